@@ -1,0 +1,1 @@
+"""bayplan: one Compose file in, a running fleet out."""
