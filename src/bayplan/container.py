@@ -1,0 +1,75 @@
+"""What a container is to be, in no engine's own words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from bayplan.facts import Binding
+from bayplan.spec.model import Healthcheck
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file laid into the container before it starts. mode: permission bits."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """All that an engine needs to create and start one container.
+
+    network: "host", or the name of a network that exists, where `aliases` resolve. binds: host path to container path
+    ("…:ro" for read-only). limits: cores, bytes, processes; None is no limit. stop_grace: seconds.
+    """
+
+    name: str
+    image: str
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    hostname: str = ""
+    user: str = ""
+    working_dir: str = ""
+    init: bool = False
+    restart: str = "no"
+    stop_signal: str = ""
+    stop_grace: float = 10.0
+    healthcheck: Healthcheck | None = None
+    ports: tuple[Binding, ...] = ()
+    network: str = ""
+    aliases: tuple[str, ...] = ()
+    binds: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    limit_cpus: float | None = None
+    limit_memory: int | None = None
+    limit_pids: int | None = None
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    pid_mode: Literal["", "host"] = ""
+
+
+def digest(value: object) -> str:
+    """Twelve hex digits that tell two definitions apart; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if isinstance(value, Healthcheck):
+        return value.model_dump()
+    if hasattr(value, "__dataclass_fields__"):
+        return asdict(value)  # type: ignore[call-overload]
+    return str(value)

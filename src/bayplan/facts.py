@@ -1,0 +1,197 @@
+"""What was observed: a frozen snapshot of hosts, replicas, gateways and their pools.
+
+*Unknown* is never *empty*: a host that did not answer is a HostFacts with `reachable=False` and nothing else in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+ContainerState = Literal["creating", "created", "running", "restarting", "paused", "exited", "dead", "removing"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+Role = Literal["gateway", "guard", "registry"]
+Mode = Literal["tcp", "http"]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A container's port on its host. address: the host's address that it is bound to."""
+
+    target: int
+    port: int
+    address: str
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One container of a service, as its labels and its engine tell.
+
+    slot: 1..n within the service, across the fleet. release: the number that started it. spec: digest of the
+    definition that it was started with. cpus, memory: what it reserves.
+    """
+
+    id: str
+    name: str
+    host: str
+    app: str
+    service: str
+    slot: int
+    release: int
+    spec: str
+    state: ContainerState
+    health: Health = "none"
+    exit_code: int | None = None
+    image: str = ""
+    ports: tuple[Binding, ...] = ()
+    cpus: float = 0.0
+    memory: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs and its own health check, if any, has passed."""
+        return self.state == "running" and self.health in ("none", "healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemContainer:
+    """A container that bayplan itself needs on a host: a gateway, the guard, the registry."""
+
+    id: str
+    role: Role
+    spec: str
+    state: ContainerState
+    ports: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What one engine said. taken: (protocol, port) that anything else on it publishes; networks: of ours, by name."""
+
+    version: str = ""
+    api: str = ""
+    cpus: float = 0.0
+    memory: int = 0
+    replicas: tuple[Replica, ...] = ()
+    system: tuple[SystemContainer, ...] = ()
+    taken: frozenset[tuple[str, int]] = frozenset()
+    networks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An endpoint in a pool. name: the replica's."""
+
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """How a gateway treats the endpoints of one port of one service; which ones they are is not part of it.
+
+    name: `app.service.target`. check: "tcp", or "http PATH". Seconds.
+    """
+
+    name: str
+    app: str
+    service: str
+    mode: Mode = "tcp"
+    check: str = "tcp"
+    interval: float = 2.0
+    timeout: float = 2.0
+    sticky: bool = False
+    proxy_protocol: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Requests for these host names (none: any) under this path prefix go to this pool. TCP: hosts (), path "/"."""
+
+    pool: str
+    hosts: tuple[str, ...] = ()
+    path: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A front port. address "": all of the balancer host's."""
+
+    port: int
+    address: str = ""
+    mode: Mode = "tcp"
+    routes: tuple[Route, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a gateway is configured with, but for the endpoints: listeners, pools, and the way to the registry.
+
+    registry: (loopback port, address, port) of the fleet's registry, or None.
+    """
+
+    listeners: tuple[Listener, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    registry: tuple[int, str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """A server of a pool, as the gateway runs it.
+
+    state: ready takes traffic, drain finishes what it has (or is new and being checked), maint takes nothing.
+    up: whether its last check passed (None: not checked yet). sessions: open now. since: seconds in this state.
+    """
+
+    server: Server
+    state: Literal["ready", "drain", "maint"]
+    up: bool | None
+    check: str = ""
+    sessions: int = 0
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFacts:
+    """What a gateway runs with. in_step: the file that a restart reads says the same as the running process."""
+
+    table: Table = field(default_factory=Table)
+    pools: Mapping[str, tuple[ServerFacts, ...]] = field(default_factory=dict)
+    in_step: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """One host. why: the reason that it did not answer. gateway None: none runs there (or it did not answer)."""
+
+    name: str
+    reachable: bool
+    why: str = ""
+    engine: EngineFacts = field(default_factory=EngineFacts)
+    gateway: GatewayFacts | None = None
+    images: frozenset[str] = frozenset()
+
+    def system(self, role: Role) -> SystemContainer | None:
+        """The container of that role, in whatever state."""
+        return next((c for c in self.engine.system if c.role == role), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The whole fleet at one moment, by host name in fleet.yaml's order."""
+
+    hosts: Mapping[str, HostFacts] = field(default_factory=dict)
+
+    def reachable(self) -> Iterator[HostFacts]:
+        """Hosts that answered."""
+        return (h for h in self.hosts.values() if h.reachable)
+
+    def replicas(self, app: str | None = None, service: str | None = None) -> Iterator[Replica]:
+        """Replicas on the hosts that answered, by host, then as the engine lists them."""
+        for host in self.reachable():
+            for replica in host.engine.replicas:
+                if app in (None, replica.app) and service in (None, replica.service):
+                    yield replica

@@ -1,0 +1,266 @@
+"""What bayplan needs of the world, as protocols; `wiring.py` chooses who gives it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bayplan.container import Container
+from bayplan.facts import EngineFacts, GatewayFacts, Table
+from bayplan.plan.steps import PoolChange
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Progress of a pull, push or build. layer: short id, "" for the whole; bytes; total 0: not known. text: a line."""
+
+    layer: str = ""
+    status: str = ""
+    done: int = 0
+    total: int = 0
+    text: str = ""
+
+
+OnTransfer = Callable[[Transfer], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a container's output. stream: stdout or stderr; time: RFC 3339, as the engine has it."""
+
+    stream: str
+    time: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A container's use at one moment. cpus: cores; bytes; limits 0: none."""
+
+    cpus: float
+    memory: int
+    memory_limit: int
+    net_rx: int
+    net_tx: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """What a command in a container printed, and its exit status."""
+
+    status: int
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """An image build. context: a tar of the directory; dockerfile: its path within."""
+
+    context: bytes
+    tag: str
+    dockerfile: str = "Dockerfile"
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    no_cache: bool = False
+    pull: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """For a registry. server: host[:port]."""
+
+    server: str
+    username: str
+    password: str = field(repr=False)
+
+
+class Reach(Protocol):
+    """The way to one host: where on this machine a socket of that host can be dialled."""
+
+    host: str
+
+    async def dial(self, target: str) -> str:
+        """`unix:/path` or `tcp:ip:port` on this machine that leads to `target` on the host.
+
+        target: an absolute path of a UNIX socket there, or `ip:port` as seen from there.
+        Raises HostUnreachableError, HostRefusedError.
+        """
+
+    async def run(self, argv: Sequence[str], deadline: float = 30.0) -> str:
+        """A command on the host itself, by its login; what it printed. Raises HostUnreachableError, EngineError."""
+
+    async def close(self) -> None:
+        """Let go. A shared connection stays up for the next command."""
+
+
+class Engine(Protocol):
+    """One host's Docker Engine. Every method raises EngineError (or a kind of it) or HostUnreachableError."""
+
+    host: str
+
+    async def observe(self, fleet: str) -> EngineFacts:
+        """Replicas and system containers of that fleet, and what else takes ports. One quick request or two."""
+
+    async def images(self) -> frozenset[str]:
+        """Every name by which an image can be run here without a pull: `repo:tag`, `repo@digest`, `sha256:id`."""
+
+    async def run(self, container: Container) -> str:
+        """Create and start; its id. Leaves nothing behind if it cannot start.
+
+        Raises ConflictError (name), PortTakenError, NotFoundError (image).
+        """
+
+    async def start(self, name: str) -> None:
+        """Start (or unpause) a container that is there."""
+
+    async def stop(self, name: str, grace: float) -> None:
+        """Stop; gone already is done already. grace: seconds before it is killed."""
+
+    async def remove(self, name: str, grace: float) -> None:
+        """Stop and remove, with its anonymous volumes; gone already is done already."""
+
+    async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:
+        """Create a bridge network unless one of that name is there."""
+
+    async def remove_network(self, name: str) -> None:
+        """Remove a network; gone already is done already."""
+
+    async def inspect(self, name: str) -> Mapping[str, Any]:
+        """The engine's own words on a container. Raises NotFoundError."""
+
+    def logs(
+        self, name: str, *, tail: int | None = None, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
+        """Its output, oldest first."""
+
+    async def usage(self, name: str) -> Usage:
+        """What it uses now."""
+
+    async def exec(self, name: str, argv: Sequence[str], *, user: str = "", deadline: float = 30.0) -> ExecResult:
+        """Run a command in it to its end."""
+
+    async def attach_exec(
+        self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str = "", workdir: str = ""
+    ) -> int:
+        """Run a command in it on this process's own terminal; its exit status."""
+
+    async def read_file(self, name: str, path: str) -> bytes:
+        """A file in a container, running or not. Raises NotFoundError."""
+
+    async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:
+        """Lay a file into a container, running or not."""
+
+    async def build(self, request: BuildRequest, on: OnTransfer) -> str:
+        """Build an image; its id. Raises ImageError with the last lines of the build."""
+
+    async def pull(self, image: str, on: OnTransfer, credentials: Credentials | None = None) -> None:
+        """Fetch an image. Raises ImageError."""
+
+    async def push(self, image: str, on: OnTransfer, credentials: Credentials | None = None) -> str:
+        """Send an image to the registry in its name; the manifest's digest. Raises ImageError."""
+
+    async def tag(self, image: str, name: str) -> None:
+        """Give an image another name. Raises NotFoundError."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class Gateway(Protocol):
+    """The HAProxy on one host. Every method raises GatewayError or HostUnreachableError."""
+
+    host: str
+
+    async def observe(self) -> GatewayFacts:
+        """What it runs with, and whether the file that its restart reads says the same."""
+
+    async def configure(self, table: Table) -> None:
+        """Listeners, pools, registry: into the file, then a seamless reload. If it is refused, the old stays, in both.
+
+        Endpoints (and their state) of pools that stay are kept; a new pool is empty.
+        """
+
+    async def change(self, changes: Sequence[PoolChange]) -> Mapping[PoolChange, str]:
+        """Change endpoints at run time, without a reload, and in the file; the ones that could not be, with why.
+
+        Done again, or found done, is done.
+        """
+
+    async def rewrite(self) -> None:
+        """Write what runs into the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository of the registry and its tags."""
+
+    name: str
+    tags: tuple[str, ...]
+
+
+class Registry(Protocol):
+    """The fleet's registry, as its clients see it. Every method raises RegistryError."""
+
+    prefix: str  # what image names start with on the hosts: "localhost:5000" or "registry.example.com/shop"
+
+    async def ping(self) -> None:
+        """Answers at all, and lets us in."""
+
+    async def digest(self, repository: str, tag: str) -> str | None:
+        """The digest that a tag stands for; None if there is none."""
+
+    async def repositories(self) -> tuple[Repository, ...]:
+        """What it holds."""
+
+    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
+        """Store a small document as an OCI artifact; its digest. The same content again is the same digest."""
+
+    async def get_document(self, repository: str, tag: str) -> bytes | None:
+        """A document stored so; None if there is none."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One immutable, numbered version of an app. spec: the resolved app as JSON, images pinned; at: Unix time."""
+
+    number: int
+    app: str
+    spec: str
+    by: str
+    at: float
+    why: str = ""
+
+
+class Releases(Protocol):
+    """What should run, recorded in the fleet. Every method raises RegistryError."""
+
+    async def latest(self, app: str) -> Release | None:
+        """The newest; None: never released, or taken down."""
+
+    async def get(self, app: str, number: int) -> Release | None:
+        """One of them."""
+
+    async def numbers(self, app: str) -> tuple[int, ...]:
+        """All of them, ascending."""
+
+    async def put(self, release: Release) -> None:
+        """Record one. Its number must be new."""
+
+    async def apps(self) -> tuple[str, ...]:
+        """Apps that have releases."""
+
+
+class Clock(Protocol):
+    """Time, so that it can be a value in tests."""
+
+    def now(self) -> float:
+        """Seconds, monotonic."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""

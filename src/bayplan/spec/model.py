@@ -1,0 +1,206 @@
+"""The resolved form of both files: what the rest of bayplan works with, and what a release records.
+
+Durations are seconds, memory is bytes, cpus are cores. A field that the file leaves out has its default here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Protocol = Literal["tcp", "udp"]
+Order = Literal["start-first", "stop-first"]
+
+
+class Frozen(BaseModel):
+    """A value: it does not change, and an unknown field is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Port(Frozen):
+    """One entry under `ports:`.
+
+    mode ingress: `published` is a listener on the balancer (bound to `address`, "" is all), `target` the container's
+    port. mode host: `published` is that very port on the host, bound to `address` ("" is the host's private one).
+    """
+
+    target: int
+    published: int
+    protocol: Protocol = "tcp"
+    mode: Literal["ingress", "host"] = "ingress"
+    address: str = ""
+    app_protocol: Literal["tcp", "http"] = "tcp"
+
+
+class Http(Frozen):
+    """`x-bayplan.http`: which requests of a shared listener are this service's. No hosts: any; path is a prefix."""
+
+    hosts: tuple[str, ...] = ()
+    path: str = "/"
+    sticky: bool = False
+
+
+class Probe(Frozen):
+    """`x-bayplan.probe`: how a gateway asks a replica from outside whether it may have traffic.
+
+    kind http: GET `path` answers 2xx or 3xx; kind tcp: the port accepts. Seconds.
+    """
+
+    kind: Literal["tcp", "http"] = "tcp"
+    path: str = "/"
+    interval: float = 2.0
+    timeout: float = 2.0
+
+
+class Healthcheck(Frozen):
+    """`healthcheck:`, as the engine runs it. test: argv with CMD or CMD-SHELL first; ("NONE",) disables the image's."""
+
+    test: tuple[str, ...] = ()
+    interval: float = 30.0
+    timeout: float = 30.0
+    start_period: float = 0.0
+    retries: int = 3
+
+
+class Resources(Frozen):
+    """`deploy.resources`: reservations are what packing counts, limits what the engine enforces. None: not limited."""
+
+    reserved_cpus: float = 0.0
+    reserved_memory: int = 0
+    limit_cpus: float | None = None
+    limit_memory: int | None = None
+    limit_pids: int | None = None
+
+
+class Placement(Frozen):
+    """`deploy.placement`. constraints: as written, `node.labels.disk == ssd`; spread: label keys of preferences."""
+
+    constraints: tuple[str, ...] = ()
+    spread: tuple[str, ...] = ()
+    max_per_host: int | None = None
+
+
+class Update(Frozen):
+    """`deploy.update_config`. parallelism 0: a quarter of the replicas at a time, at least one."""
+
+    order: Order = "start-first"
+    parallelism: int = 0
+
+
+class Build(Frozen):
+    """`build:`. context: an absolute directory on the operator's machine; dockerfile relative to it, unless inline."""
+
+    context: str
+    dockerfile: str = "Dockerfile"
+    dockerfile_inline: str | None = None
+    args: Mapping[str, str] = {}
+    target: str | None = None
+    labels: Mapping[str, str] = {}
+    no_cache: bool = False
+    pull: bool = False
+
+
+class Service(Frozen):
+    """One entry under `services:`. image: as written, or, in a release, pinned by digest."""
+
+    name: str
+    image: str = ""
+    build: Build | None = None
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = {}
+    labels: Mapping[str, str] = {}
+    user: str = ""
+    working_dir: str = ""
+    init: bool = False
+    restart: str = "always"
+    stop_signal: str = ""
+    stop_grace_period: float = 10.0
+    healthcheck: Healthcheck | None = None
+    ports: tuple[Port, ...] = ()
+    replicas: int = 1
+    resources: Resources = Resources()
+    placement: Placement = Placement()
+    update: Update = Update()
+    http: Http | None = None
+    probe: Probe = Probe()
+    drain: float = 30.0
+    proxy_protocol: bool = False
+
+
+class App(Frozen):
+    """One Compose project."""
+
+    name: str
+    services: Mapping[str, Service] = {}
+
+
+class Host(Frozen):
+    """One entry under `hosts:`. address: ssh://user@host[:port], unix:///path or tcp://host:port (TLS)."""
+
+    name: str
+    address: str
+    private_ip: str
+    zone: str = ""
+    labels: Mapping[str, str] = {}
+    tls: Tls | None = None
+
+
+class Tls(Frozen):
+    """Client certificates for a tcp:// engine. Paths of PEM files on the operator's machine."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+class Balancer(Frozen):
+    """`balancer:`. hosts: where listeners are; address: what clients dial (shown, not bound)."""
+
+    kind: Literal["haproxy"] = "haproxy"
+    hosts: tuple[str, ...]
+    address: str
+
+
+class Registry(Frozen):
+    """`registry:`: on a host of the fleet, or an existing one by address ("registry.example.com/shop").
+
+    port: on every host's loopback, where engines find the fleet's own registry.
+    """
+
+    host: str | None = None
+    image: str = "registry:2"
+    port: int = 5000
+    address: str | None = None
+    username: str | None = None
+    password_command: str | None = None
+
+
+class Ssh(Frozen):
+    """`ssh:`: what the system's OpenSSH is told beside the user's own configuration. config_file: absolute path."""
+
+    config_file: str | None = None
+
+
+class Fleet(Frozen):
+    """What one fleet.yaml names. local: there was no file, and this machine's own engine is all of it."""
+
+    name: str
+    private_net: IPv4Network
+    hosts: Mapping[str, Host]
+    balancer: Balancer
+    registry: Registry | None = None
+    gateway_image: str = "haproxy:3.2"
+    ports: tuple[int, int] = (20000, 29999)
+    tolerate: int = 0
+    headroom: float = 0.0
+    store: str = ""
+    ssh: Ssh = Ssh()
+    local: bool = False
+
+
+Host.model_rebuild()
