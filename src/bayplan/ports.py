@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from bayplan.container import Container
 from bayplan.facts import EngineFacts, GatewayFacts, Table
 from bayplan.plan.steps import PoolChange
+from bayplan.spec.model import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ class Registry(Protocol):
     """The fleet's registry, as its clients see it. Every method raises RegistryError."""
 
     prefix: str  # what image names start with on the hosts: "localhost:5000" or "registry.example.com/shop"
+    login: Credentials | None  # what engines need to pull from it; None: nothing
 
     async def ping(self) -> None:
         """Answers at all, and lets us in."""
@@ -264,3 +266,16 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPorts:
+    """Everything that a run on one fleet needs, by host name. registry None: one local host, images by id."""
+
+    fleet: Fleet
+    reaches: Mapping[str, Reach]
+    engines: Mapping[str, Engine]
+    gateways: Mapping[str, Gateway]
+    registry: Registry | None
+    releases: Releases
+    clock: Clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -117,6 +117,36 @@ class Rewrite:
 Step = Network | System | Pull | Run | Start | Stop | Remove | Configure | PoolChange | Rewrite
 
 
+def kind(step: Step) -> str:
+    """The step's word in `plan --json`: run, pull, join, …"""
+    return step.action if isinstance(step, PoolChange) else type(step).__name__.lower()
+
+
+def subject(step: Step) -> str:
+    """What the step acts on, by name: a replica, an image, a network, a role; "" for the host's gateway as a whole."""
+    match step:
+        case Network():
+            return step.name
+        case System():
+            return step.role
+        case Pull():
+            return step.image
+        case Run():
+            return step.container.name
+        case Start() | Stop() | Remove():
+            return step.replica
+        case PoolChange():
+            return step.server.name
+        case Configure() | Rewrite():
+            return ""
+
+
+def key(step: Step) -> tuple[str, ...]:
+    """What makes two steps the same work, whatever their reasons."""
+    pool = step.pool if isinstance(step, PoolChange) else ""
+    return (kind(step), step.host, subject(step), pool)
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Something that time, not a step, will change. replica "" stands for the host as a whole."""
@@ -165,10 +195,30 @@ class Presumed:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One pass. The steps are independent of each other; converged: nothing in it but `presumed` and `unplaced`."""
+    """One pass. The steps are independent of each other, and no work is in it twice."""
 
     steps: tuple[Step, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     failures: tuple[Failure, ...] = ()
     unplaced: tuple[Unplaced, ...] = ()
     presumed: tuple[Presumed, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do and nothing to wait for."""
+        return not (self.steps or self.waiting)
+
+
+def join(plans: Iterable[Plan]) -> Plan:
+    """Several plans as one; of the same work, the first."""
+    plans = tuple(plans)
+    steps: dict[tuple[str, ...], Step] = {}
+    for step in (s for p in plans for s in p.steps):
+        steps.setdefault(key(step), step)
+    return Plan(
+        steps=tuple(steps.values()),
+        waiting=tuple(w for p in plans for w in p.waiting),
+        failures=tuple(f for p in plans for f in p.failures),
+        unplaced=tuple(u for p in plans for u in p.unplaced),
+        presumed=tuple(x for p in plans for x in p.presumed),
+    )

@@ -1,0 +1,89 @@
+"""The terminal: colour as it allows, errors in one voice, exit statuses as in DESIGN.md."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INTERRUPTED = 130
+T = TypeVar("T")
+
+
+def told(app: Callable[..., Any]) -> int:
+    """Run the command line; tell any error of ours in a sentence; the exit status."""
+    from bayplan.errors import BayplanError
+
+    try:
+        app(standalone_mode=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except BayplanError as error:
+        tell_error(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        err().print("[yellow]interrupted[/]: what was begun is finished or undone by the next `bayplan up`")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def out() -> Console:
+    """Standard output: what was asked for."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """Standard error: progress, and what went wrong."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else 160
+    return Console(file=stream, highlight=False, width=wide, soft_wrap=not stream.isatty())
+
+
+def tell_error(error: Exception) -> None:
+    """What, where, what to do."""
+    from rich.markup import escape
+
+    from bayplan.errors import BayplanError, SpecError
+
+    console = err()
+    if isinstance(error, SpecError):
+        for mistake in error.mistakes:
+            where = f"{mistake.file}:{mistake.line}" if mistake.line else mistake.file
+            console.print(f"[bold red]✗[/] [bold]{escape(where)}[/]: {escape(mistake.what)}", soft_wrap=True)
+            if mistake.todo:
+                console.print(f"  [dim]{escape(mistake.todo)}[/]", soft_wrap=True)
+    elif isinstance(error, BayplanError):
+        where = f"[bold]{escape(error.where)}[/]: " if error.where else ""
+        console.print(f"[bold red]✗[/] {where}{escape(error.what)}", soft_wrap=True)
+        if error.todo:
+            console.print(f"  {escape(error.todo)}", soft_wrap=True)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """An operation to its end; Ctrl-C and SIGTERM cancel it in order, a second Ctrl-C at once."""
+    with asyncio.Runner() as runner:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        return runner.run(work)
+
+
+def show_json(value: object) -> None:
+    """A value of ours as JSON on standard output."""
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    sys.stdout.write(json.dumps(plain, indent=2) + "\n")

@@ -1,0 +1,83 @@
+"""`bayplan`: the verbs put together, errors told, exit statuses kept."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bayplan.cli import (
+    balancer,
+    config,
+    doctor,
+    down,
+    exec,  # noqa: A004  the verb's name
+    explain,
+    image,
+    init,
+    lab,
+    logs,
+    plan,
+    ps,
+    scale,
+    stats,
+    up,
+)
+
+app = typer.Typer(
+    name="bayplan",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="One Compose file in, a running fleet out.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong usage or file, 3 converged in part, 4 no host answers, 130 "
+    "interrupted.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"bayplan {version('bayplan')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _show: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """One Compose file in, a running fleet out."""
+
+
+_START, _APP, _LOOK, _FLEET = "Begin", "The app", "Look", "The fleet"
+app.command(rich_help_panel=_START)(init.init)
+app.command(rich_help_panel=_START)(config.config)
+app.command(rich_help_panel=_START)(doctor.doctor)
+app.command(rich_help_panel=_APP)(plan.plan)
+app.command(rich_help_panel=_APP)(up.up)
+app.command(rich_help_panel=_APP)(scale.scale)
+app.command(rich_help_panel=_APP)(down.down)
+app.command(rich_help_panel=_LOOK)(ps.ps)
+app.command(rich_help_panel=_LOOK)(logs.logs)
+app.command("exec", rich_help_panel=_LOOK, context_settings={"allow_interspersed_args": False})(exec.exec_)
+app.command(rich_help_panel=_LOOK)(stats.stats)
+app.command(rich_help_panel=_LOOK)(explain.explain)
+app.add_typer(image.app, name="image", rich_help_panel=_FLEET)
+app.add_typer(balancer.app, name="balancer", rich_help_panel=_FLEET)
+app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)
+
+
+def main() -> None:
+    """The console script."""
+    from bayplan.cli.console import told
+
+    sys.exit(told(app))
+
+
+if __name__ == "__main__":
+    main()

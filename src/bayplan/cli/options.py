@@ -1,0 +1,25 @@
+"""Options that several verbs share, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("-f", "--file", help="Compose file; several merge in order.", show_default="compose.yaml"),
+]
+Project = Annotated[
+    str | None, typer.Option("-p", "--project-name", help="The app's name.", show_default="the file's, or the folder's")
+]
+FleetFile = Annotated[
+    Path | None,
+    typer.Option("--fleet", envvar="BAYPLAN_FLEET", help="Fleet file.", show_default="fleet.yaml, or this machine"),
+]
+Json = Annotated[bool, typer.Option("--json", help="A stable, documented shape for programs.")]
+AssumeDown = Annotated[
+    list[str] | None,
+    typer.Option("--assume-down", metavar="HOST", help="This host is gone for good: replace what stood on it."),
+]

@@ -1,0 +1,59 @@
+"""`bayplan plan`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project
+
+if TYPE_CHECKING:
+    from bayplan.operate.preview import Preview
+
+SIGNS = {
+    "run": "[green]+[/]",
+    "start": "[green]+[/]",
+    "remove": "[red]-[/]",
+    "drain": "[red]-[/]",
+    "leave": "[red]-[/]",
+}
+
+
+def plan(
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    assume_down: AssumeDown = None,
+    json: Json = False,
+) -> None:
+    """Show what `up` would do now, each step with its reason. Nothing is built and nothing is changed."""
+    from bayplan.cli.console import out, show_json
+    from bayplan.cli.session import on_fleet, read_both
+    from bayplan.operate.preview import as_json, preview
+
+    app, where = read_both(files, project, fleet)
+    found = on_fleet(where, lambda ports: preview(ports, app, frozenset(assume_down or ())))
+    if json:
+        show_json(as_json(found))
+    else:
+        _print(found, out())
+
+
+def _print(found: Preview, console: object) -> None:
+    from rich.console import Console
+
+    from bayplan.plan.steps import kind, subject
+
+    assert isinstance(console, Console)  # noqa: S101  for the type checker: rich is imported late
+    if found.is_empty:
+        console.print("[green]✓[/] nothing to do")
+    for name in found.builds:
+        console.print(f"[cyan]~[/] build   {name}  [dim]its files changed, or it was never built[/]")
+    for step in found.steps:
+        sign = SIGNS.get(kind(step), "[cyan]~[/]")
+        console.print(f"{sign} {kind(step):9} {step.host:6} {subject(step)}  [dim]{step.why}[/]")
+    for unplaced in found.unplaced:
+        console.print(f"[yellow]![/] no host can take {unplaced.count} of [bold]{unplaced.service}[/]")
+        for reason in unplaced.why:
+            console.print(f"    {reason.host}  {reason.reason}")
+    for host, why in found.unreachable.items():
+        console.print(f"[yellow]![/] {host} does not answer: {why}; nothing is planned there")

@@ -1,0 +1,202 @@
+"""Live progress: a stage a line, each host a row of its replicas; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from bayplan.cli.console import err
+from bayplan.converge.loop import PassEvent, StepEvent
+from bayplan.facts import Facts
+from bayplan.operate.events import Event, ImageEvent, Stage
+from bayplan.plan.standing import endpoints
+from bayplan.plan.steps import PoolChange, Pull, Run, Step, kind, subject
+from bayplan.ports import Transfer
+from bayplan.spec.model import App
+from bayplan.units import show_bytes
+
+# How an instance looks while it is on its way: symbol, style.
+MARKS = {
+    "ready": ("●", "green"),
+    "starting": ("◐", "yellow"),
+    "draining": ("◌", "dim"),
+    "failed": ("✗", "red"),
+}
+DONE = {
+    "run": "started",
+    "pull": "pulled",
+    "system": "started",
+    "network": "created network",
+    "start": "started again",
+    "stop": "stopped",
+    "remove": "removed",
+    "configure": "listeners configured",
+    "rewrite": "gateway's file mended",
+    "join": "is checked",
+    "ready": "takes traffic",
+    "drain": "drains",
+    "leave": "left the pool",
+}
+
+
+@dataclass(slots=True)
+class _Stage:
+    name: str
+    text: str
+    began: float
+    ended: float | None = None
+    lines: dict[str, str] = field(default_factory=dict)
+
+
+class Progress:
+    """Called with each event of an operation; a context manager that owns the live part of the screen."""
+
+    def __init__(self, app: App, *, quiet: bool = False) -> None:
+        self._app, self._quiet = app.name, quiet
+        self.began = time.monotonic()
+        self.stages: list[_Stage] = []
+        self.facts: Facts | None = None
+        self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
+        self._console = err()
+        self._is_live = self._console.is_terminal and not quiet
+        self._live = Live(console=self._console, refresh_per_second=10, get_renderable=self._picture, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._is_live:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._end_stage()
+        if self._is_live:
+            self._live.stop()
+            if self.stages:
+                self._console.print(Group(*self._stage_lines(final=True)))
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Stage():
+                self._end_stage()
+                self.stages.append(_Stage(event.name, event.text, time.monotonic()))
+            case ImageEvent():
+                self._image(event)
+            case StepEvent():
+                self._step(event)
+            case PassEvent():
+                self.facts = event.facts
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def _end_stage(self) -> None:
+        if self.stages and self.stages[-1].ended is None:
+            self.stages[-1].ended = time.monotonic()
+
+    def _image(self, event: ImageEvent) -> None:
+        text = _transfer_text(event.transfer)
+        if self.stages and text:
+            self.stages[-1].lines[event.service] = text
+        if event.done or (event.transfer.text and not event.transfer.layer):
+            self._say(f"{event.service}: {event.transfer.text or event.transfer.status}")
+
+    def _step(self, event: StepEvent) -> None:
+        step = event.step
+        if isinstance(step, Pull):
+            self._pull(step, event)
+        if event.state == "done":
+            self._say(f"{step.host}: {_sentence(step)}")
+        elif event.state == "failed":
+            self._say(f"{step.host}: {kind(step)} {subject(step)} failed: {event.error.what if event.error else ''}")
+
+    def _pull(self, step: Pull, event: StepEvent) -> None:
+        layers = self._pulls.setdefault((step.host, step.image), {})
+        if event.state in ("done", "failed"):
+            self._pulls.pop((step.host, step.image), None)
+        elif event.transfer:
+            layers[event.transfer.layer] = event.transfer
+
+    def _say(self, line: str) -> None:
+        if not self._is_live and not self._quiet and line.strip():
+            sys.stderr.write(f"{time.monotonic() - self.began:6.1f}s  {line}\n")
+
+    # -- how it looks -------------------------------------------------------------------------------------------------
+
+    def _picture(self) -> RenderableType:
+        return Group(*self._stage_lines(final=False), *self._host_lines())
+
+    def _stage_lines(self, *, final: bool) -> Iterator[RenderableType]:
+        for stage in self.stages:
+            is_done = stage.ended is not None
+            took = f"{(stage.ended or time.monotonic()) - stage.began:5.1f} s"
+            text = Text.assemble((stage.text, "bold" if not is_done else ""), "  ", (took, "dim"))
+            yield _line(Text("✓", "green"), text) if is_done else _line(Spinner("dots", style="cyan"), text)
+            if not is_done or final:
+                for name, line in stage.lines.items():
+                    yield _line(Text(" "), Text.assemble((f"{name}  ", "cyan"), (line, "dim")))
+
+    def _host_lines(self) -> Iterator[RenderableType]:
+        if self.facts is None or not self.stages or self.stages[-1].name != "replicas":
+            return
+        grid = Table.grid(padding=(0, 2))
+        for host in self.facts.hosts.values():
+            dots = Text("does not answer", "red") if not host.reachable else self._dots(host.name)
+            grid.add_row("   ", Text(host.name, "bold"), dots, Text(self._pull_text(host.name), "dim"))
+        yield grid
+
+    def _dots(self, host: str) -> Text:
+        text = Text()
+        for replica in self.facts.replicas(self._app) if self.facts else ():
+            if replica.host == host:
+                text.append(*self._mark(replica.name, replica.alive, replica.state))
+                text.append(" ")
+        return text
+
+    def _mark(self, name: str, is_alive: bool, state: str) -> tuple[str, str]:
+        replica = next(r for r in self.facts.replicas(self._app) if r.name == name) if self.facts else None
+        seen = endpoints(replica, self.facts) if replica and self.facts else ()
+        if state in ("exited", "dead", "restarting"):
+            return MARKS["failed"]
+        if state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in seen):
+            return MARKS["draining"]
+        is_ready = is_alive and (
+            all(e.facts.state == "ready" for e in seen) if seen else not (replica and replica.ports)
+        )
+        return MARKS["ready" if is_ready else "starting"]
+
+    def _pull_text(self, host: str) -> str:
+        layers = [t for (h, _), ls in self._pulls.items() if h == host for t in ls.values() if t.total]
+        if not layers:
+            return "pulls" if any(h == host for h, _ in self._pulls) else ""
+        done, total = sum(t.done for t in layers), sum(t.total for t in layers)
+        return f"pulls {show_bytes(done)} of {show_bytes(total)}"
+
+
+def _line(mark: RenderableType, text: RenderableType) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(mark, text)
+    return grid
+
+
+def _sentence(step: Step) -> str:
+    word, what = DONE[kind(step)], subject(step)
+    if isinstance(step, PoolChange):
+        return f"{what.rsplit('.', 1)[0]} {word}"
+    if isinstance(step, Run):
+        ports = " ".join(f"{b.address}:{b.port}->{b.target}" for b in step.container.ports)
+        return f"{word} {what}" + (f"  {ports}" if ports else "")
+    return f"{word} {what}".strip()
+
+
+def _transfer_text(transfer: Transfer) -> str:
+    if transfer.total:
+        return f"{transfer.status} {show_bytes(transfer.done)} of {show_bytes(transfer.total)}"
+    return transfer.text.strip().splitlines()[-1][:100] if transfer.text.strip() else transfer.status

@@ -1,0 +1,77 @@
+"""`bayplan ps`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bayplan.cli.options import Files, FleetFile, Json, Project
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bayplan.operate.status import ServiceView, Status
+
+STYLES = {"ready": "green", "starting": "yellow", "draining": "dim", "failed": "red", "unknown": "magenta"}
+
+
+def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
+    """Show each service's replicas: where, in what state, of which release; and the hosts."""
+    from bayplan.cli.console import out, show_json
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.status import standing
+
+    name, where = read_name(files, project, fleet)
+    found = on_fleet(where, lambda ports: standing(ports, name))
+    if json:
+        show_json(found.status)
+        return
+    console = out()
+    console.print(f"[bold]{name}[/] release {found.status.release or '-'} on fleet [bold]{where.name}[/]\n")
+    for service in found.status.services:
+        _print_head(service, console)
+        console.print(_instances(service))
+    console.print(_hosts(found.status))
+    for host in found.facts.hosts.values():
+        if not host.reachable:
+            console.print(f"[yellow]![/] {host.name}: {host.why}")
+
+
+def _print_head(service: ServiceView, console: object) -> None:
+    from rich.console import Console
+
+    assert isinstance(console, Console)  # noqa: S101  for the type checker: rich is imported late
+    r = service.replicas
+    style = "green" if r.ready == r.desired else "yellow"
+    fronts = "  ".join(f"{x.address}:{x.port} -> {x.target_port}" for x in service.listeners)
+    console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} ready[/]  [cyan]{fronts}[/]")
+
+
+def _table() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+
+
+def _instances(service: ServiceView) -> Table:
+    table = _table()
+    for column in ("  replica", "host", "state", "endpoint", "release"):
+        table.add_column(column)
+    for i in service.instances:
+        state = f"[{STYLES.get(i.state, '')}]{i.state}[/]"
+        table.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
+    table.add_row()
+    return table
+
+
+def _hosts(status: Status) -> Table:
+    from bayplan.units import show_bytes
+
+    table = _table()
+    for column in ("host", "state", "cores reserved", "memory reserved"):
+        table.add_column(column)
+    for h in status.hosts:
+        state = f"[{'green' if h.state == 'ready' else 'red'}]{h.state}[/]"
+        cores = f"{h.reserved.cpus:g} of {h.cpus:g}"
+        table.add_row(h.host, state, cores, f"{show_bytes(h.reserved.memory)} of {show_bytes(h.memory)}")
+    return table

@@ -1,0 +1,160 @@
+"""How an operation ended: what stands, what does not and why, and the exit status that says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from bayplan.cli.console import err, out, show_json
+from bayplan.cli.progress import Progress
+from bayplan.errors import HostUnreachableError
+from bayplan.operate.bring import Result
+from bayplan.plan.goal import Run
+from bayplan.plan.standing import is_serving
+from bayplan.plan.steps import Unplaced, kind, subject
+from bayplan.spec.model import Port, Service
+
+FAILED, IN_PART = 1, 3
+HTTP = 80  # the port that a URL need not name
+
+
+def finish(result: Result, progress: Progress, *, json: bool) -> None:
+    """Tell it, and leave with its exit status."""
+    if json:
+        show_json(as_json(result))
+    else:
+        _tell(result, err())
+        _tell_services(result, out(), time.monotonic() - progress.began)
+    status = exit_status(result)
+    if status:
+        raise typer.Exit(status)
+
+
+def exit_status(result: Result) -> int:
+    """0 done; 1 something failed; 3 converged in part."""
+    outcome = result.outcome
+    errors = [e for e in outcome.errors.values() if not isinstance(e, HostUnreachableError)]
+    if outcome.failures or errors or outcome.stalled:
+        return FAILED
+    return 0 if outcome.is_whole else IN_PART
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The shape of `up --json` and its like."""
+    outcome = result.outcome
+    return {
+        "fleet": result.goal.fleet.name,
+        "app": result.goal.app.name,
+        "release": result.goal.release,
+        "new_release": result.is_new,
+        "services": [
+            {"service": s.name, "desired": s.replicas, "ready": _ready(result, s)}
+            for s in result.goal.app.services.values()
+        ],
+        "failures": [
+            asdict(f) | {"log": [line.text for line in result.logs.get(f.replica, ())]} for f in outcome.failures
+        ],
+        "errors": [
+            {"kind": kind(s), "host": s.host, "subject": subject(s), "why": str(e)} for s, e in outcome.errors.items()
+        ],
+        "unplaced": [asdict(u) for u in outcome.plan.unplaced],
+        "presumed": [asdict(p) for p in outcome.plan.presumed],
+        "waiting": [asdict(w) for w in outcome.stalled],
+        "unreachable": [{"host": h.name, "why": h.why} for h in outcome.facts.hosts.values() if not h.reachable],
+        "status": exit_status(result),
+    }
+
+
+def _ready(result: Result, service: Service) -> int:
+    facts, balancers = result.outcome.facts, result.goal.fleet.balancer.hosts
+    replicas = facts.replicas(result.goal.app.name, service.name)
+    return len({r.slot for r in replicas if is_serving(r, service, balancers, facts, Run(), 0.0)})
+
+
+def _tell_services(result: Result, console: Console, took: float) -> None:
+    app = result.goal.app
+    changed = result.is_new or result.outcome.passes > 1
+    if not app.services:
+        console.print(f"[green]✓[/] [bold]{app.name}[/] is down  [dim]{took:.1f} s[/]")
+        return
+    ready = {s.name: _ready(result, s) for s in app.services.values()}
+    whole = all(ready[s.name] == s.replicas for s in app.services.values())
+    mark = "[green]✓[/]" if whole and not exit_status(result) else "[yellow]![/]"
+    counts = ", ".join(f"{s.name} {ready[s.name]}/{s.replicas}" for s in app.services.values())
+    what = "" if changed else "  nothing to do"
+    console.print(
+        f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts} ready{what}  [dim]{took:.1f} s[/]"
+    )
+    for address in addresses(result):
+        console.print(f"  {address}")
+
+
+def addresses(result: Result) -> Iterator[str]:
+    """Where clients reach it."""
+    for service in result.goal.app.services.values():
+        for port in service.ports:
+            if port.mode == "ingress":
+                yield from _urls(service, port, port.address or result.goal.fleet.balancer.address)
+
+
+def _urls(service: Service, port: Port, at: str) -> Iterator[str]:
+    if port.app_protocol != "http":
+        yield f"{port.protocol}://{at}:{port.published}"
+        return
+    hosts = service.http.hosts if service.http and service.http.hosts else (at,)
+    path = service.http.path if service.http else "/"
+    yield from (f"http://{host}{'' if port.published == HTTP else f':{port.published}'}{path}" for host in hosts)
+
+
+def _tell(result: Result, console: Console) -> None:
+    outcome = result.outcome
+    for failure in outcome.failures:
+        console.print(
+            f"[bold red]✗[/] [bold]{failure.replica or failure.service}[/] on {failure.host}: {escape(failure.why)}"
+        )
+        for line in result.logs.get(failure.replica, ()):
+            console.print(f"  [dim]│[/] {escape(line.text)}", soft_wrap=True)
+        if failure.replica:
+            console.print(
+                f"  its rollout stands still; what served before serves on. Its log: bayplan logs {failure.service}"
+            )
+    for step, error in outcome.errors.items():
+        console.print(
+            f"[bold red]✗[/] [bold]{step.host}[/]: {kind(step)} {escape(subject(step))}: {escape(error.what)}"
+        )
+        if error.todo:
+            console.print(f"  {escape(error.todo)}")
+    for unplaced in outcome.plan.unplaced:
+        _tell_unplaced(unplaced, console)
+    for host in outcome.facts.hosts.values():
+        if not host.reachable:
+            console.print(f"[yellow]![/] [bold]{host.name}[/] does not answer: {escape(host.why)}")
+    _tell_presumed(result, console)
+    for waiting in outcome.stalled:
+        console.print(f"[yellow]![/] {waiting.replica} on {waiting.host} {waiting.why}")
+
+
+def _tell_unplaced(unplaced: Unplaced, console: Console) -> None:
+    console.print(f"[yellow]![/] no host can take {unplaced.count} of [bold]{unplaced.service}[/]:")
+    for reason in unplaced.why:
+        console.print(f"    {reason.host}  {escape(reason.reason)}")
+    console.print("  add a host, lower what it reserves, or its count; see bayplan explain " + unplaced.service)
+
+
+def _tell_presumed(result: Result, console: Console) -> None:
+    presumed = result.outcome.plan.presumed
+    if not presumed:
+        return
+    services = ", ".join(sorted({p.service for p in presumed}))
+    hosts = sorted({h for p in presumed for h in p.hosts})
+    where = " or ".join(hosts)
+    console.print(
+        f"[yellow]![/] {len(presumed)} of {services} may still run on {where}; none was started in their place"
+    )
+    console.print(f"  if that host is gone for good: bayplan up --assume-down {hosts[0]}")

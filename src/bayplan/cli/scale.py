@@ -1,0 +1,42 @@
+"""`bayplan scale`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project
+
+
+def scale(
+    counts: Annotated[list[str], typer.Argument(metavar="SERVICE=N", help="How many replicas of which service.")],
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    assume_down: AssumeDown = None,
+    json: Json = False,
+) -> None:
+    """Change how many replicas a service has. The next `up` goes back to what the file says."""
+    from bayplan.cli.progress import Progress
+    from bayplan.cli.report import finish
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.bring import Wishes
+    from bayplan.operate.bring import scale as bring
+    from bayplan.spec.model import App
+
+    wanted = dict(_count(c) for c in counts)
+    name, where = read_name(files, project, fleet)
+    wishes = Wishes(assume_down=frozenset(assume_down or ()))
+    with Progress(App(name=name), quiet=json) as progress:
+        result = on_fleet(where, lambda ports: bring(ports, name, wanted, wishes, progress))
+    finish(result, progress, json=json)
+
+
+def _count(text: str) -> tuple[str, int]:
+    from bayplan.errors import UsageError
+
+    service, sign, number = text.partition("=")
+    if not (service and sign and number.isdigit()):
+        raise UsageError(f"{text!r} is not SERVICE=N", todo="for example: bayplan scale web=12")
+    return service, int(number)

@@ -1,0 +1,43 @@
+"""What nearly every verb begins with: the files read, the fleet opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from bayplan.cli.console import run
+from bayplan.ports import FleetPorts
+from bayplan.spec import app_name, load_app, load_fleet
+from bayplan.spec.model import App, Fleet
+from bayplan.wiring import open_fleet
+
+T = TypeVar("T")
+
+
+def read_fleet(path: Path | None) -> Fleet:
+    """fleet.yaml, or this machine's own engine."""
+    return load_fleet(path, os.environ)
+
+
+def read_both(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[App, Fleet]:
+    """Both files, checked. Raises SpecError with every mistake."""
+    found = read_fleet(fleet)
+    return load_app(files, project=project, environment=os.environ, fleet=found), found
+
+
+def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]]) -> T:
+    """Run `work` with the fleet's ports, and let go of them."""
+
+    async def opened() -> T:
+        async with open_fleet(fleet) as ports:
+            return await work(ports)
+
+    return run(opened())
+
+
+def read_name(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[str, Fleet]:
+    """The app's name and the fleet, for verbs that ask what runs and not what the file says."""
+    found = read_fleet(fleet)
+    return app_name(files, project=project, environment=os.environ), found

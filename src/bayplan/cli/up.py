@@ -1,0 +1,35 @@
+"""`bayplan up`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project
+
+
+def up(
+    services: Annotated[list[str] | None, typer.Argument(help="Only these services.", show_default="all")] = None,
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    build: Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")] = False,
+    pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
+    assume_down: AssumeDown = None,
+    detach: Annotated[bool, typer.Option("-d", "--detach", hidden=True)] = False,
+    json: Json = False,
+) -> None:
+    """Bring the app to what its Compose file says: build, push, start, join, replace; nothing if nothing changed."""
+    del detach  # bayplan never stays in the foreground; people type it from habit
+    from bayplan.cli.progress import Progress
+    from bayplan.cli.report import finish
+    from bayplan.cli.session import on_fleet, read_both
+    from bayplan.operate.bring import Wishes
+    from bayplan.operate.bring import up as bring_up
+
+    app, where = read_both(files, project, fleet)
+    wishes = Wishes(frozenset(services) if services else None, frozenset(assume_down or ()), build, pull)
+    with Progress(app, quiet=json) as progress:
+        result = on_fleet(where, lambda ports: bring_up(ports, app, wishes, progress))
+    finish(result, progress, json=json)

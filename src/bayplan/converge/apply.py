@@ -1,0 +1,67 @@
+"""Doing one step: which port's method it is. Nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bayplan.errors import BayplanError, GatewayError
+from bayplan.plan.steps import (
+    Configure,
+    Network,
+    PoolChange,
+    Pull,
+    Remove,
+    Rewrite,
+    Run,
+    Start,
+    Step,
+    Stop,
+    System,
+)
+from bayplan.ports import Credentials, FleetPorts, Gateway, OnTransfer
+
+Ids = Callable[[str], None]  # told the id (or, for one that was there, the name) of each replica that is started
+
+
+async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Ids, login: Credentials | None) -> None:
+    """Do one step that is not a PoolChange. Done again, or found done, is done."""
+    if isinstance(step, Configure | Rewrite):
+        await _gateway(step, ports.gateways[step.host])
+        return
+    engine = ports.engines[step.host]
+    match step:
+        case Network():
+            await engine.ensure_network(step.name, step.bridge, step.labels)
+        case System():
+            await engine.remove(step.container.name, 0)
+            await engine.run(step.container)
+        case Pull():
+            await engine.pull(step.image, on, login)
+        case Run():
+            started(await engine.run(step.container))
+        case Start():
+            started(step.replica)
+            await engine.start(step.replica)
+        case Stop():
+            await engine.stop(step.replica, step.grace)
+        case Remove():
+            await engine.remove(step.replica, step.grace)
+        case PoolChange():
+            raise AssertionError
+
+
+async def _gateway(step: Configure | Rewrite, gateway: Gateway) -> None:
+    if isinstance(step, Configure):
+        await gateway.configure(step.table)
+    else:
+        await gateway.rewrite()
+
+
+async def change_pools(changes: Sequence[PoolChange], ports: FleetPorts) -> dict[PoolChange, BayplanError | None]:
+    """One gateway's changes of a pass at once; what became of each."""
+    host = changes[0].host
+    try:
+        failed = await ports.gateways[host].change(changes)
+    except BayplanError as error:
+        return dict.fromkeys(changes, error)
+    return {c: GatewayError(failed[c], where=host) if c in failed else None for c in changes}

@@ -1,0 +1,322 @@
+"""The loop: observe, plan, start what is new, look again when something is done; until the plan is empty.
+
+Passes overlap with the work: while a slow pull runs on one host, replicas that are up elsewhere join their pools. The
+planner sees the work in flight as facts (`overlay`), so each pass is still one-way and its steps independent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
+
+from bayplan.converge.apply import apply, change_pools
+from bayplan.converge.observe import observe
+from bayplan.converge.overlay import overlay
+from bayplan.errors import BayplanError, HostUnreachableError, NoHostError, PortTakenError
+from bayplan.facts import Facts
+from bayplan.plan.goal import Run as Memory
+from bayplan.plan.steps import (
+    Configure,
+    Failure,
+    Plan,
+    PoolChange,
+    Pull,
+    Remove,
+    Rewrite,
+    Run,
+    Step,
+    Stop,
+    Waiting,
+    key,
+)
+from bayplan.ports import Credentials, FleetPorts, Transfer
+
+Planner = Callable[[Facts, float, Memory], Plan]
+GatewayStep = PoolChange | Configure | Rewrite
+
+ROUNDS = 20  # that one step may be done in a run: a fact that it does not change would make it come back for ever
+TRIES = 2  # of one step: what fails twice will not be mended by a third pass
+POLL = 0.25  # seconds between looks while steps are in flight
+WAIT = 0.1  # seconds between looks while only time can help
+WAIT_LONGEST = 1.0
+GATHER = 0.03  # seconds that a pass waits for other steps that end at about the same time
+STARTS = 4  # containers that are made at once on one host
+PULLS = 3
+STOPS = 16  # mostly they wait for the container
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """A step began, moved on, ended or failed."""
+
+    step: Step
+    state: Literal["started", "progress", "done", "failed"]
+    transfer: Transfer | None = None
+    error: BayplanError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassEvent:
+    """What a pass saw and planned."""
+
+    number: int
+    facts: Facts
+    plan: Plan
+
+
+OnEvent = Callable[[StepEvent | PassEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a run ended. errors: steps that could not be done. stalled: what it waited for when patience ended."""
+
+    facts: Facts
+    plan: Plan
+    passes: int
+    failures: tuple[Failure, ...] = ()
+    errors: Mapping[Step, BayplanError] = field(default_factory=dict)
+    stalled: tuple[Waiting, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is where it should be, on every host."""
+        silent = any(not h.reachable for h in self.facts.hosts.values())
+        left = self.failures or self.errors or self.stalled or self.plan.unplaced or self.plan.presumed
+        return not (left or silent)
+
+
+class Convergence:
+    """One run of passes; holds what is in flight and what this run has learnt."""
+
+    def __init__(
+        self,
+        ports: FleetPorts,
+        planner: Planner,
+        on: OnEvent,
+        *,
+        patience: float = 120.0,
+        login: Credentials | None = None,
+    ) -> None:
+        self._ports, self._planner, self._on, self._patience, self._login = ports, planner, on, patience, login
+        self._memory = Memory()
+        self._in_flight: dict[asyncio.Task[None], tuple[Step, ...]] = {}
+        self._rounds: dict[tuple[str, ...], int] = defaultdict(int)
+        self._tries: dict[tuple[str, ...], int] = defaultdict(int)
+        self._errors: dict[tuple[str, ...], tuple[Step, BayplanError]] = {}
+        self._failures: dict[str, Failure] = {}
+        self._silent: dict[str, float] = {}
+        self._images: dict[str, frozenset[str]] = {}
+        self._slots = {n: _Lanes() for n in ports.engines}
+
+    async def run(self) -> Outcome:
+        """Until nothing is left to do that can be done. Cancelled: what is in flight is cancelled and waited for."""
+        number, wait, moved = 0, WAIT, self._ports.clock.now()
+        try:
+            while True:
+                number += 1
+                facts = await self._look()
+                plan = self._plan(number, facts)
+                fresh = self._fresh(plan.steps)
+                self._launch(fresh)
+                now = self._ports.clock.now()
+                if self._in_flight:
+                    moved, wait = now, WAIT
+                    await self._until_something_is_done()
+                elif not plan.waiting or now - moved > self._patience:
+                    return self._outcome(number, facts, plan)
+                else:
+                    await self._ports.clock.sleep(wait)
+                    wait = min(wait * 1.5, WAIT_LONGEST)
+        finally:
+            await self._abandon()
+
+    # -- a pass -------------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> Facts:
+        underway = self._steps_in_flight()
+        seen = await observe(self._ports, images=not self._images, skip=self._still_silent())
+        self._note_silent(seen)
+        if not any(seen.reachable()):
+            raise NoHostError("no host of the fleet answers", todo=_why_silent(seen))
+        facts = overlay(self._with_images(seen), (*underway, *self._steps_in_flight()))
+        self._remember(facts)
+        return facts
+
+    def _plan(self, number: int, facts: Facts) -> Plan:
+        plan = self._planner(facts, self._ports.clock.now(), self._memory)
+        for failure in plan.failures:
+            self._failures.setdefault(failure.replica or failure.why, failure)
+        given_up = self._memory.given_up | {f.service for f in plan.failures}
+        self._memory = replace(self._memory, given_up=given_up)
+        self._on(PassEvent(number, facts, plan))
+        return plan
+
+    def _fresh(self, steps: Iterable[Step]) -> list[Step]:
+        """Steps that are not being done, have not failed for good, and whose gateway is not busy."""
+        underway = self._steps_in_flight()
+        doing = {key(s) for s in underway}
+        busy = {s.host for s in underway if isinstance(s, GatewayStep)}
+        return [
+            s
+            for s in steps
+            if key(s) not in doing
+            and self._tries[key(s)] < TRIES
+            and self._rounds[key(s)] < ROUNDS
+            and not (isinstance(s, GatewayStep) and s.host in busy)
+            and s.host in self._ports.engines
+        ]
+
+    def _launch(self, steps: list[Step]) -> None:
+        batches: dict[str, list[PoolChange]] = defaultdict(list)
+        reloads = {s.host for s in steps if isinstance(s, Configure | Rewrite)}
+        for step in steps:
+            if isinstance(step, PoolChange):
+                batches[step.host].append(step)
+            else:
+                self._start((step,), self._do(step))
+        for host, changes in batches.items():
+            if host not in reloads:  # a gateway does one thing at a time; the next pass brings the rest
+                self._start(tuple(changes), self._change(changes))
+
+    def _start(self, steps: tuple[Step, ...], work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._in_flight[task] = steps
+        task.add_done_callback(self._in_flight.pop)
+
+    # -- doing --------------------------------------------------------------------------------------------------------
+
+    async def _do(self, step: Step) -> None:
+        async with self._slots[step.host].lane(step):
+            self._on(StepEvent(step, "started"))
+            try:
+                await apply(step, self._ports, partial(self._moved, step), self._tried, self._login)
+            except BayplanError as error:
+                self._note_failure(step, error)
+            else:
+                self._note_done(step)
+
+    async def _change(self, changes: list[PoolChange]) -> None:
+        for change in changes:
+            self._on(StepEvent(change, "started"))
+        for change, error in (await change_pools(changes, self._ports)).items():
+            if error is None:
+                self._note_done(change)
+            else:
+                self._note_failure(change, error)
+
+    def _moved(self, step: Step, transfer: Transfer) -> None:
+        self._on(StepEvent(step, "progress", transfer))
+
+    def _note_done(self, step: Step) -> None:
+        self._errors.pop(key(step), None)
+        self._rounds[key(step)] += 1
+        if self._rounds[key(step)] == ROUNDS:
+            error = BayplanError(f"{key(step)[0]} was done {ROUNDS} times and is still wanted", where=step.host)
+            self._errors[key(step)] = (step, error)
+        if isinstance(step, Pull):
+            self._images[step.host] = self._images.get(step.host, frozenset()) | {step.image}
+        self._on(StepEvent(step, "done"))
+
+    def _note_failure(self, step: Step, error: BayplanError) -> None:
+        if isinstance(step, Run) and isinstance(error, PortTakenError):
+            taken = {(step.host, b.port) for b in step.container.ports}
+            if not taken <= self._memory.taken:
+                self._memory = replace(self._memory, taken=self._memory.taken | taken)
+                return
+        if isinstance(error, HostUnreachableError):
+            self._silent[step.host] = self._ports.clock.now()
+        self._tries[key(step)] += 1
+        self._errors[key(step)] = (step, error)
+        if self._tries[key(step)] >= TRIES:
+            self._on(StepEvent(step, "failed", error=error))
+
+    def _tried(self, container: str) -> None:
+        first = {container: self._ports.clock.now()}
+        self._memory = replace(
+            self._memory, tried=self._memory.tried | {container}, first_seen={**self._memory.first_seen, **first}
+        )
+
+    # -- remembering --------------------------------------------------------------------------------------------------
+
+    def _remember(self, facts: Facts) -> None:
+        """When this run first saw each replica; and the id of those that it started by name."""
+        now, known = self._ports.clock.now(), self._memory.first_seen
+        fresh = {r.id: known.get(r.name, now) for r in facts.replicas() if r.id and r.id not in known}
+        started = {r.id for r in facts.replicas() if r.name in self._memory.tried}
+        if fresh or not started <= self._memory.tried:
+            self._memory = replace(self._memory, first_seen={**known, **fresh}, tried=self._memory.tried | started)
+
+    def _still_silent(self) -> frozenset[str]:
+        """Hosts that did not answer a moment ago: asked again after a while, so that they do not hold up the others."""
+        now = self._ports.clock.now()
+        return frozenset(h for h, since in self._silent.items() if now - since < 3 * WAIT_LONGEST)
+
+    def _note_silent(self, facts: Facts) -> None:
+        now = self._ports.clock.now()
+        for host in facts.hosts.values():
+            if host.reachable:
+                self._silent.pop(host.name, None)
+            elif host.name not in self._still_silent():
+                self._silent[host.name] = now
+
+    def _with_images(self, facts: Facts) -> Facts:
+        for host in facts.reachable():
+            self._images.setdefault(host.name, host.images)
+        hosts = {n: replace(h, images=self._images.get(n, h.images)) for n, h in facts.hosts.items()}
+        return replace(facts, hosts=hosts)
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    def _steps_in_flight(self) -> tuple[Step, ...]:
+        return tuple(s for steps in self._in_flight.values() for s in steps)
+
+    async def _until_something_is_done(self) -> None:
+        done, _ = await asyncio.wait(self._in_flight, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+        if done and self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=GATHER)
+        for task in done:
+            task.result()
+
+    async def _abandon(self) -> None:
+        tasks = list(self._in_flight)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _outcome(self, number: int, facts: Facts, plan: Plan) -> Outcome:
+        return Outcome(
+            facts=facts,
+            plan=plan,
+            passes=number,
+            failures=tuple(self._failures.values()),
+            errors=dict(self._errors.values()),
+            stalled=plan.waiting,
+        )
+
+
+class _Lanes:
+    """How much is done at once on one host, by kind of work."""
+
+    def __init__(self) -> None:
+        self._starts, self._pulls = asyncio.Semaphore(STARTS), asyncio.Semaphore(PULLS)
+        self._stops, self._rest = asyncio.Semaphore(STOPS), asyncio.Semaphore(STARTS)
+
+    def lane(self, step: Step) -> asyncio.Semaphore:
+        match step:
+            case Run():
+                return self._starts
+            case Pull():
+                return self._pulls
+            case Stop() | Remove():
+                return self._stops
+            case _:
+                return self._rest
+
+
+def _why_silent(facts: Facts) -> str:
+    return "\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())

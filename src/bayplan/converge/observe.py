@@ -1,0 +1,51 @@
+"""Gathering the facts: every host at once, each with a deadline; one that does not answer is unknown, not empty."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bayplan.errors import BayplanError
+from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
+from bayplan.ports import FleetPorts
+
+HOST_DEADLINE = 10.0  # seconds; longer than a lossy link's retransmissions, shorter than patience
+
+
+async def observe(ports: FleetPorts, *, images: bool = True, skip: frozenset[str] = frozenset()) -> Facts:
+    """The whole fleet, hosts in fleet.yaml's order. images False: leave them out. skip: hosts not to ask again."""
+    names = list(ports.fleet.hosts)
+    seen = await asyncio.gather(*(_host(ports, name, images=images) for name in names if name not in skip))
+    by_name = {h.name: h for h in seen}
+    return Facts({n: by_name.get(n) or HostFacts(n, reachable=False, why="did not answer before") for n in names})
+
+
+async def _host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
+    try:
+        async with asyncio.timeout(HOST_DEADLINE):
+            engine, there, gateway = await asyncio.gather(
+                ports.engines[name].observe(ports.fleet.name),
+                _images(ports, name, wanted=images),
+                _gateway(ports, name),
+            )
+    except TimeoutError:
+        return HostFacts(name, reachable=False, why=f"no answer within {HOST_DEADLINE:g} s")
+    except BayplanError as error:
+        return HostFacts(name, reachable=False, why=error.what)
+    return HostFacts(name, reachable=True, engine=engine, gateway=_if_running(engine, gateway), images=there)
+
+
+async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[str]:
+    return await ports.engines[name].images() if wanted else frozenset()
+
+
+async def _gateway(ports: FleetPorts, name: str) -> GatewayFacts | None:
+    """None when it does not answer: whether it should is read from its container."""
+    try:
+        return await ports.gateways[name].observe()
+    except BayplanError:
+        return None
+
+
+def _if_running(engine: EngineFacts, gateway: GatewayFacts | None) -> GatewayFacts | None:
+    running = any(c.role == "gateway" and c.state == "running" for c in engine.system)
+    return gateway if running else None

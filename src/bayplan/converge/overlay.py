@@ -1,0 +1,71 @@
+"""Facts as they will be once the steps in flight are done: what keeps two passes from planning the same thing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from bayplan import labels
+from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.plan.steps import Network, Pull, Remove, Run, Step, Stop
+
+
+def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
+    """`facts`, with replicas being made as `creating` and those being stopped as `removing`."""
+    hosts: dict[str, HostFacts] = dict(facts.hosts)
+    for step in in_flight:
+        host = hosts.get(step.host)
+        if host is None or not host.reachable:
+            continue
+        match step:
+            case Run():
+                hosts[step.host] = _with(host, step)
+            case Remove() | Stop():
+                hosts[step.host] = _without(host, step.replica)
+            case _:
+                pass
+    return replace(facts, hosts=hosts)
+
+
+def granted(facts: Facts, steps: Iterable[Network | Pull]) -> Facts:
+    """`facts`, with those networks and images there."""
+    hosts: dict[str, HostFacts] = dict(facts.hosts)
+    for step in steps:
+        host = hosts[step.host]
+        if isinstance(step, Pull):
+            hosts[step.host] = replace(host, images=host.images | {step.image})
+        else:
+            networks = host.engine.networks | {step.name}
+            hosts[step.host] = replace(host, engine=replace(host.engine, networks=networks))
+    return replace(facts, hosts=hosts)
+
+
+def _with(host: HostFacts, step: Run) -> HostFacts:
+    others = tuple(r for r in host.engine.replicas if r.name != step.container.name)
+    engine = replace(host.engine, replicas=(*others, _creating(step)))
+    return replace(host, engine=engine)
+
+
+def _without(host: HostFacts, name: str) -> HostFacts:
+    replicas = tuple(replace(r, state="removing") if r.name == name else r for r in host.engine.replicas)
+    return replace(host, engine=replace(host.engine, replicas=replicas))
+
+
+def _creating(step: Run) -> Replica:
+    told: Mapping[str, str] = step.container.labels
+    cpus, memory = told[labels.RESERVED].split(",")
+    return Replica(
+        id="",
+        name=step.container.name,
+        host=step.host,
+        app=told[labels.APP],
+        service=step.service,
+        slot=step.slot,
+        release=int(told[labels.RELEASE]),
+        spec=told[labels.SPEC],
+        state="creating",
+        image=step.container.image,
+        ports=step.container.ports,
+        cpus=float(cpus),
+        memory=int(memory),
+    )

@@ -1,0 +1,1 @@
+"""What the verbs do, over the ports: no terminal, no adapters."""

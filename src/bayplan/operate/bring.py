@@ -1,0 +1,119 @@
+"""Bringing an app to a release: hosts, images, release, replicas. What `up` and `scale` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bayplan.converge.loop import Convergence, Outcome
+from bayplan.errors import BayplanError, PartialError
+from bayplan.images import prepare
+from bayplan.operate.events import ImageEvent, OnEvent, Stage
+from bayplan.operate.release import Chosen, current, only, record, required, scaled
+from bayplan.plan.goal import Goal
+from bayplan.plan.plan import plan, system_plan
+from bayplan.plan.standing import ready_deadline
+from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
+from bayplan.spec.model import App
+
+LAST_LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of it. logs: the last lines of each replica that failed."""
+
+    goal: Goal
+    outcome: Outcome
+    is_new: bool
+    logs: Mapping[str, tuple[LogLine, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How `up` is to go about it."""
+
+    services: frozenset[str] | None = None
+    assume_down: frozenset[str] = frozenset()
+    force_build: bool = False
+    pull: bool = False
+
+
+async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
+    """The app as the file says, on the fleet."""
+    hosts = await ready_hosts(ports, on)
+    builder = _builder(ports, hosts)
+    before = await current(ports.releases, app.name)
+    wanted = only(before, app, wishes.services)
+    on(Stage("images", "images"))
+    pinned = await prepare(
+        wanted,
+        ports.fleet,
+        builder,
+        ports.registry,
+        _image_events(on),
+        force_build=wishes.force_build,
+        pull=wishes.pull,
+        known=before.app if before else None,
+        only=wishes.services,
+    )
+    chosen = await record(ports.releases, pinned, "up")
+    return await converge(ports, chosen, wishes, on)
+
+
+async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes: Wishes, on: OnEvent) -> Result:
+    """Other replica counts for what runs now."""
+    now = await required(ports.releases, app)
+    why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
+    chosen = await record(ports.releases, scaled(now.app, replicas), why)
+    return await converge(ports, chosen, wishes, on)
+
+
+async def ready_hosts(ports: FleetPorts, on: OnEvent) -> Outcome:
+    """Gateways, guards and the registry on every host that answers."""
+    on(Stage("hosts", "hosts"))
+    outcome = await Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on).run()
+    if outcome.errors:
+        step, error = next(iter(outcome.errors.items()))
+        raise PartialError(f"{step.host} is not ready: {error.what}", where=error.where, todo=error.todo) from error
+    return outcome
+
+
+async def converge(ports: FleetPorts, chosen: Chosen, wishes: Wishes, on: OnEvent) -> Result:
+    """Passes until the release stands."""
+    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, wishes.services)
+    on(Stage("replicas", f"release {chosen.number}"))
+    patience = 30 + max((ready_deadline(s) + s.drain for s in chosen.app.services.values()), default=30)
+    login = ports.registry.login if ports.registry else None
+    run = Convergence(ports, lambda facts, now, run: plan(goal, facts, now, run), on, patience=patience, login=login)
+    outcome = await run.run()
+    return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))
+
+
+def _builder(ports: FleetPorts, outcome: Outcome) -> Engine:
+    """The registry's own host if it answers, else the first that does."""
+    answering = [h.name for h in outcome.facts.reachable()]
+    own = ports.fleet.registry.host if ports.fleet.registry else None
+    return ports.engines[own if own in answering and own else answering[0]]
+
+
+def _image_events(on: OnEvent) -> Callable[[str, Transfer], None]:
+    def tell(service: str, transfer: Transfer) -> None:
+        on(ImageEvent(service, transfer, done=transfer.status == "pinned"))
+
+    return tell
+
+
+async def _last_words(ports: FleetPorts, outcome: Outcome) -> dict[str, tuple[LogLine, ...]]:
+    words: dict[str, tuple[LogLine, ...]] = {}
+    for failure in outcome.failures:
+        if failure.replica:
+            words[failure.replica] = await _tail(ports.engines[failure.host], failure.replica)
+    return words
+
+
+async def _tail(engine: Engine, replica: str) -> tuple[LogLine, ...]:
+    try:
+        return tuple([line async for line in engine.logs(replica, tail=LAST_LINES)])
+    except BayplanError:
+        return ()

@@ -1,0 +1,99 @@
+"""Why each replica is where it is, and what each host says to one more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bayplan.errors import UsageError
+from bayplan.facts import Facts
+from bayplan.operate.status import standing
+from bayplan.plan.board import Board
+from bayplan.plan.filters import reject
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.pack import choose
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import Service
+from bayplan.units import show_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One host on one more replica. has: replicas of the service there now."""
+
+    host: str
+    has: int
+    could: bool
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One service."""
+
+    service: str
+    summary: str
+    hosts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of `explain --json`: one such object a service."""
+        return asdict(self)
+
+
+async def explain(ports: FleetPorts, app: str, service: str | None) -> tuple[Explained, ...]:
+    """Every service of the app, or one. Raises UsageError for one that it does not have."""
+    found = await standing(ports, app)
+    services = found.goal.app.services
+    if service is not None and service not in services:
+        raise UsageError(f"no service {service} in the app {app}", todo=f"it has: {', '.join(services) or 'none'}")
+    return tuple(
+        _explain(found.goal, s, found.facts) for s in services.values() if service is None or s.name == service
+    )
+
+
+def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:
+    board = Board(goal, facts, Run())
+    counts = Counter(r.host for r in facts.replicas(goal.app.name, service.name))
+    board.counts[service.name].update(counts)
+    rejected = {
+        name: reason for name, b in board.berths.items() if (reason := reject(service, b, board, goal.fleet.ports))
+    }
+    able = [b.host for name, b in board.berths.items() if name not in rejected]
+    best = choose(service, able, counts, tuple(goal.fleet.hosts.values())) if able else None
+    hosts = []
+    for name, host in facts.hosts.items():
+        if not host.reachable:
+            hosts.append(Verdict(name, 0, could=False, verdict=f"does not answer: {host.why}"))
+        elif name in rejected:
+            hosts.append(Verdict(name, counts[name], could=False, verdict=rejected[name]))
+        elif best and best.host == name:
+            hosts.append(Verdict(name, counts[name], could=True, verdict=f"the next one would go here: {best.why}"))
+        else:
+            hosts.append(Verdict(name, counts[name], could=True, verdict=_room(board, name)))
+    return Explained(service.name, _summary(service), tuple(hosts), tuple(_notes(goal, service)))
+
+
+def _room(board: Board, host: str) -> str:
+    berth = board.berths[host]
+    cores, memory = berth.cpus - berth.used_cpus, berth.memory - berth.used_memory
+    return f"could take one: {cores:.3g} cores and {show_bytes(memory)} free; another host has fewer of it"
+
+
+def _summary(service: Service) -> str:
+    r = service.resources
+    if not (r.reserved_cpus or r.reserved_memory):
+        return f"{service.replicas} wanted; each reserves nothing"
+    return f"{service.replicas} wanted; each reserves {r.reserved_cpus:g} cores and {show_bytes(r.reserved_memory)}"
+
+
+def _notes(goal: Goal, service: Service) -> list[str]:
+    """The rules that decide."""
+    rules = ["what runs stays where it runs; a new replica goes to the host with the fewest of its service, then zone"]
+    rules += [f"it must have {c}" for c in service.placement.constraints]
+    if service.placement.max_per_host is not None:
+        rules.append(f"at most {service.placement.max_per_host} a host")
+    if goal.fleet.headroom:
+        rules.append(f"{goal.fleet.headroom:.0%} of every host is kept free")
+    return rules

@@ -1,0 +1,77 @@
+"""What `up` would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bayplan.converge.observe import observe
+from bayplan.converge.overlay import granted
+from bayplan.errors import NoHostError
+from bayplan.facts import Facts
+from bayplan.images import known_pins
+from bayplan.operate.release import current
+from bayplan.plan.goal import Goal
+from bayplan.plan.plan import plan
+from bayplan.plan.steps import Network, Plan, Pull, Remove, Run, Start, Step, Stop, Unplaced, join, kind, subject
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import App
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The first pass's steps. builds: services whose image would be built or copied first."""
+
+    steps: tuple[Step, ...]
+    builds: tuple[str, ...]
+    unplaced: tuple[Unplaced, ...]
+    unreachable: Mapping[str, str]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.steps or self.builds or self.unplaced)
+
+
+async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> Preview:
+    """Plan one pass for what the file says. Replacements that wait for a build are planned as they would be."""
+    facts = await observe(ports)
+    if not any(facts.reachable()):
+        raise NoHostError(
+            "no host of the fleet answers", todo="\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
+        )
+    latest = await current(ports.releases, app.name)
+    pinned, builds = await known_pins(app, ports.fleet, ports.registry, known=latest.app if latest else None)
+    number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1
+    goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
+    found = _all_at_once(goal, facts, ports.clock.now())
+    silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
+    return Preview(found.steps, tuple(builds), found.unplaced, silent)
+
+
+def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:
+    """The first pass's steps, and the replicas that wait behind a pull or a network, which a person asks for."""
+    first = plan(goal, facts, now)
+    before = tuple(s for s in first.steps if isinstance(s, Pull | Network))
+    return join((Plan(steps=before), plan(goal, granted(facts, before), now))) if before else first
+
+
+def as_json(found: Preview) -> dict[str, Any]:
+    """The shape of `plan --json`."""
+    return {
+        "steps": [_step(s) for s in found.steps],
+        "unplaced": [asdict(u) for u in found.unplaced],
+        "builds": list(found.builds),
+        "unreachable": [{"host": h, "why": why} for h, why in found.unreachable.items()],
+    }
+
+
+def _step(step: Step) -> dict[str, str]:
+    service = step.service if isinstance(step, Run | Start | Stop | Remove) else ""
+    return {
+        "kind": kind(step),
+        "service": service,
+        "host": step.host,
+        "replica": "" if isinstance(step, Pull) else subject(step),
+        "why": step.why,
+    }

@@ -1,0 +1,76 @@
+"""Which release is to run: the newest if nothing changed, else a new one."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bayplan.errors import UsageError
+from bayplan.ports import Release, Releases
+from bayplan.spec.model import App
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The release, its app, whether it is new, and the replicas by service that the one before asked for."""
+
+    number: int
+    app: App
+    is_new: bool
+    before: Mapping[str, int]
+
+
+async def current(releases: Releases, app: str) -> Chosen | None:
+    """The newest release; None: never released."""
+    latest = await releases.latest(app)
+    if latest is None:
+        return None
+    spec = App.model_validate_json(latest.spec)
+    return Chosen(latest.number, spec, is_new=False, before=_replicas(spec))
+
+
+async def required(releases: Releases, app: str) -> Chosen:
+    """The newest release, which must be one with services."""
+    chosen = await current(releases, app)
+    if chosen is None or not chosen.app.services:
+        raise UsageError(f"the app {app} is not up on this fleet", todo="bring it up first: bayplan up")
+    return chosen
+
+
+async def record(releases: Releases, app: App, why: str) -> Chosen:
+    """The newest release if it says the same as `app`, else a new one that does."""
+    latest = await current(releases, app.name)
+    if latest and latest.app == app:
+        return latest
+    number, before = (latest.number + 1, latest.before) if latest else (1, {})
+    by = f"{getpass.getuser()}@{socket.gethostname()}"
+    await releases.put(Release(number, app.name, app.model_dump_json(), by, time.time(), why))
+    return Chosen(number, app, is_new=True, before=before)
+
+
+def only(chosen: Chosen | None, app: App, services: frozenset[str] | None) -> App:
+    """`app`, with the services that are not asked for as the newest release has them."""
+    if services is None:
+        return app
+    unknown = sorted(services - set(app.services))
+    if unknown:
+        known = ", ".join(app.services)
+        raise UsageError(f"no service {unknown[0]} in the app {app.name}", todo=f"it has: {known}")
+    old = chosen.app.services if chosen else {}
+    return app.model_copy(update={"services": {**old, **{n: s for n, s in app.services.items() if n in services}}})
+
+
+def scaled(app: App, replicas: Mapping[str, int]) -> App:
+    """`app` with other replica counts. Raises UsageError for a service that it does not have."""
+    unknown = next((n for n in replicas if n not in app.services), None)
+    if unknown:
+        raise UsageError(f"no service {unknown} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    changed = {n: app.services[n].model_copy(update={"replicas": count}) for n, count in replicas.items()}
+    return app.model_copy(update={"services": {**app.services, **changed}})
+
+
+def _replicas(app: App) -> dict[str, int]:
+    return {name: service.replicas for name, service in app.services.items()}

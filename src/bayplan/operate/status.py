@@ -1,0 +1,166 @@
+"""How an app stands on its fleet: what `ps` shows. The shapes are those of DESIGN.md, "Machine-readable shapes"."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+from bayplan.converge.observe import observe
+from bayplan.errors import NoHostError
+from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.operate.release import Chosen, current
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.plan import plan
+from bayplan.plan.replica import ingress_targets
+from bayplan.plan.standing import endpoints, is_serving
+from bayplan.plan.steps import Plan
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import App, Fleet, Service
+
+InstanceState = Literal["starting", "ready", "draining", "standby", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One replica. endpoint: "10.77.0.11:20080", "" for one that no listener leads to."""
+
+    name: str
+    host: str
+    state: InstanceState
+    endpoint: str
+    release: int
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerView:
+    """Where clients reach the service."""
+
+    address: str
+    port: int
+    target_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """Counts."""
+
+    desired: int
+    ready: int
+    standby: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """One service."""
+
+    service: str
+    replicas: Replicas
+    listeners: tuple[ListenerView, ...]
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Cores and bytes."""
+
+    cpus: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """One host."""
+
+    host: str
+    state: Literal["ready", "draining", "unreachable", "down"]
+    cpus: float
+    memory: int
+    reserved: Reserved
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole; `ps --json` is this."""
+
+    fleet: str
+    app: str
+    release: int
+    services: tuple[ServiceView, ...]
+    hosts: tuple[HostView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The status and what it was read from."""
+
+    status: Status
+    facts: Facts
+    goal: Goal
+    plan: Plan
+
+
+async def standing(ports: FleetPorts, app: str) -> Standing:
+    """One look at everything. Raises NoHostError when nobody answers."""
+    facts, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
+    if not any(facts.reachable()):
+        raise NoHostError("no host of the fleet answers", todo=_silent(facts))
+    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before)
+    now = plan(goal, facts, ports.clock.now(), Run())
+    services = tuple(_service(goal, s, facts, now) for s in goal.app.services.values())
+    hosts = tuple(_host(h) for h in facts.hosts.values())
+    return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts), facts, goal, now)
+
+
+async def _chosen(ports: FleetPorts, app: str) -> Chosen:
+    return await current(ports.releases, app) or Chosen(0, App(name=app), is_new=False, before={})
+
+
+def _silent(facts: Facts) -> str:
+    return "\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
+
+
+def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceView:
+    replicas = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.release, r.host))
+    seen = tuple(_instance(goal, service, r, facts) for r in replicas)
+    unknown = tuple(
+        Instance(f"{goal.app.name}-{service.name}-{p.slot}", " or ".join(p.hosts), "unknown", "", 0, service.image)
+        for p in now.presumed
+        if p.service == service.name
+    )
+    ready = len({r.slot for r, i in zip(replicas, seen, strict=True) if i.state == "ready"})
+    return ServiceView(service.name, Replicas(service.replicas, ready), _listeners(goal.fleet, service), seen + unknown)
+
+
+def _listeners(fleet: Fleet, service: Service) -> tuple[ListenerView, ...]:
+    return tuple(
+        ListenerView(p.address or fleet.balancer.address, p.published, p.target)
+        for p in service.ports
+        if p.mode == "ingress"
+    )
+
+
+def _instance(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Instance:
+    targets = ingress_targets(service)
+    at = next((f"{b.address}:{b.port}" for b in replica.ports if b.target in targets), "")
+    state = instance_state(goal, service, replica, facts)
+    return Instance(replica.name, replica.host, state, at, replica.release, replica.image)
+
+
+def instance_state(goal: Goal, service: Service, replica: Replica, facts: Facts) -> InstanceState:
+    """Read from the container's state and the pools, as plan/standing.py has it."""
+    if replica.state == "paused":
+        return "standby"
+    if replica.state in ("exited", "dead", "restarting") or replica.health == "unhealthy":
+        return "failed"
+    if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in endpoints(replica, facts)):
+        return "draining"
+    serving = is_serving(replica, service, goal.fleet.balancer.hosts, facts, Run(), 0.0)
+    return "ready" if serving else "starting"
+
+
+def _host(facts: HostFacts) -> HostView:
+    engine = facts.engine
+    reserved = Reserved(sum(r.cpus for r in engine.replicas), sum(r.memory for r in engine.replicas))
+    return HostView(facts.name, "ready" if facts.reachable else "unreachable", engine.cpus, engine.memory, reserved)

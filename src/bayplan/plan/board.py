@@ -1,0 +1,86 @@
+"""The board on which one plan stows replicas: what each host has left, with what this plan has put there so far."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from bayplan.facts import Facts, HostFacts
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.replica import host_ports, ingress_targets
+from bayplan.spec.model import Host, Port, Service
+
+
+@dataclass(slots=True)
+class Berth:
+    """One host. cpus, memory: capacity less headroom; used_*: reserved by the replicas of every app.
+
+    tcp, udp: ports that something holds, or that a pool still sends traffic to.
+    """
+
+    host: Host
+    facts: HostFacts
+    cpus: float
+    memory: float
+    used_cpus: float = 0.0
+    used_memory: float = 0.0
+    taken: set[tuple[str, int]] = field(default_factory=set)
+
+    def free_port(self, first: int, last: int, target: int) -> int | None:
+        """The first free port from the range's start plus the container's port on: 20080 for 80."""
+        size = last - first + 1
+        start = target % size
+        candidates = (first + (start + i) % size for i in range(size))
+        return next((p for p in candidates if ("tcp", p) not in self.taken), None)
+
+    def holds(self, port: Port) -> bool:
+        """Whether a port that must be that very one is taken."""
+        return (port.protocol, port.published) in self.taken
+
+
+class Board:
+    """All hosts that answered, and the service's replicas on each: a value while nobody else holds it."""
+
+    def __init__(self, goal: Goal, facts: Facts, run: Run) -> None:
+        self.berths = {h.name: _berth(goal, h, run) for h in facts.reachable() if h.name in goal.fleet.hosts}
+        self.counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        by_address = {b.host.private_ip: b for b in self.berths.values()}
+        for host in facts.reachable():
+            for servers in host.gateway.pools.values() if host.gateway else ():
+                for known in servers:
+                    if berth := by_address.get(known.server.address):
+                        berth.taken.add(("tcp", known.server.port))
+
+    def take(self, berth: Berth, service: Service, ports: tuple[int, ...]) -> None:
+        """Put a replica there."""
+        berth.used_cpus += service.resources.reserved_cpus
+        berth.used_memory += service.resources.reserved_memory
+        berth.taken.update(("tcp", p) for p in ports)
+        berth.taken.update((p.protocol, p.published) for p in host_ports(service))
+        self.counts[service.name][berth.host.name] += 1
+
+    def ports_for(self, berth: Berth, service: Service, port_range: tuple[int, int]) -> tuple[int, ...] | None:
+        """Host ports for the service's listener targets; None if the range is full."""
+        found: list[int] = []
+        for target in ingress_targets(service):
+            port = berth.free_port(*port_range, target)
+            if port is None:
+                return None
+            berth.taken.add(("tcp", port))
+            found.append(port)
+        berth.taken.difference_update(("tcp", p) for p in found)
+        return tuple(found)
+
+
+def _berth(goal: Goal, facts: HostFacts, run: Run) -> Berth:
+    engine, keep = facts.engine, 1 - goal.fleet.headroom
+    berth = Berth(goal.fleet.hosts[facts.name], facts, engine.cpus * keep, engine.memory * keep)
+    for replica in engine.replicas:
+        berth.used_cpus += replica.cpus
+        berth.used_memory += replica.memory
+        berth.taken.update((b.protocol, b.port) for b in replica.ports)
+    for container in engine.system:
+        berth.taken.update((b.protocol, b.port) for b in container.ports)
+    berth.taken |= engine.taken
+    berth.taken.update(("tcp", port) for host, port in run.taken if host == facts.name)
+    return berth

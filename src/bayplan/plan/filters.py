@@ -1,0 +1,93 @@
+"""Which hosts may take one more replica of a service: each filter checks *and explains*, and returns None to pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from bayplan.plan.board import Berth, Board
+from bayplan.plan.replica import host_ports
+from bayplan.spec.model import Host, Service
+from bayplan.units import show_bytes
+
+Filter = Callable[[Service, Berth, Board, tuple[int, int]], str | None]
+
+_CONSTRAINT = re.compile(r"^\s*(?P<key>[\w.\-/]+)\s*(?P<op>==|!=)\s*(?P<value>.+?)\s*$")
+_ROUNDING = 1e-9  # 0.1 + 0.2 cores fit into 0.3
+
+
+def attribute(host: Host, key: str) -> str | None:
+    """What `node.labels.disk`, `node.hostname`, `node.zone` and so on are on a host; None if it has no such thing."""
+    fixed = {
+        "node.hostname": host.name,
+        "node.id": host.name,
+        "node.zone": host.zone,
+        "node.labels.zone": host.labels.get("zone", host.zone),
+        "node.platform.os": "linux",
+        "node.role": "worker",
+    }
+    if key in fixed:
+        return fixed[key]
+    return host.labels.get(key.removeprefix("node.labels.")) if key.startswith("node.labels.") else None
+
+
+def constraints(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
+    """`deploy.placement.constraints`, all of which must hold (Compose Deploy Specification)."""
+    return unmet(service, berth.host)
+
+
+def unmet(service: Service, host: Host) -> str | None:
+    """The first constraint that the host does not meet, in words."""
+    for constraint in service.placement.constraints:
+        match = _CONSTRAINT.match(constraint)
+        if match is None:
+            return f"the constraint {constraint!r} cannot be read"
+        is_equal = attribute(host, match["key"]) == match["value"]
+        if is_equal != (match["op"] == "=="):
+            has = attribute(host, match["key"])
+            return f"needs {constraint}, " + (f"but it is {has}" if has else "which it does not say")
+    return None
+
+
+def per_host(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
+    """`deploy.placement.max_replicas_per_node`."""
+    limit, has = service.placement.max_per_host, board.counts[service.name][berth.host.name]
+    return f"has {has} of at most {limit} a host" if limit is not None and has >= limit else None
+
+
+def cpus(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
+    """Reserved cores within the host's, less headroom."""
+    wanted, left = service.resources.reserved_cpus, berth.cpus - berth.used_cpus
+    if wanted and wanted > left + _ROUNDING:
+        return f"{wanted:g} cores wanted, {max(left, 0):.2g} of {berth.cpus:.3g} free"
+    return None
+
+
+def memory(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
+    """Reserved bytes within the host's, less headroom."""
+    wanted, left = service.resources.reserved_memory, berth.memory - berth.used_memory
+    if wanted and wanted > left:
+        return f"{show_bytes(wanted)} of memory wanted, {show_bytes(max(left, 0))} of {show_bytes(berth.memory)} free"
+    return None
+
+
+def fixed_ports(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
+    """Ports with `mode: host` are one a host."""
+    held = next((p for p in host_ports(service) if berth.holds(p)), None)
+    return f"port {held.published}/{held.protocol} is taken" if held else None
+
+
+def range_ports(service: Service, berth: Berth, board: Board, port_range: tuple[int, int]) -> str | None:
+    """A free port in the fleet's range for each listener target."""
+    if board.ports_for(berth, service, port_range) is None:
+        return f"no free port in {port_range[0]}-{port_range[1]}"
+    return None
+
+
+FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports)
+
+
+def reject(service: Service, berth: Berth, board: Board, port_range: tuple[int, int]) -> str | None:
+    """Every reason why this host cannot take one more replica; None if it can."""
+    reasons = [r for f in FILTERS if (r := f(service, berth, board, port_range))]
+    return "; ".join(reasons) or None

@@ -1,0 +1,41 @@
+"""What planning works towards, and what one run remembers from pass to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from bayplan.spec.model import App, Fleet
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The fleet and one release of an app on it.
+
+    before: replicas by service that the release before asked for: what may stand on a host that does not answer.
+    assume_down: hosts that a person judged down; what stood there is replaced. only: services to touch; None is all.
+    """
+
+    fleet: Fleet
+    app: App
+    release: int
+    before: Mapping[str, int] = field(default_factory=lambda: NOTHING)
+    assume_down: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What this run has learnt: facts that no host can tell.
+
+    tried: ids of containers that this run started. first_seen: when it first saw an id (the clock's seconds).
+    taken: (host, port) that something outside the engine turned out to hold. given_up: services whose replica failed.
+    """
+
+    tried: frozenset[str] = frozenset()
+    first_seen: Mapping[str, float] = field(default_factory=dict)
+    taken: frozenset[tuple[str, int]] = frozenset()
+    given_up: frozenset[str] = frozenset()

@@ -1,0 +1,142 @@
+"""A replica: its names, its definition's digest, and the container that it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from bayplan import labels
+from bayplan.container import Container, digest
+from bayplan.facts import Binding, Replica, Server
+from bayplan.plan.goal import Goal
+from bayplan.spec.model import Fleet, Host, Port, Service
+
+# What a container is made of. The rest of a service (how many, where, behind which listener) changes no container.
+_MADE_OF = {
+    "image",
+    "command",
+    "entrypoint",
+    "environment",
+    "labels",
+    "user",
+    "working_dir",
+    "init",
+    "restart",
+    "stop_signal",
+    "stop_grace_period",
+    "healthcheck",
+    "resources",
+}
+_SERVER = re.compile(r"-(\d+)-r\d+\.([^.]+)$")
+
+
+def replica_name(app: str, service: str, slot: int, release: int) -> str:
+    """`site-web-3-r7`: the same from the same facts, whoever plans."""
+    return f"{app}-{service}-{slot}-r{release}"
+
+
+def server_name(replica: str, host: str) -> str:
+    """A replica's name in a pool: while one moves, its slot stands on two hosts."""
+    return f"{replica}.{host}"
+
+
+def slot_and_host(server: str) -> tuple[int, str] | None:
+    """The slot and the host that a server's name tells; None for a name that is not ours."""
+    match = _SERVER.search(server)
+    return (int(match[1]), match[2]) if match else None
+
+
+def pool_name(app: str, service: str, target: int) -> str:
+    """`site.web.80`."""
+    return f"{app}.{service}.{target}"
+
+
+def network_name(fleet: str, app: str) -> str:
+    """The bridge network that an app's replicas of one host share."""
+    return f"{fleet}-{app}"
+
+
+def definition(service: Service) -> str:
+    """Digest of what the service's containers are made of."""
+    made_of = service.model_dump(mode="json", include=_MADE_OF)
+    made_of["ports"] = sorted(
+        (p.target, p.protocol, p.mode, p.published if p.mode == "host" else 0, p.address if p.mode == "host" else "")
+        for p in service.ports
+    )
+    return digest(made_of)
+
+
+def ingress_targets(service: Service) -> tuple[int, ...]:
+    """Container ports that listeners lead to, each once, in the file's order."""
+    return tuple(dict.fromkeys(p.target for p in service.ports if p.mode == "ingress"))
+
+
+def host_ports(service: Service) -> tuple[Port, ...]:
+    """Ports that are to be that very port on the host."""
+    return tuple(p for p in service.ports if p.mode == "host")
+
+
+def bindings(service: Service, host: Host, free: Sequence[int]) -> tuple[Binding, ...]:
+    """Where the container's ports are on the host; `free` are host ports for the ingress targets, in their order."""
+    ingress = (
+        Binding(target, port, host.private_ip) for target, port in zip(ingress_targets(service), free, strict=True)
+    )
+    fixed = (Binding(p.target, p.published, p.address or host.private_ip, p.protocol) for p in host_ports(service))
+    return (*ingress, *fixed)
+
+
+def endpoint(replica: Replica, target: int, host: Host) -> Server | None:
+    """The replica's server in the pool of that container port; None if it does not have the port."""
+    port = next((b.port for b in replica.ports if b.target == target and b.address == host.private_ip), None)
+    return Server(server_name(replica.name, replica.host), host.private_ip, port) if port else None
+
+
+def replica_container(
+    goal: Goal, service: Service, slot: int, host: Host, ports: tuple[Binding, ...], spec: str
+) -> Container:
+    """The container of one slot on one host."""
+    app, name = goal.app.name, replica_name(goal.app.name, service.name, slot, goal.release)
+    resources = service.resources
+    return Container(
+        name=name,
+        image=service.image,
+        command=service.command,
+        entrypoint=service.entrypoint,
+        environment={
+            **service.environment,
+            "BAYPLAN_REPLICA": f"{service.name}-{slot}",
+            "BAYPLAN_HOST": host.name,
+        },
+        labels={**service.labels, **_labels(goal.fleet, app, service, slot, goal.release, ports, spec)},
+        hostname=f"{service.name}-{slot}",
+        user=service.user,
+        working_dir=service.working_dir,
+        init=service.init,
+        restart=service.restart,
+        stop_signal=service.stop_signal,
+        stop_grace=service.stop_grace_period,
+        healthcheck=service.healthcheck,
+        ports=ports,
+        network=network_name(goal.fleet.name, app),
+        aliases=(service.name,),
+        limit_cpus=resources.limit_cpus,
+        limit_memory=resources.limit_memory,
+        limit_pids=resources.limit_pids,
+    )
+
+
+def _labels(
+    fleet: Fleet, app: str, service: Service, slot: int, release: int, ports: Iterable[Binding], spec: str
+) -> dict[str, str]:
+    resources = service.resources
+    return {
+        labels.FLEET: fleet.name,
+        labels.ROLE: "replica",
+        labels.APP: app,
+        labels.SERVICE: service.name,
+        labels.SLOT: str(slot),
+        labels.RELEASE: str(release),
+        labels.SPEC: spec,
+        labels.PORTS: ",".join(f"{b.target}={b.address}:{b.port}/{b.protocol}" for b in ports),
+        labels.RESERVED: f"{resources.reserved_cpus:g},{resources.reserved_memory}",
+    }

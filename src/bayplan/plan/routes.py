@@ -1,0 +1,183 @@
+"""What each gateway is to be configured with: this app's listeners and pools, and every other app's as they are.
+
+A route is added once its pool has an endpoint that takes traffic, so that a new listener never answers 503 first; a
+pool is dropped once nothing routes to it and it is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Pool, Route, Table
+from bayplan.plan.goal import Goal
+from bayplan.plan.replica import ingress_targets, pool_name
+from bayplan.plan.steps import Configure, Failure, Step
+from bayplan.plan.system import registry_endpoint
+from bayplan.spec.model import Port, Service
+
+Front = tuple[str, int]
+
+
+def configure(goal: Goal, facts: Facts) -> tuple[tuple[Step, ...], tuple[Failure, ...]]:
+    """A Configure for each gateway that answered and has another table; and listeners that another app holds."""
+    steps: list[Step] = []
+    failures: list[Failure] = []
+    for host in facts.reachable():
+        if host.gateway is None or host.name not in goal.fleet.hosts:
+            continue
+        failures += _conflicts(goal, host, host.gateway)
+        table = desired(goal, facts, host, host.gateway)
+        if table != host.gateway.table:
+            steps.append(Configure(host.name, table, _difference(host.gateway.table, table)))
+    return tuple(steps), tuple(failures)
+
+
+def desired(goal: Goal, facts: Facts, host: HostFacts, gateway: GatewayFacts) -> Table:
+    """The table that this gateway is to have now."""
+    mine = list(_fronts(goal, gateway)) if host.name in goal.fleet.balancer.hosts else []
+    listeners = _merge(_others(goal, gateway.table), mine)
+    routed = {r.pool for front in listeners for r in front.routes}
+    wanted = {p.name: p for p in pools(goal)} if host.name in goal.fleet.balancer.hosts else {}
+    kept = {p.name: p for p in gateway.table.pools if _keep(goal, p, gateway, routed)}
+    all_pools = kept | wanted
+    return Table(
+        listeners=listeners,
+        pools=tuple(all_pools[name] for name in sorted(all_pools)),
+        registry=registry_endpoint(goal.fleet, facts),
+    )
+
+
+def pools(goal: Goal) -> Iterator[Pool]:
+    """The pools of the app: one for each listener's target of each service."""
+    for service in goal.app.services.values():
+        for target in ingress_targets(service):
+            yield _pool(goal.app.name, service, target)
+
+
+def still_routed(facts: Facts, app: str, service: str) -> bool:
+    """Whether any gateway still leads requests to a service."""
+    prefix = f"{app}.{service}."
+    tables = (h.gateway.table for h in facts.reachable() if h.gateway)
+    return any(r.pool.startswith(prefix) for t in tables for front in t.listeners for r in front.routes)
+
+
+def _pool(app: str, service: Service, target: int) -> Pool:
+    mode = _mode(service, target)
+    probe = service.probe
+    return Pool(
+        name=pool_name(app, service.name, target),
+        app=app,
+        service=service.name,
+        mode=mode,
+        check=f"http {probe.path}" if probe.kind == "http" else "tcp",
+        interval=probe.interval,
+        timeout=probe.timeout,
+        sticky=bool(service.http and service.http.sticky),
+        proxy_protocol=service.proxy_protocol,
+    )
+
+
+def _mode(service: Service, target: int) -> Mode:
+    ports = [p for p in service.ports if p.mode == "ingress" and p.target == target]
+    return "http" if any(p.app_protocol == "http" for p in ports) else "tcp"
+
+
+def _keep(goal: Goal, pool: Pool, gateway: GatewayFacts, routed: set[str]) -> bool:
+    return pool.app != goal.app.name or pool.name in routed or bool(gateway.pools.get(pool.name))
+
+
+def _others(goal: Goal, table: Table) -> tuple[Listener, ...]:
+    """Listeners with the routes of other apps only."""
+    apps = {p.name: p.app for p in table.pools}
+    kept = (
+        replace(front, routes=tuple(r for r in front.routes if apps.get(r.pool) != goal.app.name))
+        for front in table.listeners
+    )
+    return tuple(front for front in kept if front.routes)
+
+
+def _fronts(goal: Goal, gateway: GatewayFacts) -> Iterator[Listener]:
+    """This app's listeners, a route each."""
+    for service in goal.app.services.values():
+        for port in service.ports:
+            if port.mode == "ingress":
+                route = _route(goal, service, port)
+                if _may_route(route, port, gateway):
+                    yield Listener(port.published, port.address, port.app_protocol, (route,))
+
+
+def _route(goal: Goal, service: Service, port: Port) -> Route:
+    pool = pool_name(goal.app.name, service.name, port.target)
+    if service.http is None or port.app_protocol != "http":
+        return Route(pool)
+    return Route(pool, tuple(sorted(service.http.hosts)), service.http.path)
+
+
+def _may_route(route: Route, port: Port, gateway: GatewayFacts) -> bool:
+    there = any(
+        route in front.routes
+        for front in gateway.table.listeners
+        if (front.address, front.port) == (port.address, port.published)
+    )
+    return there or any(s.state == "ready" for s in gateway.pools.get(route.pool, ()))
+
+
+def _merge(others: tuple[Listener, ...], mine: list[Listener]) -> tuple[Listener, ...]:
+    """One listener an address and port; where two apps want the same requests, the one that has them keeps them."""
+    fronts: dict[Front, Listener] = {(f.address, f.port): f for f in others}
+    for front in mine:
+        key = (front.address, front.port)
+        there = fronts.get(key)
+        if there is None:
+            fronts[key] = front
+        elif there.mode == front.mode and not _overlap(there, front):
+            fronts[key] = replace(there, routes=(*there.routes, *front.routes))
+    return tuple(replace(fronts[key], routes=tuple(sorted(fronts[key].routes, key=_order))) for key in sorted(fronts))
+
+
+def _order(route: Route) -> tuple[int, tuple[str, ...], str, str]:
+    return (-len(route.path), route.hosts, route.path, route.pool)
+
+
+def _overlap(one: Listener, other: Listener) -> Route | None:
+    """A route of `one` that takes the very requests of one of `other`."""
+    if one.mode == "tcp" or other.mode == "tcp":
+        return one.routes[0] if one.routes else None
+    return next((a for a in one.routes for b in other.routes if a.path == b.path and _share(a.hosts, b.hosts)), None)
+
+
+def _share(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return bool(set(one) & set(other)) or (not one and not other)
+
+
+def _conflicts(goal: Goal, host: HostFacts, gateway: GatewayFacts) -> Iterator[Failure]:
+    """Listeners of this app that another app already holds."""
+    if host.name not in goal.fleet.balancer.hosts:
+        return
+    others = {(f.address, f.port): f for f in _others(goal, gateway.table)}
+    apps = {p.name: p.app for p in gateway.table.pools}
+    for service in goal.app.services.values():
+        for port in service.ports:
+            theirs = others.get((port.address, port.published)) if port.mode == "ingress" else None
+            if theirs is None:
+                continue
+            mine = Listener(port.published, port.address, port.app_protocol, (_route(goal, service, port),))
+            clash = theirs.routes[0] if theirs.mode != mine.mode else _overlap(theirs, mine)
+            if clash:
+                why = f"port {port.published} of the balancer is held by the app {apps.get(clash.pool, clash.pool)}"
+                yield Failure(host.name, service.name, "", why)
+
+
+def _difference(old: Table, new: Table) -> str:
+    parts = []
+    for word, one, other in (("adds", new, old), ("drops", old, new)):
+        fronts = sorted({f.port for f in one.listeners} - {f.port for f in other.listeners})
+        if fronts:
+            parts.append(f"{word} port {', '.join(map(str, fronts))}")
+        gone = sorted({p.name for p in one.pools} - {p.name for p in other.pools})
+        if gone:
+            parts.append(f"{word} pool {', '.join(gone)}")
+    if old.registry != new.registry:
+        parts.append("the registry is elsewhere" if new.registry else "has no registry any more")
+    return "; ".join(parts) or "its routes change"

@@ -1,0 +1,48 @@
+"""The one place that chooses adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bayplan.engines.docker import DockerEngine
+from bayplan.gateways.haproxy import HaproxyGateway
+from bayplan.hosts import reach_for
+from bayplan.images import registry_for
+from bayplan.ports import FleetPorts, Reach, Registry
+from bayplan.spec.model import Fleet
+from bayplan.store import releases_for
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
+    """The fleet's ports, opened as they are used; let go of at the end, whatever happened."""
+    reaches = {name: reach_for(host, fleet.ssh) for name, host in fleet.hosts.items()}
+    engines = {name: DockerEngine(reach) for name, reach in reaches.items()}
+    gateways = {name: HaproxyGateway(reaches[name], engines[name], fleet.name) for name in fleet.hosts}
+    registry = _registry(fleet, reaches)
+    ports = FleetPorts(fleet, reaches, engines, gateways, registry, releases_for(fleet, registry), SystemClock())
+    try:
+        yield ports
+    finally:
+        closers = [*engines.values(), *([registry] if registry else []), *reaches.values()]
+        await asyncio.gather(*(c.close() for c in closers), return_exceptions=True)
+
+
+def _registry(fleet: Fleet, reaches: dict[str, Reach]) -> Registry | None:
+    """The fleet's own is reached through its host."""
+    if fleet.registry is None:
+        return None
+    return registry_for(fleet.registry, reaches[fleet.registry.host] if fleet.registry.host else None)
