@@ -1,0 +1,128 @@
+"""What no single service can say: mistakes between ports, services and the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from bayplan.spec.compose_file import ServiceFile
+from bayplan.spec.model import Fleet, Http, Port, Service
+from bayplan.spec.resolve import Surroundings, port_pairs
+
+
+@dataclass(frozen=True)
+class _Published:
+    service: Service
+    index: int
+    port: Port
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        return ("services", self.service.name, "ports", self.index)
+
+
+def check(services: Sequence[tuple[Service, ServiceFile]], fleet: Fleet, around: Surroundings) -> None:
+    """Adds mistakes of whole services, between services, and of services on this fleet."""
+    everything: list[_Published] = []
+    for service, written in services:
+        published = [
+            _Published(service, p[0], port) for p, port in zip(port_pairs(written), service.ports, strict=True)
+        ]
+        everything += published
+        _check_source(service, around)
+        _check_resources(service, around)
+        for one in published:
+            _check_port(one, fleet, around)
+    _check_listeners(everything, around)
+
+
+def _check_source(service: Service, around: Surroundings) -> None:
+    if not service.image and not service.build:
+        around.wrong(
+            f"services.{service.name}: has neither image nor build",
+            "services", service.name,
+            todo="write image: NAME, or build: DIRECTORY",
+        )  # fmt: skip
+
+
+def _check_resources(service: Service, around: Surroundings) -> None:
+    r = service.resources
+    pairs = (("cpus", r.limit_cpus, r.reserved_cpus), ("memory", r.limit_memory, r.reserved_memory))
+    for name, limit, reserved in pairs:
+        if limit is not None and limit < reserved:
+            around.wrong(
+                f"services.{service.name}: the limit of {name} is below what is reserved",
+                "services", service.name, "deploy", "resources", "limits", name,
+                todo="raise the limit, or lower the reservation",
+            )  # fmt: skip
+
+
+def _check_port(published: _Published, fleet: Fleet, around: Surroundings) -> None:
+    name, port = published.service.name, published.port
+    if port.mode == "host":
+        _check_host_port(published, fleet, around)
+        return
+    if port.protocol == "udp":
+        around.wrong(f"services.{name}: UDP cannot be balanced", *published.path, todo="publish it with mode: host")
+    low, high = fleet.ports
+    if low <= port.published <= high:
+        around.wrong(
+            f"services.{name}: port {port.published} lies in the range from which hosts' ports are taken",
+            *published.path,
+            todo=f"choose one outside of {low}-{high}, or change ports in fleet.yaml",
+        )
+    if fleet.registry and fleet.registry.host and port.published == fleet.registry.port:
+        around.wrong(
+            f"services.{name}: port {port.published} is where engines find the fleet's registry",
+            *published.path,
+            todo="choose another, or change registry.port in fleet.yaml",
+        )
+
+
+def _check_host_port(published: _Published, fleet: Fleet, around: Surroundings) -> None:
+    service = published.service
+    if service.replicas > len(fleet.hosts):
+        around.wrong(
+            f"services.{service.name}: {service.replicas} replicas want port {published.port.published} of their host, "
+            f"and the fleet has {len(fleet.hosts)}",
+            *published.path,
+            todo="lower replicas, or use mode: ingress",
+        )
+
+
+def _check_listeners(published: list[_Published], around: Surroundings) -> None:
+    for one, two in combinations(published, 2):
+        if clash := _clash(one, two):
+            what, todo = clash
+            around.wrong(
+                f"services.{two.service.name}: port {two.port.published} {what}",
+                *two.path,
+                todo=todo,
+            )
+
+
+def _clash(one: _Published, two: _Published) -> tuple[str, str] | None:
+    """Why both cannot be had, and what to do."""
+    a, b = one.port, two.port
+    if (a.published, a.mode, a.protocol) != (b.published, b.mode, b.protocol):
+        return None
+    if a.address != b.address and a.address and b.address:
+        return None
+    if one.service.name == two.service.name:
+        return "is listed twice", "remove one"
+    if a.mode == "host":
+        return None  # on different hosts both can be: placement sees to it
+    other = f"is {one.service.name}'s too"
+    if a.app_protocol != b.app_protocol:
+        return f"{other}, one as http and one as tcp", "publish another port, or write app_protocol on both"
+    if a.app_protocol == "tcp":
+        return other, "publish another port"
+    if _same_requests(one.service.http or Http(), two.service.http or Http()):
+        return f"{other}, for the same requests", "tell them apart with x-bayplan: {http: {host: NAME, path: /PATH}}"
+    return None
+
+
+def _same_requests(one: Http, two: Http) -> bool:
+    same_host = bool(set(one.hosts) & set(two.hosts)) or (not one.hosts and not two.hosts)
+    return same_host and one.path.rstrip("/") == two.path.rstrip("/")

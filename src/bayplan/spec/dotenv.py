@@ -1,0 +1,97 @@
+"""Environment files: `.env` and what `env_file` names (Compose, "Env_file format")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bayplan.spec.interpolate import substitute
+from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.node import Place
+
+_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][\w.-]*)\s*(?P<sign>=\s*(?P<value>.*))?$", re.DOTALL)
+_ESCAPE = re.compile(r"\\([nrt\"\\$])")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$$"}
+
+
+def read_dotenv(text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes) -> dict[str, str]:
+    """The variables of a file, in its order. Their values may use the environment and those before them.
+
+    A name alone takes its value from the environment, and is left out if it has none there.
+    """
+    mistakes.read(file)
+    found: dict[str, str] = {}
+    for line, written in _logical_lines(text.removeprefix("\ufeff").replace("\r\n", "\n")):
+        match = _LINE.match(written)
+        if not match:
+            mistakes.add(f"{written.strip()!r} is not NAME=value", Place(file, line), "a comment starts with #")
+        elif match["sign"] is None:
+            found |= {match["name"]: environment[match["name"]]} if match["name"] in environment else {}
+        else:
+            place = Place(file, line)
+            found[match["name"]] = _value(match["value"], {**found, **environment}, place, mistakes)
+    return found
+
+
+def read_raw(text: str, file: str, mistakes: Mistakes) -> dict[str, str]:
+    """The variables of a file of `format: raw`: everything after the first = is the value, quotes and $ included."""
+    mistakes.read(file)
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        name, sign, value = line.partition("=")
+        if line.strip() and not line.lstrip().startswith("#"):
+            if sign:
+                found[name.strip()] = value
+            else:
+                mistakes.add(f"{line.strip()!r} is not NAME=value", Place(file, number), "a comment starts with #")
+    return found
+
+
+def _logical_lines(text: str) -> list[tuple[int, str]]:
+    """Lines with their numbers, without blank ones and comments; a quoted value may go on over several."""
+    lines = text.split("\n")
+    found: list[tuple[int, str]] = []
+    at = 0
+    while at < len(lines):
+        start, line = at, lines[at].strip()
+        at += 1
+        if not line or line.startswith("#"):
+            continue
+        quote = _open_quote(line)
+        while quote and at < len(lines):
+            line, at = f"{line}\n{lines[at]}", at + 1
+            quote = _open_quote(line)
+        found.append((start + 1, line))
+    return found
+
+
+def _open_quote(line: str) -> str:
+    """The quote that the value opens and does not close, or nothing."""
+    value = line.partition("=")[2].lstrip()
+    quote = value[:1]
+    return quote if quote in {"'", '"'} and _closing_quote(value) < 0 else ""
+
+
+def _closing_quote(value: str) -> int:
+    at = 1
+    while at < len(value) and value[at] != value[0]:
+        at += 2 if value[at] == "\\" else 1
+    return at if at < len(value) else -1
+
+
+def _value(text: str, variables: Mapping[str, str], place: Place, mistakes: Mistakes) -> str:
+    def problem(what: str, todo: str) -> None:
+        mistakes.add(what, place, todo)
+
+    quote = text[:1]
+    if quote not in {"'", '"'}:
+        return substitute(re.split(r"\s#|^#", text, maxsplit=1)[0].strip(), variables, problem)
+    end = _closing_quote(text)
+    rest = text[end + 1 :].strip()
+    if end < 0 or (rest and not rest.startswith("#")):
+        problem("a quote is not closed" if end < 0 else f"{rest!r} stands after the closing quote", "quote it all")
+        return ""
+    inner = text[1:end]
+    if quote == "'":
+        return inner.replace("\\'", "'")
+    return substitute(_ESCAPE.sub(lambda match: _ESCAPED[match[1]], inner), variables, problem)

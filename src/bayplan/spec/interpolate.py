@@ -1,0 +1,118 @@
+"""`${VARIABLE}` in values, as in the Compose Specification, "Interpolation"; an unset variable is a mistake here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.node import Node
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OPERATOR = re.compile(r":?[-?+]")
+
+Problem = Callable[[str, str], None]  # what, what to do
+
+
+def substitute(text: str, variables: Mapping[str, str], problem: Problem) -> str:
+    """The text with its variables replaced. Each thing wrong with it is told to `problem`."""
+    done: list[str] = []
+    at = 0
+    while (dollar := text.find("$", at)) >= 0:
+        done.append(text[at:dollar])
+        value, at = _expression(text, dollar + 1, variables, problem)
+        done.append(value)
+    return "".join(done) + text[at:]
+
+
+def _expression(text: str, at: int, variables: Mapping[str, str], problem: Problem) -> tuple[str, int]:
+    """What stands after a dollar sign at `at`: its value, and where the text goes on."""
+    if text.startswith("$", at):
+        return "$", at + 1
+    if text.startswith("{", at):
+        end = _closing(text, at + 1)
+        if end < 0:
+            problem(f"${{ is never closed in {text!r}", "close it with }, or write $$ for a dollar sign")
+            return "", len(text)
+        return _braced(text[at + 1 : end], variables, problem), end + 1
+    if name := _NAME.match(text, at):
+        return _bare(name[0], variables, problem), name.end()
+    problem(f"a dollar sign without a variable in {text!r}", "write $$ for a dollar sign")
+    return "", at
+
+
+def _closing(text: str, at: int) -> int:
+    depth = 1
+    while at < len(text):
+        if text.startswith("${", at):
+            depth, at = depth + 1, at + 1
+        elif text[at] == "}":
+            depth -= 1
+            if not depth:
+                return at
+        at += 1
+    return -1
+
+
+def _bare(name: str, variables: Mapping[str, str], problem: Problem) -> str:
+    if name not in variables:
+        problem(
+            f"the variable {name} is not set",
+            f"set it in the environment or in .env, or give it a default: ${{{name}:-value}}",
+        )
+    return variables.get(name, "")
+
+
+def _braced(inner: str, variables: Mapping[str, str], problem: Problem) -> str:
+    match = _NAME.match(inner)
+    name, rest = (match[0], inner[match.end() :]) if match else ("", inner)
+    operator = _OPERATOR.match(rest)
+    if not name or (rest and not operator):
+        problem(f"${{{inner}}} is not a variable", "write ${NAME} or ${NAME:-default}, or $$ for a dollar sign")
+        return ""
+    if not operator:
+        return _bare(name, variables, problem)
+    return _operate(name, operator[0], rest[operator.end() :], variables, problem)
+
+
+def _operate(name: str, operator: str, word: str, variables: Mapping[str, str], problem: Problem) -> str:
+    """`:` counts an empty value as unset. -: default, ?: must be set, +: the word if it is set."""
+    there = bool(variables.get(name)) if operator[0] == ":" else name in variables
+    if operator[-1] == "+":
+        return substitute(word, variables, problem) if there else ""
+    if there:
+        return variables[name]
+    if operator[-1] == "-":
+        return substitute(word, variables, problem)
+    said = substitute(word, variables, problem)
+    state = "is empty" if name in variables else "is not set"
+    problem(f"the variable {name} {state}" + (f": {said}" if said else ""), "set it in the environment or in .env")
+    return ""
+
+
+def interpolate(node: Node, variables: Mapping[str, str], mistakes: Mistakes) -> Node:
+    """The tree with the variables of its values replaced. Others' `x-*` keys are left alone, and so are keys."""
+    value = node.value
+    if isinstance(value, str):
+        return _text(node, value, variables, mistakes) if "$" in value else node
+    if isinstance(value, list):
+        return replace(node, value=[interpolate(item, variables, mistakes) for item in value])
+    if isinstance(value, dict):
+        kept = {
+            key: child if _ignored(key) else interpolate(child, variables, mistakes) for key, child in value.items()
+        }
+        return replace(node, value=kept)
+    return node
+
+
+def _ignored(key: str) -> bool:
+    return key.startswith("x-") and key != "x-bayplan"
+
+
+def _text(node: Node, text: str, variables: Mapping[str, str], mistakes: Mistakes) -> Node:
+    found: list[tuple[str, str]] = []
+    value = substitute(text, variables, lambda what, todo: found.append((what, todo)))
+    for what, todo in found:
+        mistakes.add(what, node.place, todo)
+    return replace(node, value=value, broken=bool(found))

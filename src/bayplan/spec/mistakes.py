@@ -1,0 +1,34 @@
+"""Collecting what is wrong with the files, so that it is all told at once."""
+
+from __future__ import annotations
+
+from bayplan.errors import Mistake, SpecError
+from bayplan.spec.node import Place
+
+
+class Mistakes:
+    """What is wrong so far. Files are told in the order in which they were first read, their lines ascending."""
+
+    def __init__(self) -> None:
+        self._found: list[Mistake] = []
+        self._files: list[str] = []
+
+    def read(self, file: str) -> None:
+        """A file is about to be read: its mistakes stand after those of the files before it."""
+        if file not in self._files:
+            self._files.append(file)
+
+    def add(self, what: str, place: Place, todo: str = "") -> None:
+        """One more. The same thing at the same place is told once."""
+        self.read(place.file)
+        mistake = Mistake(what, place.file, place.line, place.column, todo)
+        if mistake not in self._found:
+            self._found.append(mistake)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_any(self) -> None:
+        """Raises SpecError if there is any."""
+        if self._found:
+            raise SpecError(sorted(self._found, key=lambda m: (self._files.index(m.file), m.line, m.column)))

@@ -1,0 +1,29 @@
+"""Reading the files that a spec is made of, and naming them as a person would."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.node import Place
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    full = Path(os.path.normpath(Path.cwd() / path))
+    return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
+
+
+def read_text(path: Path, place: Place, mistakes: Mistakes, prefix: str = "") -> str | None:
+    """The text of a file ("-" is standard input), or None and a mistake at `place`, which names the file."""
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        mistakes.add(f"{prefix}{shown(path)} is not UTF-8 text", place, "save it as UTF-8")
+    except FileNotFoundError:
+        mistakes.add(f"{prefix}there is no {shown(path)}", place, "check the name")
+    except OSError as error:
+        mistakes.add(f"{prefix}{shown(path)} cannot be read: {error.strerror}", place)
+    return None

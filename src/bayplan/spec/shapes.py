@@ -1,0 +1,135 @@
+"""What the files' own models are made of: strict types with sentences, and the base of maps with known keys."""
+
+# ruff: noqa: TRY004  pydantic makes an error of the file of ValueError only
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bayplan.spec.node import kind, written
+from bayplan.units import parse_bytes, parse_cpus, parse_duration
+
+T = TypeVar("T")
+
+
+def wrong(what: str, todo: str = "") -> ValueError:
+    """What a validator raises: a sentence, and what to do (`parts_of` takes them apart again)."""
+    return ValueError(f"{what}\n{todo}")
+
+
+class FileModel(BaseModel):
+    """A map of which every key is known. `x-*` keys are others', but for ours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"patternProperties": {"^x-": {}}})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_extensions(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"must be a map (key: value), not {kind(value)}")
+        return {k: v for k, v in value.items() if not k.startswith("x-") or k == "x-bayplan"}
+
+
+def _given(value: Any) -> Any:
+    if value is None:
+        raise wrong("has no value", "write one, or remove the key")
+    return value
+
+
+Maybe = Annotated[T | None, BeforeValidator(_given)]
+"""May be left out, which is None; written with nothing after it is a mistake."""
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool | int | float):
+        raise wrong(f"must be a string, not {kind(value)}", f'put it in quotes: "{written(value)}"')
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string, not {kind(value)}")
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    """A string, number or boolean as written; None stays."""
+    if isinstance(value, dict | list):
+        raise ValueError(f"must be a string, not {kind(value)}")
+    return None if value is None else written(value)
+
+
+def _whole(value: Any) -> Any:
+    digits = written(value)
+    if isinstance(value, bool | float) or not digits.removeprefix("-").isdecimal():
+        raise ValueError(f"must be a whole number, not {kind(value)}")
+    return int(digits)
+
+
+def _flag(value: Any) -> Any:
+    if written(value) not in {"true", "false"}:
+        raise ValueError(f"must be true or false, not {kind(value)}")
+    return written(value) == "true"
+
+
+def _quantity(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"must be a quantity, not {kind(value)}")
+    return written(value)
+
+
+def _list(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list, not {kind(value)}")
+    return value
+
+
+def _map(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a map (key: value), not {kind(value)}")
+    return value
+
+
+def _words(value: Any) -> Any:
+    if not isinstance(value, str):
+        return _list(value) if value is not None else None
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words as a shell would: {error}") from error
+
+
+def _pairs(value: Any) -> Any:
+    """A map, or a list of KEY=value, as a map."""
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, list):
+        raise ValueError(f"must be a map (KEY: value) or a list of KEY=value, not {kind(value)}")
+    found: dict[str, str | None] = {}
+    for item in value:
+        key, sign, content = written(item).partition("=")
+        if isinstance(item, dict | list) or not key:
+            raise ValueError(f"must be a list of KEY=value, and holds {kind(item)}")
+        found[key] = content if sign else None
+    return found
+
+
+def _many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else _list(value)
+
+
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str)]
+Integer = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int | str)]
+Natural = Annotated[Integer, Field(ge=0)]
+Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool | str)]
+Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(_quantity(v)), json_schema_input_type=str | float)]
+Memory = Annotated[int, BeforeValidator(lambda v: parse_bytes(_quantity(v)), json_schema_input_type=str | int)]
+Cores = Annotated[float, BeforeValidator(lambda v: parse_cpus(_quantity(v)), json_schema_input_type=str | float)]
+Words = Annotated[tuple[Text, ...] | None, BeforeValidator(_words, json_schema_input_type=str | list[str] | None)]
+Value = Annotated[str | None, BeforeValidator(_scalar, json_schema_input_type=str | float | bool | None)]
+Pairs = Annotated[
+    dict[str, Value],
+    BeforeValidator(_pairs, json_schema_input_type=dict[str, str | float | bool | None] | list[str]),
+]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_many, json_schema_input_type=str | list[str])]
+List = Annotated[tuple[T, ...], BeforeValidator(_list)]
+Map = Annotated[dict[str, T], BeforeValidator(_map)]

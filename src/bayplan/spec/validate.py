@@ -1,0 +1,94 @@
+"""A tree against a file model; what pydantic says against it becomes sentences with places."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+
+from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.node import Node, along, kind, plain
+from bayplan.spec.shapes import FileModel
+from bayplan.spec.unsupported import refusal
+
+M = TypeVar("M", bound=FileModel)
+
+
+def validate(model: type[M], node: Node, mistakes: Mistakes, path: tuple[str, ...] = ()) -> M | None:
+    """The model of a tree, or None. path: where the tree stands in its file, for the sentences."""
+    try:
+        return model.model_validate(plain(node))
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_context=True):
+            _add(one, model, node, mistakes, path)
+        return None
+
+
+def _add(one: Mapping[str, Any], model: type[FileModel], root: Node, mistakes: Mistakes, path: tuple[str, ...]) -> None:
+    loc: tuple[str | int, ...] = one["loc"]
+    way = list(along(root, loc))
+    if any(node.broken for node in way):
+        return
+    place = way[-1].place
+    if one["type"] == "extra_forbidden":
+        what, todo = unknown_key(_model_at(model, loc[:-1]), str(loc[-1]), _dotted((*path, *loc[:-1])))
+        mistakes.add(what, place, todo)
+        return
+    what, _, todo = _sentence(one).partition("\n")
+    name = _dotted((*path, *loc))
+    mistakes.add(f"{name}: {what}" if name else what, place, todo)
+
+
+def unknown_key(model: type[FileModel] | None, key: str, where: str) -> tuple[str, str]:
+    """What is told of a key that a model does not have, and what to do."""
+    inside = f"{where}: " if where else ""
+    if refused := refusal(model.__name__ if model else "", key):
+        return f"{inside}{key} {refused[0]}", refused[1]
+    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    todo = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
+    return f"{inside}unknown key {key!r}", todo
+
+
+def _sentence(one: Mapping[str, Any]) -> str:
+    match one["type"]:
+        case "value_error":
+            return str(one["ctx"]["error"])
+        case "missing":
+            return "is required\nwrite it"
+        case "greater_than_equal":
+            return f"must be {one['ctx']['ge']} or more, not {one['input']}"
+        case "literal_error":
+            return f"must be {one['ctx']['expected']}, not {kind(one['input'])}"
+        case "tuple_type" | "list_type":
+            return f"must be a list, not {kind(one['input'])}"
+        case _:
+            return str(one["msg"])
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _model_at(model: type[FileModel], path: tuple[str | int, ...]) -> type[FileModel] | None:
+    """The model of the map at a path. A field holds one model at most, however deep in lists and maps."""
+    found: type[FileModel] | None = model
+    for part in path:
+        if found is None:
+            return None
+        field = next((f for n, f in found.model_fields.items() if part in {n, f.alias}), None)
+        if field is not None:
+            found = next(_models(field.annotation), None)
+    return found
+
+
+def _models(annotation: Any) -> Iterator[type[FileModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, FileModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
