@@ -1,6 +1,19 @@
 """A fleet of real hosts on this machine: namespaces, Docker Engines, sshd, a Docker Hub mirror."""
 
-from bayplan.lab.lifecycle import down, down_all, find, status, up
+from bayplan.lab.lifecycle import down, down_all, find, names, status, up
+from bayplan.lab.recipes import EngineKind
 from bayplan.lab.running import Fault, HostStatus, Lab, LabStatus
 
-__all__ = ["Fault", "HostStatus", "Lab", "LabStatus", "down", "down_all", "find", "status", "up"]
+__all__ = [
+    "EngineKind",
+    "Fault",
+    "HostStatus",
+    "Lab",
+    "LabStatus",
+    "down",
+    "down_all",
+    "find",
+    "names",
+    "status",
+    "up",
+]

@@ -24,8 +24,8 @@ def host_key(lab: Layout, member: Member) -> Path:
 def write(lab: Layout, hosts: tuple[Member, ...], directory: Path) -> None:
     """fleet.yaml, ssh_config and known_hosts; they belong to whoever called sudo."""
     (directory / "known_hosts").write_text("".join(_known(lab, member) for member in hosts))
-    (directory / "ssh_config").write_text(_ssh_config(hosts, directory))
-    (directory / "fleet.yaml").write_text(_fleet(lab, hosts))
+    (directory / "ssh_config").write_text(ssh_config(hosts, directory))
+    (directory / "fleet.yaml").write_text(fleet(lab, hosts))
     _hand_over(directory)
 
 
@@ -34,7 +34,7 @@ def _known(lab: Layout, member: Member) -> str:
     return f"{member.name},{member.private_ip} {' '.join(key)}\n"
 
 
-def _ssh_config(hosts: tuple[Member, ...], directory: Path) -> str:
+def ssh_config(hosts: tuple[Member, ...], directory: Path) -> str:
     aliases = "".join(f"Host {m.name}\n    HostName {m.private_ip}\n\n" for m in hosts)
     return f"""# Written by `bayplan lab up`. Use it as: ssh -F {directory / "ssh_config"} h1
 {aliases}Host *
@@ -48,7 +48,7 @@ def _ssh_config(hosts: tuple[Member, ...], directory: Path) -> str:
 """
 
 
-def _fleet(lab: Layout, hosts: tuple[Member, ...]) -> str:
+def fleet(lab: Layout, hosts: tuple[Member, ...]) -> str:
     lines = "".join(
         f"  {m.name}: {{address: ssh://deploy@{m.private_ip}, private_ip: {m.private_ip}, zone: {m.zone}}}\n"
         for m in hosts

@@ -49,7 +49,7 @@ class Member:
 class Layout:
     """A lab's places. index: 0 to 63, which keeps labs side by side apart.
 
-    10.77.INDEX.0/24 is the private network, 198.19.INDEX.0/24 (of RFC 2544: never routed on the internet) the public one,
+    10.77.INDEX.0/24 is the private network, 198.19.INDEX.0/24 (RFC 2544, never routed on the internet) the public one,
     198.19.(128+INDEX).0/31 the link between the lab's router and this machine.
     """
 

@@ -17,7 +17,7 @@ from bayplan.lab import cgroups, files, hub, machines, network, store
 from bayplan.lab.layout import DATA, MOST_HOSTS, MOST_LABS, RUN, Layout, Member, Say, check_name
 from bayplan.lab.process import together
 from bayplan.lab.recipes import EngineKind
-from bayplan.lab.running import Lab, LabStatus, load
+from bayplan.lab.running import Lab, LabStatus, load, recorded
 
 _TOOLS = {
     "ip": "iproute2",
@@ -65,9 +65,9 @@ def _wanted(name: str, hosts: int, engine: EngineKind, directory: Path | None) -
     _sweep(name)
     place = (directory or Path(".bayplan/labs") / name).absolute()
     index = network.free_index(_indexes(), MOST_LABS)
-    (RUN / name).mkdir(parents=True, exist_ok=True)
-    (RUN / name / "index").write_text(str(index))
-    return Lab(name, index, engine, hosts, place)
+    lab = Lab(name, index, engine, hosts, place)
+    lab.save(ready=False)
+    return lab
 
 
 def _bring_up(lab: Lab, say: Say) -> None:
@@ -82,7 +82,7 @@ def _bring_up(lab: Lab, say: Say) -> None:
     parts: list[Member | None] = [None, *lab.hosts]
     together(lambda part: _bring_up_host(lab, part, login, say) if part else hub.start(layout, say), parts)
     files.write(layout, lab.hosts, lab.directory)
-    lab.save()
+    lab.save(ready=True)
 
 
 def _bring_up_host(lab: Lab, member: Member, login: Path, say: Say) -> None:
@@ -127,10 +127,7 @@ def down(name: str = "lab") -> bool:
     check_name(name)
     with _alone():
         there = name in names()
-        lab = load(RUN / name)
         _sweep(name)
-        if lab is not None:
-            _remove_files(lab.directory)
     return there
 
 
@@ -139,17 +136,20 @@ def down_all() -> list[str]:
     check_machine()
     gone = names()
     for name in gone:
-        index = _index(name)
+        lab, _ = recorded(RUN / name)
         down(name)
-        if index is not None:
-            network.unguard(Layout(name, index))
+        if lab is not None:
+            network.unguard(lab.layout)
     return gone
 
 
 def _sweep(name: str) -> None:
     """Processes first: what they hold goes with them."""
+    lab, _ = recorded(RUN / name)
     cgroups.destroy(f"bayplan-lab/{name}")
-    network.remove(Layout(name, index if (index := _index(name)) is not None else MOST_LABS))
+    network.remove(lab.layout if lab else Layout(name, MOST_LABS))
+    if lab is not None:
+        _remove_files(lab.directory)
     shutil.rmtree(DATA / name, ignore_errors=True)
     shutil.rmtree(RUN / name, ignore_errors=True)
     if not names():
@@ -173,14 +173,8 @@ def _remove_files(directory: Path) -> None:
             empty.rmdir()
 
 
-def _index(name: str) -> int | None:
-    with contextlib.suppress(OSError, ValueError):
-        return int((RUN / name / "index").read_text())
-    return None
-
-
 def _indexes() -> list[int]:
-    return [index for name in names() if (index := _index(name)) is not None]
+    return [lab.index for name in names() if (lab := recorded(RUN / name)[0]) is not None]
 
 
 def check_machine() -> None:

@@ -121,22 +121,29 @@ class Lab:
         mirror = hub.answers(self.layout)
         return LabStatus(self.name, self.engine, self.private_net, str(self.fleet_file), mirror, hosts)
 
-    def save(self) -> None:
-        """Record the lab where `down` finds it from anywhere."""
+    def save(self, *, ready: bool) -> None:
+        """Record the lab where `down` finds it from anywhere. ready: it is all up; if never, its remains are swept."""
         state = self.layout.state
         state.mkdir(parents=True, exist_ok=True)
         partial = state / "lab.json.partial"
-        partial.write_text(json.dumps(asdict(self), default=str, indent=2) + "\n")
+        partial.write_text(json.dumps({**asdict(self), "ready": ready}, default=str, indent=2) + "\n")
         partial.rename(state / "lab.json")
 
 
 def load(state: Path) -> Lab | None:
     """The lab recorded in a state directory, None if it was never all up."""
+    lab, ready = recorded(state)
+    return lab if ready else None
+
+
+def recorded(state: Path) -> tuple[Lab | None, bool]:
+    """(the lab recorded in a state directory, whether it was all up)."""
     try:
         saved = json.loads((state / "lab.json").read_text())
-        return Lab(saved["name"], saved["index"], saved["engine"], saved["count"], Path(saved["directory"]))
+        lab = Lab(saved["name"], saved["index"], saved["engine"], saved["count"], Path(saved["directory"]))
+        return lab, bool(saved["ready"])
     except (FileNotFoundError, ValueError, KeyError):
-        return None
+        return None, False
 
 
 def _capture(argv: Sequence[str], deadline: float) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,64 @@
+"""Real hosts for the tests: one lab for the session, more of them on demand."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bayplan import lab as labs
+from bayplan.errors import LabError
+from bayplan.lab import Lab
+
+HERE = Path(__file__).parent
+MakeLab = Callable[..., Lab]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remains() -> None:
+    """Labs of test runs that were killed."""
+    for name in labs.names():
+        owner = re.match(r"t(\d+)-", name)
+        if owner and not Path("/proc", owner[1]).exists():
+            with suppress(LabError):
+                labs.down(name)
+
+
+@pytest.fixture(scope="session")
+def make_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeLab]:
+    """make_lab(hosts=2, engine="debian13") -> Lab, taken down when the session ends (or sooner, with labs.down)."""
+    made: list[str] = []
+
+    def make(hosts: int = 1, engine: labs.EngineKind = "debian12") -> Lab:
+        name = f"t{os.getpid()}-{len(made)}"
+        made.append(name)
+        return _or_skip(lambda: labs.up(name, hosts, engine, tmp_path_factory.mktemp(name)))
+
+    yield make
+    for name in made:
+        labs.down(name)
+
+
+@pytest.fixture(scope="session")
+def lab(make_lab: MakeLab) -> Lab:
+    """Three hosts, h1 to h3, shared by the tests of the session: leave it whole, and take away what you start."""
+    return make_lab(hosts=3)
+
+
+def _or_skip(make: Callable[[], Lab]) -> Lab:
+    try:
+        return make()
+    except LabError as cannot:
+        if os.environ.get("BAYPLAN_REQUIRE_LAB") == "1":
+            pytest.fail(f"the lab is required and cannot be made: {cannot}", pytrace=False)
+        pytest.skip(f"no lab: {cannot}")
