@@ -72,18 +72,6 @@ class HealthcheckFile(FileModel):
     retries: Maybe[Natural] = None
 
 
-def _protocol(value: str) -> str:
-    if value.lower() not in {"tcp", "udp"}:
-        raise ValueError(f"must be tcp or udp, not {value!r}")
-    return value.lower()
-
-
-def _port_mode(value: str) -> str:
-    if value not in {"ingress", "host"}:
-        raise ValueError(f"must be ingress or host, not {value!r}")
-    return value
-
-
 PortRange = Annotated[tuple[int, ...], BeforeValidator(port_range, json_schema_input_type=int | str)]
 
 
@@ -92,8 +80,8 @@ class PortFile(FileModel):
 
     target: PortRange
     published: Maybe[PortRange] = None
-    protocol: Annotated[Text, AfterValidator(_protocol)] = "tcp"
-    mode: Annotated[Text, AfterValidator(_port_mode)] = "ingress"
+    protocol: Literal["tcp", "udp"] = "tcp"
+    mode: Literal["ingress", "host"] = "ingress"
     host_ip: Annotated[Text, AfterValidator(listen_address)] = ""
     app_protocol: Maybe[Text] = None
     name: Maybe[Text] = None
@@ -163,31 +151,23 @@ class PlacementFile(FileModel):
     max_replicas_per_node: Maybe[Natural] = None
 
 
-def _order(value: str) -> str:
-    if value not in {"start-first", "stop-first"}:
-        raise ValueError(f"must be start-first or stop-first, not {value!r}")
-    return value
-
-
 class UpdateFile(FileModel):
     """`deploy.update_config`."""
 
     parallelism: Maybe[Natural] = None
-    order: Maybe[Annotated[Text, AfterValidator(_order)]] = None
+    order: Maybe[Literal["start-first", "stop-first"]] = None
 
 
-def _deploy_mode(value: str) -> str:
-    if value in {"global", "replicated-job", "global-job"}:
+def _deploy_mode(value: Any) -> Any:
+    if isinstance(value, str) and value in {"global", "replicated-job", "global-job"}:
         raise wrong(f"{value} is not supported yet", "only replicated is")
-    if value != "replicated":
-        raise ValueError(f"must be replicated, not {value!r}")
     return value
 
 
 class DeployFile(FileModel):
     """`deploy:`."""
 
-    mode: Maybe[Annotated[Text, AfterValidator(_deploy_mode)]] = None
+    mode: Maybe[Annotated[Literal["replicated"], BeforeValidator(_deploy_mode)]] = None
     replicas: Maybe[Natural] = None
     resources: Maybe[ResourcesFile] = None
     placement: Maybe[PlacementFile] = None

@@ -114,7 +114,7 @@ def _deploy(s: Service) -> dict[str, Any]:
         ),
         placement=_said(
             constraints=list(placement.constraints),
-            preferences=[{"spread": key if key == "node.zone" else f"node.labels.{key}"} for key in placement.spread],
+            preferences=[{"spread": key} for key in placement.spread],
             max_replicas_per_node=placement.max_per_host,
         ),
         update_config=_said(parallelism=s.update.parallelism, order=s.update.order),

@@ -61,8 +61,7 @@ def resolve(name: str, written: file.ServiceFile, around: Surroundings) -> Servi
         replicas=_replicas(name, written, around),
         resources=_resources(name, written, around),
         placement=_placement(written),
-        update=Update(order="stop-first" if update.order == "stop-first" else "start-first",
-                      parallelism=update.parallelism or 0),
+        update=Update(order=update.order or "start-first", parallelism=update.parallelism or 0),
         http=_http(extension.http),
         probe=_probe(extension.probe),
         drain=_or(extension.drain, 30.0),
@@ -172,8 +171,8 @@ def _ports(written: file.ServiceFile, *, http: bool) -> Iterator[Port]:
         yield Port(
             target=target,
             published=published,
-            protocol="udp" if entry.protocol == "udp" else "tcp",
-            mode="host" if entry.mode == "host" else "ingress",
+            protocol=entry.protocol,
+            mode=entry.mode,
             address=entry.host_ip,
             app_protocol="http" if said == "http" or (said is None and guess) else "tcp",
         )
@@ -228,7 +227,7 @@ def _placement(written: file.ServiceFile) -> Placement:
     placement = (written.deploy and written.deploy.placement) or file.PlacementFile()
     return Placement(
         constraints=placement.constraints or (),
-        spread=tuple(p.spread.removeprefix("node.labels.") for p in placement.preferences or ()),
+        spread=tuple(p.spread for p in placement.preferences or ()),
         max_per_host=placement.max_replicas_per_node or None,
     )
 

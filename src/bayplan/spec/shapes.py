@@ -65,6 +65,12 @@ def _whole(value: Any) -> Any:
     return int(digits)
 
 
+def _not_negative(value: int) -> int:
+    if value < 0:
+        raise ValueError(f"must be 0 or more, not {value}")
+    return value
+
+
 def _flag(value: Any) -> Any:
     if written(value) not in {"true", "false"}:
         raise ValueError(f"must be true or false, not {kind(value)}")
@@ -119,7 +125,10 @@ def _many(value: Any) -> Any:
 
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str)]
 Integer = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int | str)]
-Natural = Annotated[Integer, Field(ge=0)]
+Natural = Annotated[
+    int,
+    BeforeValidator(lambda v: _not_negative(_whole(v)), json_schema_input_type=Annotated[int, Field(ge=0)] | str),
+]
 Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool | str)]
 Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(_quantity(v)), json_schema_input_type=str | float)]
 Memory = Annotated[int, BeforeValidator(lambda v: parse_bytes(_quantity(v)), json_schema_input_type=str | int)]

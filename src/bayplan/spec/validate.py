@@ -58,8 +58,6 @@ def _sentence(one: Mapping[str, Any]) -> str:
             return str(one["ctx"]["error"])
         case "missing":
             return "is required\nwrite it"
-        case "greater_than_equal":
-            return f"must be {one['ctx']['ge']} or more, not {one['input']}"
         case "literal_error":
             return f"must be {one['ctx']['expected']}, not {kind(one['input'])}"
         case "tuple_type" | "list_type":
