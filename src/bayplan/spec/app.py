@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bayplan.spec.checks import check
@@ -120,22 +119,24 @@ def _services(root: Node, around: Surroundings, fleet: Fleet) -> dict[str, Servi
     return {service.name: service for service, _ in pairs}
 
 
-def _well_written(root: Node, mistakes: Mistakes) -> dict[str, ServiceFile]:
+def _well_written(root: Node, mistakes: Mistakes) -> Mapping[str, ServiceFile]:
     """Services that are valid by themselves: one that is not hides no mistake of another."""
-    top = root.value if isinstance(root.value, dict) else {}
-    services = top.get("services")
+    whole = validate(ComposeFile, root, mistakes)
+    services = root.value.get("services") if isinstance(root.value, dict) else None
     if services is None or not isinstance(services.value, dict):
-        validate(ComposeFile, root, mistakes)
         return {}
-    validate(ComposeFile, replace(root, value=top | {"services": replace(services, value={})}), mistakes)
-    if not services.value:
+    _check_names(services, mistakes)
+    if whole is not None:
+        return whole.services
+    quiet = Mistakes()  # told already
+    each = {name: validate(ServiceFile, node, quiet) for name, node in services.value.items()}
+    return {name: service for name, service in each.items() if service is not None}
+
+
+def _check_names(services: Node, mistakes: Mistakes) -> None:
+    names = services.value if isinstance(services.value, dict) else {}
+    if not names:
         mistakes.add("services: there is none", services.place, "write one: services: {web: {image: nginx}}")
-    for name, node in services.value.items():
-        if not _NAME.fullmatch(name) and not name.startswith("x-"):
+    for name, node in names.items():
+        if not _NAME.fullmatch(name):
             mistakes.add(f"services: {name!r} cannot be a service's name", node.place, _NAMES)
-    found = {
-        name: validate(ServiceFile, node, mistakes, ("services", name))
-        for name, node in services.value.items()
-        if not name.startswith("x-")
-    }
-    return {name: service for name, service in found.items() if service is not None}

@@ -77,7 +77,7 @@ class Resources(Frozen):
 
 
 class Placement(Frozen):
-    """`deploy.placement`. constraints: as written, `node.labels.disk == ssd`; spread: `node.zone`, `node.labels.rack`."""
+    """`deploy.placement`. constraints: as written, `node.labels.disk == ssd`; spread: `node.zone`, `node.labels.x`."""
 
     constraints: tuple[str, ...] = ()
     spread: tuple[str, ...] = ()

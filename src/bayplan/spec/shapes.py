@@ -23,7 +23,9 @@ def wrong(what: str, todo: str = "") -> ValueError:
 class FileModel(BaseModel):
     """A map of which every key is known. `x-*` keys are others', but for ours."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"patternProperties": {"^x-": {}}})
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, json_schema_extra={"patternProperties": {"^x-": {}}}
+    )
 
     @model_validator(mode="before")
     @classmethod
