@@ -262,7 +262,8 @@ def _traces(lab: Lab) -> list[str]:
     layout = lab.layout
     commands = (["ip", "netns"], ["ip", "link"], ["iptables-save"], ["cat", "/proc/self/mountinfo"], ["ps", "axww"])
     told = [line for argv in commands for line in subprocess.check_output(argv, text=True).splitlines()]
-    marks = (lab.name, layout.operator_link, layout.up_link)
+    own = (layout.netns(""), f"bayplan-lab/{lab.name}", layout.comment)
+    marks = (*own, layout.operator_link, layout.up_link)
     found = [line for line in told if any(mark in line for mark in marks)]
     routes = subprocess.check_output(["ip", "route"], text=True).splitlines()
     nets = (layout.private_net, layout.public_net, layout.uplink[0])

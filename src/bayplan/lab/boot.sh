@@ -34,9 +34,7 @@ fi
 # Control groups as this machine has them, with the host's own group as their root.
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     mount -t cgroup2 cgroup2 sys/fs/cgroup
-    # Version 2 wants no process beside groups that have controllers (as Docker's own dind does).
-    mkdir -p sys/fs/cgroup/init
-    echo 1 > sys/fs/cgroup/init/cgroup.procs
+    # All of the host's processes are in a leaf, so that the engine's groups beside it may have controllers.
     for controller in $(cat sys/fs/cgroup/cgroup.controllers); do
         echo "+$controller" > sys/fs/cgroup/cgroup.subtree_control || true
     done

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -26,15 +27,13 @@ def hierarchies() -> tuple[Path, ...]:
     return tuple(sorted(trees, key=lambda tree: (tree.name != "pids", tree.name)))
 
 
-def create(group: str) -> list[Path]:
+def create(group: str) -> None:
     """Make the group in every tree. group: a path like bayplan-lab/lab/h1."""
-    made = [tree / group for tree in hierarchies()]
-    for tree, path in zip(hierarchies(), made, strict=True):
-        path.mkdir(parents=True, exist_ok=True)
-        steps = [tree / Path(*Path(group).parts[:depth]) for depth in range(1, len(Path(group).parts) + 1)]
-        for step in steps:
-            _ready(step)
-    return made
+    parts = Path(group).parts
+    for tree in hierarchies():
+        (tree / group).mkdir(parents=True, exist_ok=True)
+        for depth in range(1, len(parts) + 1):
+            _ready(tree.joinpath(*parts[:depth]))
 
 
 def _ready(step: Path) -> None:
@@ -48,13 +47,20 @@ def _ready(step: Path) -> None:
                 (step.parent / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
-def entering(group: str) -> str:
-    """A shell line that puts the shell into the group in every tree."""
-    leaf = "/init" if len(hierarchies()) == 1 else ""
-    places = " ".join(f"{tree / group}" for tree in hierarchies())
-    return (
-        f'for g in {places}; do t=$g/cgroup.procs; [ -d "$g{leaf}" ] && t=$g{leaf}/cgroup.procs; echo $$ > "$t"; done'
-    )
+def joining(group: str, argv: Sequence[str]) -> list[str]:
+    """The command that runs argv in the group; in version 2 in its leaf, once it has one (see beginning)."""
+    enter = 'for g in {}; do if [ -d "$g/init" ]; then g=$g/init; fi; echo $$ > "$g/cgroup.procs"; done; exec "$@"'
+    return ["sh", "-c", enter.format(" ".join(str(tree / group) for tree in hierarchies())), "sh", *argv]
+
+
+def beginning(group: str, argv: Sequence[str]) -> list[str]:
+    """As joining, and with the group as the root of a cgroup namespace.
+
+    Version 2 wants no process beside groups that have controllers, so there it steps down into a leaf at once.
+    """
+    leaf = _BASE / group / "init"
+    step = f'if [ -e {_BASE}/cgroup.controllers ]; then mkdir -p {leaf}; echo $$ > {leaf}/cgroup.procs; fi; exec "$@"'
+    return joining(group, ["unshare", "--cgroup", "sh", "-c", step, "sh", *argv])
 
 
 def processes(group: str) -> list[int]:
@@ -72,16 +78,9 @@ def init_process(group: str) -> int | None:
         with contextlib.suppress(OSError):
             status = Path(f"/proc/{pid}/status").read_text()
             names = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[1:]
-            if len(names) == 2 + _depth() and names[-1] == "1" and "State:\tZ" not in status:
+            if len(names) == 2 and names[1] == "1" and "State:\tZ" not in status:  # noqa: PLR2004  here and there
                 return pid
     return None
-
-
-@cache
-def _depth() -> int:
-    """How deep in process namespaces we are ourselves, less one."""
-    status = Path("/proc/self/status").read_text()
-    return len(next(line for line in status.splitlines() if line.startswith("NSpid:")).split()) - 2
 
 
 def destroy(group: str) -> None:

@@ -60,17 +60,8 @@ def _command(lab: Layout) -> list[str]:
     )
     cgroups.create(lab.group("hub"))
     unshared = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", serve]
-    enter = f'{cgroups.entering(lab.group("hub"))}; exec "$@"'
-    return [
-        "sh",
-        "-c",
-        enter,
-        "sh",
-        "env",
-        "-i",
-        "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        *network.inside(lab.netns("router"), unshared),
-    ]
+    clean = ["env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+    return cgroups.joining(lab.group("hub"), [*clean, *network.inside(lab.netns("router"), unshared)])
 
 
 def seed(lab: Layout, say: Say) -> None:

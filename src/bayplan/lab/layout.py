@@ -105,7 +105,7 @@ class Layout:
 
     def netns(self, part: str) -> str:
         """part: switch, router, outside or a host's name."""
-        return f"bayplan-{self.name}-{part}"
+        return f"bayplan.{self.name}.{part}"
 
     def group(self, part: str) -> str:
         """The part's control group, relative to a hierarchy's root."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,8 @@ def up(
         raise LabError(f"a lab of {hosts} hosts cannot be made", todo=f"ask for 1 to {MOST_HOSTS}")
     store.ensure(engine, say)
     with _alone():
+        if not names():
+            store.prune()
         wanted = _wanted(name, hosts, engine, directory)
         _bring_up(wanted, say)
     return wanted
@@ -115,6 +118,7 @@ def names() -> list[str]:
 
 def status(name: str = "lab") -> LabStatus:
     """How the lab stands. Raises LabError when it is not up."""
+    check_machine()
     return find(name).status()
 
 
@@ -136,10 +140,8 @@ def down_all() -> list[str]:
     check_machine()
     gone = names()
     for name in gone:
-        lab, _ = recorded(RUN / name)
         down(name)
-        if lab is not None:
-            network.unguard(lab.layout)
+    network.unguard()
     return gone
 
 
@@ -182,7 +184,8 @@ def check_machine() -> None:
     if sys.platform != "linux":
         raise LabError(f"a lab needs Linux, this is {sys.platform}", todo="use a Linux VM")
     if os.geteuid() != 0:
-        raise LabError("a lab needs root: it makes namespaces and firewall rules", todo="run it with sudo")
+        again = shlex.join(["sudo", "-E", str(Path(sys.argv[0]).absolute()), *sys.argv[1:]])
+        raise LabError("a lab needs root: it makes namespaces and firewall rules", todo=f"try: {again}")
     missing = sorted({package for tool, package in _TOOLS.items() if shutil.which(tool) is None})
     if missing:
         raise LabError(

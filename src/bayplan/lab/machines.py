@@ -27,20 +27,14 @@ _CLEAN = (
 def boot(lab: Layout, member: Member, engine: EngineKind) -> int:
     """Start the host's namespaces and its init; its process id here. What the host wrote before a crash is kept."""
     cgroups.destroy(member.group)
-    if not network.is_plugged_in(member.netns):
-        network.plug_in(lab, member)
+    network.plug_in(lab, member)
     member.data.mkdir(parents=True, exist_ok=True)
     cgroups.create(member.group)
-    namespaces = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--kill-child"]
+    namespaces = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
     init = ["sh", str(_BOOT), str(store.directory(HOSTS[engine])), str(member.data), member.name]
-    enter = f'{_joining(member)}; exec "$@"'
     log = lab.state / f"{member.name}.log"
-    spawn(["sh", "-c", enter, "sh", *_CLEAN, *network.inside(member.netns, [*namespaces, *init])], log)
+    spawn(cgroups.beginning(member.group, [*_CLEAN, *network.inside(member.netns, [*namespaces, *init])]), log)
     return wait_for(lambda: _booted(member), f"{member.name} boots", deadline=20, log=log)
-
-
-def _joining(member: Member) -> str:
-    return cgroups.entering(member.group)
 
 
 def _booted(member: Member) -> int | None:
@@ -61,7 +55,7 @@ def on_console(member: Member, argv: Sequence[str]) -> list[str]:
         return []
     # The network namespace is the host's own, as are the others; the cgroup has to be joined by hand.
     enter = ["nsenter", "-t", str(pid), "-m", "-u", "-i", "-n", "-p", "-C", "--", *_CLEAN, *argv]
-    return ["sh", "-c", f'{_joining(member)}; exec "$@"', "sh", *enter]
+    return cgroups.joining(member.group, enter)
 
 
 def furnish(lab: Layout, member: Member, place: Path, host_key: Path, login: Path) -> None:
@@ -71,8 +65,10 @@ def furnish(lab: Layout, member: Member, place: Path, host_key: Path, login: Pat
     (etc / "hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{member.private_ip} {member.name}\n")
     (etc / "resolv.conf").write_text(_resolver())
     (etc / "docker").mkdir(exist_ok=True)
-    mirrors = {"registry-mirrors": [f"http://{lab.router_ip}:{HUB_PORT}"]}
-    (etc / "docker/daemon.json").write_text(json.dumps(mirrors, indent=2) + "\n")
+    daemon = etc / "docker/daemon.json"
+    if not daemon.exists():
+        mirrors = {"registry-mirrors": [f"http://{lab.router_ip}:{HUB_PORT}"]}
+        daemon.write_text(json.dumps(mirrors, indent=2) + "\n")
     for suffix in ("", ".pub"):
         target = etc / f"ssh/ssh_host_ed25519_key{suffix}"
         target.write_text(Path(f"{host_key}{suffix}").read_text())

@@ -45,9 +45,11 @@ def guard(lab: Layout) -> None:
     )
 
 
-def unguard(lab: Layout) -> None:
-    for net in (lab.private_net, lab.public_net, f"{lab.uplink[0]}/31"):
-        succeeds(["ip", "route", "del", "unreachable", net, *_LAST_RESORT.split()])
+def unguard() -> None:
+    """Take the guards of all labs away."""
+    for route in json.loads(run(["ip", "-json", "route", "show", "type", "unreachable"]) or "[]"):
+        if route.get("metric") == 65535 and route["dst"].startswith(("10.77.", "198.19.")):  # noqa: PLR2004
+            run(["ip", "route", "del", "unreachable", route["dst"], *_LAST_RESORT.split()])
 
 
 def make_switch(lab: Layout) -> None:
@@ -129,8 +131,11 @@ def remember_forwarding() -> None:
 
 
 def plug_in(lab: Layout, member: Member) -> None:
-    """The host's namespace, and its two wires to the switch."""
+    """The host's namespace, and its two wires to the switch; what a host that went off had of them goes first."""
     switch = lab.netns("switch")
+    unplug(member.netns)
+    for side in ("private", "public"):  # a namespace's wires go some time after it, these now
+        succeeds(inside(switch, ["ip", "link", "del", f"{member.name}-{side}"]))
     _ip([f"netns add {member.netns}"])
     _ip(
         [

@@ -7,11 +7,13 @@ import json
 import os
 import platform
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 EngineKind = Literal["debian12", "debian13"]
 
 DEPLOY_UID = 1000
+_MERGED = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # As debuerreotype-slimify does for the official "slim" images: no documentation, no translations.
@@ -87,7 +89,11 @@ class Root:
         """The mmdebstrap command that makes it at target, a directory or a .tar."""
         argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", '--aptopt=Acquire::Languages "none"']
         argv += [f"--dpkgopt={option}" for option in self.dpkg]
-        argv += [f"--include={','.join(self.packages)}"] if self.packages else []
+        packages = self.packages
+        if self.suite == "bookworm" and _MERGED.exists():  # else usrmerge comes, and all of Perl with it
+            argv.append(f"--hook-dir={_MERGED}")
+            packages = ("usr-is-merged", *packages)
+        argv += [f"--include={','.join(packages)}"] if packages else []
         argv += [f"--customize-hook={hook}" for hook in self.hooks]
         argv += [self.suite, target]
         mirror = os.environ.get("BAYPLAN_DEBIAN_MIRROR")

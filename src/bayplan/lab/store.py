@@ -42,6 +42,15 @@ def archive(root: Root) -> Path:
     return cache() / "roots" / f"{root.key}.tar"
 
 
+def prune() -> None:
+    """Remove what a recipe that has changed since left. Only while no lab is up: hosts stand on these."""
+    kept = {root.key for root in (*HOSTS.values(), *(image.root for image in IMAGES))}
+    with _locked():
+        for path in (cache() / "roots").iterdir():
+            if path.name.removesuffix(".tar") not in kept:
+                _remove(path)
+
+
 def _make(root: Root, target: Path, say: Say) -> None:
     say(
         root.name,
