@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from bayplan.spec.compose_file import ServiceFile
 from bayplan.spec.model import Fleet, Http, Port, Service
@@ -92,14 +91,12 @@ def _check_host_port(published: _Published, fleet: Fleet, around: Surroundings) 
 
 
 def _check_listeners(published: list[_Published], around: Surroundings) -> None:
-    for one, two in combinations(published, 2):
-        if clash := _clash(one, two):
+    """Each against those before it; the first that it clashes with is told."""
+    for index, two in enumerate(published):
+        clash = next((found for one in published[:index] if (found := _clash(one, two))), None)
+        if clash:
             what, todo = clash
-            around.wrong(
-                f"services.{two.service.name}: port {two.port.published} {what}",
-                *two.path,
-                todo=todo,
-            )
+            around.wrong(f"services.{two.service.name}: port {two.port.published} {what}", *two.path, todo=todo)
 
 
 def _clash(one: _Published, two: _Published) -> tuple[str, str] | None:

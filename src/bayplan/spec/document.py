@@ -67,7 +67,7 @@ def _compose(text: str, file: str, mistakes: Mistakes) -> Any:
         mistakes.add(f"this is not YAML: {first}", Place(file, line), "is it a text file?")
         return None
     if root is None:
-        mistakes.add("the file is empty", Place(file))
+        mistakes.add("the file is empty", Place(file, 1), "write services: into it")
     return root
 
 
@@ -103,7 +103,6 @@ class _Builder:
 
     def _value(self, node: Any) -> tuple[Any, int]:
         if id(node) in self._open:
-            self._mistakes.add("an alias stands inside of what it stands for", self._place(node))
             return None, 1
         if id(node) not in self._done:
             self._open.add(id(node))
@@ -121,6 +120,9 @@ class _Builder:
         return self._scalar(node), 1
 
     def _node(self, node: Any, place: Place) -> tuple[Node, int]:
+        if id(node) in self._open:
+            self._mistakes.add("an alias stands inside of what it stands for", place)
+            return Node(None, place, broken=True), 1
         value, size = self._value(node)
         tag = str(node.tag or "")
         if tag.startswith("!") and tag not in _TAGS:

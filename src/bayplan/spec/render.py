@@ -48,23 +48,27 @@ def _seconds(value: float) -> str:
 
 
 def _service(s: Service) -> dict[str, Any]:
-    return _said(
-        image=s.image,
-        build=_build(s.build) if s.build else None,
-        command=list(s.command) if s.command is not None else None,
-        entrypoint=list(s.entrypoint) if s.entrypoint is not None else None,
-        environment=dict(s.environment),
-        labels=dict(s.labels),
-        user=s.user,
-        working_dir=s.working_dir,
-        init=s.init or None,
-        restart=s.restart,
-        stop_signal=s.stop_signal,
-        stop_grace_period=_seconds(s.stop_grace_period),
-        healthcheck=_healthcheck(s.healthcheck) if s.healthcheck else None,
-        ports=[_port(p) for p in s.ports],
-        deploy=_deploy(s),
-    ) | {"x-bayplan": _extension(s)}
+    argv = {"command": s.command, "entrypoint": s.entrypoint}  # an empty one says: not the image's
+    source = _said(image=s.image, build=_build(s.build) if s.build else None)
+    said = {key: list(words) for key, words in argv.items() if words is not None}
+    return (
+        source
+        | said
+        | _said(
+            environment=dict(s.environment),
+            labels=dict(s.labels),
+            user=s.user,
+            working_dir=s.working_dir,
+            init=s.init or None,
+            restart=s.restart,
+            stop_signal=s.stop_signal,
+            stop_grace_period=_seconds(s.stop_grace_period),
+            healthcheck=_healthcheck(s.healthcheck) if s.healthcheck else None,
+            ports=[_port(p) for p in s.ports],
+            deploy=_deploy(s),
+            **{"x-bayplan": _extension(s)},
+        )
+    )
 
 
 def _build(b: Build) -> dict[str, Any]:

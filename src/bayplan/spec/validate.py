@@ -14,6 +14,7 @@ from bayplan.spec.shapes import FileModel
 from bayplan.spec.unsupported import refusal
 
 M = TypeVar("M", bound=FileModel)
+Path = tuple[str | int, ...]
 
 
 def validate(model: type[M], node: Node, mistakes: Mistakes, path: tuple[str, ...] = ()) -> M | None:
@@ -21,35 +22,50 @@ def validate(model: type[M], node: Node, mistakes: Mistakes, path: tuple[str, ..
     try:
         return model.model_validate(plain(node))
     except ValidationError as error:
-        for one in error.errors(include_url=False, include_context=True):
-            _add(one, model, node, mistakes, path)
+        found = error.errors(include_url=False, include_context=True)
+        misspelt = {_meant(model, one["loc"]) for one in found if one["type"] == "extra_forbidden"}
+        for one in found:
+            if one["type"] != "missing" or one["loc"] not in misspelt:
+                _add(one, model, node, mistakes, path)
         return None
 
 
+def _meant(model: type[FileModel], loc: Path) -> Path:
+    """The path of the key that a misspelt one stands for: it is not missing as well."""
+    return (*loc[:-1], _nearest(_model_at(model, loc[:-1]), str(loc[-1])) or "")
+
+
 def _add(one: Mapping[str, Any], model: type[FileModel], root: Node, mistakes: Mistakes, path: tuple[str, ...]) -> None:
-    loc: tuple[str | int, ...] = one["loc"]
+    loc: Path = one["loc"]
     way = list(along(root, loc))
     if any(node.broken for node in way):
         return
     place = way[-1].place
     if one["type"] == "extra_forbidden":
-        what, todo = unknown_key(_model_at(model, loc[:-1]), str(loc[-1]), _dotted((*path, *loc[:-1])))
-        mistakes.add(what, place, todo)
-        return
-    what, _, todo = _sentence(one).partition("\n")
-    name = _dotted((*path, *loc))
-    mistakes.add(f"{name}: {what}" if name else what, place, todo)
+        what, todo = _unknown_key(_model_at(model, loc[:-1]), str(loc[-1]), _dotted((*path, *loc[:-1])))
+    else:
+        sentence, _, todo = _sentence(one).partition("\n")
+        name = _dotted((*path, *loc))
+        what = f"{name}: {sentence}" if name else sentence
+    mistakes.add(what, place, todo)
 
 
-def unknown_key(model: type[FileModel] | None, key: str, where: str) -> tuple[str, str]:
+def _unknown_key(model: type[FileModel] | None, key: str, where: str) -> tuple[str, str]:
     """What is told of a key that a model does not have, and what to do."""
     inside = f"{where}: " if where else ""
     if refused := refusal(model.__name__ if model else "", key):
         return f"{inside}{key} {refused[0]}", refused[1]
-    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    todo = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
+    near = _nearest(model, key)
+    todo = f"did you mean {near!r}?" if near else f"known here: {', '.join(sorted(_keys(model)))}"
     return f"{inside}unknown key {key!r}", todo
+
+
+def _nearest(model: type[FileModel] | None, key: str) -> str | None:
+    return next(iter(difflib.get_close_matches(key, _keys(model), n=1, cutoff=0.5)), None)
+
+
+def _keys(model: type[FileModel] | None) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 
 def _sentence(one: Mapping[str, Any]) -> str:
@@ -66,14 +82,14 @@ def _sentence(one: Mapping[str, Any]) -> str:
             return str(one["msg"])
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def _dotted(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
 
-def _model_at(model: type[FileModel], path: tuple[str | int, ...]) -> type[FileModel] | None:
+def _model_at(model: type[FileModel], path: Path) -> type[FileModel] | None:
     """The model of the map at a path. A field holds one model at most, however deep in lists and maps."""
     found: type[FileModel] | None = model
     for part in path:
