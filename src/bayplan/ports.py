@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bayplan.container import Container
 from bayplan.facts import EngineFacts, GatewayFacts, Table
 from bayplan.plan.steps import PoolChange
 from bayplan.spec.model import Fleet
+
+
+ENGINE_SOCKET: Final = "/var/run/docker.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,16 @@ class Reach(Protocol):
 
     host: str
 
-    async def dial(self, target: str) -> str:
+    async def dial(self, target: str, *, fresh: bool = False) -> str:
         """`unix:/path` or `tcp:ip:port` on this machine that leads to `target` on the host.
 
-        target: an absolute path of a UNIX socket there, or `ip:port` as seen from there.
+        target: an absolute path of a UNIX socket there, or `ip:port` as seen from there; ENGINE_SOCKET is the engine,
+        wherever it listens. fresh: what dial said before does not answer; a connection that went stale is made anew.
         Raises HostUnreachableError, HostRefusedError.
         """
+
+    async def why_silent(self, target: str) -> HostUnreachableError:
+        """What stands in the way when `target` can be dialled, and closes the connection at once."""
 
     async def run(self, argv: Sequence[str], deadline: float = 30.0) -> str:
         """A command on the host itself, by its login; what it printed. Raises HostUnreachableError, EngineError."""
@@ -166,6 +173,9 @@ class Engine(Protocol):
     async def tag(self, image: str, name: str) -> None:
         """Give an image another name. Raises NotFoundError."""
 
+    async def image_id(self, image: str) -> str | None:
+        """The id (`sha256:…`) of an image by any of its names; None if it is not here."""
+
     async def close(self) -> None:
         """Let go of connections."""
 
@@ -195,6 +205,15 @@ class Gateway(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """What a tag of the registry stands for. size: bytes of its compressed layers; is_image False: a document."""
+
+    digest: str
+    size: int
+    is_image: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """A repository of the registry and its tags."""
 
@@ -203,7 +222,10 @@ class Repository:
 
 
 class Registry(Protocol):
-    """The fleet's registry, as its clients see it. Every method raises RegistryError."""
+    """The fleet's registry, as its clients see it; repositories are named without the prefix.
+
+    Every method raises RegistryError.
+    """
 
     prefix: str  # what image names start with on the hosts: "localhost:5000" or "registry.example.com/shop"
     login: Credentials | None  # what engines need to pull from it; None: nothing
@@ -213,6 +235,12 @@ class Registry(Protocol):
 
     async def digest(self, repository: str, tag: str) -> str | None:
         """The digest that a tag stands for; None if there is none."""
+
+    async def tags(self, repository: str) -> tuple[str, ...]:
+        """The tags of one repository; () if there is none."""
+
+    async def stored(self, repository: str, tag: str) -> Stored | None:
+        """What a tag stands for; None if there is none."""
 
     async def repositories(self) -> tuple[Repository, ...]:
         """What it holds."""

@@ -1,0 +1,1 @@
+"""Docker Engines, real and in memory."""

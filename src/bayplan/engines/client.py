@@ -1,0 +1,124 @@
+"""The connection to one engine: dialled and negotiated at first use, its errors made ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bayplan.engines.faults import NO_CONNECTION, translated
+from bayplan.errors import HostUnreachableError
+from bayplan.ports import Reach
+
+if TYPE_CHECKING:  # importing it takes 0.2 s
+    from aiodocker import Docker
+
+QUICK = 10.0  # seconds for a question
+SLOW = 60.0  # seconds for what a busy engine may take: create, start, remove
+FIRST = 4.0  # seconds for the first question over a connection that was there: it may be a dead one
+
+
+class Client:
+    """One engine behind a Reach. Everything that goes wrong comes out as an error of ours."""
+
+    def __init__(self, reach: Reach, socket: str) -> None:
+        self.reach = reach
+        self.host = reach.host
+        self.socket = socket
+        self.version: dict[str, Any] = {}
+        self._docker: Docker | None = None
+        self._retired: list[Docker] = []
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def calling(self, deadline: float = QUICK) -> AsyncIterator[Docker]:
+        """The library's client, for one request. Raises EngineError (or a kind of it), HostUnreachableError."""
+        docker = await self.docker()
+        with self.translating():
+            try:
+                async with asyncio.timeout(deadline):
+                    yield docker
+            except TimeoutError as late:
+                raise self._late(deadline) from late
+
+    def _late(self, deadline: float) -> HostUnreachableError:
+        return HostUnreachableError(f"the engine did not answer within {deadline:g} s", where=self.host)
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Errors of the library and of the connection, as ours. After a broken connection the next call dials anew."""
+        import aiohttp
+        from aiodocker.exceptions import DockerError
+
+        try:
+            yield
+        except DockerError as error:
+            if error.status == NO_CONNECTION:
+                self._retire()
+            raise translated(error.status, error.message, self.host) from error
+        except (aiohttp.ClientError, ConnectionError, EOFError) as error:
+            self._retire()
+            raise HostUnreachableError(f"the connection to the engine broke: {error}", where=self.host) from error
+
+    async def docker(self) -> Docker:
+        """Dialled, and its API version known. Raises HostUnreachableError."""
+        if self._docker is not None:
+            return self._docker
+        async with self._opening:
+            if self._docker is None:
+                self._docker = await self._open()
+        return self._docker
+
+    async def address(self) -> str:
+        """Where on this machine the engine answers: unix:///path, as DOCKER_HOST has it."""
+        return (await self.docker())._connection_info  # noqa: SLF001  what it was opened with
+
+    async def close(self) -> None:
+        self._retire()
+        while self._retired:
+            await self._retired.pop().close()
+
+    def _retire(self) -> None:
+        """Not to be used again; closed at the end, since other requests may still be reading from it."""
+        if self._docker is not None:
+            self._retired.append(self._docker)
+            self._docker = None
+
+    async def _open(self) -> Docker:
+        try:
+            return await self._greet(await self.reach.dial(self.socket), FIRST)
+        except (_SilentError, TimeoutError):  # a connection from before that leads nowhere by now
+            address = await self.reach.dial(self.socket, fresh=True)
+        try:
+            return await self._greet(address, QUICK)
+        except TimeoutError as late:
+            raise self._late(QUICK) from late
+        except _SilentError as silent:
+            raise await self.reach.why_silent(self.socket) from silent
+
+    async def _greet(self, address: str, deadline: float) -> Docker:
+        """Ask for the version, which every engine answers under any API version."""
+        import aiohttp
+        from aiodocker import Docker
+        from aiodocker.exceptions import DockerError
+
+        url = address.replace("unix:", "unix://", 1) if address.startswith("unix:") else address.replace(":", "://", 1)
+        docker = Docker(url, timeout=aiohttp.ClientTimeout(sock_connect=QUICK))
+        try:
+            async with asyncio.timeout(deadline):
+                version: dict[str, Any] = await docker._query_json("version", versioned_api=False)  # noqa: SLF001
+        except BaseException as error:
+            await docker.close()
+            if isinstance(error, DockerError) and error.status == NO_CONNECTION:
+                raise _SilentError(error.message) from error
+            if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(error, TimeoutError):
+                raise _SilentError(str(error)) from error
+            raise
+        self.version = version
+        docker.api_version = f"v{version['ApiVersion']}"
+        return docker
+
+
+class _SilentError(Exception):
+    """The address can be dialled, and no engine speaks behind it."""

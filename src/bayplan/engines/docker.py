@@ -1,0 +1,210 @@
+"""A real Docker Engine, API 1.41 to the newest, behind whatever Reach leads to it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from bayplan import labels
+from bayplan.container import Container, File
+from bayplan.engines import archive, attach, build, images, listing, streams
+from bayplan.engines.body import create_body
+from bayplan.engines.client import QUICK, SLOW, Client
+from bayplan.engines.faults import CONFLICT
+from bayplan.errors import BayplanError, EngineError, NotFoundError
+from bayplan.facts import EngineFacts
+from bayplan.ports import ENGINE_SOCKET, BuildRequest, Credentials, ExecResult, LogLine, OnTransfer, Reach, Usage
+
+
+class DockerEngine:
+    """One host's engine. reach: the way there; socket: where it listens on the host."""
+
+    def __init__(self, reach: Reach, socket: str = ENGINE_SOCKET) -> None:
+        self.host = reach.host
+        self._client = Client(reach, socket)
+        self._engine: listing.Engine | None = None
+        self._learning = asyncio.Lock()
+
+    async def observe(self, fleet: str) -> EngineFacts:
+        """Two requests side by side; at first use also who the engine is."""
+        engine, entries, networks = await asyncio.gather(
+            self._itself(), self._list_containers(), self._list_networks(fleet)
+        )
+        return listing.read(entries, networks, engine, self.host, fleet)
+
+    async def images(self) -> frozenset[str]:
+        async with self._client.calling() as docker:
+            return images.names(await docker.images.list())
+
+    async def image_id(self, image: str) -> str | None:
+        try:
+            async with self._client.calling() as docker:
+                return str((await docker.images.inspect(image))["Id"])
+        except NotFoundError:
+            return None
+
+    async def run(self, container: Container) -> str:
+        """Create, lay files, start. What was created is removed again when a later step fails, or is cancelled."""
+        engine = await self._itself()
+        body = create_body(container, cores=engine.cpus, log_driver=engine.log_driver)
+        creating = asyncio.create_task(self._create(container.name, body))
+        made = ""
+        try:
+            made = await asyncio.shield(creating)
+            if container.files:
+                await self._lay(made, container.files)
+            await self._start(made)
+        except BaseException:
+            await asyncio.shield(self._discard(made, creating))
+            raise
+        return made
+
+    async def start(self, name: str) -> None:
+        try:
+            await self._start(name)
+        except EngineError as error:
+            if "paused container" not in error.what:
+                raise
+            async with self._client.calling(SLOW) as docker:
+                await docker.containers.container(name).unpause()
+
+    async def stop(self, name: str, grace: float) -> None:
+        with suppress(NotFoundError):
+            async with self._client.calling(grace + SLOW) as docker:
+                await docker.containers.container(name).stop(t=math.ceil(grace))
+
+    async def remove(self, name: str, grace: float) -> None:
+        if grace > 0:
+            await self.stop(name, grace)
+        try:
+            async with self._client.calling(SLOW) as docker:
+                await docker.containers.container(name).delete(force=True, v=True)
+        except NotFoundError:
+            return
+        except EngineError as error:
+            if error.status != CONFLICT:
+                raise
+            await self._until_removed(name)
+
+    async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:
+        config = {
+            "Name": name,
+            "CheckDuplicate": True,
+            "Driver": "bridge",
+            "Options": {"com.docker.network.bridge.name": bridge},
+            "Labels": dict(labels),
+        }
+        try:
+            async with self._client.calling(SLOW) as docker:
+                await docker.networks.create(config)
+        except EngineError as error:
+            if error.status != CONFLICT:
+                raise
+
+    async def remove_network(self, name: str) -> None:
+        with suppress(NotFoundError):
+            async with self._client.calling(SLOW) as docker:
+                await (await docker.networks.get(name)).delete()
+
+    async def inspect(self, name: str) -> Mapping[str, Any]:
+        async with self._client.calling() as docker:
+            return await docker.containers.container(name).show()
+
+    def logs(
+        self, name: str, *, tail: int | None = None, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
+        return streams.logs(self._client, name, tail=tail, follow=follow, since=since)
+
+    async def usage(self, name: str) -> Usage:
+        async with self._client.calling() as docker:
+            return streams.usage((await docker.containers.container(name).stats(stream=False))[0])
+
+    async def exec(self, name: str, argv: Sequence[str], *, user: str = "", deadline: float = 30.0) -> ExecResult:
+        return await attach.run_to_end(self._client, name, argv, user=user, deadline=deadline)
+
+    async def attach_exec(
+        self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str = "", workdir: str = ""
+    ) -> int:
+        return await attach.attach(self._client, name, argv, tty=tty, stdin=stdin, user=user, workdir=workdir)
+
+    async def read_file(self, name: str, path: str) -> bytes:
+        async with self._client.calling(SLOW) as docker:
+            content = archive.only_file(await docker.containers.container(name).get_archive(path))
+        if content is None:
+            raise NotFoundError(f"{path} in {name} is not a file", where=self.host)
+        return content
+
+    async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:
+        await self._lay(name, (File(path, content, mode),))
+
+    async def build(self, request: BuildRequest, on: OnTransfer) -> str:
+        return await build.build(self._client, request, on)
+
+    async def pull(self, image: str, on: OnTransfer, credentials: Credentials | None = None) -> None:
+        await images.pull(self._client, image, on, credentials)
+
+    async def push(self, image: str, on: OnTransfer, credentials: Credentials | None = None) -> str:
+        return await images.push(self._client, image, on, credentials)
+
+    async def tag(self, image: str, name: str) -> None:
+        repository, tag = images.split(name)
+        async with self._client.calling() as docker:
+            await docker.images.tag(image, repository, tag=tag)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _itself(self) -> listing.Engine:
+        """Who the engine is, asked once."""
+        if self._engine is None:
+            async with self._learning:
+                if self._engine is None:
+                    self._engine = await self._ask_itself()
+        return self._engine
+
+    async def _ask_itself(self) -> listing.Engine:
+        async with self._client.calling() as docker:
+            info = await docker.system.info()
+        version = self._client.version
+        return listing.Engine(
+            version=version["Version"],
+            api=version["ApiVersion"],
+            cpus=float(info["NCPU"]),
+            memory=int(info["MemTotal"]),
+            log_driver=info.get("LoggingDriver", "json-file"),
+        )
+
+    async def _list_containers(self) -> list[Mapping[str, Any]]:
+        async with self._client.calling() as docker:
+            return [c._container for c in await docker.containers.list(all=True)]  # noqa: SLF001  the entry itself
+
+    async def _list_networks(self, fleet: str) -> list[str]:
+        async with self._client.calling() as docker:
+            found = await docker.networks.list(filters={"label": f"{labels.FLEET}={fleet}"})
+        return [n["Name"] for n in found]
+
+    async def _create(self, name: str, body: Mapping[str, Any]) -> str:
+        async with self._client.calling(SLOW) as docker:
+            return (await docker.containers.create(body, name=name)).id
+
+    async def _start(self, name: str) -> None:
+        async with self._client.calling(SLOW) as docker:
+            await docker.containers.container(name).start()
+
+    async def _lay(self, name: str, files: Sequence[File]) -> None:
+        async with self._client.calling(SLOW) as docker:
+            await docker.containers.container(name).put_archive("/", archive.pack(files))  # type: ignore[no-untyped-call]
+
+    async def _discard(self, made: str, creating: asyncio.Task[str]) -> None:
+        """Cancelled while the engine was creating it: it goes on, so that what it made is known and can be removed."""
+        with suppress(BayplanError):
+            await self.remove(made or await creating, 0)
+
+    async def _until_removed(self, name: str) -> None:
+        """Someone else is removing it: its name and ports are free when they are done."""
+        with suppress(NotFoundError):
+            async with self._client.calling(QUICK) as docker:
+                await docker.containers.container(name).wait(condition="removed", timeout=None)

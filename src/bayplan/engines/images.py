@@ -1,0 +1,123 @@
+"""Images on an engine: names, pull, push, tag."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from bayplan.engines.client import Client
+from bayplan.engines.faults import NOT_FOUND
+from bayplan.errors import EngineError, ImageError
+from bayplan.ports import Credentials, OnTransfer, Transfer
+
+IDLE = 120.0  # seconds that a pull, push or build may say nothing
+
+Event = Mapping[str, Any]  # one JSON object of a progress stream
+
+
+def names(listed: Iterable[Event]) -> frozenset[str]:
+    """From GET /images/json: `repo:tag`, `repo@digest`, `sha256:id`."""
+    found: set[str] = set()
+    for image in listed:
+        found.add(image["Id"])
+        found.update(
+            n for n in (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())) if "<none>" not in n
+        )
+    return frozenset(found)
+
+
+def transfer(event: Event) -> Transfer:
+    """One event of a pull's or push's stream."""
+    detail = event.get("progressDetail") or {}
+    status = str(event.get("status", ""))
+    layer = "" if status.startswith("Pulling from") else str(event.get("id", ""))  # that one's id is the tag
+    return Transfer(
+        layer=layer,
+        status=status,
+        done=int(detail.get("current") or 0),
+        total=int(detail.get("total") or 0),
+        text="" if layer else status,
+    )
+
+
+async def patient(events: AsyncIterator[Event], idle: float = IDLE) -> AsyncIterator[Event]:
+    """The same events; TimeoutError when none comes for so long."""
+    while True:
+        async with asyncio.timeout(idle):
+            try:
+                event = await anext(events)
+            except StopAsyncIteration:
+                return
+        yield event
+
+
+def login(credentials: Credentials | None) -> dict[str, str] | None:
+    if credentials is None:
+        return None
+    return {
+        "username": credentials.username,
+        "password": credentials.password,
+        "serveraddress": credentials.server,
+    }
+
+
+async def pull(client: Client, image: str, on: OnTransfer, credentials: Credentials | None) -> None:
+    """Fetch an image. Raises ImageError."""
+    try:
+        docker = await client.docker()
+        with client.translating():
+            events = docker.images.pull(image, auth=login(credentials), stream=True)
+            async for event in patient(events):
+                on(transfer(event))
+            await docker.images.inspect(image)  # the library takes a broken connection for the stream's end
+    except TimeoutError as late:
+        raise ImageError(f"pulling {image} stood still for {IDLE:g} s", where=client.host) from late
+    except EngineError as error:
+        raise _no_image(image, error, client.host) from error
+
+
+async def push(client: Client, image: str, on: OnTransfer, credentials: Credentials | None) -> str:
+    """Send an image; the digest that its registry knows it by. Raises ImageError."""
+    digest = ""
+    try:
+        docker = await client.docker()
+        with client.translating():
+            async for event in patient(docker.images.push(image, auth=login(credentials), stream=True)):
+                digest = (event.get("aux") or {}).get("Digest", digest)
+                on(transfer(event))
+    except TimeoutError as late:
+        raise ImageError(f"pushing {image} stood still for {IDLE:g} s", where=client.host) from late
+    except EngineError as error:
+        said = f"{image} cannot be pushed: {error.what}"
+        raise ImageError(said, where=client.host, todo=_todo(error.what)) from error
+    if not digest:
+        raise ImageError(f"pushing {image} ended before the registry had all of it", where=client.host)
+    return digest
+
+
+def _no_image(image: str, error: EngineError, host: str) -> ImageError:
+    said = error.what.lower()
+    if error.status == NOT_FOUND or "manifest unknown" in said or "not found" in said:
+        return ImageError(
+            f"there is no image {image}: {error.what}",
+            where=host,
+            todo="check its name and tag, and that it was pushed",
+        )
+    return ImageError(f"{image} cannot be pulled: {error.what}", where=host, todo=_todo(error.what))
+
+
+def _todo(said: str) -> str:
+    low = said.lower()
+    if "unauthorized" in low or "denied" in low or "authentication required" in low or "no basic auth" in low:
+        return "check registry.username and registry.password_command in fleet.yaml"
+    if "connection refused" in low or "no such host" in low or "timeout" in low:
+        return "is the registry up, and can this host reach it? bayplan doctor tells"
+    return ""
+
+
+def split(name: str) -> tuple[str, str]:
+    """ "localhost:5000/shop/web:1" as repository and tag; "latest" if it has none."""
+    head, slash, last = name.rpartition("/")
+    repository, _, tag = last.partition(":")
+    return f"{head}{slash}{repository}", tag or "latest"

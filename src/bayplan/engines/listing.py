@@ -1,0 +1,147 @@
+"""From the engine's list of containers to facts. Values in, values out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+
+from bayplan import labels
+from bayplan.facts import Binding, ContainerState, EngineFacts, Health, Replica, Role, SystemContainer
+
+Entry = Mapping[str, Any]  # one element of GET /containers/json
+
+_ROLES = get_args(Role)
+_EXITED = re.compile(r"^(?:Exited|Restarting) \((-?\d+)\)")
+_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+_BINDING = re.compile(r"^(\d+)=(.+):(\d+)/(tcp|udp)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What does not change while an engine runs."""
+
+    version: str
+    api: str
+    cpus: float
+    memory: int
+    log_driver: str = "json-file"
+
+
+def read(entries: Iterable[Entry], networks: Iterable[str], engine: Engine, host: str, fleet: str) -> EngineFacts:
+    """The facts of one fleet. A container whose labels are not as we write them is foreign: only its ports count."""
+    replicas: list[Replica] = []
+    system: list[SystemContainer] = []
+    taken: set[tuple[str, int]] = set()
+    for entry in entries:
+        ours = _ours(entry, host, fleet)
+        match ours:
+            case Replica():
+                replicas.append(ours)
+            case SystemContainer():
+                system.append(ours)
+            case None:
+                taken |= set(_published(entry))
+    return EngineFacts(
+        version=engine.version,
+        api=engine.api,
+        cpus=engine.cpus,
+        memory=engine.memory,
+        replicas=tuple(replicas),
+        system=tuple(system),
+        taken=frozenset(taken),
+        networks=frozenset(networks),
+    )
+
+
+def bindings(text: str) -> tuple[Binding, ...]:
+    """The PORTS label: "80=10.77.0.11:20080/tcp,…". Raises ValueError."""
+    return tuple(_binding(part) for part in text.split(",") if part)
+
+
+def health(status: str) -> Health:
+    """From "Up 5 minutes (healthy)", "Up 1 second (health: starting)"."""
+    found = _HEALTH.search(status)
+    return cast("Health", found[1]) if found else "none"
+
+
+def exit_code(status: str) -> int | None:
+    """From "Exited (137) 3 seconds ago", "Restarting (1) 2 seconds ago"."""
+    found = _EXITED.match(status)
+    return int(found[1]) if found else None
+
+
+def _ours(entry: Entry, host: str, fleet: str) -> Replica | SystemContainer | None:
+    told = entry.get("Labels") or {}
+    if told.get(labels.FLEET) != fleet:
+        return None
+    try:
+        return _replica(entry, told, host) if told[labels.ROLE] == "replica" else _system(entry, told)
+    except (KeyError, ValueError):
+        return None
+
+
+def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
+    cpus, memory = told.get(labels.RESERVED, "0,0").split(",")
+    status = entry.get("Status", "")
+    return Replica(
+        id=entry["Id"],
+        name=entry["Names"][0].lstrip("/"),
+        host=host,
+        app=told[labels.APP],
+        service=told[labels.SERVICE],
+        slot=int(told[labels.SLOT]),
+        release=int(told[labels.RELEASE]),
+        spec=told[labels.SPEC],
+        state=_state(entry),
+        health=health(status),
+        exit_code=exit_code(status),
+        image=entry.get("Image", ""),
+        ports=bindings(told.get(labels.PORTS, "")),
+        cpus=float(cpus),
+        memory=int(memory),
+    )
+
+
+def _system(entry: Entry, told: Mapping[str, str]) -> SystemContainer:
+    role = told[labels.ROLE]
+    if role not in _ROLES:
+        msg = f"no role of ours: {role}"
+        raise ValueError(msg)
+    return SystemContainer(
+        id=entry["Id"],
+        role=cast("Role", role),
+        spec=told[labels.SPEC],
+        state=_state(entry),
+        ports=bindings(told.get(labels.PORTS, "")),
+    )
+
+
+def _state(entry: Entry) -> ContainerState:
+    state = entry["State"]
+    if state not in get_args(ContainerState):
+        msg = f"no state that we know: {state}"
+        raise ValueError(msg)
+    return cast("ContainerState", state)
+
+
+def _binding(text: str) -> Binding:
+    match = _BINDING.match(text)
+    if match is None:
+        msg = f"not a binding: {text}"
+        raise ValueError(msg)
+    protocol = cast("Any", match[4])
+    return Binding(target=int(match[1]), port=int(match[3]), address=match[2], protocol=protocol)
+
+
+def _published(entry: Entry) -> Iterator[tuple[str, int]]:
+    """What it publishes now, and what another fleet's container will publish when it starts again."""
+    for port in entry.get("Ports") or ():
+        if port.get("PublicPort"):
+            yield port["Type"], port["PublicPort"]
+    try:
+        promised = bindings((entry.get("Labels") or {}).get(labels.PORTS, ""))
+    except ValueError:
+        return
+    yield from ((b.protocol, b.port) for b in promised)

@@ -1,0 +1,141 @@
+"""A host whose engine is reached over TLS, with a client certificate, and nothing else of it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bayplan.errors import HostRefusedError, HostUnreachableError
+from bayplan.hosts.sockets import private_dir
+from bayplan.ports import ENGINE_SOCKET
+from bayplan.spec.model import Host
+
+_PORT = 2376  # IANA: docker-s
+_CONNECT = 5.0  # seconds
+_CHUNK = 64 * 1024
+_ONLY_ENGINE = "write ssh://user@host in fleet.yaml: over TLS only the engine can be reached"
+
+
+class TlsReach:
+    """tcp://host:port. A socket of this process's own leads there, so that all else need not know of TLS."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host.name
+        self._tls = host.tls
+        url = urlsplit(host.address)
+        self._name, self._port = url.hostname or "", url.port or _PORT
+        self._server: asyncio.Server | None = None
+        self._context: ssl.SSLContext | None = None
+        self._socket = Path()
+        self._pipes: set[asyncio.Task[None]] = set()
+        self._opening = asyncio.Lock()
+
+    async def dial(self, target: str, *, fresh: bool = False) -> str:
+        """Raises HostRefusedError for anything but the engine, and for certificates; HostUnreachableError."""
+        if target != ENGINE_SOCKET:
+            raise HostRefusedError(f"{target} cannot be reached over TLS", where=self.host, todo=_ONLY_ENGINE)
+        async with self._opening:
+            if self._server is None or fresh:
+                self._context = self._certificates()
+                (await self._connect())[1].close()
+            if self._server is None:
+                await self._listen()
+        return f"unix:{self._socket}"
+
+    async def why_silent(self, target: str) -> HostUnreachableError:
+        try:
+            reader, writer = await self._connect()
+            async with asyncio.timeout(_CONNECT):
+                with suppress(ConnectionError):
+                    writer.write(b"GET /_ping HTTP/1.0\r\n\r\n")
+                    await reader.read(1)
+            writer.close()
+        except HostUnreachableError as error:
+            return error
+        except (OSError, TimeoutError) as error:
+            return self._refused(error)
+        return HostUnreachableError(f"no engine speaks behind {target}", where=self.host)
+
+    async def run(self, argv: Sequence[str], deadline: float = 30.0) -> str:  # noqa: ARG002
+        raise HostRefusedError(f"'{argv[0]}' cannot be run over TLS", where=self.host, todo=_ONLY_ENGINE)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._socket.unlink(missing_ok=True)
+        for pipe in self._pipes:
+            pipe.cancel()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
+
+    def _certificates(self) -> ssl.SSLContext:
+        if self._tls is None:
+            raise HostRefusedError(
+                "tcp:// without certificates would let anyone in",
+                where=self.host,
+                todo="write tls: {ca: ca.pem, cert: cert.pem, key: key.pem} on the host in fleet.yaml",
+            )
+        try:
+            context = ssl.create_default_context(cafile=self._tls.ca)
+            context.load_cert_chain(self._tls.cert, self._tls.key)
+        except OSError as error:  # ssl.SSLError is one
+            files = f"{self._tls.ca}, {self._tls.cert}, {self._tls.key}"
+            raise HostRefusedError(
+                f"the certificates cannot be used: {error}", where=self.host, todo=f"see {files}"
+            ) from error
+        return context
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            async with asyncio.timeout(_CONNECT):
+                return await asyncio.open_connection(self._name, self._port, ssl=self._context)
+        except (OSError, TimeoutError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError | TimeoutError) -> HostUnreachableError:
+        where = f"{self._name} port {self._port}"
+        match error:
+            case ssl.SSLCertVerificationError():
+                return HostRefusedError(
+                    f"{where}: its certificate is not trusted: {error.verify_message}",
+                    where=self.host,
+                    todo="tls.ca must be the authority that signed it, for the name in address",
+                )
+            case ssl.SSLError():
+                return HostRefusedError(
+                    f"{where}: {error.reason or error}", where=self.host, todo="is tls.cert signed by its tlscacert?"
+                )
+            case TimeoutError():
+                return HostUnreachableError(f"{where}: no answer within {_CONNECT:g} s", where=self.host)
+            case _:
+                return HostUnreachableError(f"{where}: {error.strerror or error}", where=self.host)
+
+    async def _listen(self) -> None:
+        self._socket = private_dir() / f"t{id(self):x}-{asyncio.get_running_loop().time():.0f}.s"
+        self._socket.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._lead, self._socket)
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._pipes.add(task)
+            task.add_done_callback(self._pipes.discard)
+        try:
+            there = await self._connect()
+        except HostUnreachableError:
+            writer.close()
+            return
+        await asyncio.gather(_pipe(reader, there[1]), _pipe(there[0], writer))
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Bytes one way until their end. TLS knows no half-closed connection: the end closes it."""
+    with suppress(OSError):
+        while data := await reader.read(_CHUNK):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
