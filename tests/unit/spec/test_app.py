@@ -1,0 +1,264 @@
+"""What a good Compose file resolves to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bayplan.spec import app_name
+from bayplan.spec.model import Healthcheck, Http, Placement, Port, Probe, Resources, Service, Update
+
+
+def test_defaults(folder) -> None:
+    assert folder.web("") == Service(name="web", image="x")
+
+
+def test_words_are_split_as_a_shell_would(folder) -> None:
+    web = folder.web("command: sh -c 'echo \"$$HOME\"'\nentrypoint: [/run, --now]")
+    assert web.command == ("sh", "-c", 'echo "$HOME"')
+    assert web.entrypoint == ("/run", "--now")
+
+
+def test_an_empty_command_is_not_the_images(folder) -> None:
+    assert folder.web("command: []").command == ()
+    assert folder.web("command:").command is None
+
+
+def test_environment_keeps_what_is_written(folder) -> None:
+    folder.environment = {"FROM_HERE": "here"}
+    as_map = folder.web("environment: {A: 1.10, B: true, C: '', D: 0x1F, FROM_HERE: , NOT_SET: }")
+    assert as_map.environment == {"A": "1.10", "B": "true", "C": "", "D": "0x1F", "FROM_HERE": "here"}
+    as_list = folder.web("environment: [A=1.10, 'B=a=b', C=, FROM_HERE, NOT_SET]")
+    assert as_list.environment == {"A": "1.10", "B": "a=b", "C": "", "FROM_HERE": "here"}
+
+
+def test_env_files_are_under_environment(folder) -> None:
+    folder.write("a.env", "A=a\nB=a\nC=a\n")
+    folder.write("b.env", "B=b\nC=b\n")
+    folder.write("raw.env", "D='d'\n")
+    web = folder.web(
+        "env_file: [a.env, {path: b.env}, {path: none.env, required: false}, {path: raw.env, format: raw}]\n"
+        "environment: {C: c}"
+    )
+    assert web.environment == {"A": "a", "B": "b", "C": "c", "D": "'d'"}
+    assert folder.web("env_file: a.env").environment == {"A": "a", "B": "a", "C": "a"}
+
+
+@pytest.mark.parametrize(
+    ("written", "ports"),
+    [
+        ("'80:8080'", [Port(published=80, target=8080, app_protocol="http")]),
+        ("8080", [Port(published=8080, target=8080, app_protocol="http")]),
+        ("'6379'", [Port(published=6379, target=6379)]),
+        ("443:8443", [Port(published=443, target=8443)]),
+        ("'9000-9001:90-91'", [Port(published=9000, target=90), Port(published=9001, target=91)]),
+        ("'192.0.2.1:81:80'", [Port(published=81, target=80, address="192.0.2.1", app_protocol="http")]),
+        ("'0.0.0.0:81:81'", [Port(published=81, target=81)]),
+        ("'81:81/tcp'", [Port(published=81, target=81)]),
+        ("{target: 80, published: '8000'}", [Port(published=8000, target=80, app_protocol="http")]),
+        ("{target: 80, app_protocol: tcp}", [Port(published=80, target=80)]),
+        (
+            "{target: 9, published: 9, app_protocol: http, name: web}",
+            [Port(published=9, target=9, app_protocol="http")],
+        ),
+        (
+            "{target: 22, published: 20022, mode: host, host_ip: 127.0.0.1}",
+            [Port(published=20022, target=22, mode="host", address="127.0.0.1")],
+        ),
+        ("{target: 53, mode: host, protocol: udp}", [Port(published=53, target=53, mode="host", protocol="udp")]),
+    ],
+)
+def test_ports(folder, written: str, ports: list[Port]) -> None:
+    assert list(folder.web(f"ports: [{written}]").ports) == ports
+
+
+def test_a_service_with_http_routes_speaks_http_on_every_port(folder) -> None:
+    web = folder.web(
+        "ports: ['9000:9000']\nx-bayplan: {http: {host: [A.example.com, b.example.com], path: /x, sticky: true}}"
+    )
+    assert web.ports[0].app_protocol == "http"
+    assert web.http == Http(hosts=("a.example.com", "b.example.com"), path="/x", sticky=True)
+
+
+def test_healthcheck(folder) -> None:
+    assert folder.web("healthcheck: {test: curl localhost, interval: 1m30s, retries: 5}").healthcheck == Healthcheck(
+        test=("CMD-SHELL", "curl localhost"), interval=90, retries=5
+    )
+    assert folder.web("healthcheck: {test: [CMD, x], timeout: 500ms, start_period: 2s}").healthcheck == Healthcheck(
+        test=("CMD", "x"), timeout=0.5, start_period=2
+    )
+    off = Healthcheck(test=("NONE",))
+    assert folder.web("healthcheck: {disable: true}").healthcheck == off
+    assert folder.web("healthcheck: {test: NONE}").healthcheck == off
+    assert folder.web("healthcheck: {test: [NONE]}").healthcheck == off
+
+
+def test_deploy(folder) -> None:
+    web = folder.web(
+        """
+deploy:
+  mode: replicated
+  replicas: "3"
+  update_config: {order: stop-first, parallelism: 2}
+  resources:
+    limits: {cpus: "0.5", memory: 512M, pids: 100}
+    reservations: {cpus: 0.25, memory: 64m}
+  placement:
+    constraints: [node.labels.disk == ssd, "node.hostname!=h1"]
+    preferences: [{spread: node.labels.rack}, {spread: node.zone}]
+    max_replicas_per_node: 2
+"""
+    )
+    assert web.replicas == 3
+    assert web.update == Update(order="stop-first", parallelism=2)
+    assert web.resources == Resources(
+        reserved_cpus=0.25, reserved_memory=64 << 20, limit_cpus=0.5, limit_memory=512 << 20, limit_pids=100
+    )
+    assert web.placement == Placement(
+        constraints=("node.labels.disk == ssd", "node.hostname!=h1"),
+        spread=("node.labels.rack", "node.zone"),
+        max_per_host=2,
+    )
+
+
+def test_short_forms_of_resources(folder) -> None:
+    web = folder.web("scale: 2\ncpus: 0.5\nmem_limit: 1g\nmem_reservation: 512m\npids_limit: -1")
+    assert web.replicas == 2
+    assert web.resources == Resources(limit_cpus=0.5, limit_memory=1 << 30, reserved_memory=512 << 20)
+
+
+def test_our_own_keys(folder) -> None:
+    web = folder.web("x-bayplan: {drain: 5s, proxy_protocol: true, probe: {path: /ok, interval: 1s, timeout: 500ms}}")
+    assert (web.drain, web.proxy_protocol) == (5, True)
+    assert web.probe == Probe(kind="http", path="/ok", interval=1, timeout=0.5)
+    assert folder.web("x-bayplan: {probe: {tcp: true}}").probe == Probe()
+
+
+def test_build_forms(folder) -> None:
+    folder.write("site/Dockerfile", "FROM x")
+    folder.write("site/other.Dockerfile", "FROM x")
+    folder.environment = {"HERE": "1"}
+    here = str(folder.path / "site")
+    short = folder.app("services: {web: {build: ./site}}").services["web"].build
+    assert (short.context, short.dockerfile) == (here, "Dockerfile")
+    long = (
+        folder.app(
+            "services: {web: {build: {context: site, dockerfile: other.Dockerfile, target: t, no_cache: true, pull: true,"
+            " args: {HERE: , GONE: , A: 1}, labels: [a=b]}}}"
+        )
+        .services["web"]
+        .build
+    )
+    assert long.model_dump() == {
+        "context": here,
+        "dockerfile": "other.Dockerfile",
+        "dockerfile_inline": None,
+        "args": {"HERE": "1", "A": "1"},
+        "target": "t",
+        "labels": {"a": "b"},
+        "no_cache": True,
+        "pull": True,
+    }
+    inline = folder.app("services: {web: {build: {dockerfile_inline: FROM x}}}").services["web"].build
+    assert (inline.context, inline.dockerfile_inline) == (str(folder.path), "FROM x")
+
+
+def test_anchors_merge_keys_and_extensions(folder) -> None:
+    app = folder.app(
+        """
+x-common: &common
+  image: x
+  environment: &env {A: a, B: a}
+services:
+  one:
+    <<: *common
+    environment: {<<: *env, B: b}
+  two: {<<: [*common], image: y}
+"""
+    )
+    assert app.services["one"].environment == {"A": "a", "B": "b"}
+    assert (app.services["two"].image, app.services["two"].environment) == ("y", {"A": "a", "B": "a"})
+
+
+def test_obsolete_version_and_expose_change_nothing(folder) -> None:
+    assert folder.app("version: '3.9'\nservices: {web: {image: x, expose: [80, '81']}}").services == {
+        "web": Service(name="web", image="x")
+    }
+
+
+def test_windows_line_ends_and_a_byte_order_mark(folder) -> None:
+    path = folder.write(
+        "compose.yaml", b"\xef\xbb\xbfservices:\r\n  web:\r\n    image: x\r\n    command: |\r\n      a\r\n"
+    )
+    assert path.exists()
+    assert folder.app().services["web"].command == ("a",)
+
+
+# Names: -p, COMPOSE_PROJECT_NAME, name:, the folder's (Compose's order).
+def test_names(folder) -> None:
+    text = "name: ${N:-written}\nservices: {web: {image: x, command: 'echo $COMPOSE_PROJECT_NAME'}}"
+    assert folder.app(text).services["web"].command == ("echo", "written")
+    assert folder.app(text, project="given").name == "given"
+    folder.environment = {"COMPOSE_PROJECT_NAME": "environment"}
+    assert folder.app(text).name == "environment"
+    assert app_name(None, project=None, environment={}) == "written"
+    assert app_name(None, project="p", environment={}) == "p"
+
+
+def test_the_folders_name_is_made_fit(folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = folder.path / "_My Shop.2"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    (odd / "docker-compose.yml").write_text("services: {web: {image: x}}")
+    assert folder.app().name == "myshop2"
+
+
+def test_files_are_found_in_parents_with_their_override(folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write("compose.yaml", "services: {web: {image: x}}")
+    folder.write("compose.override.yaml", "services: {web: {image: y}}")
+    below = folder.path / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert folder.app().services["web"].image == "y"
+    assert folder.app().name == "shop"
+
+
+def test_dotenv_is_under_the_environment(folder) -> None:
+    folder.write(".env", "A=file\nB=file\n")
+    folder.environment = {"B": "environment"}
+    assert folder.app("services: {web: {image: '$A-$B'}}").services["web"].image == "file-environment"
+
+
+def test_no_file_at_all(folder) -> None:
+    assert folder.mistakes(folder.app) == [
+        "0: there is no compose.yaml here or in a parent directory | write one (bayplan init helps), or name it with -f"
+    ]
+
+
+def test_a_binary_file(folder) -> None:
+    folder.write("compose.yaml", b"\xff\xfe\x00\x01")
+    assert folder.mistakes(folder.app) == ["0: compose.yaml is not UTF-8 text | save it as UTF-8"]
+
+
+def test_mistakes_of_several_files_are_in_the_files_order(folder) -> None:
+    found = folder.mistakes(lambda: folder.app("services:\n  web: {image: $A}\n", "services:\n\n\n  web: {imge: x}\n"))
+    assert [m.split(":")[0] for m in found] == ["2", "4"]
+
+
+def test_an_alias_bomb_is_refused(folder) -> None:
+    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 12))
+    (told,) = folder.mistakes(lambda: folder.app(f"l0: &l0 [x]\n{levels}services: {{web: {{image: x}}}}\n"))
+    assert "aliases make" in told
+
+
+def test_the_example_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bayplan.spec import load_app, local_fleet
+
+    monkeypatch.chdir(Path(__file__).parents[3] / "examples" / "01-site")
+    web = load_app(None, project=None, environment={}, fleet=local_fleet({})).services["web"]
+    assert (web.replicas, web.ports, web.probe.path) == (
+        3,
+        (Port(target=80, published=80, app_protocol="http"),),
+        "/health",
+    )

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from bayplan.spec.dotenv import read_dotenv, read_raw
+from bayplan.spec.mistakes import Mistakes
+
+
+def read(text: str, **environment: str) -> dict[str, str]:
+    mistakes = Mistakes()
+    found = read_dotenv(text, ".env", environment, mistakes)
+    mistakes.raise_any()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=b", "b"),
+        ("A = b ", "b"),
+        ("export A=b", "b"),
+        ("A=", ""),
+        ("A=b # why", "b"),
+        ("A=b#c", "b#c"),
+        ("A= # why", ""),
+        ("A='b # c' # why", "b # c"),
+        ("A='$B'", "$B"),
+        (r"A='it\'s'", "it's"),
+        ('A="b c"', "b c"),
+        (r'A="b\nc\t\"d\" \\ \$e"', 'b\nc\t"d" \\ $e'),
+        ('A="${X:-x}"', "x"),
+        ("A=$$5", "$5"),
+        ("A=b=c", "b=c"),
+        ("A='one\ntwo'", "one\ntwo"),
+        ('A="one\n# two"', "one\n# two"),
+    ],
+)
+def test_values(line: str, value: str) -> None:
+    assert read(f"# comment\n\n{line}\nZ=last\n") == {"A": value, "Z": "last"}
+
+
+def test_earlier_variables_and_the_environment_can_be_used() -> None:
+    assert read("A=1\nB=$A-$C\n", C="3") == {"A": "1", "B": "1-3"}
+
+
+def test_a_name_alone_is_the_environments() -> None:
+    assert read("A\nB\n", A="1") == {"A": "1"}
+
+
+def test_windows_files_are_read() -> None:
+    assert read("\ufeffA=1\r\nB='2'\r\n") == {"A": "1", "B": "2"}
+
+
+def test_mistakes_have_lines(folder) -> None:
+    assert folder.mistakes(lambda: read("A=1\nnot a variable\nB=$NOT\nC='open\n")) == [
+        "2: 'not a variable' is not NAME=value | a comment starts with #",
+        "3: the variable NOT is not set | set it in the environment or in .env, or give it a default: ${NOT:-value}",
+        "4: a quote is not closed | quote it all",
+    ]
+
+
+def test_raw_values_are_as_written() -> None:
+    assert read_raw("A='$x'\n# no\n\nB= b \n", "x.env", Mistakes()) == {"A": "'$x'", "B": " b "}

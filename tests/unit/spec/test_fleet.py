@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from bayplan.spec import load_fleet
+from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "fleet.yaml"
+
+
+@pytest.mark.usefixtures("folder")
+def test_no_file_is_this_machines_engine() -> None:
+    fleet = load_fleet(None, {})
+    assert fleet == Fleet(
+        name="local",
+        private_net=IPv4Network("127.0.0.0/8"),
+        hosts={"localhost": Host(name="localhost", address="unix:///var/run/docker.sock", private_ip="127.0.0.1")},
+        balancer=Balancer(hosts=("localhost",), address="127.0.0.1"),
+        local=True,
+    )
+    assert load_fleet(None, {"DOCKER_HOST": "unix:///x.sock"}).hosts["localhost"].address == "unix:///x.sock"
+    assert load_fleet(None, {"DOCKER_HOST": "tcp://x:1"}) == fleet
+
+
+def test_short(folder) -> None:
+    fleet = folder.fleet(
+        "name: shop\nprivate_net: 10.77.0.0/24\nhosts: {h1: ssh://d@10.77.0.11, h2: ssh://10.77.0.12:2222}"
+    )
+    assert fleet == Fleet(
+        name="shop",
+        private_net=IPv4Network("10.77.0.0/24"),
+        hosts={
+            "h1": Host(name="h1", address="ssh://d@10.77.0.11", private_ip="10.77.0.11"),
+            "h2": Host(name="h2", address="ssh://10.77.0.12:2222", private_ip="10.77.0.12"),
+        },
+        balancer=Balancer(hosts=("h1",), address="10.77.0.11"),
+    )
+
+
+def test_one_local_engine_needs_no_private_net(folder) -> None:
+    fleet = folder.fleet("name: one\nhosts: {here: unix:///var/run/docker.sock}")
+    assert (fleet.private_net, fleet.hosts["here"].private_ip) == (IPv4Network("127.0.0.1/32"), "127.0.0.1")
+
+
+def test_long(folder) -> None:
+    fleet = folder.fleet(
+        """
+name: shop
+private_net: 10.77.0.0/24
+hosts:
+  h1: {address: "ssh://deploy@h1.example.com", private_ip: 10.77.0.11, zone: a, labels: {disk: ssd, gen: 3}}
+  h2: {address: "tcp://10.77.0.12:2376", tls: {ca: tls/ca.pem, cert: tls/cert.pem, key: /keys/key.pem}}
+balancer: {kind: haproxy, hosts: [h1, h2], address: 203.0.113.10}
+registry: {address: registry.example.com/shop, username: me, password_command: pass show registry}
+gateway: {image: "haproxy:3.0"}
+ports: 30000-30999
+tolerate: 1
+headroom: 20%
+store: postgresql://x/y
+ssh: {config_file: .lab/ssh_config}
+x-note: ours
+"""
+    )
+    assert fleet.hosts["h1"].labels == {"disk": "ssd", "gen": "3"}
+    assert fleet.hosts["h2"].private_ip == "10.77.0.12"
+    assert fleet.hosts["h2"].tls == Tls(
+        ca=str(folder.path / "tls/ca.pem"), cert=str(folder.path / "tls/cert.pem"), key="/keys/key.pem"
+    )
+    assert fleet.balancer == Balancer(hosts=("h1", "h2"), address="203.0.113.10")
+    assert fleet.registry == Registry(
+        address="registry.example.com/shop", username="me", password_command="pass show registry"
+    )
+    assert (fleet.gateway_image, fleet.ports) == ("haproxy:3.0", (30000, 30999))
+    assert (fleet.tolerate, fleet.headroom, fleet.store) == (1, 0.2, "postgresql://x/y")
+    assert fleet.ssh == Ssh(config_file=str(folder.path / ".lab/ssh_config"))
+
+
+def test_where_it_is_found(folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def text(name: str) -> str:
+        return f"name: {name}\nprivate_net: 10.0.0.0/8\nhosts: {{h: ssh://10.0.0.1}}"
+
+    folder.write("fleet.yaml", text("above"))
+    named = folder.write("named/f.yaml", text("named"))
+    beside = folder.write("app/fleet.yaml", text("beside")).parent / "compose.yaml"
+    below = folder.path / "x" / "y"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert load_fleet(None, {}).name == "above"
+    assert load_fleet(None, {}, [beside]).name == "beside"
+    assert load_fleet(None, {"BAYPLAN_FLEET": str(named)}).name == "named"
+    assert load_fleet(named, {"BAYPLAN_FLEET": "other"}).name == "named"
+
+
+def test_a_named_file_must_be_there(folder) -> None:
+    assert folder.mistakes(lambda: load_fleet(Path("none.yaml"), {})) == ["0: there is no none.yaml | check the name"]
+
+
+def test_the_annotated_reference() -> None:
+    fleet = load_fleet(REFERENCE, {})
+    assert list(fleet.hosts) == ["h1", "h2", "h3"]
+    assert fleet.registry == Registry(host="h1")
