@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from bayplan.container import Container
+from bayplan.errors import HostUnreachableError
 from bayplan.facts import EngineFacts, GatewayFacts, Table
 from bayplan.plan.steps import PoolChange
 from bayplan.spec.model import Fleet
-
 
 ENGINE_SOCKET: Final = "/var/run/docker.sock"
 
