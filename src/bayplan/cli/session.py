@@ -16,14 +16,14 @@ from bayplan.wiring import open_fleet
 T = TypeVar("T")
 
 
-def read_fleet(path: Path | None) -> Fleet:
-    """fleet.yaml, or this machine's own engine."""
-    return load_fleet(path, os.environ)
+def read_fleet(path: Path | None, files: Sequence[Path] | None = None) -> Fleet:
+    """fleet.yaml, also one beside the Compose file, or this machine's own engine."""
+    return load_fleet(path, os.environ, files or ())
 
 
 def read_both(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[App, Fleet]:
     """Both files, checked. Raises SpecError with every mistake."""
-    found = read_fleet(fleet)
+    found = read_fleet(fleet, files)
     return load_app(files, project=project, environment=os.environ, fleet=found), found
 
 
@@ -39,5 +39,5 @@ def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]]) -> T:
 
 def read_name(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[str, Fleet]:
     """The app's name and the fleet, for verbs that ask what runs and not what the file says."""
-    found = read_fleet(fleet)
+    found = read_fleet(fleet, files)
     return app_name(files, project=project, environment=os.environ), found

@@ -31,6 +31,8 @@ def check(services: Sequence[tuple[Service, ServiceFile]], fleet: Fleet, around:
         everything += published
         _check_source(service, around)
         _check_resources(service, around)
+        _check_extension(service, written, around)
+        _check_targets(published, around)
         for one in published:
             _check_port(one, fleet, around)
     _check_listeners(everything, around)
@@ -55,6 +57,32 @@ def _check_resources(service: Service, around: Surroundings) -> None:
                 "services", service.name, "deploy", "resources", "limits", name,
                 todo="raise the limit, or lower the reservation",
             )  # fmt: skip
+
+
+def _check_extension(service: Service, written: ServiceFile, around: Surroundings) -> None:
+    """What says how gateways treat a service means nothing where no gateway leads to it."""
+    if written.extension is None or any(port.mode == "ingress" for port in service.ports):
+        return
+    for key in ("http", "probe", "proxy_protocol"):
+        if getattr(written.extension, key) is not None:
+            around.wrong(
+                f"services.{service.name}.x-bayplan.{key}: the service has no port that a gateway leads to",
+                "services", service.name, "x-bayplan", key,
+                todo="publish one with ports, or remove it",
+            )  # fmt: skip
+
+
+def _check_targets(published: Sequence[_Published], around: Surroundings) -> None:
+    """A port of the container is one pool, which speaks one protocol."""
+    speaks: dict[int, str] = {}
+    for one in published:
+        port = one.port
+        if port.mode == "ingress" and speaks.setdefault(port.target, port.app_protocol) != port.app_protocol:
+            around.wrong(
+                f"services.{one.service.name}: port {port.target} of the container is published as http and as tcp",
+                *one.path,
+                todo="write the same app_protocol",
+            )
 
 
 def _check_port(published: _Published, fleet: Fleet, around: Surroundings) -> None:

@@ -130,12 +130,11 @@ def _number(value: float | None) -> str | None:
 
 
 def _extension(s: Service) -> dict[str, Any]:
-    return _said(
-        http=_http(s.http) if s.http else None,
-        probe=_probe(s.probe),
-        drain=_seconds(s.drain),
-        proxy_protocol=s.proxy_protocol or None,
-    )
+    drain = {"drain": _seconds(s.drain)}
+    if not any(port.mode == "ingress" for port in s.ports):
+        return drain
+    http = _http(s.http) if s.http else None
+    return _said(http=http, probe=_probe(s.probe), proxy_protocol=s.proxy_protocol or None) | drain
 
 
 def _http(h: Http) -> dict[str, Any]:

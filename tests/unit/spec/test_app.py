@@ -129,10 +129,12 @@ def test_short_forms_of_resources(folder) -> None:
 
 
 def test_our_own_keys(folder) -> None:
-    web = folder.web("x-bayplan: {drain: 5s, proxy_protocol: true, probe: {path: /ok, interval: 1s, timeout: 500ms}}")
+    web = folder.web(
+        "ports: ['80:80']\nx-bayplan: {drain: 5s, proxy_protocol: true, probe: {path: /ok, interval: 1s, timeout: 500ms}}"
+    )
     assert (web.drain, web.proxy_protocol) == (5, True)
     assert web.probe == Probe(kind="http", path="/ok", interval=1, timeout=0.5)
-    assert folder.web("x-bayplan: {probe: {tcp: true}}").probe == Probe()
+    assert folder.web("ports: [80]\nx-bayplan: {probe: {tcp: true}}").probe == Probe()
 
 
 def test_build_forms(folder) -> None:

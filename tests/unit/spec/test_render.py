@@ -50,8 +50,7 @@ def services(draw: st.DrawFn, name: str) -> Service:
         ),
         ports=tuple(
             Port(target=t, published=t, app_protocol=p)
-            for t, p in draw(st.dictionaries(PORT, st.sampled_from(["http", "tcp"]), max_size=2)).items()
-            if t != 5000
+            for t, p in draw(st.dictionaries(PORT, st.sampled_from(["http", "tcp"]), min_size=1, max_size=2)).items()
         ),
         replicas=draw(st.integers(0, 99)),
         resources=Resources(
