@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
-from bayplan.engines.client import QUICK, Client
-from bayplan.errors import DeadlineError
+from bayplan.engines import terminal
+from bayplan.engines.client import Client
+from bayplan.errors import BayplanError, DeadlineError
 from bayplan.ports import ExecResult
+
+if TYPE_CHECKING:
+    from aiodocker.execs import Exec
+    from aiodocker.stream import Stream
+
+_STDERR = 2
+_CHUNK = 16 * 1024
 
 
 async def run_to_end(client: Client, name: str, argv: Sequence[str], *, user: str, deadline: float) -> ExecResult:
     """Output is both streams, as they came. Raises NotFoundError, DeadlineError."""
-    async with client.calling() as docker:
-        command = await docker.containers.container(name).exec(list(argv), user=user)
+    command = await _create(client, name, argv, tty=False, stdin=False, user=user, workdir="")
     output = bytearray()
     try:
         with client.translating():
@@ -22,12 +33,84 @@ async def run_to_end(client: Client, name: str, argv: Sequence[str], *, user: st
                     output += message.data
     except TimeoutError as late:
         raise DeadlineError(f"'{argv[0]}' in {name} did not end within {deadline:g} s", where=client.host) from late
-    async with client.calling(QUICK):
-        seen = await command.inspect()
-    return ExecResult(int(seen["ExitCode"] or 0), bytes(output))
+    return ExecResult(await _status(client, command), bytes(output))
 
 
 async def attach(
     client: Client, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str, workdir: str
 ) -> int:
-    raise NotImplementedError
+    """The command on this process's standard streams; its exit status. The terminal is as before when it ends."""
+    command = await _create(client, name, argv, tty=tty, stdin=stdin, user=user, workdir=workdir)
+    with client.translating():
+        async with command.start() as stream:
+            with ExitStack() as undo:
+                if tty:
+                    await _give_terminal(client, command, undo, stdin=stdin)
+                await _both_ways(stream, stdin=stdin)
+    return await _status(client, command)
+
+
+async def _create(
+    client: Client, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str, workdir: str
+) -> Exec:
+    environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else None
+    async with client.calling() as docker:
+        return await docker.containers.container(name).exec(
+            list(argv), tty=tty, stdin=stdin, user=user, workdir=workdir or None, environment=environment
+        )
+
+
+async def _status(client: Client, command: Exec) -> int:
+    async with client.calling():
+        seen = await command.inspect()
+    return int(seen["ExitCode"] or 0)
+
+
+async def _give_terminal(client: Client, command: Exec, undo: ExitStack, *, stdin: bool) -> None:
+    """Keys go to the command as they are typed, and it learns the window's size, now and when it changes."""
+
+    async def resize(rows: int, columns: int) -> None:
+        with suppress(BayplanError):  # it may have ended
+            async with client.calling():
+                await command.resize(h=rows, w=columns)
+
+    if stdin and sys.stdin.isatty():
+        undo.enter_context(terminal.raw(sys.stdin.fileno()))
+    if sys.stdout.isatty():
+        await resize(*terminal.size(sys.stdout.fileno()))
+        undo.enter_context(terminal.resizes(sys.stdout.fileno(), resize))
+
+
+async def _both_ways(stream: Stream, *, stdin: bool) -> None:
+    """Until the command's output ends. What is typed after that is the shell's again."""
+    typing = asyncio.create_task(_send(stream)) if stdin else None
+    try:
+        while (message := await stream.read_out()) is not None:
+            _write((sys.stderr if message.stream == _STDERR else sys.stdout).fileno(), message.data)
+    finally:
+        if typing is not None:
+            typing.cancel()
+            with suppress(asyncio.CancelledError, OSError):
+                await typing
+
+
+async def _send(stream: Stream) -> None:
+    async for data in terminal.chunks(sys.stdin.fileno(), _CHUNK):
+        await stream.write_in(data)
+    await _end_input(stream)
+
+
+async def _end_input(stream: Stream) -> None:
+    """Tell the command that its input has ended, and go on reading what it says."""
+    response = stream._resp  # noqa: SLF001  the library can only end both ways at once
+    transport = response.connection.transport if response is not None and response.connection is not None else None
+    if transport is not None and transport.can_write_eof():
+        transport.write_eof()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """All of it, in order; a reader that went away ends nothing here."""
+    view = memoryview(data)
+    with suppress(BrokenPipeError):
+        while view:
+            view = view[os.write(descriptor, view) :]

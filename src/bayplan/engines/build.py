@@ -1,10 +1,90 @@
-"""Building images."""
+"""Building images: with BuildKit where a Docker CLI here can drive it, else with the engine's own builder."""
 
 from __future__ import annotations
 
+import io
+from collections import deque
+from typing import Any
+
+from bayplan.engines import buildkit
 from bayplan.engines.client import Client
-from bayplan.ports import BuildRequest, OnTransfer
+from bayplan.engines.dockerfile import needs_buildkit
+from bayplan.engines.images import IDLE, KEPT_LINES, Event, failed, patient
+from bayplan.errors import EngineError, HostUnreachableError, ImageError
+from bayplan.ports import BuildRequest, OnTransfer, Transfer
 
 
 async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
-    raise NotImplementedError
+    """The new image's id. Raises ImageError with the build's last lines."""
+    why = needs_buildkit(request)
+    if not why:
+        return await _classic(client, request, on)
+    builder = await buildkit.find()
+    if builder is None:
+        raise ImageError(
+            f"the Dockerfile needs BuildKit ({why}), and there is no Docker CLI with it on this machine",
+            where=request.dockerfile,
+            todo="install one (apt install docker-cli docker-buildx, or docker.io up to version 20.10), or do without",
+        )
+    return await buildkit.build(builder, await client.address(), request, on, client.host)
+
+
+async def _classic(client: Client, request: BuildRequest, on: OnTransfer) -> str:
+    """The builder that every engine has within."""
+    said: deque[str] = deque(maxlen=KEPT_LINES)
+    image = ""
+    try:
+        docker = await client.docker()
+        with client.translating():
+            async for event in patient(_events(docker, request)):
+                image = (event.get("aux") or {}).get("ID", image)
+                _tell(event, on, said)
+    except TimeoutError as late:
+        raise ImageError(f"the build stood still for {IDLE:g} s", where=client.host) from late
+    except HostUnreachableError:
+        raise
+    except EngineError as error:
+        raise failed(request, error.what, said) from error
+    if not image:
+        raise failed(request, "the connection broke before the build ended", said)
+    return image
+
+
+async def _events(docker: Any, request: BuildRequest) -> Any:
+    """The library's own build() has no target; this is its request with one."""
+    from aiodocker.jsonstream import json_stream_stream
+
+    async with docker._query(  # noqa: SLF001
+        "build",
+        "POST",
+        params=_params(request),
+        data=io.BytesIO(request.context),
+        headers={"Content-Type": "application/x-tar"},
+        timeout=docker._resolve_long_running_timeout(None),  # noqa: SLF001
+    ) as response:
+        async for event in json_stream_stream(response):
+            yield event
+
+
+def _params(request: BuildRequest) -> dict[str, Any]:
+    import json
+
+    return {
+        "t": request.tag,
+        "dockerfile": request.dockerfile,
+        "buildargs": json.dumps(dict(request.args)),
+        "labels": json.dumps(dict(request.labels)),
+        "nocache": request.no_cache,
+        "pull": request.pull,
+        "rm": True,
+        "forcerm": True,
+        **({"target": request.target} if request.target else {}),
+    }
+
+
+def _tell(event: Event, on: OnTransfer, said: deque[str]) -> None:
+    text = str(event.get("stream", "") or event.get("status", ""))
+    for line in text.splitlines():
+        if line.strip():
+            said.append(line)
+            on(Transfer(status="build", text=line))

@@ -9,8 +9,9 @@ from typing import Any
 from bayplan.engines.client import Client
 from bayplan.engines.faults import NOT_FOUND
 from bayplan.errors import EngineError, ImageError
-from bayplan.ports import Credentials, OnTransfer, Transfer
+from bayplan.ports import BuildRequest, Credentials, OnTransfer, Transfer
 
+KEPT_LINES = 25  # of a failed build's output
 IDLE = 120.0  # seconds that a pull, push or build may say nothing
 
 Event = Mapping[str, Any]  # one JSON object of a progress stream
@@ -94,6 +95,12 @@ async def push(client: Client, image: str, on: OnTransfer, credentials: Credenti
     if not digest:
         raise ImageError(f"pushing {image} ended before the registry had all of it", where=client.host)
     return digest
+
+
+def failed(request: BuildRequest, why: str, said: Iterable[str]) -> ImageError:
+    """A build's failure, with the last lines of what it said."""
+    lines = "".join(f"\n  | {line}" for line in said)
+    return ImageError(f"the build of {request.tag} failed: {why}{lines}", todo="docker build would fail the same way")
 
 
 def _no_image(image: str, error: EngineError, host: str) -> ImageError:

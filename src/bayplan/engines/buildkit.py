@@ -1,0 +1,151 @@
+"""BuildKit, driven by the Docker CLI of this machine against an engine's dialled socket: its API needs a session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bayplan.engines.images import IDLE, KEPT_LINES, failed
+from bayplan.errors import ImageError
+from bayplan.ports import BuildRequest, OnTransfer, Transfer
+
+_PROBE = 10.0  # seconds
+_LONGEST_LINE = 2**20  # bytes
+_LAST_WITH_BUILTIN = 22  # from version 23 the CLI builds with its buildx plugin only
+_VERSION = re.compile(r"version (\d+)\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """A Docker CLI here. kind: its buildx plugin, or what older ones have built in."""
+
+    program: str
+    kind: Literal["buildx", "builtin"]
+
+
+async def find() -> Builder | None:
+    """The first Docker CLI on PATH that can drive BuildKit."""
+    for program in (f"{directory}/docker" for directory in os.get_exec_path()):
+        if not os.access(program, os.X_OK):
+            continue
+        if await _output(program, "buildx", "version") is not None:
+            return Builder(program, "buildx")
+        version = _VERSION.search(await _output(program, "--version") or "")
+        if version and int(version[1]) <= _LAST_WITH_BUILTIN:
+            return Builder(program, "builtin")
+    return None
+
+
+async def build(builder: Builder, address: str, request: BuildRequest, on: OnTransfer, host: str) -> str:
+    """The new image's id. address: as DOCKER_HOST has it. Raises ImageError."""
+    with tempfile.TemporaryDirectory(prefix="bayplan-build-") as directory:
+        id_file = Path(directory) / "id"
+        status, said = await _run(_argv(builder, request, id_file), _environment(address, directory), request, on)
+        if status:
+            raise failed(request, said[-1] if said else f"the Docker CLI ended with status {status}", said)
+        built = id_file.read_text().strip() if id_file.exists() else ""
+    if not built:
+        raise ImageError("the Docker CLI built the image and did not say which", where=host)
+    return built
+
+
+def _argv(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
+    argv = [builder.program, *(("buildx", "build", "--load") if builder.kind == "buildx" else ("build",))]
+    argv += ["--progress", "plain", "--iidfile", str(id_file), "--tag", request.tag, "--file", request.dockerfile]
+    argv += [f"--build-arg={k}={v}" for k, v in request.args.items()]
+    argv += [f"--label={k}={v}" for k, v in request.labels.items()]
+    argv += [f"--target={request.target}"] if request.target else []
+    argv += ["--no-cache"] if request.no_cache else []
+    argv += ["--pull"] if request.pull else []
+    return [*argv, "-"]
+
+
+def _environment(address: str, directory: str) -> dict[str, str]:
+    """A builder or context that the user chose for themselves is not asked: this engine is to build."""
+    mine = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "BUILDX_"))}
+    config = {"DOCKER_CONFIG": os.environ["DOCKER_CONFIG"]} if "DOCKER_CONFIG" in os.environ else {}
+    return (
+        mine
+        | config
+        | {
+            "DOCKER_HOST": address,
+            "DOCKER_BUILDKIT": "1",
+            "BUILDX_BUILDER": "default",
+            "BUILDX_CONFIG": f"{directory}/buildx",
+        }
+    )
+
+
+async def _run(
+    argv: list[str], environment: dict[str, str], request: BuildRequest, on: OnTransfer
+) -> tuple[int, deque[str]]:
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
+        limit=_LONGEST_LINE,
+    )
+    said: deque[str] = deque(maxlen=KEPT_LINES)
+    feeding = asyncio.create_task(_feed(process, request.context))
+    try:
+        await _read(process, on, said, request.tag)
+        return await process.wait(), said
+    finally:
+        feeding.cancel()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def _feed(process: asyncio.subprocess.Process, context: bytes) -> None:
+    assert process.stdin is not None  # noqa: S101  it was asked for
+    with suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(context)
+        await process.stdin.drain()
+        process.stdin.close()
+
+
+async def _read(process: asyncio.subprocess.Process, on: OnTransfer, said: deque[str], tag: str) -> None:
+    assert process.stdout is not None  # noqa: S101  it was asked for
+    while True:
+        try:
+            async with asyncio.timeout(IDLE):
+                line = (await process.stdout.readline()).decode(errors="replace")
+        except TimeoutError as late:
+            raise ImageError(f"the build stood still for {IDLE:g} s", where=f"build of {tag}") from late
+        if not line:
+            return
+        if line.strip():
+            said.append(line.rstrip())
+            on(Transfer(status="build", text=line.rstrip()))
+
+
+async def _output(*argv: str) -> str | None:
+    """What a command of this machine prints; None when it is not there, fails or hangs."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+    except OSError:
+        return None
+    try:
+        async with asyncio.timeout(_PROBE):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return output.decode(errors="replace") if process.returncode == 0 else None

@@ -1,0 +1,39 @@
+"""What of a Dockerfile only BuildKit can do."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+
+from bayplan.ports import BuildRequest
+
+# Docker: "Dockerfile reference": flags and forms that the classic builder does not know.
+_RUN_FLAG = re.compile(r"^\s*RUN\s+(?:--\w+\S*\s+)*(--(?:mount|network|security)\b)", re.IGNORECASE)
+_COPY_FLAG = re.compile(
+    r"^\s*(?:COPY|ADD)\s+(?:--\w+\S*\s+)*(--(?:link|chmod|parents|exclude|checksum)\b)", re.IGNORECASE
+)
+_HEREDOC = re.compile(r"^\s*(?:RUN|COPY|ADD)\b.*<<-?[\"']?[A-Za-z_]", re.IGNORECASE)
+
+
+def needs_buildkit(request: BuildRequest) -> str:
+    """Which part of it, with its line; "" if the classic builder will do."""
+    for number, line in enumerate(_text(request).splitlines(), start=1):
+        for pattern in (_RUN_FLAG, _COPY_FLAG):
+            if found := pattern.match(line):
+                return f"line {number}: {found[1]}"
+        if _HEREDOC.match(line):
+            return f"line {number}: a here-document"
+    return ""
+
+
+def _text(request: BuildRequest) -> str:
+    """The Dockerfile from the context; "" if it is not there: the engine says so better."""
+    with tarfile.open(fileobj=io.BytesIO(request.context)) as tar:
+        for name in (request.dockerfile, f"./{request.dockerfile}"):
+            try:
+                file = tar.extractfile(name)
+            except KeyError:
+                continue
+            return file.read().decode(errors="replace") if file else ""
+    return ""
