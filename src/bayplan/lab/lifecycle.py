@@ -99,8 +99,8 @@ def _bring_up_host(lab: Lab, member: Member, login: Path, say: Say) -> None:
     say(member.name, "starting sshd and Docker", False)
     machines.start_sshd(member)
     machines.start_engine(member)
-    version = machines.engine_version(member)
-    say(member.name, f"{member.private_ip}, public {member.public_ip}, zone {member.zone}, Docker {version}", True)
+    version = (machines.engine_version(member) or "").split("+")[0]
+    say(member.name, f"{member.private_ip}, zone {member.zone}, Docker {version}", True)
 
 
 def find(name: str = "lab") -> Lab:

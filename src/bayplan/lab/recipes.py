@@ -123,7 +123,10 @@ def digest(parts: list[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
-_HOST_PACKAGES = ("docker.io", "tini", "iptables", "iproute2", "openssh-server", "ca-certificates", "procps", "kmod")
+_HOST_PACKAGES = (
+    *("docker.io", "tini", "pigz", "xz-utils", "iptables", "kmod"),  # the engine, and what it calls
+    *("openssh-server", "iproute2", "procps", "ca-certificates", "curl"),
+)
 
 HOSTS: dict[EngineKind, Root] = {
     "debian12": Root("host-debian12", "bookworm", _HOST_PACKAGES, (_DEPLOY,)),
