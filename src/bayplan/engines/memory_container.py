@@ -1,0 +1,105 @@
+"""A container in memory: the states that a real one goes through, and a program instead of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bayplan.container import Container
+from bayplan.facts import ContainerState
+from bayplan.ports import ExecResult
+
+
+def _silent(argv: Sequence[str]) -> ExecResult:  # noqa: ARG001
+    return ExecResult(0, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a container does once it is started.
+
+    exits: with this status, at once; None: it stays. healthy_after: so many observations; None: never (its health check
+    fails). says: lines of (stream, text) at each start. on_exec: what a command in it answers.
+    """
+
+    exits: int | None = None
+    healthy_after: int | None = 0
+    says: tuple[tuple[str, str], ...] = ()
+    on_exec: Callable[[Sequence[str]], ExecResult] = _silent
+
+
+@dataclass
+class MemoryContainer:
+    """One container of a MemoryEngine."""
+
+    id: str
+    made_of: Container
+    image_id: str
+    program: Program
+    state: ContainerState = "created"
+    exit_code: int = 0
+    seen: int = 0
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def start(self) -> None:
+        if self.state == "running":
+            return
+        self.state = "running"
+        self.seen = 0
+        self.lines += self.program.says
+        if self.program.exits is not None:
+            self.exit(self.program.exits)
+
+    def exit(self, code: int, *, by_hand: bool = False) -> None:
+        """Its process ended. by_hand: it was stopped, which no restart policy undoes."""
+        self.exit_code = code
+        policy = self.made_of.restart.partition(":")[0]
+        again = policy in ("always", "unless-stopped") or (policy == "on-failure" and code != 0)
+        self.state = "restarting" if again and not by_hand else "exited"
+
+    def kill(self) -> None:
+        """Its process dies while it could go on: a restart policy brings it back."""
+        self.exit(137)
+        if self.state == "restarting":
+            self.state = "created"
+            self.start()
+
+    def entry(self) -> dict[str, Any]:
+        """As in the engine's list of containers; looking at it lets its health check run once."""
+        self.seen += 1
+        bound = self.made_of.ports if self.state in ("running", "paused") else ()
+        ports = [{"IP": b.address, "PrivatePort": b.target, "PublicPort": b.port, "Type": b.protocol} for b in bound]
+        return {
+            "Id": self.id,
+            "Names": [f"/{self.made_of.name}"],
+            "Image": self.made_of.image,
+            "ImageID": self.image_id,
+            "Labels": dict(self.made_of.labels),
+            "State": self.state,
+            "Status": self.status(),
+            "Ports": ports,
+        }
+
+    def status(self) -> str:
+        """The engine's words for its state."""
+        match self.state:
+            case "running":
+                return f"Up 1 second{self._health()}"
+            case "paused":
+                return "Up 1 second (Paused)"
+            case "exited":
+                return f"Exited ({self.exit_code}) 1 second ago"
+            case "restarting":
+                return f"Restarting ({self.exit_code}) 1 second ago"
+            case _:
+                return "Created"
+
+    def _health(self) -> str:
+        check = self.made_of.healthcheck
+        if check is None or not check.test or check.test[0] == "NONE":
+            return ""
+        if self.program.healthy_after is None:
+            return " (unhealthy)" if self.seen > check.retries else " (health: starting)"
+        return " (healthy)" if self.seen > self.program.healthy_after else " (health: starting)"
