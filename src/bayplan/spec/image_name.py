@@ -34,12 +34,12 @@ def parse(image: str) -> Reference:
     head, slash, tail = rest.partition("/")
     is_domain = bool(slash) and ("." in head or ":" in head or head == "localhost")
     domain, path = (head, tail) if is_domain else (HUB, rest)
-    path, _, tag = path.partition(":")
+    path, colon, tag = path.partition(":")
     if domain in (HUB, "index.docker.io"):
         domain, path = HUB, path if "/" in path else f"library/{path}"
     if digest and not _DIGEST.fullmatch(digest):
         raise ValueError(f"{image!r}: {digest!r} is not a digest, such as sha256: and 64 hexadecimal digits")
-    if tag and not _TAG.fullmatch(tag):
+    if colon and not _TAG.fullmatch(tag):
         raise ValueError(f"{image!r}: {tag!r} is not a tag")
     if not all(_NAME.fullmatch(part) for part in path.split("/")):
         raise ValueError(f"{image!r} is not the name of an image: lower-case letters, digits, and . _ - between them")

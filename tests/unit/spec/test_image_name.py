@@ -30,10 +30,10 @@ def test_taken_apart(written: str, meant: Reference) -> None:
     assert parse(written) == meant
 
 
-@pytest.mark.parametrize("wrong", ["", "Nginx", "a//b", "nginx:", "nginx:-x"[:-1] + "!", "a b", "nginx@sha256:12", "-a", "ghcr.io/"])
+@pytest.mark.parametrize(
+    "wrong", ["", "Nginx", "a//b", "nginx:", "nginx:-x", "a b", "nginx@sha256:12", "-a", "ghcr.io/"]
+)
 def test_no_name(wrong: str) -> None:
-    if wrong == "nginx:":
-        pytest.skip("Docker refuses it too, but it harms nobody")
     with pytest.raises(ValueError, match="is not"):
         parse(wrong)
 

@@ -1,0 +1,55 @@
+"""The password of an existing registry: what a command prints, asked for once and only when it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cached_property
+
+from bayplan.errors import RegistryError
+from bayplan.ports import Credentials
+
+_DEADLINE = 30.0  # seconds: a password manager may ask its agent; nobody is there to type
+_ENDS = {126: "names a program that cannot be run", 127: "names a program that is not there"}  # as shells tell it
+
+
+class Login:
+    """Credentials for a registry. command: run by the shell, as a line of a user's own would be."""
+
+    def __init__(self, server: str, username: str, command: str) -> None:
+        self.server, self.username, self._command = server, username, command
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Blocks while the command runs. Raises RegistryError; the output is in no message, only how it ended."""
+        return Credentials(self.server, self.username, self._password())
+
+    def _password(self) -> str:
+        try:
+            done = subprocess.run(  # noqa: S602  the user's own command line, pipes and all
+                self._command,
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=_DEADLINE,
+                start_new_session=True,  # no terminal: a prompt fails instead of waiting unseen
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise self._failed(f"did not end within {_DEADLINE:g} s") from late
+        except OSError as failed:
+            raise self._failed(f"could not be run: {failed.strerror}") from failed
+        if done.returncode:
+            raise self._failed(_ENDS.get(done.returncode, f"ended with status {done.returncode}"))
+        password = done.stdout.decode(errors="replace").partition("\n")[0].rstrip("\r")
+        if not password:
+            raise self._failed("printed nothing")
+        return password
+
+    def _failed(self, how: str) -> RegistryError:
+        """Tells neither the command nor what it printed: people write the password itself there, by mistake."""
+        return RegistryError(
+            f"registry.password_command {how}",
+            where=self.server,
+            todo="it must print the password as its first line, without a terminal; run it by hand to see what it says",
+        )

@@ -1,0 +1,189 @@
+"""HTTP to a registry: the way there, who we are, and what went wrong in words.
+
+Specifications: OCI distribution 1.1; distribution.github.io/distribution/spec/auth/token for Bearer tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from json import JSONDecodeError, loads
+from typing import TYPE_CHECKING, Any
+
+from bayplan.errors import BayplanError, RegistryError
+from bayplan.images.login import Login
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+    from yarl import URL
+
+Dial = Callable[[], Awaitable[str]]  # -> "unix:/path" or "tcp:ip:port" on this machine
+
+_OK, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 401, 403, 404
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+_API_HOST = {"docker.io": "registry-1.docker.io"}
+_REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a registry said. headers: by lower-case name; body: read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; {} if it is none."""
+        try:
+            said = loads(self.body)
+        except (JSONDecodeError, UnicodeDecodeError):
+            return {}
+        return said if isinstance(said, dict) else {}
+
+
+class Transport:
+    """One registry's API. server: as in image names; where: for messages; dial: how to get there if not by name."""
+
+    def __init__(self, server: str, where: str, *, dial: Dial | None = None, login: Login | None = None) -> None:
+        self._server, self._where, self._dial, self._login = server, where, dial, login
+        self._session: ClientSession | None = None
+        self._opening = asyncio.Lock()
+        self._known: dict[str, str] = {}  # Authorization headers by what they are for; "" for everything
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Answer | None:
+        """A request; None for a 404. path: below the registry's root, or a URL that it gave. Raises RegistryError."""
+        answer = await self._authorized(method, path, headers or {}, content)
+        if answer.status == _MISSING:
+            return None
+        if not 200 <= answer.status < 300:  # noqa: PLR2004  success
+            raise self._refusal(answer, f"{method} {path}")
+        return answer
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._session:
+            await self._session.close()
+
+    # -- who we are ---------------------------------------------------------------------------------------------------
+
+    async def _authorized(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
+        purpose = _purpose(method, path)
+        known = self._known.get(purpose) or self._known.get("")
+        answer = await self._once(method, path, {**headers, **_authorization(known)}, content)
+        if answer.status != _UNAUTHORIZED:
+            return answer
+        challenge = answer.headers.get("www-authenticate", "")
+        is_bearer = challenge.lower().startswith("bearer")
+        said = await (self._bearer(challenge) if is_bearer else self._basic())
+        if said is None:
+            return answer
+        self._known[purpose if is_bearer else ""] = said
+        return await self._once(method, path, {**headers, **_authorization(said)}, content)
+
+    async def _basic(self) -> str | None:
+        if self._login is None:
+            return None
+        login = self._login
+        who = await asyncio.to_thread(lambda: login.credentials)
+        return f"Basic {b64encode(f'{who.username}:{who.password}'.encode()).decode()}"
+
+    async def _bearer(self, challenge: str) -> str:
+        """A token for what the challenge names; without a login, one for anybody."""
+        from yarl import URL
+
+        asked = dict(_CHALLENGE.findall(challenge))
+        url = URL(asked.get("realm", "")).update_query({k: asked[k] for k in ("service", "scope") if asked.get(k)})
+        answer = await self._once("GET", str(url), _authorization(await self._basic()), None)
+        token = answer.json().get("token") or answer.json().get("access_token")
+        if answer.status != _OK or not token:
+            raise self._refusal(answer, f"for a token, {url.host}")
+        return f"Bearer {token}"
+
+    # -- one request --------------------------------------------------------------------------------------------------
+
+    async def _once(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
+        from aiohttp import ClientError
+
+        from bayplan.images.way import read, words
+
+        session = await self._opened()
+        try:
+            async with session.request(method, self._url(path), headers=headers, data=content) as response:
+                return Answer(*await read(response))
+        except (ClientError, OSError, TimeoutError) as failed:
+            raise RegistryError(
+                f"the registry does not answer: {words(failed)}", where=self._where, todo=self._todo()
+            ) from failed
+
+    def _url(self, path: str) -> URL:
+        from yarl import URL
+
+        base = URL(f"{self._scheme}://{_API_HOST.get(self._server, self._server)}")
+        url = base.join(URL(path, encoded=True))
+        is_here = url.authority.partition(":")[0] == base.authority.partition(":")[0]
+        return URL(f"{base}{url.raw_path_qs}", encoded=True) if is_here else url
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._dial or _is_plain(self._server.partition(":")[0]) else "https"
+
+    async def _opened(self) -> ClientSession:
+        from bayplan.images.way import open_session
+
+        async with self._opening:
+            if self._session is None:
+                try:
+                    self._session = open_session(self._server, await self._dial() if self._dial else "")
+                except RegistryError:
+                    raise
+                except BayplanError as unreachable:
+                    raise RegistryError(
+                        f"the registry cannot be reached: {unreachable.what}",
+                        where=self._where,
+                        todo=unreachable.todo,
+                    ) from unreachable
+        return self._session
+
+    # -- words --------------------------------------------------------------------------------------------------------
+
+    def _refusal(self, answer: Answer, asked: str) -> RegistryError:
+        errors = answer.json().get("errors") or [{}]
+        said = f": {errors[0]['message']}" if isinstance(errors[0], dict) and errors[0].get("message") else ""
+        if answer.status not in (_UNAUTHORIZED, _FORBIDDEN):
+            return RegistryError(f"the registry answered {asked} with {answer.status}{said}", where=self._where)
+        wrong = "check registry.username in fleet.yaml, and what registry.password_command prints"
+        missing = "give registry.username and registry.password_command in fleet.yaml"
+        todo = wrong if self._login else missing
+        return RegistryError(f"the registry does not let us in{said}", where=self._where, todo=todo)
+
+    def _todo(self) -> str:
+        if self._dial:
+            return "bayplan doctor says what is wrong with it; bayplan up starts it again"
+        return f"check registry.address in fleet.yaml, and that this machine reaches {self._server}"
+
+
+def _is_plain(host: str) -> bool:
+    """Without TLS, as Docker has it: on a loopback only."""
+    return host == "localhost" or host.startswith("127.")
+
+
+def _authorization(value: str | None) -> dict[str, str]:
+    return {"Authorization": value} if value else {}
+
+
+def _purpose(method: str, path: str) -> str:
+    """What one token is good for: reading or writing one repository, or something of its own."""
+    repository = _REPOSITORY.search(path)
+    access = "read" if method in ("GET", "HEAD") else "write"
+    return f"{access} {repository[1]}" if repository else path

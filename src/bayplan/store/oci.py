@@ -1,0 +1,64 @@
+"""Releases as OCI artifacts in the fleet's registry, beside the images that they pin."""
+
+from __future__ import annotations
+
+import re
+
+from bayplan.ports import Registry, Release
+from bayplan.spec.image_name import component
+from bayplan.store.document import MEDIA_TYPE, read, taken, write
+
+_TAG = re.compile(r"release-([1-9]\d*)")
+
+
+class OciReleases:
+    """`ROOT/APP:release-N`. root: a repository path under the registry's prefix."""
+
+    def __init__(self, registry: Registry, root: str = "bayplan") -> None:
+        self._registry, self._root = registry, root
+
+    async def latest(self, app: str) -> Release | None:
+        """The one with the highest number."""
+        numbers = await self.numbers(app)
+        return await self.get(app, numbers[-1]) if numbers else None
+
+    async def get(self, app: str, number: int) -> Release | None:
+        """One of them."""
+        repository, tag = self._repository(app), _tag(number)
+        content = await self._registry.get_document(repository, tag)
+        return read(content, f"{self._registry.prefix}/{repository}:{tag}") if content is not None else None
+
+    async def numbers(self, app: str) -> tuple[int, ...]:
+        """All of them, ascending."""
+        return _numbers(await self._registry.tags(self._repository(app)))
+
+    async def put(self, release: Release) -> None:
+        """Record one. A registry cannot refuse a tag that is there: the operator's lock keeps two from racing."""
+        repository, tag = self._repository(release.app), _tag(release.number)
+        if await self._registry.digest(repository, tag) is not None:
+            raise taken(release, f"{self._registry.prefix}/{repository}:{tag}")
+        await self._registry.put_document(repository, tag, MEDIA_TYPE, write(release))
+
+    async def apps(self) -> tuple[str, ...]:
+        """By name. A name that no repository can have is read from the release itself."""
+        names = []
+        for found in await self._registry.repositories():
+            numbers = _numbers(found.tags) if found.name.startswith(f"{self._root}/") else ()
+            if numbers:
+                names.append(await self._name(found.name.removeprefix(f"{self._root}/"), numbers[-1]))
+        return tuple(sorted(names))
+
+    async def _name(self, part: str, number: int) -> str:
+        release = await self.get(part, number)
+        return release.app if release else part
+
+    def _repository(self, app: str) -> str:
+        return f"{self._root}/{component(app)}"
+
+
+def _tag(number: int) -> str:
+    return f"release-{number}"
+
+
+def _numbers(tags: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(sorted(int(m[1]) for t in tags if (m := _TAG.fullmatch(t))))

@@ -1,0 +1,55 @@
+"""Where a password comes from, and that it goes nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bayplan.errors import RegistryError
+from bayplan.images.login import Login
+
+
+def test_the_first_line_is_the_password() -> None:
+    given = Login("there", "ann", r"printf 'one two\r\nurl: x\n'").credentials
+    assert (given.server, given.username, given.password) == ("there", "ann", "one two")
+
+
+def test_it_is_run_once(tmp_path: Path) -> None:
+    login = Login("there", "ann", f"echo x >> {tmp_path}/runs; echo y")
+    assert login.credentials is login.credentials
+    assert (tmp_path / "runs").read_text() == "x\n"
+
+
+def test_it_is_not_run_before_it_is_needed(tmp_path: Path) -> None:
+    Login("there", "ann", f"touch {tmp_path}/ran")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("exit 3", "status 3"),
+        ("true", "printed nothing"),
+        ("hunter2", "not there"),
+        ("echo hunter2; exit 1", "status 1"),
+        ("echo hunter2 >&2; exit 1", "status 1"),
+        ("read hunter2 < /dev/tty", "status"),
+        ("read hunter2", "status 1"),
+    ],
+)
+def test_how_it_failed_is_told_and_nothing_that_might_be_the_password(command: str, said: str) -> None:
+    with pytest.raises(RegistryError, match=said) as told:
+        _ = Login("there", "ann", command).credentials
+    assert "hunter2" not in str(told.value)
+    assert told.value.where == "there"
+
+
+def test_one_that_waits_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bayplan.images.login._DEADLINE", 0.1)
+    with pytest.raises(RegistryError, match=r"did not end within 0\.1 s"):
+        _ = Login("there", "ann", "exec sleep 60").credentials
+
+
+def test_a_password_is_not_in_what_is_printed_of_it() -> None:
+    assert "hunter2" not in repr(Login("there", "ann", "echo hunter2").credentials)

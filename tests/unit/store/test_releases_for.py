@@ -1,0 +1,43 @@
+"""Where a fleet's releases are kept."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from bayplan.images.memory import MemoryRegistry
+from bayplan.ports import Release
+from bayplan.spec.model import App, Balancer, Fleet, Registry
+from bayplan.store import releases_for
+
+RELEASE = Release(1, "shop", App(name="shop").model_dump_json(), "ann", 0.0)
+
+
+def fleet(registry: Registry | None) -> Fleet:
+    return Fleet(
+        name="eu",
+        private_net=IPv4Network("10.0.0.0/8"),
+        hosts={},
+        balancer=Balancer(hosts=(), address=""),
+        registry=registry,
+    )
+
+
+async def test_its_own_registry_is_all_its_own() -> None:
+    registry = MemoryRegistry()
+    await releases_for(fleet(Registry(host="h1")), registry).put(RELEASE)
+    assert await registry.tags("bayplan/shop") == ("release-1",)
+
+
+async def test_one_that_was_there_before_may_be_other_fleets_too() -> None:
+    registry = MemoryRegistry()
+    await releases_for(fleet(Registry(address="registry.example.com")), registry).put(RELEASE)
+    assert await registry.tags("bayplan/eu/shop") == ("release-1",)
+
+
+async def test_without_a_registry_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAYPLAN_STATE", str(tmp_path))
+    await releases_for(fleet(None), None).put(RELEASE)
+    assert (tmp_path / "eu" / "shop" / "release-1.json").exists()
