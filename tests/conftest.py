@@ -14,13 +14,13 @@ from bayplan import lab as labs
 from bayplan.errors import LabError
 from bayplan.lab import Lab
 
-HERE = Path(__file__).parent
+LAB_TESTS = Path(__file__).parent / "lab"
 MakeLab = Callable[..., Lab]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if item.path.is_relative_to(LAB_TESTS) or "make_lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.lab)
 
 
