@@ -1,0 +1,1 @@
+"""Gateways: HAProxy on each host, and one in memory that behaves the same."""

@@ -1,0 +1,62 @@
+"""What a reload says, and which ports cannot be had: before HAProxy tries, since it stops listening while it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from bayplan.facts import Table
+
+_BIND = re.compile(r"cannot bind socket \(([^)]*)\) for \[([^\]]*)\]")
+_ALERT = re.compile(r"\[ALERT\]\s*\(\d+\) : (.*)")
+_LISTEN = "0A"  # proc(5), /proc/net/tcp: TCP_LISTEN in <net/tcp_states.h>
+
+Address = tuple[str, int]
+
+
+def reload_fault(said: str) -> str:
+    """Why the master did not reload; "" when it did (it answers `Success=1`, management manual 3.0, "reload")."""
+    if "Success=1" in said:
+        return ""
+    if bound := _BIND.search(said):
+        return f"{bound[2]} cannot be listened on: {bound[1].lower()}"
+    alerts = _ALERT.findall(said)
+    return f"HAProxy refused the configuration: {alerts[0] if alerts else said.strip() or 'no reason given'}"
+
+
+def addresses(table: Table) -> frozenset[Address]:
+    """What the table has HAProxy listen on."""
+    fronts = {(front.address or "0.0.0.0", front.port) for front in table.listeners}  # noqa: S104
+    return frozenset(fronts | ({("127.0.0.1", table.registry[0])} if table.registry else set()))
+
+
+def new_addresses(old: Table, new: Table) -> tuple[Address, ...]:
+    """What HAProxy is to listen on and does not yet; a port that it has at another address it can have at this one."""
+    ours = {port for _, port in addresses(old)}
+    return tuple(sorted(address for address in addresses(new) if address[1] not in ours))
+
+
+def taken(wanted: Iterable[Address], proc_net_tcp: str) -> tuple[Address, ...]:
+    """Addresses that another process listens on. proc_net_tcp: /proc/net/tcp and tcp6, one text."""
+    listening = set(_listening(proc_net_tcp.splitlines()))
+    return tuple((ip, port) for ip, port in wanted if _clash(ip, port, listening))
+
+
+def _clash(ip: str, port: int, listening: set[Address]) -> bool:
+    anywhere = ip == "0.0.0.0"  # noqa: S104
+    return any(p == port and (anywhere or other in (ip, "")) for other, p in listening)
+
+
+def _listening(lines: Iterable[str]) -> Iterable[Address]:
+    """(address, port); "" is all addresses. The kernel prints them in hexadecimal, in the host's byte order."""
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 3 and fields[3] == _LISTEN:  # noqa: PLR2004  sl, local, remote, state
+            address, _, port = fields[1].partition(":")
+            yield _dotted(address), int(port, 16)
+
+
+def _dotted(address: str) -> str:
+    if not int(address, 16):
+        return ""
+    return ".".join(str(b) for b in reversed(bytes.fromhex(address[-8:])))

@@ -1,0 +1,100 @@
+"""A client of HAProxy's runtime API and of its master's, over a socket of the host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+
+from bayplan.errors import GatewayError
+from bayplan.ports import Reach
+
+# HAProxy takes one line a connection, of at most tune.bufsize (16384) characters.
+_LONGEST_LINE = 12000
+DEADLINE = 5.0
+
+
+async def ask(reach: Reach, path: str, commands: Sequence[str], deadline: float = DEADLINE) -> list[str]:
+    """What each command printed, without the line end. path: the socket's, on the host. Seconds.
+
+    Raises GatewayError when nothing answers there, HostUnreachableError.
+    """
+    answers: list[str] = []
+    for batch in _batches(commands):
+        said = list(_paragraphs((await _exchange(reach, path, "; ".join(batch), deadline)).split("\n")))
+        if len(said) < len(batch):
+            raise GatewayError("the gateway broke off in the middle of its answer", where=reach.host)
+        answers += said[: len(batch)]
+    return answers
+
+
+async def ask_master(reach: Reach, path: str, command: str, deadline: float = DEADLINE) -> str:
+    """What the master process printed. Raises as `ask`."""
+    return (await _exchange(reach, path, command, deadline, and_close=True)).strip("\n")
+
+
+async def _exchange(reach: Reach, path: str, line: str, deadline: float, *, and_close: bool = False) -> str:
+    """One line there, all that is said to it. Nothing said: the way there may be stale, and is tried anew."""
+    try:
+        async with asyncio.timeout(deadline):
+            said = await _say(await reach.dial(path), line, and_close=and_close)
+            return said or await _say(await reach.dial(path, fresh=True), line, and_close=and_close, last=True)
+    except TimeoutError as error:
+        raise GatewayError(f"the gateway did not answer within {deadline:g} s", where=reach.host) from error
+    except OSError as error:
+        raise GatewayError(
+            f"the gateway does not answer at {path}: {error.strerror or error}",
+            where=reach.host,
+            todo="the engine starts it again by itself; `bayplan doctor` tells more",
+        ) from error
+
+
+async def _say(place: str, line: str, *, and_close: bool, last: bool = False) -> str:
+    """ "" when nothing listens there, unless it is the last try. Raises OSError."""
+    try:
+        reader, writer = await _open(place)
+    except OSError:
+        if last:
+            raise
+        return ""
+    try:
+        writer.write(line.encode() + b"\n")
+        if and_close:  # the master waits for more, a worker closes after one line
+            writer.write_eof()
+        said = (await reader.read()).decode(errors="replace")
+    finally:
+        writer.close()
+    if last and not said:
+        raise ConnectionResetError("it closed the connection without a word")
+    return said
+
+
+async def _open(dialled: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    kind, _, place = dialled.partition(":")
+    if kind == "unix":
+        return await asyncio.open_unix_connection(place)
+    host, _, port = place.rpartition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+def _batches(commands: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    length = 0
+    for command in commands:
+        if batch and length + len(command) + 2 > _LONGEST_LINE:
+            yield batch
+            batch, length = [], 0
+        batch.append(command)
+        length += len(command) + 2
+    if batch:
+        yield batch
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """An empty line ends what a command printed; no command prints one within."""
+    paragraph: list[str] = []
+    for line in lines:
+        if line:
+            paragraph.append(line)
+        else:
+            yield "\n".join(paragraph)
+            paragraph = []

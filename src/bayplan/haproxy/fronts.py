@@ -1,0 +1,74 @@
+"""The frontends: which requests go to which pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bayplan.facts import Listener, Pool, Route
+from bayplan.haproxy.words import check_name, quote
+
+UNMATCHED = "bayplan:unmatched"  # a pool's name never has a colon
+
+_HTTP = (
+    # A request that may not be done twice is tried again only while no byte of it has gone out.
+    "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
+    # What a client says about where it comes from is not to be believed.
+    "http-request del-header Forwarded",
+    "http-request del-header X-Real-IP",
+    "http-request set-header X-Forwarded-For %[src]",
+    "http-request set-header X-Forwarded-Proto http",
+    "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
+    "http-request set-header X-Forwarded-Port %[dst_port]",
+)
+
+
+def frontend(listener: Listener, pools: Mapping[str, Pool]) -> Iterator[str]:
+    """The lines of one listener."""
+    address = f"{listener.address or '0.0.0.0'}:{listener.port}"  # noqa: S104  a listener is what is to be open
+    yield f"frontend {check_name(f'listener:{address}')}"
+    yield f"  bind {address}"
+    if is_http(listener, pools):
+        yield "  mode http"
+        yield "  timeout client 60s"
+        yield from (f"  {line}" for line in _HTTP)
+        yield from (f"  {line}" for line in _rules(listener.routes))
+    else:
+        yield "  mode tcp"
+        yield from (f"  default_backend {check_name(r.pool)}" for r in listener.routes[:1])
+        yield from ("  tcp-request connection reject",) if not listener.routes else ()
+
+
+def is_http(listener: Listener, pools: Mapping[str, Pool]) -> bool:
+    """Whether it speaks HTTP: it says so, or a pool behind it does (a port may be published both ways)."""
+    return listener.mode == "http" or any(pools[r.pool].mode == "http" for r in listener.routes if r.pool in pools)
+
+
+def _rules(routes: tuple[Route, ...]) -> Iterator[str]:
+    """Most particular first: an exact host, then the longest wildcard, then any; of these the longest path."""
+    ranked = sorted((_rank(host, route.path), host, route) for route in routes for host in (route.hosts or ("",)))
+    for _, host, route in ranked:
+        conditions = " ".join((*_host_condition(host), *_path_condition(route.path)))
+        if not conditions:
+            yield f"default_backend {check_name(route.pool)}"
+            return
+        yield f"use_backend {check_name(route.pool)} if {conditions}"
+    yield f"default_backend {UNMATCHED}"
+
+
+def _rank(host: str, path: str) -> tuple[int, int, int]:
+    kind = 2 if not host else 1 if host.startswith("*.") else 0
+    return (kind, -len(host), -len(path.rstrip("/")))
+
+
+def _host_condition(host: str) -> Iterator[str]:
+    name = "req.hdr(host),field(1,:),lower"
+    if host.startswith("*."):
+        yield f"{{ {name} -m end {quote(host[1:].lower())} }}"
+    elif host:
+        yield f"{{ {name} -m str {quote(host.lower())} }}"
+
+
+def _path_condition(path: str) -> Iterator[str]:
+    """`/api` takes /api and /api/x, and leaves /apix."""
+    if path.rstrip("/"):
+        yield f"{{ path,concat(/) -m beg {quote(path.rstrip('/') + '/')} }}"

@@ -1,0 +1,42 @@
+"""Where a gateway's files are in its container, and the script that picks the one to start with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bayplan.haproxy.config import COMPLETE, MASTER
+
+DIRECTORY: Final = "/etc/bayplan"
+START: Final = f"{DIRECTORY}/start.sh"
+INITIAL: Final = f"{DIRECTORY}/initial.cfg"  # what the container was made with
+LIVE: Final = f"{DIRECTORY}/haproxy.cfg"  # what a reload reads
+# What changes at run time is written here, in turn: a write that is cut short leaves the one before it.
+SAVED: Final = (f"{DIRECTORY}/saved.0.cfg", f"{DIRECTORY}/saved.1.cfg")
+
+_WAIT_FOR_GUARD = 50  # tenths of a second
+
+
+def start_script(run: str) -> str:
+    """Start HAProxy with the newest whole file. run: the directory of its sockets.
+
+    The guard gives that directory the engine's group, and sockets made in it inherit it: that is waited for.
+    """
+    return f"""\
+#!/bin/sh
+mkdir -p /var/empty
+newest={INITIAL} top=-1
+for file in {" ".join((*SAVED, LIVE, INITIAL))}; do
+    [ "$(tail -n 1 "$file" 2>/dev/null)" = "{COMPLETE}" ] || continue
+    generation=$(sed -n 's/^# generation //p' "$file" | head -n 1)
+    if [ "$generation" -gt "$top" ] && haproxy -c -q -f "$file"; then
+        newest=$file top=$generation
+    fi
+done
+[ "$newest" = {LIVE} ] || cp "$newest" {LIVE}
+waited=0
+while [ ! -g {run} ] && [ "$waited" -lt {_WAIT_FOR_GUARD} ]; do
+    sleep 0.1
+    waited=$((waited + 1))
+done
+exec haproxy -W -db -S {run}/{MASTER},mode,660,level,admin -f {LIVE}
+"""

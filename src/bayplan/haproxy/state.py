@@ -1,0 +1,62 @@
+"""A gateway's state as HAProxy itself carries it: the table in its environment, a digest of what its file says.
+
+So one request to the runtime API tells what runs, and whether a restart would run the same, with no file to be read.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from bayplan.container import digest
+from bayplan.facts import Listener, Pool, Route, ServerFacts, Table
+
+TABLE: Final = "BAYPLAN_TABLE"  # how many parts there are; they follow as BAYPLAN_TABLE_0, …
+SAVED: Final = "BAYPLAN_SAVED"  # "GENERATION:DIGEST" of the file that the process has read
+MAP: Final = "virt@bayplan"  # its key "saved": the same for the file that a restart would read
+_PART = 8000  # characters; what `show env` prints for one variable must fit in HAProxy's buffer of 16384
+
+Pools = Mapping[str, tuple[ServerFacts, ...]]
+
+
+def pack(table: Table) -> dict[str, str]:
+    """The table as environment variables."""
+    text = base64.b64encode(zlib.compress(_json(table).encode(), 9)).decode()
+    parts = [text[i : i + _PART] for i in range(0, len(text), _PART)]
+    return {TABLE: str(len(parts))} | {f"{TABLE}_{i}": part for i, part in enumerate(parts)}
+
+
+def unpack(environment: Mapping[str, str]) -> Table:
+    """The table of `pack`'s variables. Raises ValueError when they are not there or not whole."""
+    try:
+        text = "".join(environment[f"{TABLE}_{i}"] for i in range(int(environment[TABLE])))
+        return _table(json.loads(zlib.decompress(base64.b64decode(text))))
+    except (KeyError, TypeError, zlib.error) as error:
+        raise ValueError("no table of bayplan's") from error
+
+
+def state_digest(table: Table, pools: Pools) -> str:
+    """Twelve hex digits for all that a restart is to bring back: the table, the servers, and which of them drain."""
+    servers = sorted(
+        [pool, s.server.name, s.server.address, s.server.port, s.state] for pool in pools for s in pools[pool]
+    )
+    return digest([_json(table), servers])
+
+
+def _json(table: Table) -> str:
+    return json.dumps(asdict(table), sort_keys=True, separators=(",", ":"))
+
+
+def _table(read: dict[str, Any]) -> Table:
+    return Table(
+        listeners=tuple(
+            Listener(**{**front, "routes": tuple(Route(**{**r, "hosts": tuple(r["hosts"])}) for r in front["routes"])})
+            for front in read["listeners"]
+        ),
+        pools=tuple(Pool(**pool) for pool in read["pools"]),
+        registry=tuple(read["registry"]) if read["registry"] else None,
+    )

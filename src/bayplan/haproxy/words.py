@@ -1,0 +1,50 @@
+"""What HAProxy calls things, and how a server is written, in the file and to the runtime API alike."""
+
+from __future__ import annotations
+
+import re
+
+from bayplan.container import digest
+from bayplan.errors import GatewayError
+from bayplan.facts import Pool, Server
+
+# A new server is checked the moment it joins, and a starting one is asked often: this is what a client waits for.
+# Asked in HAProxy 3.0, 27 servers that joined at once were all up after 16 ms with 10 ms, after 257 ms with 250 ms.
+_ASK_AGAIN = 0.05  # seconds, while down
+_CONFIRM = 0.25  # seconds, between the first failed check and the one that takes it out
+_FALL = 2
+
+# Configuration manual 3.0, 4 "Proxies": names are of letters, digits and these four.
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+
+
+def check_name(name: str) -> str:
+    """A name that HAProxy takes. Raises GatewayError."""
+    if _NAME.fullmatch(name):
+        return name
+    raise GatewayError(f"a gateway cannot hold the name {name!r}", todo="use letters, digits, '-', '_' and '.' only")
+
+
+def quote(text: str) -> str:
+    """One word of a configuration line, whatever is in it. Raises GatewayError for what no line can hold."""
+    if not text.isprintable():
+        raise GatewayError(f"a gateway cannot be told {text!r}", todo="leave out line ends and control characters")
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def server_words(pool: Pool, server: Server) -> str:
+    """Address and options. All of them: `add server` heeds no `default-server`."""
+    words = [
+        f"{server.address}:{server.port} check inter {_ms(pool.interval)}",
+        f"fastinter {_ms(min(pool.interval, _CONFIRM))} downinter {_ms(min(pool.interval, _ASK_AGAIN))}",
+        f"rise 1 fall {_FALL}",
+    ]
+    if pool.proxy_protocol:
+        words.append("send-proxy-v2 check-send-proxy")
+    if pool.sticky:
+        words.append(f"cookie {digest(server.name)}")  # a client is not told the names of replicas and hosts
+    return " ".join(words)
+
+
+def _ms(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"

@@ -1,0 +1,127 @@
+"""The guard of a host: what keeps its firewall so that only listeners answer from outside the private network.
+
+It runs the host's own shell and iptables, in the host's root: whichever of nftables and the legacy tables the host's
+engine writes to, so does the guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+_ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a guard keeps. bridges: prefix of the fleet's interfaces. registry: its address, port and who may reach it.
+
+    run: directory of the gateway's sockets, for the group of engine_socket.
+    """
+
+    bridges: str
+    private_net: IPv4Network
+    private_ip: str
+    ports: tuple[int, int]
+    run: str
+    engine_socket: str
+    registry: tuple[str, int] | None = None
+    peers: tuple[str, ...] = ()
+
+    @property
+    def chain(self) -> str:
+        return f"BAYPLAN-{self.bridges}"
+
+
+def rules(watch: Watch) -> Iterator[str]:
+    """What iptables-restore is given: a chain for what is forwarded to replicas, one for what the host itself takes."""
+    yield "*filter"
+    yield f":{watch.chain} - [0:0]"
+    yield f":{watch.chain}-IN - [0:0]"
+    yield from (f"-A {watch.chain} {rule}" for rule in _forwarded(watch))
+    yield from (f"-A {watch.chain}-IN {rule}" for rule in _taken_in(watch))
+    yield "COMMIT"
+
+
+def _forwarded(watch: Watch) -> Iterator[str]:
+    yield _ESTABLISHED
+    if watch.registry:  # gateways reach it from their hosts; what is forwarded comes from containers
+        yield f"-d {watch.registry[0]}/32 -p tcp -m tcp --dport {watch.registry[1]} -j DROP"
+    yield f"! -o {watch.bridges}+ -j RETURN"
+    yield f"-i {watch.bridges}+ -j RETURN"
+    yield f"-s {watch.private_net} -j RETURN"
+    yield "-j DROP"
+
+
+def _taken_in(watch: Watch) -> Iterator[str]:
+    """Docker's proxy listens on published ports too: it answers once someone has flushed the nat table."""
+    yield _ESTABLISHED
+    yield "-i lo -j RETURN"
+    here = f"-d {watch.private_ip}/32 -p"
+    if watch.registry and watch.registry[0] == watch.private_ip:
+        to_registry = f"{here} tcp -m tcp --dport {watch.registry[1]}"
+        yield from (f"-s {peer}/32 {to_registry} -j RETURN" for peer in watch.peers)
+        yield f"{to_registry} -j DROP"
+    yield f"-i {watch.bridges}+ -j RETURN"
+    yield f"-s {watch.private_net} -j RETURN"
+    first, last = watch.ports
+    yield from (f"{here} {p} -m {p} --dport {first}:{last} -j DROP" for p in ("tcp", "udp"))
+
+
+def script(watch: Watch) -> str:
+    """The guard, for /bin/sh in the host's root.
+
+    It leaves the rules when it is stopped while bridges of the fleet are there: an engine that restarts must not open
+    their ports. When they are gone (or go within three seconds: the fleet is taken down), so do the rules.
+    """
+    chain, run = watch.chain, watch.run
+    return f"""\
+rules() {{
+    cat <<'RULES'
+{chr(10).join(rules(watch))}
+RULES
+}}
+kept() {{
+    iptables -w 5 -S 2>/dev/null | grep -e '^-A {chain}' -e '^-A FORWARD -j DOCKER-USER$' \\
+        -e '^-A DOCKER-USER -j {chain}$' -e '^-A INPUT -j {chain}-IN$'
+}}
+first() {{
+    iptables -w 5 -C "$1" -j "$2" 2>/dev/null || iptables -w 5 -I "$1" -j "$2"
+}}
+ensure() {{
+    rules | iptables-restore -w 5 --noflush &&
+        {{ iptables -w 5 -N DOCKER-USER 2>/dev/null || :; }} &&
+        first DOCKER-USER {chain} && first FORWARD DOCKER-USER && first INPUT {chain}-IN
+}}
+forget() {{
+    iptables -w 5 -D DOCKER-USER -j {chain}
+    iptables -w 5 -D INPUT -j {chain}-IN
+    for one in {chain} {chain}-IN; do iptables -w 5 -F $one; iptables -w 5 -X $one; done
+    grep -q '{run}/' /proc/net/unix || rm -rf {run}
+}}
+open_run() {{
+    group=$(stat -L -c %g {watch.engine_socket} || echo 0)
+    mkdir -p {run} && chgrp "$group" {run} && chmod 2770 {run}
+    for socket in {run}/*.sock; do [ ! -S "$socket" ] || chgrp "$group" "$socket"; done
+}}
+has_bridges() {{
+    ls /sys/class/net | grep -q '^{watch.bridges}'
+}}
+leave() {{
+    left=30
+    while has_bridges && [ $left -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
+    has_bridges || forget
+    exit 0
+}}
+trap leave TERM INT
+open_run
+want=
+while :; do
+    [ -g {run} ] || open_run
+    if [ -z "$want" ] || [ "$(kept)" != "$want" ]; then
+        if ensure; then want=$(kept); else echo 'the firewall cannot be kept: see the lines above' >&2; want=; fi
+    fi
+    sleep 2 & wait $!
+done
+"""

@@ -1,0 +1,32 @@
+"""Names that hosts, engines and firewalls know a fleet's things by. All of them follow from the fleet's name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bayplan.container import digest
+from bayplan.facts import Role
+
+# An interface's name has 15 characters at most (IFNAMSIZ): "bp", 4 hex digits of the fleet, 6 of the app.
+_FLEET_DIGITS: Final = 4
+_APP_DIGITS: Final = 6
+
+
+def bridge_prefix(fleet: str) -> str:
+    """`bp3fa9`: what the interfaces of all the fleet's bridges start with; `bp3fa9+` in a firewall's rule."""
+    return f"bp{digest(fleet)[:_FLEET_DIGITS]}"
+
+
+def bridge_name(fleet: str, app: str) -> str:
+    """The interface of an app's bridge network on every host."""
+    return bridge_prefix(fleet) + digest(app)[:_APP_DIGITS]
+
+
+def system_name(role: Role, fleet: str) -> str:
+    """The name of a container that bayplan itself needs: `bayplan-gateway-shop`."""
+    return f"bayplan-{role}-{fleet}"
+
+
+def run_directory(fleet: str) -> str:
+    """Where a gateway's sockets are, on the host and in the container alike."""
+    return f"/run/bayplan/{fleet}"

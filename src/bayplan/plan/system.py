@@ -1,0 +1,184 @@
+"""The containers that bayplan itself needs on the hosts, and what is missing of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bayplan import labels
+from bayplan.container import Container, File, digest
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Role
+from bayplan.haproxy.config import render
+from bayplan.haproxy.places import INITIAL, START, start_script
+from bayplan.plan.guard import Watch, script
+from bayplan.plan.names import bridge_prefix, run_directory, system_name
+from bayplan.plan.steps import Pull, Step, System
+from bayplan.spec.model import Fleet, Host
+
+RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
+
+_ENGINE_SOCKET = "/var/run/docker.sock"
+
+# To bind ports below 1024; to become an unprivileged user in an empty root; to end old workers, which are that user's.
+_GATEWAY_MAY = ("NET_BIND_SERVICE", "SETUID", "SETGID", "SYS_CHROOT", "KILL")
+
+# Any configuration file of distribution 2 and 3. `relativeurls`: it is reached by another name than it knows.
+_REGISTRY_CONFIG = """\
+version: 0.1
+log: {{level: info}}
+storage:
+  filesystem: {{rootdirectory: /var/lib/registry}}
+  cache: {{blobdescriptor: inmemory}}
+  delete: {{enabled: true}}
+http:
+  addr: '{address}:{port}'
+  relativeurls: true
+  headers: {{X-Content-Type-Options: [nosniff]}}
+"""
+_REGISTRY_FILE = "/etc/bayplan/registry.yml"
+
+
+def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
+    """Steps for each host that answered and lacks a container of bayplan's, or has a stopped or an old one."""
+    return tuple(
+        step
+        for host in facts.reachable()
+        if host.name in fleet.hosts
+        for container, role in _wanted(fleet, facts, host)
+        for step in _missing(host, role, container)
+    )
+
+
+def registry_endpoint(fleet: Fleet, facts: Facts) -> RegistryEndpoint | None:
+    """Where gateways find the fleet's own registry; None when it has none.
+
+    Its port is where it runs. Before it does: the first free one from the range's start plus its loopback port on.
+    """
+    registry = fleet.registry
+    if registry is None or registry.host is None:
+        return None
+    host = facts.hosts.get(registry.host)
+    address = fleet.hosts[registry.host].private_ip
+    port = _registry_port(fleet, registry.port, host) if host and host.reachable else None
+    return (registry.port, address, port or _told_by_gateways(facts, address) or _first_port(fleet, registry.port))
+
+
+def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Container:
+    """The gateway of a host. now: what the one that it replaces runs with, so that it goes on with that."""
+    run = run_directory(fleet.name)
+    now = now or GatewayFacts()
+    container = Container(
+        name=system_name("gateway", fleet.name),
+        image=fleet.gateway_image,
+        entrypoint=("/bin/sh", START),
+        command=(),
+        user="0",
+        restart="always",
+        stop_signal="SIGUSR1",  # it stops listening and lets requests end
+        stop_grace=5.0,
+        network="host",
+        binds={run: run},
+        files=(File(START, start_script(run).encode(), 0o755),),
+        cap_drop=("ALL",),
+        cap_add=_GATEWAY_MAY,
+    )
+    initial = File(INITIAL, render(fleet.name, run, now.table, now.pools, 0).encode())
+    return replace(_labelled(fleet, "gateway", container), files=(*container.files, initial))
+
+
+def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None) -> Container:
+    """The guard of a host: privileged, in the host's network and root."""
+    watch = Watch(
+        bridges=bridge_prefix(fleet.name),
+        private_net=fleet.private_net,
+        private_ip=host.private_ip,
+        ports=fleet.ports,
+        run=run_directory(fleet.name),
+        engine_socket=host.address.removeprefix("unix://") if host.address.startswith("unix://") else _ENGINE_SOCKET,
+        registry=registry[1:] if registry else None,
+        peers=tuple(sorted(h.private_ip for h in fleet.hosts.values())),
+    )
+    container = Container(
+        name=system_name("guard", fleet.name),
+        image=fleet.gateway_image,
+        entrypoint=("chroot", "/host", "/bin/sh", "-c", script(watch)),
+        command=(),
+        user="0",
+        restart="always",
+        stop_signal="SIGTERM",
+        stop_grace=10.0,
+        network="host",
+        binds={"/": "/host"},
+        privileged=True,
+    )
+    return _labelled(fleet, "guard", container)
+
+
+def registry_container(fleet: Fleet, endpoint: RegistryEndpoint) -> Container:
+    """The fleet's registry: on its host's private address, where only the fleet's hosts get through to it."""
+    loopback, address, port = endpoint
+    container = Container(
+        name=system_name("registry", fleet.name),
+        image=fleet.registry.image if fleet.registry else "",
+        command=("serve", _REGISTRY_FILE),
+        restart="always",
+        network="host",
+        binds={f"bayplan-registry-{fleet.name}": "/var/lib/registry"},
+        files=(File(_REGISTRY_FILE, _REGISTRY_CONFIG.format(address=address, port=port).encode()),),
+        labels={labels.PORTS: f"{loopback}={address}:{port}/tcp"},
+    )
+    return _labelled(fleet, "registry", container)
+
+
+def _wanted(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[tuple[Container, Role]]:
+    """The guard first: it makes the directory in which the gateway's sockets are."""
+    endpoint = registry_endpoint(fleet, facts)
+    yield guard_container(fleet, fleet.hosts[host.name], endpoint), "guard"
+    yield gateway_container(fleet, host.gateway), "gateway"
+    if endpoint and fleet.registry and fleet.registry.host == host.name:
+        yield registry_container(fleet, endpoint), "registry"
+
+
+def _missing(host: HostFacts, role: Role, container: Container) -> Iterator[Step]:
+    there = host.system(role)
+    if there is None:
+        why = f"no {role} is here"
+    elif there.spec != container.labels[labels.SPEC]:
+        why = f"the {role} is of another definition"
+    elif there.state != "running":
+        why = f"the {role} does not run ({there.state})"
+    else:
+        return
+    if container.image in host.images:
+        yield System(host.name, role, container, why)
+    else:
+        yield Pull(host.name, container.image, why)
+
+
+def _labelled(fleet: Fleet, role: Role, container: Container) -> Container:
+    told = {**container.labels, labels.FLEET: fleet.name, labels.ROLE: role, labels.SPEC: digest(container)}
+    return replace(container, labels=told)
+
+
+def _registry_port(fleet: Fleet, loopback: int, host: HostFacts) -> int:
+    there = host.system("registry")
+    if there and there.ports and there.state != "restarting":
+        return there.ports[0].port
+    engine = host.engine
+    taken = {port for _, port in engine.taken} | {b.port for r in engine.replicas for b in r.ports}
+    first, last = fleet.ports
+    # One that restarts again and again may have found its port held by something that is no container.
+    start = there.ports[0].port + 1 if there and there.ports else _first_port(fleet, loopback)
+    candidates = (first + (start - first + i) % (last - first + 1) for i in range(last - first + 1))
+    return next((port for port in candidates if port not in taken), start)
+
+
+def _first_port(fleet: Fleet, loopback: int) -> int:
+    first, last = fleet.ports
+    return first + loopback % (last - first + 1)
+
+
+def _told_by_gateways(facts: Facts, address: str) -> int | None:
+    """The registry's port as gateways have it while its host does not answer."""
+    tables = (host.gateway.table.registry for host in facts.reachable() if host.gateway)
+    return next((told[2] for told in tables if told and told[1] == address), None)
