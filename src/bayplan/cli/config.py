@@ -33,14 +33,14 @@ def config(
     import os
 
     from bayplan.cli.console import show_json
-    from bayplan.spec import load_app, load_fleet
+    from bayplan.spec import load_both
 
     if schema is not None:
         from bayplan.spec.schema import json_schema
 
         show_json(json_schema(schema.value))
         return
-    app = load_app(files, project=project, environment=os.environ, fleet=load_fleet(fleet, os.environ, files or ()))
+    app, _ = load_both(files, project=project, fleet=fleet, environment=os.environ)
     if quiet:
         return
     if services or images:

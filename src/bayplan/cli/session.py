@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from bayplan.cli.console import run
 from bayplan.ports import FleetPorts
-from bayplan.spec import app_name, load_app, load_fleet
+from bayplan.spec import app_name, load_both, load_fleet
 from bayplan.spec.model import App, Fleet
 from bayplan.wiring import open_fleet
 
@@ -23,8 +23,7 @@ def read_fleet(path: Path | None, files: Sequence[Path] | None = None) -> Fleet:
 
 def read_both(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[App, Fleet]:
     """Both files, checked. Raises SpecError with every mistake."""
-    found = read_fleet(fleet, files)
-    return load_app(files, project=project, environment=os.environ, fleet=found), found
+    return load_both(files, project=project, fleet=fleet, environment=os.environ)
 
 
 def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]]) -> T:

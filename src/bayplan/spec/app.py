@@ -24,11 +24,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAMES = "use lower-case letters, digits, - and _, a letter or digit first, 63 at most"
 
 
-def load_app(files: Sequence[Path] | None, *, project: str | None, environment: Mapping[str, str], fleet: Fleet) -> App:
+def load_app(
+    files: Sequence[Path] | None, *, project: str | None, environment: Mapping[str, str], fleet: Fleet | None
+) -> App:
     """The app that Compose files describe, resolved.
 
     files: as given with -f, later ones over earlier ones; None looks for them as Compose does. project: -p.
-    environment: the operator's; `.env` beside the first file fills in. Raises SpecError with every mistake.
+    environment: the operator's; `.env` beside the first file fills in. fleet None: it is not known, and what the app
+    wants of it is not checked. Raises SpecError with every mistake.
     """
     mistakes = Mistakes()
     paths = _found(files, environment, mistakes)
@@ -111,7 +114,7 @@ def _name(
     return given
 
 
-def _services(root: Node, around: Surroundings, fleet: Fleet) -> dict[str, Service]:
+def _services(root: Node, around: Surroundings, fleet: Fleet | None) -> dict[str, Service]:
     """Each service that is written well; the mistakes of all."""
     written = _well_written(root, around.mistakes)
     pairs = [(resolve(name, service, around), service) for name, service in written.items()]

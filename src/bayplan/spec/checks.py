@@ -21,7 +21,7 @@ class _Published:
         return ("services", self.service.name, "ports", self.index)
 
 
-def check(services: Sequence[tuple[Service, ServiceFile]], fleet: Fleet, around: Surroundings) -> None:
+def check(services: Sequence[tuple[Service, ServiceFile]], fleet: Fleet | None, around: Surroundings) -> None:
     """Adds mistakes of whole services, between services, and of services on this fleet."""
     everything: list[_Published] = []
     for service, written in services:
@@ -34,7 +34,9 @@ def check(services: Sequence[tuple[Service, ServiceFile]], fleet: Fleet, around:
         _check_extension(service, written, around)
         _check_targets(published, around)
         for one in published:
-            _check_port(one, fleet, around)
+            _check_protocol(one, around)
+            if fleet is not None:
+                _check_port(one, fleet, around)
     _check_listeners(everything, around)
 
 
@@ -85,13 +87,17 @@ def _check_targets(published: Sequence[_Published], around: Surroundings) -> Non
             )
 
 
+def _check_protocol(published: _Published, around: Surroundings) -> None:
+    name, port = published.service.name, published.port
+    if port.protocol == "udp" and port.mode == "ingress":
+        around.wrong(f"services.{name}: UDP cannot be balanced", *published.path, todo="publish it with mode: host")
+
+
 def _check_port(published: _Published, fleet: Fleet, around: Surroundings) -> None:
     name, port = published.service.name, published.port
     if port.mode == "host":
         _check_host_port(published, fleet, around)
         return
-    if port.protocol == "udp":
-        around.wrong(f"services.{name}: UDP cannot be balanced", *published.path, todo="publish it with mode: host")
     low, high = fleet.ports
     if low <= port.published <= high:
         around.wrong(

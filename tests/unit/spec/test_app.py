@@ -248,6 +248,17 @@ def test_mistakes_of_several_files_are_in_the_files_order(folder) -> None:
     assert [m.split(":")[0] for m in found] == ["2", "4"]
 
 
+def test_mistakes_of_both_files_are_told_at_once(folder) -> None:
+    from bayplan.spec import load_both
+
+    folder.write("fleet.yaml", "name: A\nhosts: {h: ssh://10.0.0.1}\n")
+    folder.write("compose.yaml", "services:\n  web: {image: x, ports: ['53:53/udp', '20080:80']}\n")
+    assert folder.mistakes(lambda: load_both(None, project=None, fleet=None, environment={})) == [
+        "1: name: 'A' cannot be a name here | use lower-case letters, digits and -, 63 at most",
+        "2: services.web: UDP cannot be balanced | publish it with mode: host",
+    ]
+
+
 def test_an_alias_bomb_is_refused(folder) -> None:
     levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 12))
     (told,) = folder.mistakes(lambda: folder.app(f"l0: &l0 [x]\n{levels}services: {{web: {{image: x}}}}\n"))
