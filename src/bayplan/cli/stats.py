@@ -1,0 +1,132 @@
+"""`bayplan stats`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayplan.cli.complete import service_names
+from bayplan.cli.options import Files, FleetFile, Json, Project
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from bayplan.operate.stats import HostUse, ReplicaUse, Share, Stats
+    from bayplan.ports import FleetPorts
+
+EVERY = 1.0  # seconds between two readings; a reading itself takes one to two
+HIGH, FULL = 0.75, 0.9  # share of a limit from which it is yellow, red
+
+
+def stats(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
+    ] = None,
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Live, until Ctrl-C.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what each replica uses now: cores, memory, network, processes; and what that is of its host."""
+    from bayplan.cli.console import out, show_json
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.stats import stats as measured
+
+    name, where = read_name(files, project, fleet)
+    wanted = frozenset(services or ())
+    if watch:
+        on_fleet(where, lambda ports: _watch(ports, name, wanted, json=json))
+        return
+    found = on_fleet(where, lambda ports: measured(ports, name, wanted))
+    if json:
+        show_json(found)
+    else:
+        out().print(picture(found))
+
+
+async def _watch(ports: FleetPorts, app: str, services: frozenset[str], *, json: bool) -> None:
+    """Until interrupted. With json: an object a line."""
+    import json as encoder
+    from dataclasses import asdict
+
+    from rich.live import Live
+
+    from bayplan.cli.console import out
+    from bayplan.operate.stats import stats as measured
+
+    found = await measured(ports, app, services)
+    if json:
+        while True:
+            print(encoder.dumps(asdict(found)), flush=True)
+            await ports.clock.sleep(EVERY)
+            found = await measured(ports, app, services)
+    with Live(picture(found), console=out(), auto_refresh=False, vertical_overflow="visible") as live:
+        while True:
+            await ports.clock.sleep(EVERY)
+            live.update(picture(await measured(ports, app, services)), refresh=True)
+
+
+def picture(found: Stats) -> Group:
+    """Both tables, and the hosts that did not answer."""
+    from rich.console import Group
+    from rich.markup import escape
+
+    silent = [f"[yellow]![/] {h.host}: {escape(h.why)}" for h in found.hosts if h.why]
+    return Group(_replicas(found.replicas), "", _hosts([h for h in found.hosts if not h.why]), *silent)
+
+
+def _replicas(used: tuple[ReplicaUse, ...]) -> Table:
+    from rich.markup import escape
+
+    from bayplan.units import show_bytes
+
+    table = _table("replica", "host", "cores", "memory", "of its limit", "net in", "net out", "processes")
+    for u in used:
+        if u.why:
+            table.add_row(u.name, u.host, f"[yellow]{escape(u.why)}[/]")
+            continue
+        limit = show_bytes(u.memory_limit) if u.memory_limit else "none"
+        share = _share(u.memory, u.memory_limit)
+        net = (show_bytes(u.net_rx), show_bytes(u.net_tx))
+        table.add_row(
+            u.name, u.host, f"{u.cpus:.2f}", show_bytes(u.memory), f"{share} of {limit}", *net, str(u.processes)
+        )
+    return table
+
+
+def _hosts(hosts: list[HostUse]) -> Table:
+    from bayplan.units import show_bytes
+
+    table = _table("host", "replicas", "cores", "", "memory", "")
+    for h in hosts:
+        cores = f"{h.cpus.used:.2f} of {h.cpus.total:g}"
+        memory = f"{show_bytes(h.memory.used)} of {show_bytes(h.memory.total)}"
+        table.add_row(h.host, str(h.replicas), cores, _of(h.cpus), memory, _of(h.memory))
+    return table
+
+
+def _of(share: Share) -> str:
+    return _share(share.used, share.total)
+
+
+def _share(used: float, total: float) -> str:
+    """A percentage, coloured when there is little left."""
+    if not total:
+        return "-"
+    share = used / total
+    style = "red" if share >= FULL else "yellow" if share >= HIGH else "green"
+    return f"[{style}]{share:.0%}[/]"
+
+
+def _table(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 or column in {"host", "replica"} else "right")
+    return table

@@ -1,0 +1,55 @@
+"""Asking every engine what runs on it, for verbs that need no gateway, no image and no release."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+
+from bayplan.errors import BayplanError, NoHostError, UsageError
+from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.operate.release import current
+from bayplan.ports import FleetPorts
+
+ASK_DEADLINE = 10.0  # seconds for a host to answer, connecting included
+
+
+async def ask(ports: FleetPorts, host: str) -> HostFacts:
+    """One host's engine; a host that does not answer is not an error, its facts say why."""
+    try:
+        async with asyncio.timeout(ASK_DEADLINE):
+            engine = await ports.engines[host].observe(ports.fleet.name)
+    except TimeoutError:
+        return HostFacts(host, reachable=False, why=f"no answer within {ASK_DEADLINE:g} s")
+    except BayplanError as error:
+        return HostFacts(host, reachable=False, why=error.what)
+    return HostFacts(host, reachable=True, engine=engine)
+
+
+async def ask_all(ports: FleetPorts) -> Facts:
+    """Every host at once. Raises NoHostError when none answers."""
+    seen = await asyncio.gather(*(ask(ports, host) for host in ports.fleet.hosts))
+    facts = Facts({h.name: h for h in seen})
+    if not any(facts.reachable()):
+        raise NoHostError("no host of the fleet answers", todo="\n  ".join(f"{h.name}: {h.why}" for h in seen))
+    return facts
+
+
+def replicas_of(facts: Facts, app: str, services: Collection[str]) -> tuple[Replica, ...]:
+    """The app's replicas of these services (none named: all), by service, then slot."""
+    found = (r for r in facts.replicas(app) if not services or r.service in services)
+    return tuple(sorted(found, key=lambda r: (r.service, r.slot, r.release, r.host)))
+
+
+async def check_services(ports: FleetPorts, facts: Facts, app: str, services: Collection[str]) -> None:
+    """Raises UsageError for a service that neither runs nor is in the newest release."""
+    known = {r.service for r in facts.replicas(app)}
+    if set(services) <= known:
+        return
+    with suppress(BayplanError):  # a registry that is down hides what was released, not what runs
+        chosen = await current(ports.releases, app)
+        known |= set(chosen.app.services) if chosen else set()
+    unknown = sorted(set(services) - known)
+    if unknown:
+        todo = f"it has: {', '.join(sorted(known))}" if known else "nothing of it runs here: bayplan up"
+        raise UsageError(f"no service {unknown[0]} in the app {app}", todo=todo)
