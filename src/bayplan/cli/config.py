@@ -34,6 +34,7 @@ def config(
 
     from bayplan.cli.console import show_json
     from bayplan.spec import load_both
+    from bayplan.spec.image_name import built
 
     if schema is not None:
         from bayplan.spec.schema import json_schema
@@ -44,7 +45,7 @@ def config(
     if quiet:
         return
     if services or images:
-        listed = app.services if services else [s.image or f"{app.name}-{s.name}" for s in app.services.values()]
+        listed = app.services if services else [s.image or built(app.name, s.name) for s in app.services.values()]
         typer.echo("\n".join(dict.fromkeys(listed)))
     elif json:
         from bayplan.spec.render import resolved

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from bayplan.spec.image_name import parse
 from bayplan.spec.port_syntax import listen_address, long_port, port_range
 from bayplan.spec.shapes import (
     Cores,
@@ -240,6 +241,11 @@ class Extension(FileModel):
     proxy_protocol: Maybe[Flag] = None
 
 
+def _image(value: str) -> str:
+    parse(value)
+    return value
+
+
 def _restart(value: str) -> str:
     if not _RESTART.fullmatch(value):
         raise ValueError(f'must be always, unless-stopped, on-failure[:times] or "no", not {value!r}')
@@ -259,7 +265,7 @@ def _build(value: Any) -> Any:
 class ServiceFile(FileModel):
     """An entry of `services:`."""
 
-    image: Maybe[Text] = None
+    image: Maybe[Annotated[Text, AfterValidator(_image)]] = None
     build: Maybe[Annotated[BuildFile, BeforeValidator(_build, json_schema_input_type=str | BuildFile)]] = None
     command: Words = None
     entrypoint: Words = None

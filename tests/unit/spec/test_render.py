@@ -25,7 +25,7 @@ def services(draw: st.DrawFn, name: str) -> Service:
     limit = draw(st.none() | st.integers(1, 1 << 40))
     return Service(
         name=name,
-        image=draw(st.sampled_from(["x", "localhost:5000/a/b@sha256:1"])),
+        image=draw(st.sampled_from(["x", "localhost:5000/a/b@sha256:" + "0" * 64])),
         command=draw(WORDS),
         entrypoint=draw(WORDS),
         environment=draw(PAIRS),
