@@ -1,0 +1,55 @@
+"""bayplan as a user runs it: one process a command, timed from its start to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEADLINE = 180.0
+
+
+class CommandError(Exception):
+    """A command that did not end with 0, and what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bayplan:
+    """directory: where the app's compose.yaml is."""
+
+    directory: Path
+    fleet_file: Path
+
+    def timed(self, *words: str, environment: Mapping[str, str] | None = None) -> float:
+        """Seconds that the command takes, its process's start included. Raises CommandError."""
+        return self._run(words, environment or {})[0]
+
+    def instances(self) -> list[dict[str, Any]]:
+        """What `ps` tells of the service's replicas."""
+        told = json.loads(self._run(("ps", "--json"), {})[1])
+        return [instance for service in told["services"] for instance in service["instances"]]
+
+    def _run(self, words: tuple[str, ...], environment: Mapping[str, str]) -> tuple[float, str]:
+        argv = [str(Path(sys.executable).parent / "bayplan"), *words]
+        env = {**os.environ, "BAYPLAN_FLEET": str(self.fleet_file), **environment}
+        begun = time.perf_counter()
+        done = subprocess.run(
+            argv,
+            cwd=self.directory,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=DEADLINE,
+        )
+        took = time.perf_counter() - begun
+        if done.returncode:
+            raise CommandError(f"bayplan {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return took, done.stdout

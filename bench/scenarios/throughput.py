@@ -1,0 +1,34 @@
+"""Requests a second through the balancer, beside a configuration written by hand over the same endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.metrics import Figure, Runs, count
+from bench.operations.load import Told, until_distinct, wrk
+from bench.operations.reference import PORT as REFERENCE_PORT
+from bench.operations.reference import reference
+from bench.stage import MANY, Stage
+
+SECONDS = 5
+LIMIT = 0.95
+
+
+def measure(stage: Stage, runs: int) -> Iterator[Figure]:
+    """One after the other, in turn, after a warm-up of each."""
+    stage.at(MANY)
+    stage.say(f"throughput: {runs} x {SECONDS} s each, in turn")
+    endpoints = [i["endpoint"] for i in stage.bayplan.instances()]
+    with reference(stage.lab.socket(stage.lab.hosts[0].name), "haproxy:3.0", stage.address, endpoints) as other:
+        until_distinct(stage.address, REFERENCE_PORT, MANY)
+        for url in (stage.url, other):
+            wrk(url, 1)
+        pairs = [(wrk(stage.url, SECONDS), wrk(other, SECONDS)) for _ in range(runs)]
+    ours, theirs = ([told for told, _ in pairs], [told for _, told in pairs])
+    what = f"requests through the balancer to {MANY} replicas, keep-alive"
+    yield Figure("throughput", _rates(what, ours), LIMIT, _rates("hand-written HAProxy", theirs), at_most=False)
+    yield Figure("throughput", count("requests of these that failed", [sum(t.failed for t in ours)]), 0)
+
+
+def _rates(what: str, told: list[Told]) -> Runs:
+    return Runs(what, "requests/s", tuple(t.rate for t in told))
