@@ -112,6 +112,9 @@ class Engine(Protocol):
     async def observe(self, fleet: str) -> EngineFacts:
         """Replicas and system containers of that fleet, and what else takes ports. One quick request or two."""
 
+    async def info(self) -> Mapping[str, Any]:
+        """The engine's own words on itself and its host: what `docker info` tells."""
+
     async def images(self) -> frozenset[str]:
         """Every name by which an image can be run here without a pull: `repo:tag`, `repo@digest`, `sha256:id`."""
 

@@ -35,6 +35,10 @@ class DockerEngine:
         )
         return listing.read(entries, networks, engine, self.host, fleet)
 
+    async def info(self) -> Mapping[str, Any]:
+        async with self._client.calling() as docker:
+            return await docker.system.info()
+
     async def images(self) -> frozenset[str]:
         async with self._client.calling() as docker:
             return images.names(await docker.images.list())
@@ -166,8 +170,7 @@ class DockerEngine:
         return self._engine
 
     async def _ask_itself(self) -> listing.Engine:
-        async with self._client.calling() as docker:
-            info = await docker.system.info()
+        info = await self.info()
         version = self._client.version
         return listing.Engine(
             version=version["Version"],

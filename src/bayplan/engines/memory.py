@@ -60,6 +60,11 @@ class MemoryEngine:
         entries = [*(c.entry() for c in self._containers.values()), *self._foreign_entries()]
         return listing.read(entries, ours, self._about, self.host, fleet)
 
+    async def info(self) -> Mapping[str, Any]:
+        self._reached()
+        about = self._about
+        return {"ServerVersion": about.version, "NCPU": int(about.cpus), "MemTotal": about.memory, "Name": self.host}
+
     async def images(self) -> frozenset[str]:
         self._reached()
         return frozenset((*self._images, *self._images.values()))
