@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +105,10 @@ def _environment(name: str, written: file.ServiceFile, around: Surroundings) -> 
 
 
 def _build(name: str, written: file.BuildFile, around: Surroundings) -> Build:
-    context = around.directory / (written.context or ".")
-    dockerfile = written.dockerfile or "Dockerfile"
-    if "://" in (written.context or "") or (written.context or "").startswith("git@"):
+    said = written.context or "."
+    context = _normal(around.directory / said)
+    dockerfile = _normal(context / (written.dockerfile or "Dockerfile"))
+    if "://" in said or said.startswith("git@"):
         around.wrong(
             f"services.{name}.build: a context on the network is not supported yet",
             "services", name, "build", "context",
@@ -119,10 +121,10 @@ def _build(name: str, written: file.BuildFile, around: Surroundings) -> Build:
             todo="context is relative to the first Compose file",
         )  # fmt: skip
     elif written.dockerfile_inline is None:
-        _check_dockerfile(name, context.resolve(), dockerfile, around)
+        _check_dockerfile(name, context, dockerfile, around)
     return Build(
-        context=str(context.resolve()),
-        dockerfile=dockerfile,
+        context=str(context),
+        dockerfile=os.path.relpath(dockerfile, context),
         dockerfile_inline=written.dockerfile_inline,
         args=_known(written.args or {}, around.variables),
         target=written.target,
@@ -132,12 +134,16 @@ def _build(name: str, written: file.BuildFile, around: Surroundings) -> Build:
     )
 
 
-def _check_dockerfile(name: str, context: Path, dockerfile: str, around: Surroundings) -> None:
-    path = (context / dockerfile).resolve()
-    if not path.is_file():
-        what, todo = f"there is no {shown(path)}", "write it, or name another with dockerfile"
-    elif not path.is_relative_to(context):
-        what, todo = f"{dockerfile} lies outside of the context", "move it into the context, or widen the context"
+def _normal(path: Path) -> Path:
+    """Without `..`; links are kept, as the engine sees the names and not what they lead to."""
+    return Path(os.path.normpath(path))
+
+
+def _check_dockerfile(name: str, context: Path, dockerfile: Path, around: Surroundings) -> None:
+    if not dockerfile.is_file():
+        what, todo = f"there is no {shown(dockerfile)}", "write it, or name another with dockerfile"
+    elif not dockerfile.is_relative_to(context):
+        what, todo = f"{shown(dockerfile)} lies outside of the context", "move it into the context, or widen the context"
     else:
         return
     around.wrong(f"services.{name}.build: {what}", "services", name, "build", "dockerfile", todo=todo)

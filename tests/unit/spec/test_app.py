@@ -166,6 +166,19 @@ def test_build_forms(folder) -> None:
     assert (inline.context, inline.dockerfile_inline) == (str(folder.path), "FROM x")
 
 
+def test_a_dockerfile_is_named_from_its_context(folder) -> None:
+    folder.write("site/docker/Dockerfile", "FROM x")
+    folder.write("Dockerfile", "FROM x")
+    inside = folder.path / "site" / "docker" / "Dockerfile"
+    app = folder.app(f"services: {{web: {{build: {{context: site/, dockerfile: {inside}}}}}}}")
+    assert app.services["web"].build.dockerfile == "docker/Dockerfile"
+    assert folder.mistakes(
+        lambda: folder.app("services: {web: {build: {context: site, dockerfile: ../Dockerfile}}}")
+    ) == [
+        "1: services.web.build: Dockerfile lies outside of the context | move it into the context, or widen the context"
+    ]
+
+
 def test_anchors_merge_keys_and_extensions(folder) -> None:
     app = folder.app(
         """
