@@ -210,6 +210,25 @@ def test_two_ups_at_once_make_one_lab(tmp_path: Path) -> None:
         labs.down(name)
 
 
+def test_an_up_that_was_killed_is_made_again(make_lab, tmp_path: Path) -> None:
+    whole = make_lab(hosts=1)
+    name = f"t{os.getpid()}-killed"
+    argv = [sys.executable, "-m", "bayplan.cli.lab", "up", "--hosts", "2", "--name", name]
+    half = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: cgroups.processes(f"bayplan-lab/{name}"), "the first host boots", deadline=60)
+        half.kill()
+        half.wait()
+        with pytest.raises(LabError, match="is not up"):
+            labs.find(name)
+        made = labs.up(name, hosts=2, directory=tmp_path / "again")
+        assert [h.state for h in made.status().hosts] == ["up", "up"]
+        assert ssh(made, "h2", "docker ps").returncode == 0
+    finally:
+        labs.down(name)
+    assert whole.status().hosts[0].state == "up"
+
+
 def test_the_command_line(tmp_path: Path) -> None:
     name = f"t{os.getpid()}-cli"
 

@@ -49,8 +49,10 @@ def _ready(step: Path) -> None:
 
 def joining(group: str, argv: Sequence[str]) -> list[str]:
     """The command that runs argv in the group; in version 2 in its leaf, once it has one (see beginning)."""
-    enter = 'for g in {}; do if [ -d "$g/init" ]; then g=$g/init; fi; echo $$ > "$g/cgroup.procs"; done; exec "$@"'
-    return ["sh", "-c", enter.format(" ".join(str(tree / group) for tree in hierarchies())), "sh", *argv]
+    groups = " ".join(str(tree / group) for tree in hierarchies())
+    leaf = 'if [ -d "$g/init" ]; then g=$g/init; fi'
+    enter = f'for g in {groups}; do {leaf}; echo $$ > "$g/cgroup.procs" || exit 1; done; exec "$@"'
+    return ["sh", "-c", enter, "sh", *argv]
 
 
 def beginning(group: str, argv: Sequence[str]) -> list[str]:

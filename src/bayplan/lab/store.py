@@ -14,6 +14,8 @@ from bayplan.lab.layout import Say, cache
 from bayplan.lab.process import run, together
 from bayplan.lab.recipes import HOSTS, IMAGES, REGISTRY, EngineKind, Root
 
+# Killed with us, however we are; what it mounted is gone with it.
+_LEASHED = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _ROOM = 4 << 30  # three roots and three images are 1.3 GB; the rest is for what the engines pull
 
 
@@ -60,8 +62,7 @@ def _make(root: Root, target: Path, say: Say) -> None:
     partial = target.with_name(f"partial-{target.name}")
     _remove(partial)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    # A mount namespace of its own: what mmdebstrap mounts is gone even if it is killed.
-    run(["unshare", "--mount", "--propagation", "private", *root.command(str(partial))], deadline=1200)
+    run([*_LEASHED, *root.command(str(partial))], deadline=1200)
     partial.rename(target)
     say(root.name, f"Debian {root.suite}", True)
 
