@@ -143,7 +143,7 @@ def _check_dockerfile(name: str, context: Path, dockerfile: Path, around: Surrou
     if not dockerfile.is_file():
         what, todo = f"there is no {shown(dockerfile)}", "write it, or name another with dockerfile"
     elif not dockerfile.is_relative_to(context):
-        what, todo = f"{shown(dockerfile)} lies outside of the context", "move it into the context, or widen the context"
+        what, todo = f"{shown(dockerfile)} lies outside of the context", "move it there, or widen the context"
     else:
         return
     around.wrong(f"services.{name}.build: {what}", "services", name, "build", "dockerfile", todo=todo)

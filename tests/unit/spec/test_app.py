@@ -174,9 +174,7 @@ def test_a_dockerfile_is_named_from_its_context(folder) -> None:
     assert app.services["web"].build.dockerfile == "docker/Dockerfile"
     assert folder.mistakes(
         lambda: folder.app("services: {web: {build: {context: site, dockerfile: ../Dockerfile}}}")
-    ) == [
-        "1: services.web.build: Dockerfile lies outside of the context | move it into the context, or widen the context"
-    ]
+    ) == ["1: services.web.build: Dockerfile lies outside of the context | move it there, or widen the context"]
 
 
 def test_anchors_merge_keys_and_extensions(folder) -> None:
