@@ -231,7 +231,10 @@ class Registry(Protocol):
     """
 
     prefix: str  # what image names start with on the hosts: "localhost:5000" or "registry.example.com/shop"
-    login: Credentials | None  # what engines need to pull from it; None: nothing
+
+    @property
+    def login(self) -> Credentials | None:
+        """What engines need to push and pull there; None: nothing. May run the password's command."""
 
     async def ping(self) -> None:
         """Answers at all, and lets us in."""

@@ -36,7 +36,8 @@ async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Ids, log
             await engine.remove(step.container.name, 0)
             await engine.run(step.container)
         case Pull():
-            await engine.pull(step.image, on, login)
+            is_there = login is not None and step.image.startswith(f"{login.server}/")
+            await engine.pull(step.image, on, login if is_there else None)
         case Run():
             started(await engine.run(step.container))
         case Start():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bayplan.converge.loop import Convergence, Outcome
 from bayplan.errors import BayplanError, PartialError
+from bayplan.facts import Facts
 from bayplan.images import prepare
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled
@@ -42,19 +43,17 @@ class Wishes:
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
     """The app as the file says, on the fleet."""
     hosts = await ready_hosts(ports, on)
-    builder = _builder(ports, hosts)
+    builder = builder_of(ports, hosts.facts)
     before = await current(ports.releases, app.name)
     wanted = only(before, app, wishes.services)
     on(Stage("images", "images"))
     pinned = await prepare(
         wanted,
-        ports.fleet,
         builder,
         ports.registry,
         _image_events(on),
         force_build=wishes.force_build,
         pull=wishes.pull,
-        known=before.app if before else None,
         only=wishes.services,
     )
     chosen = await record(ports.releases, pinned, "up")
@@ -90,9 +89,9 @@ async def converge(ports: FleetPorts, chosen: Chosen, wishes: Wishes, on: OnEven
     return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))
 
 
-def _builder(ports: FleetPorts, outcome: Outcome) -> Engine:
-    """The registry's own host if it answers, else the first that does."""
-    answering = [h.name for h in outcome.facts.reachable()]
+def builder_of(ports: FleetPorts, facts: Facts) -> Engine:
+    """Where images are built. The registry's own host if it answers, else the first that does."""
+    answering = [h.name for h in facts.reachable()]
     own = ports.fleet.registry.host if ports.fleet.registry else None
     return ports.engines[own if own in answering and own else answering[0]]
 

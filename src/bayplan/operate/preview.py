@@ -11,6 +11,7 @@ from bayplan.converge.overlay import granted
 from bayplan.errors import NoHostError
 from bayplan.facts import Facts
 from bayplan.images import known_pins
+from bayplan.operate.bring import builder_of
 from bayplan.operate.release import current
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
@@ -41,7 +42,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
             "no host of the fleet answers", todo="\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
         )
     latest = await current(ports.releases, app.name)
-    pinned, builds = await known_pins(app, ports.fleet, ports.registry, known=latest.app if latest else None)
+    pinned, builds = await known_pins(app, builder_of(ports, facts), ports.registry)
     number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())

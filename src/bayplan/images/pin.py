@@ -1,0 +1,184 @@
+"""Pinning: an app whose every image is one that exists, by a name that can mean nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from bayplan.errors import BayplanError, EngineError, ImageError
+from bayplan.images.context import pack
+from bayplan.images.place import Place, Wanted, place_for, shared
+from bayplan.ports import BuildRequest, Credentials, Engine, OnTransfer, Registry, Transfer
+from bayplan.spec.image_name import parse
+from bayplan.spec.model import App, Build, Service
+
+T = TypeVar("T")
+OnImage = Callable[[str, Transfer], None]  # told of a service's image; the last has status "pinned" and the pin as text
+
+AT_ONCE = 3  # builds and copies: they share one engine's disk
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What is made anew though it is there. build: what is built; pull: what others published."""
+
+    build: bool = False
+    pull: bool = False
+
+    def applies(self, wanted: Wanted) -> bool:
+        return self.build if isinstance(wanted.source, Build) else self.pull and wanted.source is not None
+
+
+async def prepare(
+    app: App,
+    builder: Engine,
+    registry: Registry | None,
+    on: OnImage,
+    *,
+    force_build: bool = False,
+    pull: bool = False,
+    only: frozenset[str] | None = None,
+) -> App:
+    """The app with its images pinned: what is missing is built on `builder`, or fetched by it, and pushed.
+
+    A build is looked up by its content; an image by its tag, once found, stays what it was (Compose's `pull_policy:
+    missing`) until `pull`. only: the other services are left as they are. With everything there: a request a service.
+    Raises ImageError, RegistryError; several failures are told in one.
+    """
+    place, again = place_for(registry, builder), Again(force_build, pull)
+    wanted = await _wanted(app, place, only)
+    found = await _all([_unless(again.applies(w), place, w) for w in wanted.values()])
+    pins = {name: pin for name, pin in zip(wanted, found, strict=True) if pin}
+    maker = _Maker(place, builder, registry, on, again)
+    missing = {n: w for n, w in wanted.items() if n not in pins}
+    made = await _all([maker.make(group) for group in shared(missing)])
+    return _pinned(app, pins | {name: pin for group in made for name, pin in group.items()})
+
+
+async def known_pins(app: App, builder: Engine, registry: Registry | None) -> tuple[App, tuple[str, ...]]:
+    """The app with the pins that it would have, and the services whose image would be made first.
+
+    Those have the name that their image will have. Raises ImageError, RegistryError.
+    """
+    place = place_for(registry, builder)
+    wanted = await _wanted(app, place, None)
+    found = dict(zip(wanted, await _all([place.find(w) for w in wanted.values()]), strict=True))
+    pins = {name: pin or place.called(wanted[name]) for name, pin in found.items()}
+    return _pinned(app, pins), tuple(name for name, pin in found.items() if pin is None)
+
+
+class _Maker:
+    """Makes images on one engine, a few at once."""
+
+    def __init__(self, place: Place, builder: Engine, registry: Registry | None, on: OnImage, again: Again) -> None:
+        self._place, self._builder, self._registry, self._on, self._again = place, builder, registry, on, again
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def make(self, group: list[Wanted]) -> dict[str, str]:
+        """Build or fetch once, keep under each service's name; the pins."""
+        first = group[0]
+        pins: dict[str, str] = {}
+        async with self._turns:
+            try:
+                here = await self._obtain(first, partial(self._on, first.service))
+                for wanted in group:
+                    pins[wanted.name] = pins.get(wanted.name) or await self._keep(here, wanted)
+            except (ImageError, EngineError) as error:
+                raise ImageError(error.what, where=_where(group), todo=error.todo) from error
+        return {w.service: self._told(w.service, pins[w.name]) for w in group}
+
+    async def _obtain(self, wanted: Wanted, on: OnTransfer) -> str:
+        """Have it on the engine; by which name."""
+        match wanted.source:
+            case Build():
+                await self._builder.build(await self._request(wanted, wanted.source), on)
+                return self._place.called(wanted)
+            case str():
+                if self._again.pull or await self._builder.image_id(wanted.source) is None:
+                    await self._builder.pull(wanted.source, on, await self._login(wanted.source))
+                return wanted.source
+            case None:
+                raise ImageError(
+                    f"there is no image {self._place.called(wanted)} in the fleet's registry",
+                    todo="check its name and tag: bayplan image ls",
+                )
+
+    async def _request(self, wanted: Wanted, build: Build) -> BuildRequest:
+        packed = await asyncio.to_thread(pack, build)
+        return BuildRequest(
+            context=packed.content,
+            tag=self._place.called(wanted),
+            dockerfile=packed.dockerfile,
+            args=build.args,
+            labels=build.labels,
+            target=build.target,
+            no_cache=build.no_cache,
+            pull=build.pull or self._again.pull,
+        )
+
+    async def _keep(self, here: str, wanted: Wanted) -> str:
+        name = self._place.called(wanted)
+        if name != here:
+            await self._builder.tag(here, name)
+        return await self._place.keep(wanted, partial(self._on, wanted.service))
+
+    def _told(self, service: str, pin: str) -> str:
+        self._on(service, Transfer(status="pinned", text=pin))
+        return pin
+
+    async def _login(self, image: str) -> Credentials | None:
+        """The fleet's registry's, for an image from the same server."""
+        registry = self._registry
+        if registry is None or parse(image).domain != registry.prefix.partition("/")[0]:
+            return None
+        return await asyncio.to_thread(lambda: registry.login)
+
+
+async def _wanted(app: App, place: Place, only: frozenset[str] | None) -> dict[str, Wanted]:
+    services = [s for s in app.services.values() if only is None or s.name in only]
+    found = await _all([asyncio.to_thread(_one, place, app.name, service) for service in services])
+    return {w.service: w for w in found}
+
+
+def _one(place: Place, app: str, service: Service) -> Wanted:
+    try:
+        return place.wanted(app, service)
+    except ImageError as error:
+        where = f"service {service.name}" + (f", {error.where}" if error.where else "")
+        raise ImageError(error.what, where=where, todo=error.todo) from error
+
+
+async def _unless(skip: bool, place: Place, wanted: Wanted) -> str | None:
+    return None if skip else await place.find(wanted)
+
+
+def _pinned(app: App, pins: dict[str, str]) -> App:
+    """Where it was built from is the operator's affair, and not the release's."""
+    services = {
+        name: service.model_copy(update={"image": pins[name], "build": None}) if name in pins else service
+        for name, service in app.services.items()
+    }
+    return app.model_copy(update={"services": services})
+
+
+def _where(group: list[Wanted]) -> str:
+    names = ", ".join(w.service for w in group)
+    return f"service {names}" if len(group) == 1 else f"services {names}"
+
+
+async def _all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Everything at once; every failure told."""
+    done = await asyncio.gather(*work, return_exceptions=True)
+    failed = [d for d in done if isinstance(d, BaseException)]
+    strange = next((f for f in failed if not isinstance(f, BayplanError)), None)
+    if strange or len(failed) == 1:
+        raise strange or failed[0]
+    if failed:
+        told = list(dict.fromkeys(str(f) for f in failed))
+        if len(told) == 1:
+            raise failed[0]
+        raise ImageError("\n".join(told)) from failed[0]
+    return [d for d in done if not isinstance(d, BaseException)]
