@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 ContainerState = Literal["creating", "created", "running", "restarting", "paused", "exited", "dead", "removing"]
@@ -180,6 +182,15 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One replica's server in one pool of one gateway."""
+
+    gateway: str
+    pool: str
+    facts: ServerFacts
+
+
+@dataclass(frozen=True)  # no slots: an index, once asked for, stays with the facts that it is of
 class Facts:
     """The whole fleet at one moment, by host name in fleet.yaml's order."""
 
@@ -191,7 +202,25 @@ class Facts:
 
     def replicas(self, app: str | None = None, service: str | None = None) -> Iterator[Replica]:
         """Replicas on the hosts that answered, by host, then as the engine lists them."""
+        if app is not None and service is not None:
+            yield from self._by_service.get((app, service), ())
+            return
         for host in self.reachable():
-            for replica in host.engine.replicas:
-                if app in (None, replica.app) and service in (None, replica.service):
-                    yield replica
+            yield from (r for r in host.engine.replicas if app in (None, r.app) and service in (None, r.service))
+
+    @cached_property
+    def endpoints(self) -> Mapping[str, tuple[Endpoint, ...]]:
+        """Every server of every pool of every gateway that answered, by the server's name."""
+        found: dict[str, list[Endpoint]] = defaultdict(list)
+        for host in self.reachable():
+            for pool, servers in host.gateway.pools.items() if host.gateway else ():
+                for known in servers:
+                    found[known.server.name].append(Endpoint(host.name, pool, known))
+        return {name: tuple(there) for name, there in found.items()}
+
+    @cached_property
+    def _by_service(self) -> Mapping[tuple[str, str], tuple[Replica, ...]]:
+        found: dict[tuple[str, str], list[Replica]] = defaultdict(list)
+        for replica in self.replicas():
+            found[replica.app, replica.service].append(replica)
+        return {key: tuple(there) for key, there in found.items()}

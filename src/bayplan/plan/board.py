@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from bayplan.facts import Facts, HostFacts
@@ -43,7 +43,7 @@ class Board:
 
     def __init__(self, goal: Goal, facts: Facts, run: Run) -> None:
         self.berths = {h.name: _berth(goal, h, run) for h in facts.reachable() if h.name in goal.fleet.hosts}
-        self.counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         by_address = {b.host.private_ip: b for b in self.berths.values()}
         for host in facts.reachable():
             for servers in host.gateway.pools.values() if host.gateway else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 
 from bayplan.facts import Facts
 from bayplan.plan.board import Berth, Board
@@ -11,8 +12,8 @@ from bayplan.plan.goal import Goal
 from bayplan.plan.names import bridge_name
 from bayplan.plan.pack import Choice, choose
 from bayplan.plan.replica import bindings, network_name, replica_container, replica_name
-from bayplan.plan.steps import Network, Pull, Rejection, Run, Step, Unplaced, Waiting
-from bayplan.spec.model import Service
+from bayplan.plan.steps import Network, Pull, Rejection, Run, Step, Unplaced, Waiting, kind
+from bayplan.spec.model import Host, Service
 
 
 class Placer:
@@ -25,56 +26,59 @@ class Placer:
         board: Board,
         service: Service,
         spec: str,
-        *,
         never: frozenset[str] = frozenset(),
     ) -> None:
-        self.goal, self.facts, self.board, self.service, self.spec, self.never = (
-            goal,
-            facts,
-            board,
-            service,
-            spec,
-            never,
-        )
+        self.goal, self.facts, self.board, self.service, self.spec = goal, facts, board, service, spec
+        self.never = never
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
+        self._prepared: set[tuple[str, str]] = set()
         self._left_over: Counter[tuple[Rejection, ...]] = Counter()
 
     def place(self, slot: int, why: str, instead_of: str | None = None) -> None:
         """Stow one slot. instead_of: the host of the replica that it replaces, which is the first choice."""
-        rejected = {b.host.name: reason for b in self.board.berths.values() if (reason := self._reject(b))}
-        able = [b for name, b in self.board.berths.items() if name not in rejected]
+        self._count(instead_of, -1)
+        able = [self.board.berths[name].host for name, reason in self._rejected.items() if reason is None]
         if not able:
-            self._left_over[self._why_not(rejected)] += 1
+            self._count(instead_of, 1)
+            self._left_over[self._why_not()] += 1
             return
         choice = self._choose(able, instead_of)
-        self._stow(slot, self.board.berths[choice.host], f"{why}; {choice.why}", instead_of)
+        self._stow(slot, self.board.berths[choice.host], f"{why}; {choice.why}")
+        self._rejected[choice.host] = self._reject(choice.host)
 
     def unplaced(self) -> list[Unplaced]:
         """What no host could take."""
         return [Unplaced(self.service.name, count, why) for why, count in self._left_over.items()]
 
-    def _reject(self, berth: Berth) -> str | None:
-        if berth.host.name in self.never:
-            return "the replicas that it is to stand apart from are there"
-        return reject(self.service, berth, self.board, self.goal.fleet.ports)
+    @cached_property
+    def _rejected(self) -> dict[str, str | None]:
+        """The reason of each host, kept up as hosts fill: placing one changes the answer of one host."""
+        return {name: self._reject(name) for name in self.board.berths if name not in self.never}
 
-    def _why_not(self, rejected: dict[str, str]) -> tuple[Rejection, ...]:
-        unreachable = {h.name: f"does not answer ({h.why})" for h in self.facts.hosts.values() if not h.reachable}
-        return tuple(Rejection(host, reason) for host, reason in (rejected | unreachable).items())
+    def _count(self, host: str | None, change: int) -> None:
+        """A replica that is being replaced counts where its successor is, and no longer where it is itself."""
+        if host is not None:
+            self.board.counts[self.service.name][host] += change
+            if host in self._rejected:
+                self._rejected[host] = self._reject(host)
 
-    def _choose(self, able: list[Berth], instead_of: str | None) -> Choice:
-        if any(b.host.name == instead_of for b in able):
+    def _reject(self, host: str) -> str | None:
+        return reject(self.service, self.board.berths[host], self.board, self.goal.fleet.ports)
+
+    def _why_not(self) -> tuple[Rejection, ...]:
+        told = [Rejection(host, reason) for host, reason in self._rejected.items() if reason]
+        silent = [Rejection(h.name, f"does not answer ({h.why})") for h in self.facts.hosts.values() if not h.reachable]
+        return (*told, *silent)
+
+    def _choose(self, able: list[Host], instead_of: str | None) -> Choice:
+        if any(host.name == instead_of for host in able):
             return Choice(instead_of or "", "in its place")
-        counts = dict(self.board.counts[self.service.name])
-        if instead_of in counts:
-            counts[instead_of] -= 1
-        return choose(self.service, [b.host for b in able], counts, tuple(self.goal.fleet.hosts.values()))
+        counts = self.board.counts[self.service.name]
+        return choose(self.service, able, counts, tuple(self.goal.fleet.hosts.values()))
 
-    def _stow(self, slot: int, berth: Berth, why: str, instead_of: str | None) -> None:
+    def _stow(self, slot: int, berth: Berth, why: str) -> None:
         free = self.board.ports_for(berth, self.service, self.goal.fleet.ports) or ()
-        if instead_of:
-            self.board.counts[self.service.name][instead_of] -= 1
         self.board.take(berth, self.service, free)
         name = replica_name(self.goal.app.name, self.service.name, slot, self.goal.release)
         missing = self._prepare(berth, name)
@@ -98,6 +102,6 @@ class Placer:
         return " and ".join(needed)
 
     def _once(self, step: Network | Pull) -> None:
-        same = (s for s in self.steps if isinstance(s, type(step)) and s.host == step.host)
-        if not any(same):
+        if (kind(step), step.host) not in self._prepared:
+            self._prepared.add((kind(step), step.host))
             self.steps.append(step)

@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from bayplan.facts import Facts, Replica
+from bayplan.facts import Facts
 from bayplan.plan.board import Board
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.pools import retire, sweep
 from bayplan.plan.rollout import Rollout
-from bayplan.plan.routes import configure, still_routed
-from bayplan.plan.steps import Configure, Plan, Rewrite, Step, Waiting, join
+from bayplan.plan.routes import configure, routed_services
+from bayplan.plan.steps import Configure, Plan, PoolChange, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint
 from bayplan.spec.model import Fleet
 
 
 def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
-    """What to do now. now: seconds, on the clock of `run.first_seen`. Converged facts give an empty plan."""
+    """What to do now. now: seconds, on the clock of `run.first_seen`. Converged facts give an empty plan.
+
+    A listener that another app holds stops the app before anything of it is changed.
+    """
     run = run or Run()
+    hosts = _hosts(goal.fleet, facts)
+    fronts, conflicts = configure(goal, facts)
+    if conflicts:
+        return join((hosts, Plan(failures=conflicts)))
     board = Board(goal, facts, run)
-    steps, conflicts = configure(goal, facts)
     services = (
         Rollout(goal, service, facts, run, now, board).plan()
         for service in goal.app.services.values()
         if goal.only is None or service.name in goal.only
     )
-    fronts = Plan(steps=steps, failures=conflicts)
-    rest = Plan(steps=tuple(sweep(goal, facts)))
-    return join((_hosts(goal.fleet, facts), fronts, *services, _orphans(goal, facts), rest))
+    found = join((hosts, Plan(steps=fronts), *services, _orphans(goal, facts), Plan(steps=tuple(sweep(goal, facts)))))
+    return replace(found, steps=tuple(_one_at_a_time(found.steps)))
+
+
+def _one_at_a_time(steps: Iterable[Step]) -> Iterator[Step]:
+    """No server changed twice in a pass, and no file rewritten that a new configuration writes anyway."""
+    changed: set[tuple[str, str, str]] = set()
+    configured = {s.host for s in steps if isinstance(s, Configure)}
+    for step in steps:
+        if isinstance(step, PoolChange):
+            server = (step.host, step.pool, step.server.name)
+            if server in changed:
+                continue
+            changed.add(server)
+        if not (isinstance(step, Rewrite) and step.host in configured):
+            yield step
 
 
 def system_plan(fleet: Fleet, facts: Facts) -> Plan:
@@ -61,14 +80,15 @@ def _orphans(goal: Goal, facts: Facts) -> Plan:
     """Replicas of services that the app does not have any more go, once no listener leads to them."""
     waiting: list[Waiting] = []
     steps: list[Step] = []
+    routed = routed_services(facts, goal.app.name)
     for replica in facts.replicas(goal.app.name):
-        if replica.service not in goal.app.services and replica.state not in ("removing", "creating"):
-            steps += _orphan(goal, replica, facts, waiting)
+        if replica.service in goal.app.services:
+            continue
+        if replica.state in ("removing", "creating"):
+            waiting.append(Waiting(replica.host, replica.service, replica.name, f"is {replica.state}"))
+        elif replica.service in routed:
+            waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
+        else:
+            why = f"release {goal.release} has no service {replica.service}"
+            steps += retire(goal, replica, None, facts, why, waiting)
     return Plan(steps=tuple(steps), waiting=tuple(waiting))
-
-
-def _orphan(goal: Goal, replica: Replica, facts: Facts, waiting: list[Waiting]) -> Iterable[Step]:
-    if still_routed(facts, goal.app.name, replica.service):
-        waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
-        return ()
-    return retire(goal, replica, None, facts, f"release {goal.release} has no service {replica.service}", waiting)

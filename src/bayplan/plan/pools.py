@@ -4,78 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bayplan.facts import Facts, HostFacts, Replica, Server
+from bayplan.facts import Endpoint, Facts, HostFacts, Replica, Server, ServerFacts
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import endpoint, ingress_targets, pool_name, server_name, slot_and_host
 from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.spec.model import Service
 
+# Seconds, for a replica whose service the release does not have any more (the defaults of both in the Compose file).
+DEFAULT_GRACE = 10.0
+DEFAULT_DRAIN = 30.0
+
 
 def join(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Iterator[PoolChange]:
     """Into every pool of its service at every balancer: checked first, then, once it is up, ready."""
-    for host in _balancers(goal, facts):
+    seen = {(e.gateway, e.pool): e.facts for e in endpoints(replica, facts)}
+    for name in goal.fleet.balancer.hosts:
+        gateway = facts.hosts[name].gateway if name in facts.hosts else None
         for target in ingress_targets(service):
             server = endpoint(replica, target, goal.fleet.hosts[replica.host])
             pool = pool_name(goal.app.name, service.name, target)
-            if server and host.gateway and pool in host.gateway.pools:
-                yield from _towards_ready(host, pool, server)
+            if server and gateway and pool in gateway.pools:
+                yield from _towards_ready(name, pool, server, seen.get((name, pool)))
 
 
-def _balancers(goal: Goal, facts: Facts) -> Iterator[HostFacts]:
-    return (h for h in facts.reachable() if h.name in goal.fleet.balancer.hosts and h.gateway)
-
-
-def _towards_ready(host: HostFacts, pool: str, server: Server) -> Iterator[PoolChange]:
-    servers = host.gateway.pools[pool] if host.gateway else ()
-    known = next((s for s in servers if s.server.name == server.name), None)
+def _towards_ready(gateway: str, pool: str, server: Server, known: ServerFacts | None) -> Iterator[PoolChange]:
     if known is None:
-        yield PoolChange(host.name, "join", pool, server, "runs and is healthy")
+        yield PoolChange(gateway, "join", pool, server, "runs and is healthy")
     elif known.server != server:
-        yield PoolChange(host.name, "leave", pool, known.server, f"its endpoint is {server.address}:{server.port} now")
+        yield PoolChange(gateway, "leave", pool, known.server, f"its endpoint is {server.address}:{server.port} now")
     elif known.state != "ready" and known.up:
-        yield PoolChange(host.name, "ready", pool, server, f"answers the gateway's probe ({known.check})")
+        yield PoolChange(gateway, "ready", pool, server, f"answers the gateway's probe ({known.check})")
 
 
 def retire(
     goal: Goal, replica: Replica, service: Service | None, facts: Facts, why: str, waiting: list[Waiting]
 ) -> list[Step]:
     """The next step of a replica's way out: drain, leave, remove; or none, and it is noted what it waits for."""
-    seen = endpoints(replica, facts)
-    silent = silent_gateway(goal.fleet.balancer.hosts, facts) if replica.ports else None
+    silent = _may_hold(goal, replica, facts)
     if silent:
-        waiting.append(Waiting(silent, replica.service, replica.name, "its gateway does not answer"))
+        waiting.append(Waiting(silent, replica.service, replica.name, _why_silent(facts.hosts[silent], replica)))
         return []
-    limit, grace = (service.drain, service.stop_grace_period) if service else (30.0, 10.0)
-    steps: list[Step] = []
-    for e in seen:
-        if not replica.alive or e.facts.state == "maint":
-            steps.append(PoolChange(e.gateway, "leave", e.pool, e.facts.server, why))
-        elif e.facts.state == "ready":
-            steps.append(PoolChange(e.gateway, "drain", e.pool, e.facts.server, why))
-        elif e.facts.sessions == 0 or e.facts.since >= limit:
-            steps.append(PoolChange(e.gateway, "leave", e.pool, e.facts.server, "drained"))
-        else:
-            waiting.append(
-                Waiting(
-                    replica.host, replica.service, replica.name, f"finishes {e.facts.sessions} sessions on {e.gateway}"
-                )
-            )
+    seen = endpoints(replica, facts)
     if not seen:
-        steps.append(Remove(replica.host, replica.service, replica.name, grace, why))
-    return steps
+        grace = service.stop_grace_period if service else DEFAULT_GRACE
+        return [Remove(replica.host, replica.service, replica.name, grace, why)]
+    limit = service.drain if service else DEFAULT_DRAIN
+    found = [_way_out(replica, known, limit, why) for known in seen]
+    waiting += [w for w in found if isinstance(w, Waiting)]
+    return [s for s in found if isinstance(s, PoolChange)]
+
+
+def _way_out(replica: Replica, known: Endpoint, limit: float, why: str) -> PoolChange | Waiting:
+    """Out of one pool. limit: seconds that open sessions get."""
+    at, server = known.facts, known.facts.server
+    if not replica.alive or at.state == "maint":
+        return PoolChange(known.gateway, "leave", known.pool, server, why)
+    if at.state == "ready":
+        return PoolChange(known.gateway, "drain", known.pool, server, why)
+    if at.sessions == 0 or at.since >= limit:
+        return PoolChange(known.gateway, "leave", known.pool, server, "drained")
+    doing = f"finishes {at.sessions} sessions on {known.gateway}"
+    return Waiting(replica.host, replica.service, replica.name, doing)
+
+
+def _may_hold(goal: Goal, replica: Replica, facts: Facts) -> str | None:
+    """A balancer that may send it requests and does not say; one that was judged down sends none."""
+    asked = (b for b in goal.fleet.balancer.hosts if b not in goal.assume_down)
+    return silent_gateway(asked, facts) if replica.ports else None
+
+
+def _why_silent(balancer: HostFacts, replica: Replica) -> str:
+    if balancer.reachable:
+        return "its gateway does not answer"
+    return f"does not answer, and its gateway may still send requests to {replica.name}"
 
 
 def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
-    """Servers of the app whose replica is gone. One on a host that does not answer stays: it may well serve."""
+    """Servers of the app that nothing stands behind, and those of gateways that are no balancer any more.
+
+    One on a host that does not answer stays: it may well serve.
+    """
     standing = {server_name(r.name, r.host) for r in facts.replicas(goal.app.name)}
     for host in facts.reachable():
-        for pool, servers in host.gateway.pools.items() if host.gateway else ():
-            if not pool.startswith(f"{goal.app.name}."):
-                continue
-            for known in servers:
-                if known.server.name not in standing and (why := _why_gone(known.server.name, goal, facts)):
-                    yield PoolChange(host.name, "leave", pool, known.server, why)
+        pools = host.gateway.pools if host.gateway else {}
+        routed = {r.pool for f in host.gateway.table.listeners for r in f.routes} if host.gateway else set()
+        for pool in (p for p in pools if p.startswith(f"{goal.app.name}.")):
+            is_left = host.name not in goal.fleet.balancer.hosts and pool not in routed
+            for name, server in ((s.server.name, s.server) for s in pools[pool]):
+                why = _why_gone(name, goal, facts) if name not in standing else None
+                if why or is_left:
+                    yield PoolChange(host.name, "leave", pool, server, why or f"{host.name} is no balancer any more")
 
 
 def _why_gone(server: str, goal: Goal, facts: Facts) -> str | None:

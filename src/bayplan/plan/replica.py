@@ -27,7 +27,7 @@ _MADE_OF = {
     "healthcheck",
     "resources",
 }
-_SERVER = re.compile(r"-(\d+)-r\d+\.([^.]+)$")
+_SERVER = re.compile(r"-(\d+)-r\d+\.(.+)$")
 
 
 def replica_name(app: str, service: str, slot: int, release: int) -> str:

@@ -8,115 +8,74 @@ nothing           run                                run
 old               run beside it (window)             drain, leave, remove (window); then it has nothing
 old and current   old goes once the current serves   old goes
 current           start it if it was stopped; wait until it serves; told if it failed
-beyond n          goes
+beyond n          goes, once a slot within n serves
 ```
 
 *Goes* is: drained in every pool, then out of the pools, then stopped and removed: a step a pass, so that what a pool
 holds is always there. At most `parallelism` slots are being replaced at a time, lowest first (the window); a failure
-closes it, and what serves stays.
+closes it, and what serves stays. Two replicas cannot share a host port or, on one host, a name: where the new one would
+need its predecessor's, the order is stop-first.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from math import ceil
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
-from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.placement import Placer
 from bayplan.plan.pools import join, retire
-from bayplan.plan.replica import definition, slot_and_host
-from bayplan.plan.standing import all_endpoints, is_serving, why_failed
-from bayplan.plan.steps import (
-    Failure,
-    Plan,
-    Presumed,
-    Start,
-    Step,
-    Stop,
-    Unplaced,
-    Waiting,
-)
+from bayplan.plan.presume import presumed_slots
+from bayplan.plan.replica import definition, host_ports, ingress_targets, replica_name
+from bayplan.plan.slots import STOPPED, Reader, Slot
+from bayplan.plan.steps import Failure, Plan, Presumed, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
-
-
-@dataclass(slots=True)
-class _Slot:
-    """What stands in one slot. keeper: the current replica that is to stay; extra: others of the same definition."""
-
-    keeper: Replica | None = None
-    serves: bool = False
-    failed: str | None = None
-    extra: list[Replica] = field(default_factory=list)
-    old: list[Replica] = field(default_factory=list)
 
 
 class Rollout:
     """The plan for one service; `plan` is its only door. What it finds on the way it collects in its fields."""
 
     def __init__(self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board) -> None:
-        self.goal, self.service, self.facts, self.run, self.now, self.board = goal, service, facts, run, now, board
+        self.goal, self.service, self.facts, self.run, self.board = goal, service, facts, run, board
         self.spec = definition(service)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self.failures: list[Failure] = []
-        self.presumed: list[Presumed] = []
         self.unplaced: list[Unplaced] = []
-        self.leaving: set[str] = set()
-        self.slots = self._read_slots()
+        self.leaving: set[tuple[str, str]] = set()
+        reader = Reader(goal, service, self.spec, facts, run, now)
+        self.slots = reader.slots()
+        self.in_the_way = {r.slot: r for r in self._empty_slots_old() if self._has_my_name(r) and reader.fits(r)}
+        self.presumed = presumed_slots(goal, service, facts, self.slots)
+        self.stop_first = self._is_stop_first()
 
     def plan(self) -> Plan:
         """Steps and the rest for this service."""
         self._count()
         for number in sorted(self.slots):
             self._tend(self.slots[number])
-        self._fill()
-        self._retire()
+        window = self._window()
+        self._fill(window)
+        self._retire(window)
         self._join()
         self._spread()
-        return Plan(
-            tuple(self.steps),
-            tuple(self.waiting),
-            tuple(self.failures),
-            tuple(self.unplaced),
-            tuple(self.presumed),
-        )
+        presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
+        return Plan(tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _read_slots(self) -> dict[int, _Slot]:
-        slots: dict[int, _Slot] = defaultdict(_Slot)
-        for replica in self.facts.replicas(self.goal.app.name, self.service.name):
-            slot = slots[replica.slot]
-            (slot.extra if self._is_current(replica) else slot.old).append(replica)
-        for slot in slots.values():
-            slot.extra.sort(key=self._worth)
-            slot.keeper = slot.extra.pop(0) if slot.extra else None
-            if slot.keeper:
-                slot.serves = self._serves(slot.keeper)
-                slot.failed = None if slot.serves else why_failed(slot.keeper, self.service, self.run, self.now)
-        return slots
+    def _empty_slots_old(self) -> Iterable[Replica]:
+        return (r for n in self._wanted() if (slot := self.slots.get(n)) and not slot.keeper for r in slot.old)
 
-    def _is_current(self, replica: Replica) -> bool:
-        host = self.goal.fleet.hosts.get(replica.host)
-        fits = host is not None and unmet(self.service, host) is None
-        return replica.spec == self.spec and fits and replica.state not in ("removing", "dead")
+    def _has_my_name(self, old: Replica) -> bool:
+        return old.name == replica_name(self.goal.app.name, self.service.name, old.slot, self.goal.release)
 
-    def _worth(self, replica: Replica) -> tuple[bool, int, bool, str]:
-        """Which of two in one slot is to stay: the one on the host that has fewest, or, alike, the one that serves."""
-        crowd = sum(1 for _ in self._on(replica.host))
-        return (replica.state in ("exited", "created"), crowd, not self._serves(replica), replica.host)
-
-    def _on(self, host: str) -> Iterable[Replica]:
-        return (r for r in self.facts.replicas(self.goal.app.name, self.service.name) if r.host == host)
-
-    def _serves(self, replica: Replica) -> bool:
-        balancers = self.goal.fleet.balancer.hosts
-        return is_serving(replica, self.service, balancers, self.facts, self.run, self.now)
+    def _is_stop_first(self) -> bool:
+        if self.service.update.order == "stop-first" or host_ports(self.service):
+            return True
+        return any(o.state not in (*STOPPED, "removing") for o in self.in_the_way.values())
 
     def _count(self) -> None:
         """Where each slot stands, for spreading: a slot that is being replaced counts where its old one is."""
@@ -128,9 +87,12 @@ class Rollout:
     def _wanted(self) -> range:
         return range(1, self.service.replicas + 1)
 
+    def _has_given_up(self) -> bool:
+        return bool(self.failures) or self.service.name in self.run.given_up
+
     # -- what stands --------------------------------------------------------------------------------------------------
 
-    def _tend(self, slot: _Slot) -> None:
+    def _tend(self, slot: Slot) -> None:
         replica = slot.keeper
         if replica is None or replica.slot not in self._wanted() or slot.serves:
             return
@@ -140,7 +102,12 @@ class Rollout:
             why = "was stopped" if replica.state != "created" else "was created and never started"
             self.steps.append(Start(replica.host, self.service.name, replica.name, why))
         else:
-            self._wait(replica, "is starting" if not replica.alive else "is not up in every pool yet")
+            self._wait(replica, self._what_is_missing(replica))
+
+    def _what_is_missing(self, replica: Replica) -> str:
+        if not replica.alive:
+            return "is starting"
+        return "is not up in every pool yet" if ingress_targets(self.service) else "has just started"
 
     def _give_up(self, replica: Replica, why: str) -> None:
         self.failures.append(Failure(replica.host, self.service.name, replica.name, why))
@@ -153,87 +120,61 @@ class Rollout:
 
     # -- what is missing ----------------------------------------------------------------------------------------------
 
-    def _fill(self) -> None:
-        maybe_elsewhere = self._presume()
+    def _fill(self, window: set[int]) -> None:
         if self.service.name in self.run.given_up:
             return
-        window = self._window()
         placer = Placer(self.goal, self.facts, self.board, self.service, self.spec)
+        standing = sum(1 for n in self._wanted() if n in self.slots)
         for number in self._wanted():
-            slot = self.slots.get(number, _Slot())
-            if slot.keeper or number in maybe_elsewhere:
-                continue
-            if not slot.old:
-                placer.place(number, f"{self.service.replicas} wanted, {self._standing()} stand")
-            elif number in window and self.service.update.order == "start-first":
+            slot = self.slots.get(number)
+            if number in self.in_the_way:
+                self._wait(self.in_the_way[number], "is in the way of its successor")
+            elif slot is None and number not in self.presumed:
+                placer.place(number, f"{self.service.replicas} wanted, {standing} stand")
+            elif slot and not slot.keeper and number in window and not self.stop_first:
                 placer.place(number, f"release {self.goal.release} replaces {slot.old[0].name}", slot.old[0].host)
         self.steps += placer.steps
         self.waiting += placer.waiting
         self.unplaced += placer.unplaced()
 
-    def _standing(self) -> int:
-        return sum(1 for n in self._wanted() if n in self.slots)
-
-    def _presume(self) -> set[int]:
-        """Slots that may stand on hosts that do not answer: unknown is not empty.
-
-        A gateway that knows the service's endpoints tells which; without one, all that the release before had.
-        """
-        unknown = tuple(
-            h.name for h in self.facts.hosts.values() if not h.reachable and h.name not in self.goal.assume_down
-        )
-        if not unknown:
-            return set()
-        prefix = f"{self.goal.app.name}.{self.service.name}."
-        pooled = [e for e in all_endpoints(self.facts) if e.pool.startswith(prefix)]
-        if pooled:
-            told = (slot_and_host(e.facts.server.name) for e in pooled)
-            there = {t[0] for t in told if t and t[1] in unknown}
-        else:
-            there = set(range(1, self.goal.before.get(self.service.name, 0) + 1))
-        missing = {n for n in self._wanted() if n not in self.slots} & there
-        self.presumed += [Presumed(self.service.name, n, unknown) for n in sorted(missing)]
-        return missing
-
     def _window(self) -> set[int]:
         """Slots that may be in the middle of being replaced now."""
-        if self.failures or self.service.name in self.run.given_up:
+        if self._has_given_up():
             return set()
         limit = self.service.update.parallelism or max(1, ceil(self.service.replicas / 4))
-        return set(sorted(self._unfinished())[:limit])
+        return set([n for n in self._wanted() if self._is_unfinished(n)][:limit])
 
-    def _unfinished(self) -> set[int]:
-        """Slots with an old replica, and, stop-first, those whose new one does not serve yet."""
-        return {
-            n
-            for n in self._wanted()
-            if (slot := self.slots.get(n))
-            and (slot.old or (self.service.update.order == "stop-first" and not slot.serves))
-        }
+    def _is_unfinished(self, number: int) -> bool:
+        """Whether a slot has an old replica, or, stop-first, serves nobody."""
+        slot = self.slots.get(number)
+        if slot is None:
+            return self.stop_first and number not in self.presumed
+        return bool(slot.old) or (self.stop_first and not slot.serves)
 
     # -- what goes ----------------------------------------------------------------------------------------------------
 
-    def _retire(self) -> None:
-        window = self._window()
+    def _retire(self, window: set[int]) -> None:
         somebody_serves = any(s.serves for n, s in self.slots.items() if n in self._wanted())
         for number in sorted(self.slots):
             slot = self.slots[number]
-            if number not in self._wanted():
-                if somebody_serves or not self.service.replicas:
-                    leavers = [slot.keeper] if slot.keeper else []
-                    self._let_go([*leavers, *slot.extra, *slot.old], f"{self.service.replicas} wanted")
-                continue
-            if slot.serves:
-                self._let_go(slot.extra, f"{slot.keeper.name if slot.keeper else ''} serves in its place")
-                self._let_go(slot.old, f"release {self.goal.release} serves in its place")
-            elif self.service.update.order == "stop-first" and number in window:
-                self._let_go(slot.old, f"makes room for release {self.goal.release}")
-            else:
-                self._let_go([r for r in slot.old if r.state in ("exited", "dead", "created")], "is of no use any more")
+            if number in self._wanted():
+                self._retire_within(slot, may_go=self.stop_first and number in window)
+            elif somebody_serves or not self.service.replicas:
+                keeper = [slot.keeper] if slot.keeper else []
+                self._let_go([*keeper, *slot.extra, *slot.old], f"{self.service.replicas} wanted")
+
+    def _retire_within(self, slot: Slot, *, may_go: bool) -> None:
+        if slot.serves and slot.keeper:
+            self._let_go(slot.extra, f"{slot.keeper.name} on {slot.keeper.host} serves in its place")
+            self._let_go(slot.old, f"release {self.goal.release} serves in its place")
+        elif may_go:
+            self._let_go(slot.old, f"makes room for release {self.goal.release}")
+        else:
+            self._let_go([r for r in slot.old if r.state in (*STOPPED, "removing")], "is of no use any more")
 
     def _let_go(self, replicas: Iterable[Replica], why: str) -> None:
         for replica in replicas:
-            self.leaving.add(replica.id)
+            self.leaving.add((replica.host, replica.name))
             if replica.state not in ("removing", "creating"):
                 self.steps += retire(self.goal, replica, self.service, self.facts, why, self.waiting)
             else:
@@ -242,9 +183,9 @@ class Rollout:
     # -- who takes traffic --------------------------------------------------------------------------------------------
 
     def _join(self) -> None:
-        failed = {f.replica for f in self.failures}
+        out = self.leaving | {(f.host, f.replica) for f in self.failures}
         for replica in self.facts.replicas(self.goal.app.name, self.service.name):
-            if replica.alive and replica.id not in self.leaving and replica.name not in failed:
+            if replica.alive and (replica.host, replica.name) not in out:
                 self.steps += join(self.goal, self.service, replica, self.facts)
 
     # -- rule 2 -------------------------------------------------------------------------------------------------------
@@ -252,10 +193,8 @@ class Rollout:
     def _spread(self) -> None:
         """Two or more replicas never stand on one host while another could take one: the last of them moves."""
         keepers = [s.keeper for n, s in sorted(self.slots.items()) if n in self._wanted() and s.keeper]
-        if self.service.name in self.run.given_up:
-            return
-        quiet = not (self.steps or self.waiting or self.failures or self.presumed or self.unplaced)
-        if not quiet or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
+        busy = self.steps or self.waiting or self.unplaced or self.presumed or self._has_given_up()
+        if busy or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
             return
         last = keepers[-1]
         placer = Placer(self.goal, self.facts, self.board, self.service, self.spec, never=frozenset({last.host}))

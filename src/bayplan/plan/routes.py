@@ -55,11 +55,11 @@ def pools(goal: Goal) -> Iterator[Pool]:
             yield _pool(goal.app.name, service, target)
 
 
-def still_routed(facts: Facts, app: str, service: str) -> bool:
-    """Whether any gateway still leads requests to a service."""
-    prefix = f"{app}.{service}."
-    tables = (h.gateway.table for h in facts.reachable() if h.gateway)
-    return any(r.pool.startswith(prefix) for t in tables for front in t.listeners for r in front.routes)
+def routed_services(facts: Facts, app: str) -> frozenset[str]:
+    """The app's services that any gateway still leads requests to."""
+    tables = [h.gateway.table for h in facts.reachable() if h.gateway]
+    routed = {r.pool for t in tables for front in t.listeners for r in front.routes}
+    return frozenset(p.service for t in tables for p in t.pools if p.app == app and p.name in routed)
 
 
 def _pool(app: str, service: Service, target: int) -> Pool:
@@ -98,13 +98,27 @@ def _others(goal: Goal, table: Table) -> tuple[Listener, ...]:
 
 
 def _fronts(goal: Goal, gateway: GatewayFacts) -> Iterator[Listener]:
-    """This app's listeners, a route each."""
-    for service in goal.app.services.values():
-        for port in service.ports:
-            if port.mode == "ingress":
-                route = _route(goal, service, port)
-                if _may_route(route, port, gateway):
-                    yield Listener(port.published, port.address, port.app_protocol, (route,))
+    """This app's listeners, a route each; where the new pool has nobody yet, what leads elsewhere now stays."""
+    ports = [(s, p) for s in goal.app.services.values() for p in s.ports if p.mode == "ingress"]
+    wanted = [(service, port, _route(goal, service, port)) for service, port in ports]
+    ready = [(port, route) for _, port, route in wanted if _has_somebody(route, gateway)]
+    yield from (Listener(port.published, port.address, port.app_protocol, (route,)) for port, route in ready)
+    for service, port, route in wanted:
+        if (port, route) not in ready:
+            yield from _as_it_is(goal, service, port, gateway)
+
+
+def _has_somebody(route: Route, gateway: GatewayFacts) -> bool:
+    return any(s.state == "ready" for s in gateway.pools.get(route.pool, ()))
+
+
+def _as_it_is(goal: Goal, service: Service, port: Port, gateway: GatewayFacts) -> Iterator[Listener]:
+    """The routes that this front port has now to the service, or to one that the release before had in its place."""
+    gone = {p.name for p in gateway.table.pools if p.app == goal.app.name and p.service not in goal.app.services}
+    mine = {p.name for p in gateway.table.pools if (p.app, p.service) == (goal.app.name, service.name)}
+    for front in gateway.table.listeners:
+        if (front.address, front.port) == (port.address, port.published):
+            yield from (replace(front, routes=(r,)) for r in front.routes if r.pool in gone | mine)
 
 
 def _route(goal: Goal, service: Service, port: Port) -> Route:
@@ -112,15 +126,6 @@ def _route(goal: Goal, service: Service, port: Port) -> Route:
     if service.http is None or port.app_protocol != "http":
         return Route(pool)
     return Route(pool, tuple(sorted(service.http.hosts)), service.http.path)
-
-
-def _may_route(route: Route, port: Port, gateway: GatewayFacts) -> bool:
-    there = any(
-        route in front.routes
-        for front in gateway.table.listeners
-        if (front.address, front.port) == (port.address, port.published)
-    )
-    return there or any(s.state == "ready" for s in gateway.pools.get(route.pool, ()))
 
 
 def _merge(others: tuple[Listener, ...], mine: list[Listener]) -> tuple[Listener, ...]:

@@ -13,10 +13,9 @@ failed    exited, dead, restarting,          any
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from bayplan.facts import Facts, Replica, ServerFacts
+from bayplan.facts import Endpoint, Facts, Replica, ServerFacts
 from bayplan.plan.goal import Run
 from bayplan.plan.replica import ingress_targets, pool_name, server_name
 from bayplan.spec.model import Service
@@ -27,53 +26,35 @@ SETTLE = 1.0  # seconds that a replica nobody asks must run before it counts
 LOOP_DEADLINE = 15.0  # seconds that a replica which was there before may be seen restarting
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One replica's server in one pool of one gateway."""
-
-    gateway: str
-    pool: str
-    facts: ServerFacts
-
-
 def endpoints(replica: Replica, facts: Facts) -> tuple[Endpoint, ...]:
     """Every pool of every gateway that answered which has the replica."""
-    name = server_name(replica.name, replica.host)
-    return tuple(e for e in all_endpoints(facts) if e.facts.server.name == name)
-
-
-def all_endpoints(facts: Facts) -> Iterator[Endpoint]:
-    """Every server of every pool of every gateway that answered."""
-    for host in facts.reachable():
-        for pool, servers in host.gateway.pools.items() if host.gateway else ():
-            yield from (Endpoint(host.name, pool, s) for s in servers)
+    return facts.endpoints.get(server_name(replica.name, replica.host), ())
 
 
 def is_serving(
     replica: Replica, service: Service, balancers: tuple[str, ...], facts: Facts, run: Run, now: float
 ) -> bool:
-    """Whether it does its work: takes traffic wherever its service has a listener, or simply runs and stays."""
+    """Whether it does its work: takes traffic wherever its service has a listener, or simply runs and stays.
+
+    Balancers that do not answer are not asked: what they may still send here keeps others from going (`pools.retire`).
+    """
     if not replica.alive:
         return False
     pools = [pool_name(replica.app, service.name, t) for t in ingress_targets(service)]
     if not pools:
         return service.healthcheck is not None or has_settled(replica, run, now)
-    name = server_name(replica.name, replica.host)
-    return all(
-        host.gateway is not None and _takes_traffic(host.gateway.pools.get(pool, ()), name)
-        for host in facts.reachable()
-        if host.name in balancers
-        for pool in pools
-    )
+    taking = {(e.gateway, e.pool) for e in endpoints(replica, facts) if _takes_traffic(e.facts)}
+    answering = (name for name in balancers if name in facts.hosts and facts.hosts[name].reachable)
+    return all((name, pool) in taking for name in answering for pool in pools)
 
 
-def silent_gateway(balancers: tuple[str, ...], facts: Facts) -> str | None:
-    """A balancer that answers and whose gateway does not: what its pools hold is unknown."""
-    return next((h.name for h in facts.reachable() if h.name in balancers and h.gateway is None), None)
+def silent_gateway(balancers: Iterable[str], facts: Facts) -> str | None:
+    """A balancer whose gateway does not answer: what its pools hold is unknown."""
+    return next((name for name in balancers if name in facts.hosts and facts.hosts[name].gateway is None), None)
 
 
-def _takes_traffic(servers: tuple[ServerFacts, ...], name: str) -> bool:
-    return any(s.server.name == name and s.state == "ready" and s.up is not False for s in servers)
+def _takes_traffic(server: ServerFacts) -> bool:
+    return server.state == "ready" and server.up is not False
 
 
 def has_settled(replica: Replica, run: Run, now: float) -> bool:

@@ -1,0 +1,93 @@
+"""What stands in each slot of a service: 1..n across the fleet, *current* or *old* by definition."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.plan.filters import unmet
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.standing import is_serving, why_failed
+from bayplan.spec.model import Service
+
+STOPPED = ("exited", "created", "dead")
+
+
+@dataclass(slots=True)
+class Slot:
+    """keeper: the current replica that is to stay; extra: others of the same definition; old: of any other."""
+
+    keeper: Replica | None = None
+    serves: bool = False
+    failed: str | None = None
+    extra: list[Replica] = field(default_factory=list)
+    old: list[Replica] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the slots of one service from one pass's facts. spec: the digest that makes a replica current."""
+
+    goal: Goal
+    service: Service
+    spec: str
+    facts: Facts
+    run: Run
+    now: float
+
+    def slots(self) -> dict[int, Slot]:
+        """By number. Of two in one slot, the one that stays is chosen after all those that have theirs alone."""
+        slots: dict[int, Slot] = defaultdict(Slot)
+        replicas = self.facts.replicas(self.goal.app.name, self.service.name)
+        for replica in sorted(replicas, key=lambda r: (r.slot, r.host, r.name)):
+            (slots[replica.slot].extra if self._is_current(replica) else slots[replica.slot].old).append(replica)
+        wanted = [s for n, s in sorted(slots.items()) if n <= self.service.replicas]
+        crowd = Counter(s.extra[0].host for s in wanted if len(s.extra) == 1)
+        for number in sorted(slots):
+            self._keep_one(slots[number], crowd)
+        return dict(slots)
+
+    def _keep_one(self, slot: Slot, crowd: Counter[str]) -> None:
+        if not slot.extra:
+            return
+        alone = len(slot.extra) == 1
+        slot.keeper = slot.extra[0] if alone else min(slot.extra, key=lambda r: self._worth(r, crowd))
+        slot.extra.remove(slot.keeper)
+        crowd[slot.keeper.host] += not alone
+        slot.serves = self._serves(slot.keeper)
+        slot.failed = None if slot.serves else self._why_failed(slot.keeper)
+
+    def _worth(self, replica: Replica, crowd: Counter[str]) -> tuple[bool, bool, int, bool, str]:
+        """Lowest stays: not stopped, not broken before this run, on the emptiest host, serving already."""
+        broken = replica.id not in self.run.tried and self._why_failed(replica) is not None
+        stopped = replica.state in STOPPED
+        return (stopped, broken, crowd[replica.host], not self._serves(replica), replica.host)
+
+    def _is_current(self, replica: Replica) -> bool:
+        if replica.spec != self.spec or replica.state in ("removing", "dead"):
+            return False
+        return self.fits(replica) and not self._has_lost_its_port(replica)
+
+    def fits(self, replica: Replica) -> bool:
+        """Whether the constraints let it stand where it stands."""
+        host = self.goal.fleet.hosts.get(replica.host)
+        return host is not None and unmet(self.service, host) is None
+
+    def _has_lost_its_port(self, replica: Replica) -> bool:
+        """A stopped one whose port something else took meanwhile can never be started again."""
+        if replica.state not in STOPPED:
+            return False
+        taken = _taken(self.facts.hosts[replica.host], self.run)
+        return any((b.protocol, b.port) in taken for b in replica.ports)
+
+    def _serves(self, replica: Replica) -> bool:
+        balancers = self.goal.fleet.balancer.hosts
+        return is_serving(replica, self.service, balancers, self.facts, self.run, self.now)
+
+    def _why_failed(self, replica: Replica) -> str | None:
+        return None if self._serves(replica) else why_failed(replica, self.service, self.run, self.now)
+
+
+def _taken(host: HostFacts, run: Run) -> frozenset[tuple[str, int]]:
+    return host.engine.taken | {("tcp", port) for name, port in run.taken if name == host.name}
