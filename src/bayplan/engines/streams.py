@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bayplan.engines.client import QUICK, SLOW, Client
+from bayplan.engines.moments import unix
 from bayplan.ports import LogLine, Usage
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ async def logs(client: Client, name: str, *, tail: int | None, follow: bool, sin
     import aiohttp
 
     params: dict[str, Any] = {"stdout": True, "stderr": True, "timestamps": True, "follow": follow}
-    params |= {"tail": "all" if tail is None else str(tail)} | ({"since": since} if since else {})
+    params |= {"tail": "all" if tail is None else str(tail)} | ({"since": unix(since)} if since else {})
     async with client.calling() as docker:
         tty = bool((await docker.containers.container(name).show())["Config"]["Tty"])
     idle = aiohttp.ClientTimeout(sock_connect=QUICK, sock_read=None if follow else SLOW)

@@ -1,0 +1,453 @@
+"""What every engine gives: one suite for Docker 20.10 and 26.1, over SSH, a socket and TLS, and for the one in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from bayplan import labels
+from bayplan.container import Container, File
+from bayplan.engines.docker import DockerEngine
+from bayplan.engines.memory import MemoryEngine
+from bayplan.engines.memory_container import Program
+from bayplan.engines.memory_hub import MemoryHub
+from bayplan.errors import (
+    ConflictError,
+    EngineError,
+    ImageError,
+    NotFoundError,
+    PortTakenError,
+)
+from bayplan.facts import Binding, EngineFacts, Replica
+from bayplan.hosts import reach_for
+from bayplan.lab import Lab
+from bayplan.ports import BuildRequest, Engine, ExecResult, Transfer
+from bayplan.spec.model import Healthcheck, Host, Ssh, Tls
+
+IMAGE = "debian:bookworm-slim"
+STAYS = ("sleep", "1000")
+SAYS = ("sh", "-c", "echo one; sleep 0.2; echo oops >&2; sleep 0.2; echo two; exec sleep 1000")
+EXITS = ("sh", "-c", "echo bye; exit 3")
+FEW = 30.0  # seconds for a condition to come true
+
+
+@dataclass
+class Ground:
+    """Where the suite runs: how to get at the engine, an address to bind to, a registry to push to."""
+
+    engine: Callable[[], Engine]
+    address: str
+    registry: str
+
+
+def _in_memory() -> Ground:
+    hub = MemoryHub(IMAGE)
+    engine = MemoryEngine("m1", hub, programs=_program)
+    return Ground(lambda: engine, "10.0.0.1", "localhost:5000")
+
+
+def _program(container: Container) -> Program:
+    answer = ExecResult(4, b"out\nerr\n")
+    match container.command:
+        case command if command == SAYS:
+            lines = (("stdout", "one"), ("stderr", "oops"), ("stdout", "two"))
+            return Program(says=lines, on_exec=lambda _: answer)
+        case command if command == EXITS:
+            return Program(exits=3, says=(("stdout", "bye"),))
+        case _:
+            sick = container.healthcheck is not None and "false" in container.healthcheck.test
+            return Program(on_exec=lambda _: answer, healthy_after=None if sick else 2)
+
+
+def _over_ssh(lab: Lab) -> Ground:
+    member = lab.hosts[0]
+    host = Host(name=member.name, address=f"ssh://deploy@{member.private_ip}", private_ip=member.private_ip)
+    ssh = Ssh(config_file=str(lab.ssh_config))
+    return Ground(lambda: DockerEngine(reach_for(host, ssh)), member.private_ip, _registry(lab))
+
+
+def _over_a_socket(lab: Lab) -> Ground:
+    member = lab.hosts[0]
+    host = Host(name=member.name, address=f"unix://{lab.socket(member.name)}", private_ip=member.private_ip)
+    return Ground(lambda: DockerEngine(reach_for(host, Ssh())), member.private_ip, _registry(lab))
+
+
+def _registry(lab: Lab) -> str:
+    """One on the host's loopback, as a fleet has it."""
+    there = lab.on(lab.hosts[0].name, ["docker", "start", "contract-registry"])
+    if there.returncode:
+        argv = ["docker", "run", "-d", "--name", "contract-registry", "-p", "127.0.0.1:5055:5000", "registry:2"]
+        made = lab.on(lab.hosts[0].name, argv, deadline=120)
+        assert made.returncode == 0, made.stderr
+    return "localhost:5055"
+
+
+def _over_tls(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A second engine on a host, listening for TLS as Docker's documentation tells people to set it up."""
+    member = lab.hosts[-1]
+    console = lambda script: lab.on(member.name, ["sh", "-ec", script])  # noqa: E731
+    made = console(TLS_ENGINE.format(ip=member.private_ip))
+    assert made.returncode == 0, made.stderr
+    there, here = lab.root(member.name) / "tls", tmp_path_factory.mktemp("tls")
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (here / name).write_bytes((there / name).read_bytes())
+    tls = Tls(ca=str(here / "ca.pem"), cert=str(here / "cert.pem"), key=str(here / "key.pem"))
+    host = Host(name="t1", address=f"tcp://{member.private_ip}:2376", private_ip=member.private_ip, tls=tls)
+    yield Ground(lambda: DockerEngine(reach_for(host, Ssh())), member.private_ip, "")
+    console("kill $(cat /tls/pid); while [ -e /tls/pid ]; do sleep 0.1; done; rm -rf /tls /var/lib/docker-tls")
+
+
+TLS_ENGINE = """
+mkdir -p /tls; cd /tls
+new() {{ openssl req -newkey rsa:2048 -nodes -keyout $1-key.pem -subj /CN=$2 -out $1.csr 2>/dev/null; }}
+sign() {{ openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile $2 -out $3; }}
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -subj /CN=ca -days 2 -out ca.pem 2>/dev/null
+echo "subjectAltName=IP:{ip}" > server.ext; echo "extendedKeyUsage=clientAuth" > client.ext
+new server {ip}; sign server server.ext server.pem 2>/dev/null
+new client me; sign client client.ext cert.pem 2>/dev/null; mv client-key.pem key.pem
+setsid dockerd --data-root /var/lib/docker-tls --exec-root /run/docker-tls --pidfile /tls/pid --bridge=none \
+  --iptables=false --host tcp://{ip}:2376 --tlsverify --tlscacert ca.pem --tlscert server.pem --tlskey server-key.pem \
+  --registry-mirror "$(docker info -f '{{{{index .RegistryConfig.Mirrors 0}}}}')" \
+  --insecure-registry 10.0.0.0/8 > log 2>&1 < /dev/null &
+for i in $(seq 300); do grep -q 'API listen' log && exit 0; sleep 0.1; done; cat log >&2; exit 1
+"""
+
+
+@pytest.fixture(scope="session")
+def modern(make_lab: Callable[..., Lab]) -> Lab:
+    return make_lab(hosts=1, engine="debian13")
+
+
+@pytest.fixture(scope="module", params=["memory", "ssh-20.10", "ssh-26.1", "socket-20.10", "tls-20.10"])
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    match request.param:
+        case "memory":
+            yield _in_memory()
+        case "ssh-20.10":
+            yield _over_ssh(request.getfixturevalue("lab"))
+        case "ssh-26.1":
+            yield _over_ssh(request.getfixturevalue("modern"))
+        case "socket-20.10":
+            yield _over_a_socket(request.getfixturevalue("lab"))
+        case _:
+            yield from _over_tls(request.getfixturevalue("lab"), tmp_path_factory)
+
+
+@pytest.fixture
+async def engine(ground: Ground) -> AsyncIterator[Engine]:
+    engine = ground.engine()
+    await engine.pull(IMAGE, lambda _: None)
+    yield engine
+    await engine.close()
+
+
+@dataclass
+class Kit:
+    """Containers of a fleet of this test's own, removed when it ends."""
+
+    fleet: str
+    engine: Engine
+    address: str
+    made: list[str]
+
+    def replica(self, slot: int = 1, **changes: Any) -> Container:
+        ports = changes.get("ports", ())
+        told = {
+            labels.FLEET: self.fleet,
+            labels.ROLE: "replica",
+            labels.APP: "shop",
+            labels.SERVICE: "web",
+            labels.SLOT: str(slot),
+            labels.RELEASE: "7",
+            labels.SPEC: "abc",
+            labels.PORTS: ",".join(f"{b.target}={b.address}:{b.port}/{b.protocol}" for b in ports),
+            labels.RESERVED: "0.25,1048576",
+        }
+        plain = Container(
+            f"{self.fleet}-web-{slot}-r7", IMAGE, STAYS, labels=told, init=True, stop_grace=1, network="none"
+        )
+        made = replace(plain, **changes)
+        self.made.append(made.name)
+        return made
+
+    async def facts(self) -> EngineFacts:
+        return await self.engine.observe(self.fleet)
+
+    async def only(self) -> Replica:
+        (replica,) = (await self.facts()).replicas
+        return replica
+
+
+@pytest.fixture
+async def kit(engine: Engine, ground: Ground) -> AsyncIterator[Kit]:
+    kit = Kit(f"f{uuid.uuid4().hex[:6]}", engine, ground.address, [])
+    yield kit
+    for name in kit.made:
+        await engine.remove(name, 0)
+
+
+async def until(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool], what: str) -> Any:
+    deadline = time.monotonic() + FEW
+    while not holds(seen := await ask()):
+        assert time.monotonic() < deadline, f"{what}: {seen}"
+        await asyncio.sleep(0.05)
+    return seen
+
+
+def gone(_: Transfer) -> None:
+    """Progress that nobody watches."""
+
+
+async def test_an_engine_says_what_it_is(kit: Kit) -> None:
+    facts = await kit.facts()
+    assert facts.cpus >= 1
+    assert facts.memory > 1 << 20
+    assert tuple(int(n) for n in facts.api.split(".")) >= (1, 41)
+    assert (facts.replicas, facts.system, facts.networks) == ((), (), frozenset())
+
+
+async def test_a_replica_is_told_by_its_labels(kit: Kit, engine: Engine) -> None:
+    ports = (Binding(80, 28080, kit.address),)
+    made = await engine.run(kit.replica(3, ports=ports))
+    seen = await kit.only()
+    assert seen == Replica(
+        id=made,
+        name=f"{kit.fleet}-web-3-r7",
+        host=engine.host,
+        app="shop",
+        service="web",
+        slot=3,
+        release=7,
+        spec="abc",
+        state="running",
+        image=IMAGE,
+        ports=ports,
+        cpus=0.25,
+        memory=1 << 20,
+    )
+    assert ("tcp", 28080) not in (await kit.facts()).taken
+    assert ("tcp", 28080) in (await engine.observe("another-fleet")).taken
+
+
+async def test_a_system_container_is_told_by_its_role(kit: Kit, engine: Engine) -> None:
+    told = {labels.FLEET: kit.fleet, labels.ROLE: "guard", labels.SPEC: "x"}
+    made = await engine.run(kit.replica(labels=told))
+    (guard,) = (await kit.facts()).system
+    assert (guard.id, guard.role, guard.spec, guard.state) == (made, "guard", "x", "running")
+
+
+@pytest.mark.parametrize(
+    "broken", [{labels.SLOT: "one"}, {labels.RESERVED: "1"}, {labels.ROLE: "?"}, {labels.PORTS: "80"}]
+)
+async def test_broken_labels_make_a_foreign_container(kit: Kit, engine: Engine, broken: dict[str, str]) -> None:
+    container = kit.replica()
+    await engine.run(replace(container, labels={**container.labels, **broken}))
+    facts = await kit.facts()
+    assert (facts.replicas, facts.system) == ((), ())
+
+
+async def test_a_name_is_given_once(kit: Kit, engine: Engine) -> None:
+    first = await engine.run(kit.replica())
+    with pytest.raises(ConflictError):
+        await engine.run(kit.replica())
+    assert (await kit.only()).id == first
+
+
+async def test_a_port_is_given_once_and_nothing_is_left_of_the_second(kit: Kit, engine: Engine, ground: Ground) -> None:
+    if not ground.registry:
+        pytest.skip("this engine has no bridge, and so no ports")
+    ports = (Binding(80, 28081, kit.address),)
+    await engine.run(kit.replica(1, ports=ports, network=""))
+    with pytest.raises(PortTakenError, match="28081"):
+        await engine.run(kit.replica(2, ports=ports, network=""))
+    assert (await kit.only()).slot == 1
+
+
+async def test_an_image_that_is_not_there(kit: Kit, engine: Engine) -> None:
+    with pytest.raises(NotFoundError, match="nosuch"):
+        await engine.run(kit.replica(image="nosuch:1"))
+
+
+async def test_a_network_that_is_not_there(kit: Kit, engine: Engine) -> None:
+    with pytest.raises(NotFoundError, match="nosuch"):
+        await engine.run(kit.replica(network="nosuch"))
+    assert (await kit.facts()).replicas == ()
+
+
+async def test_one_that_exits(kit: Kit, engine: Engine) -> None:
+    await engine.run(kit.replica(command=EXITS))
+    seen = await until(kit.only, lambda r: r.state == "exited", "it never exited")
+    assert seen.exit_code == 3
+    assert [line.text async for line in engine.logs(seen.name)] == ["bye"]
+
+
+async def test_one_that_exits_and_is_to_stay(kit: Kit, engine: Engine) -> None:
+    await engine.run(kit.replica(command=EXITS, restart="always"))
+    seen = await until(kit.only, lambda r: r.state == "restarting", "it was never restarted")
+    assert seen.exit_code == 3
+
+
+@pytest.mark.parametrize(("test", "end"), [("true", "healthy"), ("false", "unhealthy")])
+async def test_health(kit: Kit, engine: Engine, test: str, end: str) -> None:
+    check = Healthcheck(test=("CMD", test), interval=0.2, timeout=5, retries=2)
+    await engine.run(kit.replica(healthcheck=check))
+    assert (await kit.only()).health == "starting"
+    seen = await until(kit.only, lambda r: r.health != "starting", "its health is never told")
+    assert (seen.health, seen.alive) == (end, end == "healthy")
+
+
+async def test_stop_and_start(kit: Kit, engine: Engine) -> None:
+    name = kit.replica().name
+    await engine.run(kit.replica(restart="always"))
+    await engine.stop(name, 1)
+    await engine.stop(name, 1)
+    assert (await kit.only()).state == "exited"
+    await engine.start(name)
+    await engine.start(name)
+    assert (await kit.only()).state == "running"
+
+
+async def test_what_is_gone(engine: Engine) -> None:
+    await engine.stop("nosuch", 1)
+    await engine.remove("nosuch", 1)
+    await engine.remove_network("nosuch")
+    for ask in (engine.start, engine.inspect, engine.usage):
+        with pytest.raises(NotFoundError):
+            await ask("nosuch")
+    with pytest.raises(NotFoundError):
+        await engine.exec("nosuch", ["true"])
+    with pytest.raises(NotFoundError):
+        [line async for line in engine.logs("nosuch")]
+
+
+async def test_a_removed_name_and_port_are_free(kit: Kit, engine: Engine, ground: Ground) -> None:
+    container = kit.replica(ports=(Binding(80, 28082, kit.address),), network="" if ground.registry else "none")
+    first = await engine.run(container)
+    await engine.remove(first, 0)
+    second = await engine.run(container)
+    assert (await kit.only()).id == second
+    await engine.remove(container.name, 1)
+    assert (await kit.facts()).replicas == ()
+
+
+async def test_two_may_remove_the_same(kit: Kit, engine: Engine) -> None:
+    container = kit.replica()
+    await engine.run(container)
+    await asyncio.gather(*(engine.remove(container.name, 0) for _ in range(3)))
+    await engine.run(container)
+
+
+async def test_logs_tell_the_streams_apart(kit: Kit, engine: Engine) -> None:
+    name = kit.replica().name
+    await engine.run(kit.replica(command=SAYS))
+
+    async def said() -> list[tuple[str, str]]:
+        return [(line.stream, line.text) async for line in engine.logs(name)]
+
+    everything = [("stdout", "one"), ("stderr", "oops"), ("stdout", "two")]
+    await until(said, lambda lines: lines == everything, "not what it said")
+    assert [line.text async for line in engine.logs(name, tail=2)] == ["oops", "two"]
+    assert [line.text async for line in engine.logs(name, tail=0)] == []
+    (last,) = [line async for line in engine.logs(name, tail=1)]
+    assert last.time.endswith("Z")
+    assert [line async for line in engine.logs(name, since="2099-01-01T00:00:00Z")] == []
+
+
+async def test_exec(kit: Kit, engine: Engine) -> None:
+    container = kit.replica()
+    await engine.run(container)
+    done = await engine.exec(container.name, ["sh", "-c", "echo out; sleep 0.1; echo err >&2; exit 4"])
+    assert (done.status, done.output) == (4, b"out\nerr\n")
+    await engine.stop(container.name, 0)
+    with pytest.raises(EngineError, match="not running"):
+        await engine.exec(container.name, ["true"])
+
+
+async def test_files_are_there_before_it_starts(kit: Kit, engine: Engine) -> None:
+    container = kit.replica(files=(File("/etc/new/dir/a.conf", b"first\n"), File("/etc/b.conf", b"\0\xff", 0o600)))
+    await engine.run(container)
+    assert await engine.read_file(container.name, "/etc/new/dir/a.conf") == b"first\n"
+    assert await engine.read_file(container.name, "/etc/b.conf") == b"\0\xff"
+    await engine.write_file(container.name, "/etc/new/dir/a.conf", b"second\n")
+    await engine.stop(container.name, 0)
+    assert await engine.read_file(container.name, "/etc/new/dir/a.conf") == b"second\n"
+    with pytest.raises(NotFoundError):
+        await engine.read_file(container.name, "/etc/nosuch")
+
+
+async def test_networks(kit: Kit, engine: Engine, ground: Ground) -> None:
+    if not ground.registry:
+        pytest.skip("this engine makes no bridges: its host's other engine owns the firewall")
+    name, bridge = f"{kit.fleet}-shop", f"bp{kit.fleet}"
+    for _ in range(2):
+        await engine.ensure_network(name, bridge, {labels.FLEET: kit.fleet})
+    try:
+        assert (await kit.facts()).networks == {name}
+        assert name not in (await engine.observe("another-fleet")).networks
+        await engine.run(kit.replica(network=name, aliases=("web",)))
+        assert (await kit.only()).state == "running"
+        await engine.remove(kit.made[-1], 0)
+    finally:
+        await engine.remove_network(name)
+    assert (await kit.facts()).networks == set()
+
+
+async def test_images_by_all_their_names(kit: Kit, engine: Engine) -> None:
+    there = await engine.images()
+    name = await engine.image_id(IMAGE)
+    assert {IMAGE, name} <= there
+    assert any(n.startswith("debian@sha256:") for n in there)
+    await engine.tag(IMAGE, f"{kit.fleet}/other:2")
+    assert f"{kit.fleet}/other:2" in await engine.images()
+    assert await engine.image_id(f"{kit.fleet}/other:2") == name
+    assert await engine.image_id("nosuch:1") is None
+    with pytest.raises(NotFoundError):
+        await engine.tag("nosuch:1", "other:1")
+
+
+async def test_an_image_that_nobody_has(engine: Engine, ground: Ground) -> None:
+    with pytest.raises(ImageError, match="nosuch"):
+        await engine.pull(f"{ground.registry or 'localhost:1'}/nosuch:1", gone)
+
+
+async def test_build_push_and_pull_by_digest(kit: Kit, engine: Engine, ground: Ground) -> None:
+    if not ground.registry:
+        pytest.skip("this engine has no registry")
+    name = f"{ground.registry}/{kit.fleet}/site:1"
+    seen: list[Transfer] = []
+    image = await engine.build(BuildRequest(_context(f"FROM {IMAGE}\nLABEL of={kit.fleet}\n"), name), seen.append)
+    assert image.startswith("sha256:")
+    assert await engine.image_id(name) == image
+    digest = await engine.push(name, seen.append)
+    assert seen
+    by_digest = f"{name.rpartition(':')[0]}@{digest}"
+    await engine.pull(by_digest, gone)
+    assert by_digest in await engine.images()
+    await engine.run(kit.replica(image=by_digest))
+    assert (await kit.only()).image == by_digest
+
+
+async def test_usage(kit: Kit, engine: Engine) -> None:
+    container = kit.replica(limit_memory=64 << 20)
+    await engine.run(container)
+    used = await engine.usage(container.name)
+    assert used.cpus >= 0
+    assert 0 <= used.memory <= used.memory_limit == 64 << 20
+    assert used.processes >= 1
+
+
+def _context(dockerfile: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("Dockerfile")
+        info.size = len(dockerfile)
+        tar.addfile(info, io.BytesIO(dockerfile.encode()))
+    return buffer.getvalue()
