@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cached_property
 
+from bayplan import labels
 from bayplan.facts import Facts
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.filters import reject
@@ -95,7 +96,8 @@ class Placer:
         network, needed = network_name(fleet, app), []
         if network not in berth.facts.engine.networks:
             needed.append("its network")
-            self._once(Network(host, network, bridge_name(fleet, app), "no replica of the app stood here before"))
+            told = {labels.FLEET: fleet, labels.APP: app}
+            self._once(Network(host, network, bridge_name(fleet, app), "no replica of the app stood here before", told))
         if self.service.image not in berth.facts.images:
             needed.append("its image")
             self._once(Pull(host, self.service.image, f"{replica} is to run here"))
