@@ -76,6 +76,7 @@ class _Maker:
     def __init__(self, place: Place, builder: Engine, registry: Registry | None, on: OnImage, again: Again) -> None:
         self._place, self._builder, self._registry, self._on, self._again = place, builder, registry, on, again
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._pushing = asyncio.Lock()  # the second finds the layers of the first, and sends what differs
 
     async def make(self, group: list[Wanted]) -> dict[str, str]:
         """Build or fetch once, keep under each service's name; the pins."""
@@ -123,7 +124,13 @@ class _Maker:
         name = self._place.called(wanted)
         if name != here:
             await self._builder.tag(here, name)
-        return await self._place.keep(wanted, partial(self._on, wanted.service))
+        async with self._pushing:
+            return await self._place.keep(wanted, partial(self._layer, wanted.service))
+
+    def _layer(self, service: str, transfer: Transfer) -> None:
+        """Of a push, people care for the layers; the rest repeats what they will be told."""
+        if transfer.layer:
+            self._on(service, transfer)
 
     def _told(self, service: str, pin: str) -> str:
         self._on(service, Transfer(status="pinned", text=pin))

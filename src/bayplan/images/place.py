@@ -122,6 +122,4 @@ def _parsed(service: Service) -> Reference:
     try:
         return parse(service.image)
     except ValueError as wrong:
-        raise ImageError(
-            str(wrong), where=f"service {service.name}", todo="image: name, name:tag or name@digest"
-        ) from wrong
+        raise ImageError(str(wrong), todo="image: name, name:tag or name@digest") from wrong

@@ -51,7 +51,7 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
         wanted,
         builder,
         ports.registry,
-        _image_events(on),
+        image_events(on),
         force_build=wishes.force_build,
         pull=wishes.pull,
         only=wishes.services,
@@ -96,7 +96,7 @@ def builder_of(ports: FleetPorts, facts: Facts) -> Engine:
     return ports.engines[own if own in answering and own else answering[0]]
 
 
-def _image_events(on: OnEvent) -> Callable[[str, Transfer], None]:
+def image_events(on: OnEvent) -> Callable[[str, Transfer], None]:
     def tell(service: str, transfer: Transfer) -> None:
         on(ImageEvent(service, transfer, done=transfer.status == "pinned"))
 

@@ -1,0 +1,69 @@
+"""`bayplan image`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bayplan.cli.options import Files, FleetFile, Json, Project
+
+app = typer.Typer(no_args_is_help=True, help="The images of the fleet.")
+
+DIGEST = 19  # characters that are shown: sha256: and as many as a person compares
+
+
+@app.command("ls")
+def ls(fleet: FleetFile = None, json: Json = False) -> None:
+    """List the registry's images, and which hosts have each."""
+    from bayplan.cli.console import err, out, show_json
+    from bayplan.cli.session import on_fleet, read_fleet
+    from bayplan.images.listing import list_images
+
+    found = on_fleet(read_fleet(fleet), lambda ports: list_images(ports.registry, ports.engines))
+    if json:
+        show_json(found)
+        return
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from bayplan.units import show_bytes
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    for column in ("repository", "tag", "digest", "size", "hosts"):
+        table.add_column(column, justify="right" if column == "size" else "left")
+    for image in found.images:
+        size = show_bytes(image.size) if image.size is not None else "-"
+        hosts = " ".join(image.hosts) or "[dim]none[/]"
+        table.add_row(image.repository, image.tag, image.digest[:DIGEST], size, hosts)
+    out().print(table if found.images else "[dim]no images yet: bayplan image push, or bayplan up[/]")
+    for host, why in found.unknown.items():
+        err().print(f"[yellow]![/] {host}: {escape(why)}")
+
+
+@app.command("push")
+def push(
+    services: Annotated[list[str] | None, typer.Argument(help="Only these services.", show_default="all")] = None,
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    build: Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")] = False,
+    pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
+    json: Json = False,
+) -> None:
+    """Build and push the app's images, and start nothing: the next `up` finds them there."""
+    from bayplan.cli.console import out, show_json
+    from bayplan.cli.progress import Progress
+    from bayplan.cli.session import on_fleet, read_both
+    from bayplan.operate.publish import publish
+
+    wanted, where = read_both(files, project, fleet)
+    chosen = frozenset(services) if services else None
+    with Progress(wanted, quiet=json) as progress:
+        pins = on_fleet(where, lambda ports: publish(ports, wanted, chosen, progress, force_build=build, pull=pull))
+    if json:
+        show_json({"images": [{"service": name, "image": pin} for name, pin in pins.items()]})
+        return
+    for name, pin in pins.items():
+        out().print(f"[bold]{name}[/]  {pin}")
