@@ -73,9 +73,8 @@ def _tail(text: str) -> int | None:
 
 
 def _since(text: str) -> str:
-    """Unix time, seconds, of "10m" (ago) or of an RFC 3339 time; "" for none."""
-    import time
-    from datetime import datetime
+    """The RFC 3339 time of "10m" (ago), or of a time, local if it has no zone; "" for none."""
+    from datetime import UTC, datetime, timedelta
 
     from bayplan.errors import UsageError
     from bayplan.units import parse_duration
@@ -83,11 +82,11 @@ def _since(text: str) -> str:
     if not text:
         return ""
     try:
-        return f"{time.time() - parse_duration(text):.9f}"
+        return (datetime.now(UTC) - timedelta(seconds=parse_duration(text))).isoformat()
     except ValueError:
         pass
     try:
-        return f"{datetime.fromisoformat(text).timestamp():.9f}"
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
     except ValueError as error:
         todo = "for example: --since 10m, or --since 2026-11-05T10:00:00Z"
         raise UsageError(f"--since {text}: neither a duration nor a time", todo=todo) from error

@@ -11,7 +11,6 @@ import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts, Replica
@@ -49,7 +48,7 @@ OnItems = Callable[[Sequence[Item]], None]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to read. services: none named are all. tail: last lines of each replica. since: Unix time; "" is all."""
+    """What to read. services: none named are all. tail: last lines of each replica. since: RFC 3339; "" is all."""
 
     services: frozenset[str] = frozenset()
     tail: int | None = None
@@ -207,7 +206,7 @@ class _Watcher:
     def _from(self, replica: Replica) -> Wish:
         """From its last line; else as wished if it was there at first; else from its start."""
         if last := self.last.get(replica.id):
-            return replace(self.wish, tail=None, since=unix_time(last))
+            return replace(self.wish, tail=None, since=last)
         return self.wish if any(r.id == replica.id for r in self.before.engine.replicas) else Wish()
 
     async def _told(self, replica: Replica, line: LogLine) -> None:
@@ -216,18 +215,6 @@ class _Watcher:
 
     async def _say(self, text: str) -> None:
         await self.waiting.put(Notice(self.before.name, text))
-
-
-def unix_time(time: str) -> str:
-    """ "2026-11-05T10:00:00.123456789Z" as seconds with nine digits; a fraction keeps all of its digits.
-
-    Raises ValueError for what is no RFC 3339 time.
-    """
-    whole, dot, rest = time.partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if dot else ""
-    zone = rest[len(digits) :] if dot else ""
-    at = datetime.fromisoformat(whole + zone)
-    return f"{int(at.timestamp())}.{digits:0<9}"
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

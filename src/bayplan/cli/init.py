@@ -1,0 +1,169 @@
+"""`bayplan init`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bayplan.operate.init import Seen
+
+IMAGE = "nginx:stable-alpine"
+IMAGE_PORT = 80
+
+
+def init(
+    hosts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[HOST]...", help="As you would ssh to them: deploy@10.0.0.11", show_default="asked"),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The app's name.", show_default="the folder's")] = None,
+    ssh_config: Annotated[
+        Path | None, typer.Option("--ssh-config", help="A file for ssh, written into fleet.yaml.", show_default="yours")
+    ] = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Ask nothing: take what is proposed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write anew what is there; the old is kept as .old.")] = False,
+) -> None:
+    """Begin: write a compose.yaml for what is in this folder, and a fleet.yaml for the hosts that you name."""
+    from bayplan.operate.init import write, write_schemas
+
+    here = Path.cwd()
+    ask = Asking(silent=yes or not sys.stdin.isatty())
+    project = _plan(here, ask, hosts, name, force=force)
+    texts, seen = _texts(project, ssh_config, ask)
+    if not texts:
+        _say_nothing_to_do(project)
+        return
+    kept = write(here, texts, force=force)
+    write_schemas(here)
+    _tell(texts, kept, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Questions with an answer proposed. silent: it is taken."""
+
+    silent: bool
+
+    def text(self, question: str, proposed: str) -> str:
+        if self.silent:
+            return proposed
+        return str(typer.prompt(question, default=proposed, err=True)).strip()
+
+    def port(self, question: str, proposed: int) -> int:
+        if self.silent:
+            return proposed
+        return int(typer.prompt(question, default=proposed, type=int, err=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What there is and what is wanted. compose: the Compose file that is there and stays; None: one is written."""
+
+    name: str
+    hosts: tuple[str, ...]
+    compose: str | None
+    dockerfile: str | None
+
+
+def _plan(here: Path, ask: Asking, hosts: Sequence[str] | None, name: str | None, *, force: bool) -> Project:
+    from bayplan.errors import UsageError
+    from bayplan.operate.starter import label
+    from bayplan.spec.find import COMPOSE_NAMES, FLEET_NAME
+
+    compose = next((n for n in COMPOSE_NAMES if (here / n).exists()), None)
+    if hosts and (here / FLEET_NAME).exists() and not force:
+        todo = "edit it, or write it anew (the old one is kept): --force"
+        raise UsageError(f"{FLEET_NAME} is there already", todo=todo)
+    named = tuple(hosts or ())
+    if not named and not (here / FLEET_NAME).exists():
+        question = "Hosts, as you would ssh to them, with spaces between (none: this machine's own Docker)"
+        named = tuple(ask.text(question, "").split())
+    proposed = label(name or here.name, "app")
+    app = proposed if name or compose else label(ask.text("Name of the app", proposed), "app")
+    dockerfile = here / "Dockerfile"
+    return Project(
+        app, named, None if force else compose, dockerfile.read_text(errors="replace") if dockerfile.is_file() else None
+    )
+
+
+def _texts(project: Project, ssh_config: Path | None, ask: Asking) -> tuple[dict[str, str], tuple[Seen, ...]]:
+    """The files to write, by name, and what the hosts told."""
+    texts: dict[str, str] = {}
+    seen = _look(project, ssh_config) if project.hosts else ()
+    if seen:
+        texts["fleet.yaml"] = _fleet(project, seen, ssh_config)
+    if project.compose is None:
+        texts["compose.yaml"] = _compose(project, ask)
+    return texts, seen
+
+
+def _look(project: Project, ssh_config: Path | None) -> tuple[Seen, ...]:
+    from bayplan.cli.console import err
+    from bayplan.cli.session import on_fleet
+    from bayplan.operate.init import hosts_of, look, provisional
+    from bayplan.spec.model import Ssh
+
+    hosts = hosts_of(project.hosts)
+    fleet = provisional(hosts, Ssh(config_file=str(ssh_config.absolute()) if ssh_config else None))
+    with err().status(f"looking at {len(hosts)} hosts"):
+        return on_fleet(fleet, look)
+
+
+def _fleet(project: Project, seen: Sequence[Seen], ssh_config: Path | None) -> str:
+    from bayplan.operate.init import entries
+    from bayplan.operate.starter import fleet_text
+
+    lines, net = entries(seen)
+    first = seen[0].host
+    dialled = first.private_ip or lines[0].private_ip  # the address that was typed may be the public one
+    return fleet_text(project.name, net, lines, dialled, str(ssh_config) if ssh_config else "")
+
+
+def _compose(project: Project, ask: Asking) -> str:
+    from bayplan.operate.starter import compose_text, exposed_port, public_port
+
+    image, target = "", exposed_port(project.dockerfile) if project.dockerfile else None
+    if project.dockerfile is None:
+        image = ask.text("Image that it runs (there is no Dockerfile here)", IMAGE)
+        target = ask.port("Port that the image listens on", IMAGE_PORT)
+    elif target is None and not ask.silent:
+        answer = ask.text("Port that your program listens on (none: no client reaches it)", "")
+        target = int(answer) if answer.isdigit() else None
+    published = ask.port("Port that clients dial", public_port(target)) if target else None
+    replicas = min(3, len(project.hosts)) if len(project.hosts) > 1 else 2
+    return compose_text(project.name, image=image, target=target, published=published, replicas=replicas)
+
+
+def _say_nothing_to_do(project: Project) -> None:
+    from bayplan.cli.console import out
+
+    out().print(f"{project.compose} is there and stays as it is; without a fleet.yaml this machine's Docker is used.")
+    out().print("Name hosts to write one: [cyan]bayplan init deploy@10.0.0.11 deploy@10.0.0.12[/]")
+    out().print("Next: [cyan]bayplan up[/]")
+
+
+def _tell(texts: dict[str, str], kept: Sequence[Path], seen: Sequence[Seen]) -> None:
+    from rich.markup import escape
+
+    from bayplan.cli.console import out
+
+    console = out()
+    for s in seen:
+        if s.why:
+            console.print(f"[yellow]![/] [bold]{s.host.name}[/]: {escape(s.why)}\n  [dim]{escape(s.todo)}[/]")
+        else:
+            console.print(f"[green]✓[/] [bold]{s.host.name}[/] {s.at}, Docker {s.engine}")
+    for name in texts:
+        console.print(f"[green]✓[/] wrote [bold]{name}[/]")
+    for path in kept:
+        console.print(f"[dim]  the old one is {path.name}[/]")
+    if not seen:
+        console.print("[dim]No fleet.yaml: this machine's own Docker is used. Name hosts to have one.[/]")
+    first = "[cyan]bayplan doctor[/], then " if seen else ""
+    console.print(f"\nNext: {first}[cyan]bayplan up[/]")

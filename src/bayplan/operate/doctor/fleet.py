@@ -1,0 +1,62 @@
+"""The fleet: every host at once, and what only shows when they are seen together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from bayplan.errors import BayplanError
+from bayplan.operate.doctor.finding import Finding, failed
+from bayplan.operate.doctor.host import Examined, examine
+from bayplan.operate.doctor.system import system_findings
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import App, Host
+
+REGISTRY_DEADLINE = 15.0  # seconds
+
+
+async def fleet_findings(ports: FleetPorts, app: App | None) -> tuple[Finding, ...]:
+    """Hosts in fleet.yaml's order, then the whole. Never raises an error of ours; hosts may be down."""
+    hosts = tuple(ports.fleet.hosts.values())
+    each = await asyncio.gather(*(_host(ports, h, app) for h in hosts))
+    findings = [f for e in each for f in e.findings]
+    return (*findings, *_together(hosts, each, app), *await _registry(ports, each))
+
+
+async def _host(ports: FleetPorts, host: Host, app: App | None) -> Examined:
+    seen = await examine(ports, host, app)
+    if seen.facts is None:
+        return seen
+    more = await system_findings(ports, seen.facts)
+    return Examined((*seen.findings, *more), seen.facts, seen.architecture)
+
+
+def _together(hosts: Sequence[Host], each: Sequence[Examined], app: App | None) -> Iterator[Finding]:
+    kinds = {h.name: e.architecture for h, e in zip(hosts, each, strict=True) if e.architecture}
+    if len(set(kinds.values())) < 2:  # noqa: PLR2004  one kind is no mixture
+        return
+    told = "hosts differ: " + ", ".join(f"{name} is {kind}" for name, kind in kinds.items())
+    built = [s.name for s in app.services.values() if s.build] if app else []
+    if built:
+        todo = f"keep {', '.join(built)} on one kind: deploy.placement.constraints: [node.platform.arch == x86_64]"
+        yield Finding("warn", "architecture", "fleet", f"{told}; an image that is built runs on one kind", todo)
+    else:
+        yield Finding("warn", "architecture", "fleet", told, "images must be of all these kinds")
+
+
+async def _registry(ports: FleetPorts, each: Sequence[Examined]) -> tuple[Finding, ...]:
+    """Asked as a push does; the fleet's own only once it has been started."""
+    registry, wanted = ports.registry, ports.fleet.registry
+    if registry is None or wanted is None:
+        return ()
+    started = any(e.facts and e.facts.engine.system for e in each)
+    if wanted.host is not None and not started:
+        return (Finding("ok", "registry", "fleet", "not there yet", f"bayplan up starts it on {wanted.host}"),)
+    try:
+        async with asyncio.timeout(REGISTRY_DEADLINE):
+            await registry.ping()
+    except TimeoutError:
+        return (Finding("fail", "registry", "fleet", f"{registry.prefix} does not answer", "is its host up?"),)
+    except BayplanError as error:
+        return (failed("registry", "fleet", error),)
+    return (Finding("ok", "registry", "fleet", f"{registry.prefix} answers and lets us in"),)

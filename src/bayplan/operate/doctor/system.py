@@ -1,0 +1,116 @@
+"""What bayplan itself runs on a host: the gateway, the guard, the way to the registry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from bayplan.errors import BayplanError
+from bayplan.facts import HostFacts, Role
+from bayplan.operate.doctor.finding import Finding, failed
+from bayplan.plan.names import bridge_prefix, system_name
+from bayplan.ports import FleetPorts
+
+REGISTRY_DEADLINE = 10.0  # seconds
+_UP = "bayplan up starts it"
+_RULES = (  # of guard.py, as `iptables -S` prints them
+    "-A FORWARD -j DOCKER-USER",
+    "-A DOCKER-USER -j BAYPLAN-{bridges}",
+    "-A INPUT -j BAYPLAN-{bridges}-IN",
+)
+_OK = range(200, 500)  # 401 is an answer too: it wants a login
+
+
+async def system_findings(ports: FleetPorts, facts: HostFacts) -> tuple[Finding, ...]:
+    """The host's gateway, guard and registry, and a pull's way through its loopback."""
+    gateway = gateway_finding(facts)
+    guard, *rest = await asyncio.gather(_guard(ports, facts), *_registry(ports, facts))
+    return (gateway, guard, *rest)
+
+
+def gateway_finding(facts: HostFacts) -> Finding:
+    """Whether it runs, answers, and would come back from a restart as it is."""
+    wrong = _container(facts, "gateway")
+    if wrong:
+        return wrong
+    if facts.gateway is None:
+        todo = f"see what it says: docker logs of its container on {facts.name}; bayplan up mends it"
+        return Finding("fail", "gateway", facts.name, "it runs and does not answer", todo)
+    if not facts.gateway.in_step:
+        told = "the file that a restart reads says something else than what runs"
+        return Finding("warn", "gateway", facts.name, told, "bayplan up writes it")
+    return Finding("ok", "gateway", facts.name, "it runs, and its file says what runs")
+
+
+async def _guard(ports: FleetPorts, facts: HostFacts) -> Finding:
+    wrong = _container(facts, "guard")
+    if wrong:
+        return wrong
+    name, bridges = system_name("guard", ports.fleet.name), bridge_prefix(ports.fleet.name)
+    try:
+        said = await ports.engines[facts.name].exec(name, ["chroot", "/host", "iptables", "-w", "5", "-S"])
+    except BayplanError as error:
+        return failed("guard", facts.name, error)
+    there = said.output.decode(errors="replace").splitlines()
+    missing = [rule for rule in (r.format(bridges=bridges) for r in _RULES) if rule not in there]
+    if missing:
+        told = f"the firewall lacks {missing[0]!r}: replicas' ports may answer from outside"
+        return Finding("fail", "guard", facts.name, told, f"see why: docker logs {name} on {facts.name}")
+    return Finding("ok", "guard", facts.name, f"only {ports.fleet.private_net} reaches replicas' ports")
+
+
+def _container(facts: HostFacts, role: Role) -> Finding | None:
+    """What is wrong with it as a container. A host that runs nothing of the fleet yet lacks nothing."""
+    container = facts.system(role)
+    if container is None:
+        fresh = not (facts.engine.system or facts.engine.replicas)
+        return Finding("ok" if fresh else "fail", role, facts.name, "not there yet" if fresh else "it is gone", _UP)
+    if container.state != "running":
+        return Finding("fail", role, facts.name, f"its container is {container.state}", _UP)
+    return None
+
+
+def _registry(ports: FleetPorts, facts: HostFacts) -> Iterator[asyncio.Task[Finding]]:
+    """The container where it is to be, and every host's loopback, once gateways are there."""
+    registry = ports.fleet.registry
+    if registry is None or registry.host is None:
+        return
+    if registry.host == facts.name:
+        yield asyncio.create_task(_registry_container(facts))
+    if facts.gateway is not None:
+        yield asyncio.create_task(_loopback(ports, facts.name, registry.port))
+
+
+async def _registry_container(facts: HostFacts) -> Finding:
+    return _container(facts, "registry") or Finding("ok", "registry", facts.name, "its container runs")
+
+
+async def _loopback(ports: FleetPorts, host: str, port: int) -> Finding:
+    """A pull's first request, from the host's own loopback."""
+    where = f"localhost:{port}"
+    try:
+        async with asyncio.timeout(REGISTRY_DEADLINE):
+            status = await _get(await ports.reaches[host].dial(f"127.0.0.1:{port}"))
+    except BayplanError as error:
+        return failed("pull", host, error)
+    except (OSError, TimeoutError, ValueError, IndexError) as error:
+        todo = "is the registry's host up, and its gateway? bayplan up mends both"
+        return Finding("fail", "pull", host, f"{where} does not answer there ({error or 'in time'})", todo)
+    if status not in _OK:
+        return Finding("fail", "pull", host, f"{where} answers {status}: no registry behind it", "bayplan up mends it")
+    return Finding("ok", "pull", host, f"the registry answers at {where}")
+
+
+async def _get(way: str) -> int:
+    """The status of GET /v2/ (OCI distribution specification, "end-1")."""
+    kind, _, rest = way.partition(":")
+    if kind == "unix":
+        reader, writer = await asyncio.open_unix_connection(rest)
+    else:
+        address, _, port = rest.rpartition(":")
+        reader, writer = await asyncio.open_connection(address, int(port))
+    try:
+        writer.write(b"GET /v2/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()

@@ -1,0 +1,150 @@
+"""Beginning a project: what the hosts tell, and which files are written. Nothing is overwritten unless asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+from bayplan.errors import BayplanError, UsageError
+from bayplan.operate.starter import SCHEMAS, HostEntry, label
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import Balancer, Fleet, Host, Ssh
+from bayplan.spec.schema import json_schema
+
+LOOK_DEADLINE = 20.0  # seconds for a host to answer
+# RFC 1918, and RFC 6598 (carriers, and some clouds' private networks).
+_PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+_NOT_A_NETWORK_CARD = re.compile(r"lo|docker\d*|br-.*|veth.*|bp[0-9a-f]{4,}|virbr.*|cni.*|flannel.*|cali.*")
+_TYPED = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>[^@/:\s]+)(?::(?P<port>\d+))?")
+_WHOLE = IPv4Network("0.0.0.0/0")
+_GUESSED_PREFIX = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One host as it was found. at: its private address and network; why, todo: what is wrong, "" if nothing is."""
+
+    host: Host
+    at: IPv4Interface | None
+    engine: str = ""
+    why: str = ""
+    todo: str = ""
+
+
+def hosts_of(typed: Sequence[str]) -> tuple[Host, ...]:
+    """Hosts as people type them (deploy@10.0.0.11, web1, ssh://…), named. Raises UsageError."""
+    hosts: dict[str, Host] = {}
+    for text in typed:
+        match = _TYPED.fullmatch(text.removeprefix("ssh://").rstrip("/"))
+        if not match:
+            raise UsageError(f"{text!r} is not a host", todo="write it as you would for ssh: deploy@10.0.0.11")
+        user, port = f"{match['user']}@" if match["user"] else "", f":{match['port']}" if match["port"] else ""
+        name = _name(match["host"], hosts)
+        hosts[name] = Host(name=name, address=f"ssh://{user}{match['host']}{port}", private_ip=_ip(match["host"]))
+    addresses = [h.address for h in hosts.values()]
+    twice = next((a for a in addresses if addresses.count(a) > 1), None)
+    if twice:
+        raise UsageError(f"{twice} is named twice", todo="name each host once")
+    return tuple(hosts.values())
+
+
+def _name(host: str, taken: Mapping[str, Host]) -> str:
+    first = "" if _ip(host) else label(host.partition(".")[0], "")
+    return first if first and first not in taken else f"h{len(taken) + 1}"
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError:
+        return ""
+
+
+def provisional(hosts: Sequence[Host], ssh: Ssh) -> Fleet:
+    """A fleet that is only good for reaching its hosts."""
+    names = {h.name: h for h in hosts}
+    return Fleet(name="init", private_net=_WHOLE, hosts=names, balancer=Balancer(hosts=(), address=""), ssh=ssh)
+
+
+async def look(ports: FleetPorts) -> tuple[Seen, ...]:
+    """Every host at once: its private address, and whether an engine answers."""
+    return tuple(await asyncio.gather(*(_look(ports, h) for h in ports.fleet.hosts.values())))
+
+
+async def _look(ports: FleetPorts, host: Host) -> Seen:
+    guess = IPv4Interface(f"{host.private_ip}/{_GUESSED_PREFIX}") if host.private_ip else None
+    at = guess
+    try:
+        async with asyncio.timeout(LOOK_DEADLINE):
+            said = await ports.reaches[host.name].run(["ip", "-o", "-4", "address", "show", "up"])
+            at = private_address(said, host.private_ip) or guess
+            engine = await ports.engines[host.name].info()
+    except TimeoutError:
+        return Seen(host, at, why=f"no answer within {LOOK_DEADLINE:g} s", todo="look at it later: bayplan doctor")
+    except BayplanError as error:
+        return Seen(host, at, why=error.what, todo=error.todo)
+    return Seen(host, at, engine=str(engine.get("ServerVersion", "")))
+
+
+def private_address(said: str, typed: str) -> IPv4Interface | None:
+    """From `ip -o -4 address`: the address that was typed if it is private, else the first private one, else any."""
+    rows = (line.split() for line in said.splitlines())
+    cards = [(r[1], IPv4Interface(r[3])) for r in rows if len(r) > 3 and r[2] == "inet"]  # noqa: PLR2004  its columns
+    found = [address for card, address in cards if not _NOT_A_NETWORK_CARD.fullmatch(card)]
+    private = [a for a in found if any(a.ip in net for net in _PRIVATE)]
+    same = [a for a in private if str(a.ip) == typed]
+    return next(iter((*same, *private, *found)), None)
+
+
+def common_network(addresses: Sequence[IPv4Interface]) -> IPv4Network:
+    """The smallest network that holds all of theirs."""
+    net = addresses[0].network
+    while not all(a.network.subnet_of(net) for a in addresses):
+        net = net.supernet()
+    return net
+
+
+def entries(seen: Sequence[Seen]) -> tuple[tuple[HostEntry, ...], IPv4Network]:
+    """The lines under `hosts:`, and private_net. Raises UsageError for a host whose private address is not known."""
+    unknown = next((s for s in seen if s.at is None), None)
+    if unknown:
+        todo = f"{unknown.todo}\n  or name it by its private address: deploy@10.0.0.11"
+        raise UsageError(f"its private address is not known: {unknown.why}", where=unknown.host.name, todo=todo)
+    at = [s.at for s in seen if s.at is not None]
+    notes = ["not reached: check private_ip" if s.why and not s.engine else "" for s in seen]
+    lines = [
+        HostEntry(s.host.name, s.host.address, str(a.ip), note) for s, a, note in zip(seen, at, notes, strict=True)
+    ]
+    return tuple(lines), common_network(at)
+
+
+def write(directory: Path, texts: Mapping[str, str], *, force: bool) -> tuple[Path, ...]:
+    """The files, or none of them; force keeps what was there as NAME.old. The old ones that were kept.
+
+    Raises UsageError when one is there and force is not given; BayplanError when the directory cannot be written.
+    """
+    there = [directory / name for name in texts if (directory / name).exists()]
+    if there and not force:
+        names = " and ".join(p.name for p in there)
+        raise UsageError(f"{names} is there already", todo="edit it, or write it anew (the old one is kept): --force")
+    try:
+        kept = tuple(path.rename(path.with_name(f"{path.name}.old")) for path in there)
+        for name, text in texts.items():
+            (directory / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BayplanError(f"{error.filename}: {error.strerror}", todo="may this user write here?") from error
+    return kept
+
+
+def write_schemas(directory: Path) -> None:
+    """What the first line of each file tells editors to check it by. Generated: always written anew."""
+
+    target = directory / SCHEMAS
+    target.mkdir(parents=True, exist_ok=True)
+    for file in ("compose", "fleet"):
+        (target / f"{file}.json").write_text(json.dumps(json_schema(file), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,119 @@
+"""The files that `init` begins a project with, as text, and what a Dockerfile tells for them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+SCHEMAS = ".bayplan/schemas"
+_WEB = frozenset({80, 3000, 4000, 5000, 8000, 8080, 8081, 8888, 9000})  # what web servers in containers listen on
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
+_EXPOSED = re.compile(r"(\d+)(?:/tcp)?")
+
+
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """A line under `hosts:`. note: a comment after it, "" for none."""
+
+    name: str
+    address: str
+    private_ip: str
+    note: str = ""
+
+
+def fleet_text(name: str, net: IPv4Network, hosts: Sequence[HostEntry], dialled: str, ssh_config: str = "") -> str:
+    """fleet.yaml. dialled: the address that clients use; ssh_config: a file for ssh, "" for the user's own."""
+    first = hosts[0].name
+    wide = max(len(h.name) + len(h.address) + len(h.private_ip) for h in hosts)
+    lines = "".join(f"  {_host(h, wide)}\n" for h in hosts)
+    ssh = f"ssh: {{config_file: {ssh_config}}}\n" if ssh_config else ""
+    return f"""\
+# yaml-language-server: $schema={SCHEMAS}/fleet.json
+# The fleet: where apps run. Look it over: bayplan doctor
+name: {name}
+private_net: {net}    # only these sources reach replicas' ports
+{ssh}hosts:    # hosts that fail together share a zone: add zone: a, zone: b, …
+{lines}balancer: {{hosts: [{first}], address: {dialled}}}    # which hosts take clients' requests; what clients dial
+registry: {{host: {first}}}    # where images are kept; each host pulls through its own loopback
+"""
+
+
+def _host(h: HostEntry, wide: int) -> str:
+    entry = f"{h.name}: {{address: {h.address}, private_ip: {h.private_ip}}}"
+    pad = " " * (wide - len(h.name) - len(h.address) - len(h.private_ip))
+    return f"{entry}{pad}    # {h.note}" if h.note else entry
+
+
+def compose_text(name: str, *, image: str, target: int | None, published: int | None, replicas: int) -> str:
+    """compose.yaml with one service. image "": it is built here; target: its port, None for not known."""
+    source = f"image: {image}" if image else "build: .    # the Dockerfile here"
+    return f"""\
+# yaml-language-server: $schema={SCHEMAS}/compose.json
+# The app. See it resolved: bayplan config. Start it: bayplan up
+name: {name}
+
+services:
+  web:
+    {source}
+{_ports(target, published)}    deploy:
+      replicas: {replicas}    # or: bayplan scale web={replicas + 2}
+      resources:
+        reservations: {{cpus: "0.1", memory: 64M}}    # what packing counts
+        limits: {{memory: 512M}}    # what the engine enforces
+"""
+
+
+def _ports(target: int | None, published: int | None) -> str:
+    if target is None:
+        return '    # ports: ["80:8080"]    # clients\' port 80 to the port that your program listens on\n'
+    shown = published or public_port(target)
+    return (
+        f'    ports:\n      - "{shown}:{target}"    # clients\' port {shown} leads to port {target} of each replica\n'
+    )
+
+
+def public_port(target: int) -> int:
+    """The port that clients use for a container's: 80 for a web server's, else the same."""
+    return 80 if target in _WEB else target
+
+
+def exposed_port(dockerfile: str) -> int | None:
+    """The first TCP port that the last stage EXPOSEs (Dockerfile reference, "EXPOSE"), ARG and ENV filled in."""
+    variables: dict[str, str] = {}
+    found: int | None = None
+    for word, rest in _instructions(dockerfile):
+        if word == "FROM":
+            found = None
+        elif word in {"ARG", "ENV"}:
+            variables |= _assigned(rest, variables)
+        elif word == "EXPOSE" and found is None:
+            ports = (_EXPOSED.fullmatch(p) for p in _filled(rest, variables).split())
+            found = next((int(p[1]) for p in ports if p), None)
+    return found
+
+
+def _instructions(dockerfile: str) -> Sequence[tuple[str, str]]:
+    lines = "\n".join(line for line in dockerfile.splitlines() if not line.lstrip().startswith("#"))
+    joined = re.sub(r"\\[ \t]*\n", " ", lines).splitlines()
+    parts = (line.strip().partition(" ") for line in joined if line.strip())
+    return [(word.upper(), rest.strip()) for word, _, rest in parts]
+
+
+def _assigned(rest: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """`A=1 B="2"`, or the old `A 1`."""
+    if "=" not in rest:
+        key, _, value = rest.partition(" ")
+        return {key: value.strip()} if value else {}
+    pairs = (pair.partition("=") for pair in rest.split())
+    return {key: _filled(value.strip("\"'"), variables) for key, sign, value in pairs if sign}
+
+
+def _filled(text: str, variables: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda m: variables.get(m[1] or m[2], m[3] or ""), text)
+
+
+def label(text: str, default: str) -> str:
+    """A name of a fleet or an app made of any text: lower-case letters, digits and -."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].strip("-") or default
