@@ -145,7 +145,7 @@ class Engine(Protocol):
     def logs(
         self, name: str, *, tail: int | None = None, follow: bool = False, since: str = ""
     ) -> AsyncIterator[LogLine]:
-        """Its output, oldest first."""
+        """Its output, oldest first. since: an RFC 3339 or Unix time; "" is from the start. Raises NotFoundError."""
 
     async def usage(self, name: str) -> Usage:
         """What it uses now."""
@@ -205,6 +205,9 @@ class Gateway(Protocol):
 
     async def rewrite(self) -> None:
         """Write what runs into the file."""
+
+    async def close(self) -> None:
+        """Finish what is being written."""
 
 
 @dataclass(frozen=True, slots=True)

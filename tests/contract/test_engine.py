@@ -102,7 +102,7 @@ def _over_tls(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gr
     tls = Tls(ca=str(here / "ca.pem"), cert=str(here / "cert.pem"), key=str(here / "key.pem"))
     host = Host(name="t1", address=f"tcp://{member.private_ip}:2376", private_ip=member.private_ip, tls=tls)
     yield Ground(lambda: DockerEngine(reach_for(host, Ssh())), member.private_ip, "")
-    console("kill $(cat /tls/pid); while [ -e /tls/pid ]; do sleep 0.1; done; rm -rf /tls /var/lib/docker-tls")
+    console("kill $(cat /tls/pid); while [ -e /tls/pid ]; do sleep 0.1; done; rm -rf /tls /var/lib/docker/tls")
 
 
 TLS_ENGINE = """
@@ -113,11 +113,10 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -subj /CN=ca -days 
 echo "subjectAltName=IP:{ip}" > server.ext; echo "extendedKeyUsage=clientAuth" > client.ext
 new server {ip}; sign server server.ext server.pem 2>/dev/null
 new client me; sign client client.ext cert.pem 2>/dev/null; mv client-key.pem key.pem
-setsid dockerd --data-root /var/lib/docker-tls --exec-root /run/docker-tls --pidfile /tls/pid --bridge=none \
+setsid dockerd --data-root /var/lib/docker/tls --exec-root /run/docker-tls --pidfile /tls/pid --bridge=none \
   --iptables=false --host tcp://{ip}:2376 --tlsverify --tlscacert ca.pem --tlscert server.pem --tlskey server-key.pem \
-  --registry-mirror "$(docker info -f '{{{{index .RegistryConfig.Mirrors 0}}}}')" \
-  --insecure-registry 10.0.0.0/8 > log 2>&1 < /dev/null &
-for i in $(seq 300); do grep -q 'API listen' log && exit 0; sleep 0.1; done; cat log >&2; exit 1
+  > log 2>&1 < /dev/null &
+for i in $(seq 300); do grep -qs 'API listen' log && exit 0; sleep 0.1; done; cat log >&2; exit 1
 """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from bayplan.engines import buildkit
 from bayplan.engines.client import Client
 from bayplan.engines.dockerfile import needs_buildkit
-from bayplan.engines.images import IDLE, KEPT_LINES, Event, failed, patient
+from bayplan.engines.images import IDLE, KEPT_LINES, Event, failed, patient, transfer
 from bayplan.errors import EngineError, HostUnreachableError, ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
 
@@ -83,6 +83,9 @@ def _params(request: BuildRequest) -> dict[str, Any]:
 
 
 def _tell(event: Event, on: OnTransfer, said: deque[str]) -> None:
+    if event.get("progressDetail") or (event.get("id") and event.get("status")):  # of a layer of the base image
+        on(transfer(event))
+        return
     text = str(event.get("stream", "") or event.get("status", ""))
     for line in text.splitlines():
         if line.strip():

@@ -88,13 +88,17 @@ class Client:
     async def _open(self) -> Docker:
         try:
             return await self._greet(await self.reach.dial(self.socket), FIRST)
-        except (_SilentError, TimeoutError):  # a connection from before that leads nowhere by now
+        except _SilentError as silent:
+            raise await self.reach.why_silent(self.socket) from silent
+        except _GoneError:  # it ended between two looks
+            address = await self.reach.dial(self.socket)
+        except TimeoutError:  # a connection from before that leads nowhere by now
             address = await self.reach.dial(self.socket, fresh=True)
         try:
             return await self._greet(address, QUICK)
         except TimeoutError as late:
             raise self._late(QUICK) from late
-        except _SilentError as silent:
+        except (_SilentError, _GoneError) as silent:
             raise await self.reach.why_silent(self.socket) from silent
 
     async def _greet(self, address: str, deadline: float) -> Docker:
@@ -110,10 +114,11 @@ class Client:
                 version: dict[str, Any] = await docker._query_json("version", versioned_api=False)  # noqa: SLF001
         except BaseException as error:
             await docker.close()
-            if isinstance(error, DockerError) and error.status == NO_CONNECTION:
-                raise _SilentError(error.message) from error
-            if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(error, TimeoutError):
-                raise _SilentError(str(error)) from error
+            said = error.__context__ if isinstance(error, DockerError) and error.status == NO_CONNECTION else error
+            if isinstance(said, aiohttp.ClientConnectorError):
+                raise _GoneError(str(said)) from error
+            if isinstance(said, aiohttp.ClientError | ConnectionError):
+                raise _SilentError(str(said)) from error
             raise
         self.version = version
         docker.api_version = f"v{version['ApiVersion']}"
@@ -122,3 +127,7 @@ class Client:
 
 class _SilentError(Exception):
     """The address can be dialled, and no engine speaks behind it."""
+
+
+class _GoneError(Exception):
+    """The address cannot be dialled any more."""

@@ -14,7 +14,7 @@ from bayplan.engines import archive, attach, build, images, listing, streams
 from bayplan.engines.body import create_body
 from bayplan.engines.client import QUICK, SLOW, Client
 from bayplan.engines.faults import CONFLICT
-from bayplan.errors import BayplanError, EngineError, NotFoundError
+from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
 from bayplan.ports import ENGINE_SOCKET, BuildRequest, Credentials, ExecResult, LogLine, OnTransfer, Reach, Usage
 
@@ -107,6 +107,18 @@ class DockerEngine:
         except EngineError as error:
             if error.status != CONFLICT:
                 raise
+            await self._check_network(name, labels)
+
+    async def _check_network(self, name: str, wanted: Mapping[str, str]) -> None:
+        """The one that is there must be ours, or replicas would join a stranger's."""
+        async with self._client.calling() as docker:
+            has = (await (await docker.networks.get(name)).show()).get("Labels") or {}
+        if any(has.get(key) != value for key, value in wanted.items()):
+            raise ConflictError(
+                f"a network named {name} is there and is not bayplan's",
+                where=self.host,
+                todo=f"remove or rename it: docker network rm {name}",
+            )
 
     async def remove_network(self, name: str) -> None:
         with suppress(NotFoundError):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bayplan.errors import DeadlineError, EngineError, HostRefusedError, HostUnreachableError
@@ -33,13 +34,14 @@ class SshReach:
         self._config_file = ssh.config_file
         self._command: SshCommand | None = None
         self._dialled: dict[str, int] = {}
+        self._failed: tuple[float, HostUnreachableError] | None = None
 
     async def dial(self, target: str, *, fresh: bool = False) -> str:
         """A UNIX socket here that leads there. Raises HostUnreachableError, HostRefusedError."""
         command = self._ssh()
         local = command.forwarded(target)
         if fresh or not accepts(local):
-            async with alone(command.lock, 2 * CONNECT_DEADLINE):
+            async with self._turn(command):
                 if fresh:
                     await self._drop(command, target)
                 if not accepts(local):
@@ -52,7 +54,7 @@ class SshReach:
         """A command on the host. Raises HostUnreachableError, HostRefusedError, EngineError, DeadlineError."""
         command = self._ssh()
         if not accepts(command.control):
-            async with alone(command.lock, 2 * CONNECT_DEADLINE):
+            async with self._turn(command):
                 await self._connect(command)
         try:
             done = await ended(command.run(argv), deadline=deadline)
@@ -67,17 +69,34 @@ class SshReach:
     async def why_silent(self, target: str) -> HostUnreachableError:
         """Ask the host itself, and the connection's own log."""
         command = self._ssh()
-        forbidden = refusals.forbidden(self.host, target, _tail(command.log))
-        if forbidden is not None:
-            return forbidden
+        why = refusals.forbidden(self.host, target, _tail(command.log)) or await self._look(target)
+        if isinstance(why, HostRefusedError):  # what was granted since holds for a new login only
+            async with alone(command.lock, CONNECT_DEADLINE):
+                await self._drop(command, target)
+        return why
+
+    async def close(self) -> None:
+        """The connection stays up for the next command, and ends by itself when it is not used."""
+
+    async def _look(self, target: str) -> HostUnreachableError:
         try:
             seen = await self.run(["sh", "-c", refusals.LOOK, "sh", target], deadline=QUICK_DEADLINE)
         except (HostUnreachableError, EngineError, DeadlineError) as error:
             return HostUnreachableError(f"{target} does not answer: {error.what}", where=self.host)
         return refusals.of_socket(self.host, target, seen.split())
 
-    async def close(self) -> None:
-        """The connection stays up for the next command, and ends by itself when it is not used."""
+    @asynccontextmanager
+    async def _turn(self, command: SshCommand) -> AsyncIterator[None]:
+        """Of several tasks that want the same connection one tries; when it failed, it failed for those who waited."""
+        asked = time.monotonic()
+        async with alone(command.lock, 2 * CONNECT_DEADLINE):
+            if self._failed is not None and self._failed[0] > asked:
+                raise self._failed[1]
+            try:
+                yield
+            except HostUnreachableError as error:
+                self._failed = (time.monotonic(), error)
+                raise
 
     def _ssh(self) -> SshCommand:
         if self._command is None:
