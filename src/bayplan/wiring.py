@@ -37,8 +37,9 @@ async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
     try:
         yield ports
     finally:
-        closers = [*engines.values(), *([registry] if registry else []), *reaches.values()]
-        await asyncio.gather(*(c.close() for c in closers), return_exceptions=True)
+        await asyncio.gather(*(g.close() for g in gateways.values()), return_exceptions=True)
+        closing = [e.close() for e in engines.values()] + [r.close() for r in reaches.values()]
+        await asyncio.gather(*closing, *([registry.close()] if registry else []), return_exceptions=True)
 
 
 def _registry(fleet: Fleet, reaches: dict[str, Reach]) -> Registry | None:

@@ -13,6 +13,7 @@ from bayplan.gateways.moves import refusal
 from bayplan.gateways.reading import LOOK, Look, old_workers, read_look, read_sessions, with_sessions
 from bayplan.gateways.reload import new_addresses, reload_fault, taken
 from bayplan.gateways.runtime import DEADLINE, ask, ask_master
+from bayplan.gateways.saver import Saver
 from bayplan.haproxy.config import ADMIN, MASTER, render
 from bayplan.haproxy.places import LIVE, SAVED
 from bayplan.haproxy.state import MAP, Pools, state_digest
@@ -20,6 +21,7 @@ from bayplan.plan.names import run_directory, system_name
 from bayplan.plan.steps import PoolChange
 from bayplan.ports import Engine, Reach
 
+_OLD_WORKER_DEADLINE = 1.0
 _RELOAD_DEADLINE = 30.0  # seconds; HAProxy alone tries for two to listen where something else does
 
 
@@ -34,24 +36,29 @@ class HaproxyGateway:
         self._run = run_directory(fleet)
         self._container = system_name("gateway", fleet)
         self._changing = asyncio.Lock()
+        self._saver = Saver(self._save)
 
     async def observe(self) -> GatewayFacts:
+        """In step is also what this very object is about to write: `close` waits for it."""
         facts = (await self._look()).facts
         for pid in old_workers(await self._master("show proc")):
-            left = read_sessions(await self._master(f"@!{pid} show stat -1 4 -1"))
-            facts = replace(facts, pools=with_sessions(facts.pools, left))
-        return facts
+            facts = replace(facts, pools=with_sessions(facts.pools, await self._left_behind(pid)))
+        return replace(facts, in_step=facts.in_step or self._saver.is_due)
 
     async def configure(self, table: Table) -> None:
         async with self._changing:
+            await self._saver.drop()
             look = await self._look()
             if look.table == table and look.facts.in_step:
                 return
-            await self._check_ports(look.table, table)
-            await self._write(LIVE, self._text(table, look.pools, look.generation + 1))
-            if fault := await self._reload(table):
-                await self._write(LIVE, self._text(look.table, look.pools, look.generation + 2))
-                raise GatewayError(fault, where=self.host, todo="what was served before is still served")
+            checking = asyncio.create_task(self._check_ports(look.table, table))
+            await self._write(LIVE, table, look.pools, look.generation + 1)
+            try:
+                await checking
+                await self._reload(table)
+            except GatewayError:
+                await self._write(LIVE, look.table, look.pools, look.generation + 2)
+                raise
 
     async def change(self, changes: Sequence[PoolChange]) -> Mapping[PoolChange, str]:
         async with self._changing:
@@ -59,31 +66,22 @@ class HaproxyGateway:
             batch = prepare(changes, look.table, look.pools)
             if not batch.told:
                 return batch.refused
-            generation = look.generation + 1
-            refused = await self._tell_and_save(batch, look.table, generation)
-            now = await self._look()
-            if state_digest(now.table, now.pools) != state_digest(look.table, batch.pools):
-                generation += 1
-                await self._save(now.table, now.pools, generation)
-            await self._mark(now, generation)
-            return {**batch.refused, **refused}
+            try:
+                return {**batch.refused, **await self._tell(batch)}
+            finally:
+                self._saver.soon()
 
     async def rewrite(self) -> None:
         async with self._changing:
-            look = await self._look()
-            await self._save(look.table, look.pools, look.generation + 1)
-            await self._mark(look, look.generation + 1)
+            await self._saver.drop()
+            await self._save()
+
+    async def close(self) -> None:
+        """Write what is yet to be written."""
+        await self._saver.close()
 
     async def _look(self) -> Look:
         return read_look(await ask(self._reach, f"{self._run}/{ADMIN}", LOOK))
-
-    async def _tell_and_save(self, batch: Batch, table: Table, generation: int) -> dict[PoolChange, str]:
-        """Both at once: writing a file takes the engine tens of milliseconds, the changes take HAProxy a few."""
-        saving = asyncio.create_task(self._save(table, batch.pools, generation))
-        try:
-            return await self._tell(batch)
-        finally:
-            await saving
 
     async def _tell(self, batch: Batch) -> dict[PoolChange, str]:
         """HAProxy's refusals."""
@@ -93,19 +91,16 @@ class HaproxyGateway:
         said = {change: refusal([next(answers) for _ in words]) for change, words in batch.told.items()}
         return {change: why for change, why in said.items() if why}
 
-    def _text(self, table: Table, pools: Pools, generation: int) -> str:
-        return render(self._fleet, self._run, table, pools, generation)
+    async def _save(self) -> None:
+        """Write what runs, then have the process know that a restart would read it."""
+        look = await self._look()
+        generation = look.generation + 1
+        await self._write(SAVED[generation % len(SAVED)], look.table, look.pools, generation)
+        mark = f"add map {MAP} saved {generation}:{state_digest(look.table, look.pools)}"
+        await ask(self._reach, f"{self._run}/{ADMIN}", (f"clear map {MAP}", mark))
 
-    async def _save(self, table: Table, pools: Pools, generation: int) -> None:
-        await self._write(SAVED[generation % len(SAVED)], self._text(table, pools, generation))
-
-    async def _mark(self, look: Look, generation: int) -> None:
-        """Have the process know what its restart would read."""
-        digest = state_digest(look.table, look.pools)
-        commands_ = (f"clear map {MAP}", f"add map {MAP} saved {generation}:{digest}")
-        await ask(self._reach, f"{self._run}/{ADMIN}", commands_)
-
-    async def _write(self, path: str, text: str) -> None:
+    async def _write(self, path: str, table: Table, pools: Pools, generation: int) -> None:
+        text = render(self._fleet, self._run, table, pools, generation)
         try:
             await self._engine.write_file(self._container, path, text.encode())
         except EngineError as error:
@@ -116,14 +111,25 @@ class HaproxyGateway:
     async def _master(self, command: str, deadline: float = DEADLINE) -> str:
         return await ask_master(self._reach, f"{self._run}/{MASTER}", command, deadline)
 
-    async def _reload(self, table: Table) -> str:
-        """Why the new file was refused; "" when it runs."""
+    async def _left_behind(self, pid: str) -> dict[tuple[str, str], tuple[int, str]]:
+        """Sessions of a worker that a reload left behind; none when it has ended meanwhile."""
         try:
-            return reload_fault(await self._master("reload", _RELOAD_DEADLINE))
+            return read_sessions(await self._master(f"@!{pid} show stat -1 4 -1", _OLD_WORKER_DEADLINE))
+        except GatewayError:
+            if pid in old_workers(await self._master("show proc")):
+                raise
+            return {}
+
+    async def _reload(self, table: Table) -> None:
+        """Raises GatewayError when the new file was refused; the old process goes on."""
+        try:
+            fault = reload_fault(await self._master("reload", _RELOAD_DEADLINE))
         except GatewayError:  # the master replaces itself, and may lose the connection over it: what runs tells
-            if (await self._look()).table == table:
-                return ""
-            raise
+            if (await self._look()).table != table:
+                raise
+        else:
+            if fault:
+                raise GatewayError(fault, where=self.host, todo="what was served before is still served")
 
     async def _check_ports(self, old: Table, new: Table) -> None:
         """Refuse a port that something else listens on before HAProxy tries: it stops answering while it does."""

@@ -22,6 +22,9 @@ _ENGINE_SOCKET = "/var/run/docker.sock"
 # To bind ports below 1024; to become an unprivileged user in an empty root; to end old workers, which are that user's.
 _GATEWAY_MAY = ("NET_BIND_SERVICE", "SETUID", "SETGID", "SYS_CHROOT", "KILL")
 
+# To run in the host's root, keep its firewall, and give a directory to the engine's group.
+_GUARD_MAY = ("SYS_CHROOT", "NET_ADMIN", "NET_RAW", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
+
 # Any configuration file of distribution 2 and 3. `relativeurls`: it is reached by another name than it knows.
 _REGISTRY_CONFIG = """\
 version: 0.1
@@ -87,7 +90,7 @@ def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Containe
 
 
 def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None) -> Container:
-    """The guard of a host: privileged, in the host's network and root."""
+    """The guard of a host: in the host's network and root, with no more power over it than it uses."""
     watch = Watch(
         bridges=bridge_prefix(fleet.name),
         private_net=fleet.private_net,
@@ -109,7 +112,9 @@ def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None)
         stop_grace=10.0,
         network="host",
         binds={"/": "/host"},
-        privileged=True,
+        pid_mode="host",  # with it an engine on SELinux lets the container use the host's files
+        cap_drop=("ALL",),
+        cap_add=_GUARD_MAY,
     )
     return _labelled(fleet, "guard", container)
 
