@@ -14,6 +14,11 @@ if (str_contains($_SERVER['HTTP_ACCEPT'] ?? '', 'application/json')) {
     echo json_encode(['replica' => $replica, 'host' => $host, 'client' => $client]), "\n";
     exit;
 }
+if (str_contains($_SERVER['HTTP_ACCEPT'] ?? '', 'text/plain')) {
+    header('Content-Type: text/plain');
+    echo "$replica on $host\n";
+    exit;
+}
 $e = fn(string $text): string => htmlspecialchars($text);
 ?>
 <!doctype html>

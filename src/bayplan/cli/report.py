@@ -39,7 +39,7 @@ def finish(result: Result, progress: Progress, *, json: bool) -> None:
 def exit_status(result: Result) -> int:
     """0 done; 1 something failed; 3 converged in part."""
     outcome = result.outcome
-    errors = [e for e in outcome.errors.values() if not isinstance(e, HostUnreachableError)]
+    errors = [e for _, e in outcome.errors if not isinstance(e, HostUnreachableError)]
     if outcome.failures or errors or outcome.stalled:
         return FAILED
     return 0 if outcome.is_whole else IN_PART
@@ -60,9 +60,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "failures": [
             asdict(f) | {"log": [line.text for line in result.logs.get(f.replica, ())]} for f in outcome.failures
         ],
-        "errors": [
-            {"kind": kind(s), "host": s.host, "subject": subject(s), "why": str(e)} for s, e in outcome.errors.items()
-        ],
+        "errors": [{"kind": kind(s), "host": s.host, "subject": subject(s), "why": str(e)} for s, e in outcome.errors],
         "unplaced": [asdict(u) for u in outcome.plan.unplaced],
         "presumed": [asdict(p) for p in outcome.plan.presumed],
         "waiting": [asdict(w) for w in outcome.stalled],
@@ -124,7 +122,7 @@ def _tell(result: Result, console: Console) -> None:
             console.print(
                 f"  its rollout stands still; what served before serves on. Its log: bayplan logs {failure.service}"
             )
-    for step, error in outcome.errors.items():
+    for step, error in outcome.errors:
         console.print(
             f"[bold red]✗[/] [bold]{step.host}[/]: {kind(step)} {escape(subject(step))}: {escape(error.what)}"
         )

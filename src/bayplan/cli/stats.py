@@ -49,7 +49,7 @@ def stats(
 
 
 async def _watch(ports: FleetPorts, app: str, services: frozenset[str], *, json: bool) -> None:
-    """Until interrupted. With json: an object a line."""
+    """Until interrupted. With json: an object a line. Not on a terminal: one reading after the other."""
     import json as encoder
     from dataclasses import asdict
 
@@ -58,16 +58,20 @@ async def _watch(ports: FleetPorts, app: str, services: frozenset[str], *, json:
     from bayplan.cli.console import out
     from bayplan.operate.stats import stats as measured
 
+    console = out()
     found = await measured(ports, app, services)
-    if json:
-        while True:
+    if console.is_terminal and not json:
+        with Live(picture(found), console=console, auto_refresh=False, vertical_overflow="visible") as live:
+            while True:
+                await ports.clock.sleep(EVERY)
+                live.update(picture(await measured(ports, app, services)), refresh=True)
+    while True:
+        if json:
             print(encoder.dumps(asdict(found)), flush=True)
-            await ports.clock.sleep(EVERY)
-            found = await measured(ports, app, services)
-    with Live(picture(found), console=out(), auto_refresh=False, vertical_overflow="visible") as live:
-        while True:
-            await ports.clock.sleep(EVERY)
-            live.update(picture(await measured(ports, app, services)), refresh=True)
+        else:
+            console.print(picture(found))
+        await ports.clock.sleep(EVERY)
+        found = await measured(ports, app, services)
 
 
 def picture(found: Stats) -> Group:

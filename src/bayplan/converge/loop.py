@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 from bayplan.converge.apply import apply, change_pools
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import nobody_answers, observe
 from bayplan.converge.overlay import overlay
-from bayplan.errors import BayplanError, HostUnreachableError, NoHostError, PortTakenError
+from bayplan.errors import BayplanError, HostUnreachableError, PortTakenError
 from bayplan.facts import Facts
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.steps import (
@@ -79,7 +79,7 @@ class Outcome:
     plan: Plan
     passes: int
     failures: tuple[Failure, ...] = ()
-    errors: Mapping[Step, BayplanError] = field(default_factory=dict)
+    errors: tuple[tuple[Step, BayplanError], ...] = ()
     stalled: tuple[Waiting, ...] = ()
 
     @property
@@ -105,6 +105,7 @@ class Convergence:
         self._ports, self._planner, self._on, self._patience, self._login = ports, planner, on, patience, login
         self._memory = Memory()
         self._in_flight: dict[asyncio.Task[None], tuple[Step, ...]] = {}
+        self._underway: tuple[Step, ...] = ()  # what was in flight when this pass began to look
         self._rounds: dict[tuple[str, ...], int] = defaultdict(int)
         self._tries: dict[tuple[str, ...], int] = defaultdict(int)
         self._errors: dict[tuple[str, ...], tuple[Step, BayplanError]] = {}
@@ -121,13 +122,16 @@ class Convergence:
                 number += 1
                 facts = await self._look()
                 plan = self._plan(number, facts)
-                fresh = self._fresh(plan.steps)
+                able = [s for s in plan.steps if self._may_try(s)]
+                fresh = self._fresh(able)
                 self._launch(fresh)
                 now = self._ports.clock.now()
                 if self._in_flight:
                     moved, wait = now, WAIT
                     await self._until_something_is_done()
-                elif not plan.waiting or now - moved > self._patience:
+                elif len(fresh) < len(able):
+                    continue  # what was done while this pass looked is seen by the next
+                elif not self._may_hope(plan) or now - moved > self._patience:
                     return self._outcome(number, facts, plan)
                 else:
                     await self._ports.clock.sleep(wait)
@@ -138,12 +142,12 @@ class Convergence:
     # -- a pass -------------------------------------------------------------------------------------------------------
 
     async def _look(self) -> Facts:
-        underway = self._steps_in_flight()
+        self._underway = self._steps_in_flight()
         seen = await observe(self._ports, images=not self._images, skip=self._still_silent())
         self._note_silent(seen)
         if not any(seen.reachable()):
-            raise NoHostError("no host of the fleet answers", todo=_why_silent(seen))
-        facts = overlay(self._with_images(seen), (*underway, *self._steps_in_flight()))
+            raise nobody_answers(self._ports.fleet, seen)
+        facts = overlay(self._with_images(seen), (*self._underway, *self._steps_in_flight()))
         self._remember(facts)
         return facts
 
@@ -156,20 +160,22 @@ class Convergence:
         self._on(PassEvent(number, facts, plan))
         return plan
 
-    def _fresh(self, steps: Iterable[Step]) -> list[Step]:
-        """Steps that are not being done, have not failed for good, and whose gateway is not busy."""
-        underway = self._steps_in_flight()
+    def _may_try(self, step: Step) -> bool:
+        """Whether it is not given up: it failed too often, or was done too often and is still wanted."""
+        fails, rounds = self._tries[key(step)], self._rounds[key(step)]
+        return fails < TRIES and rounds < ROUNDS and step.host in self._ports.engines
+
+    def _may_hope(self, plan: Plan) -> bool:
+        """Whether it waits for anything on a host where no step has been given up."""
+        stuck = {s.host for s in plan.steps if not self._may_try(s)}
+        return any(w.host not in stuck for w in plan.waiting)
+
+    def _fresh(self, steps: list[Step]) -> list[Step]:
+        """Steps that are not being done and were not while this pass looked, and whose gateway is not busy."""
+        underway = (*self._underway, *self._steps_in_flight())
         doing = {key(s) for s in underway}
         busy = {s.host for s in underway if isinstance(s, GatewayStep)}
-        return [
-            s
-            for s in steps
-            if key(s) not in doing
-            and self._tries[key(s)] < TRIES
-            and self._rounds[key(s)] < ROUNDS
-            and not (isinstance(s, GatewayStep) and s.host in busy)
-            and s.host in self._ports.engines
-        ]
+        return [s for s in steps if key(s) not in doing and not (isinstance(s, GatewayStep) and s.host in busy)]
 
     def _launch(self, steps: list[Step]) -> None:
         batches: dict[str, list[PoolChange]] = defaultdict(list)
@@ -294,7 +300,7 @@ class Convergence:
             plan=plan,
             passes=number,
             failures=tuple(self._failures.values()),
-            errors=dict(self._errors.values()),
+            errors=tuple(self._errors.values()),
             stalled=plan.waiting,
         )
 
@@ -316,7 +322,3 @@ class _Lanes:
                 return self._stops
             case _:
                 return self._rest
-
-
-def _why_silent(facts: Facts) -> str:
-    return "\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())

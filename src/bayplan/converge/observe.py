@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from bayplan.errors import BayplanError
+from bayplan.errors import BayplanError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
 from bayplan.ports import FleetPorts
+from bayplan.spec.model import Fleet
 
 HOST_DEADLINE = 10.0  # seconds; longer than a lossy link's retransmissions, shorter than patience
 
@@ -49,3 +50,14 @@ async def _gateway(ports: FleetPorts, name: str) -> GatewayFacts | None:
 def _if_running(engine: EngineFacts, gateway: GatewayFacts | None) -> GatewayFacts | None:
     running = any(c.role == "gateway" and c.state == "running" for c in engine.system)
     return gateway if running else None
+
+
+def nobody_answers(fleet: Fleet, facts: Facts) -> NoHostError:
+    """The error for a fleet of which no host answered."""
+    told = "\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
+    if fleet.local:
+        return NoHostError(
+            "there is no fleet.yaml, and this machine's own engine does not answer",
+            todo=f"{told}\n  name a fleet with --fleet or BAYPLAN_FLEET, write one with bayplan init, or start Docker",
+        )
+    return NoHostError("no host of the fleet answers", todo=f"{told}\n  bayplan doctor looks closer")

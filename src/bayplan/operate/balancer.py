@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bayplan.converge.observe import observe
-from bayplan.errors import NoHostError
+from bayplan.converge.observe import nobody_answers, observe
 from bayplan.facts import GatewayFacts, HostFacts, Listener, Pool, ServerFacts
 from bayplan.ports import FleetPorts
 
@@ -90,8 +89,7 @@ async def show(ports: FleetPorts) -> BalancerView:
     """Every gateway of the fleet, hosts in fleet.yaml's order. Raises NoHostError."""
     facts = await observe(ports, images=False)
     if not any(facts.reachable()):
-        told = "\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
-        raise NoHostError("no host of the fleet answers", todo=told)
+        raise nobody_answers(ports.fleet, facts)
     views = tuple(_view(ports, host) for host in facts.hosts.values())
     return BalancerView(ports.fleet.name, ports.fleet.balancer.address, views)
 

@@ -73,7 +73,7 @@ async def ready_hosts(ports: FleetPorts, on: OnEvent) -> Outcome:
     on(Stage("hosts", "hosts"))
     outcome = await Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on).run()
     if outcome.errors:
-        step, error = next(iter(outcome.errors.items()))
+        step, error = outcome.errors[0]
         raise PartialError(f"{step.host} is not ready: {error.what}", where=error.where, todo=error.todo) from error
     return outcome
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import nobody_answers, observe
 from bayplan.converge.overlay import granted
-from bayplan.errors import NoHostError
 from bayplan.facts import Facts
 from bayplan.images import known_pins
 from bayplan.operate.bring import builder_of
@@ -38,9 +37,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
     """Plan one pass for what the file says. Replacements that wait for a build are planned as they would be."""
     facts = await observe(ports)
     if not any(facts.reachable()):
-        raise NoHostError(
-            "no host of the fleet answers", todo="\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
-        )
+        raise nobody_answers(ports.fleet, facts)
     latest = await current(ports.releases, app.name)
     pinned, builds = await known_pins(app, builder_of(ports, facts), ports.registry)
     number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1

@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
-from bayplan.converge.observe import observe
-from bayplan.errors import NoHostError
+from bayplan.converge.observe import nobody_answers, observe
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.operate.release import Chosen, current
 from bayplan.plan.goal import Goal, Run
@@ -105,7 +104,7 @@ async def standing(ports: FleetPorts, app: str) -> Standing:
     """One look at everything. Raises NoHostError when nobody answers."""
     facts, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
     if not any(facts.reachable()):
-        raise NoHostError("no host of the fleet answers", todo=_silent(facts))
+        raise nobody_answers(ports.fleet, facts)
     goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before)
     now = plan(goal, facts, ports.clock.now(), Run())
     services = tuple(_service(goal, s, facts, now) for s in goal.app.services.values())
@@ -115,10 +114,6 @@ async def standing(ports: FleetPorts, app: str) -> Standing:
 
 async def _chosen(ports: FleetPorts, app: str) -> Chosen:
     return await current(ports.releases, app) or Chosen(0, App(name=app), is_new=False, before={})
-
-
-def _silent(facts: Facts) -> str:
-    return "\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
 
 
 def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceView:
