@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, is_dataclass
@@ -78,6 +75,9 @@ def tell_error(error: Exception) -> None:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """An operation to its end; Ctrl-C and SIGTERM cancel it in order, a second Ctrl-C at once."""
+    import asyncio
+    import signal
+
     with asyncio.Runner() as runner:
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         return runner.run(work)
@@ -85,5 +85,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def show_json(value: object) -> None:
     """A value of ours as JSON on standard output."""
+    import json
+
     plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     sys.stdout.write(json.dumps(plain, indent=2) + "\n")

@@ -142,10 +142,17 @@ def _compose(project: Project, ask: Asking) -> str:
 
 def _say_nothing_to_do(project: Project) -> None:
     from bayplan.cli.console import out
+    from bayplan.spec.find import FLEET_NAME
 
-    out().print(f"{project.compose} is there and stays as it is; without a fleet.yaml this machine's Docker is used.")
-    out().print("Name hosts to write one: [cyan]bayplan init deploy@10.0.0.11 deploy@10.0.0.12[/]")
-    out().print("Next: [cyan]bayplan up[/]")
+    console = out()
+    if Path(FLEET_NAME).exists():
+        console.print(f"{FLEET_NAME} and {project.compose} are there and stay as they are.")
+    else:
+        console.print(
+            f"{project.compose} is there and stays as it is. Without a {FLEET_NAME} this machine's Docker runs it;"
+        )
+        console.print("name hosts to write one: [cyan]bayplan init deploy@10.0.0.11 deploy@10.0.0.12[/]")
+    console.print("Next: [cyan]bayplan up[/]")
 
 
 def _tell(texts: dict[str, str], kept: Sequence[Path], seen: Sequence[Seen]) -> None:

@@ -24,9 +24,11 @@ from bayplan.cli import (
     stats,
     up,
 )
+from bayplan.cli.overview import Overview
 
 app = typer.Typer(
     name="bayplan",
+    cls=Overview,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
