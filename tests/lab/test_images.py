@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -204,6 +208,29 @@ async def test_the_list_says_which_hosts_have_an_image(fleet: FleetPorts, contex
     assert (image.hosts, image.size is not None and image.size > 1_000_000) == (("h1", "h3"), True)
     assert not any(i.repository.startswith("bayplan/") for i in found.images)
     assert found.unknown == {}
+
+
+async def test_the_verbs(fleet: FleetPorts, lab: Lab, context: Path) -> None:
+    """`image push` starts nothing, again does nothing; `image ls` shows what it pushed."""
+    assert fleet.registry
+    (context / "compose.yaml").write_text("name: t17\nservices:\n  web: {build: .}\n  other: {build: .}\n")
+    first = await _bayplan(lab, context, "image", "push", "web", "--json")
+    assert [i["service"] for i in first["images"]] == ["web"]
+    assert await _bayplan(lab, context, "image", "push", "web", "--json") == first
+    assert await fleet.registry.tags("t17/other") == ()
+    listed = await _bayplan(lab, context, "image", "ls", "--json")
+    ours = [i for i in listed["images"] if i["repository"].startswith("t17/")]
+    assert [(i["repository"], i["hosts"]) for i in ours] == [("t17/web", ["h1"])]
+    assert first["images"][0]["image"] == f"localhost:5000/t17/web@{ours[0]['digest']}"
+    assert not [r for r in (await fleet.engines["h1"].observe(fleet.fleet.name)).replicas if r.app == "t17"]
+
+
+async def _bayplan(lab: Lab, directory: Path, *argv: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bayplan.cli.main", *argv, "--fleet", str(lab.fleet_file)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=directory, stdout=PIPE, stderr=PIPE)
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return dict(json.loads(out))
 
 
 async def test_releases_are_kept_beside_the_images(fleet: FleetPorts) -> None:

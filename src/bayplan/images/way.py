@@ -85,5 +85,7 @@ def words(failed: Exception) -> str:
             return "it hung up"
         case TimeoutError():
             return "no answer in time"
+        case OSError(strerror=str(said)) if said:
+            return said
         case _:
             return str(failed) or type(failed).__name__
