@@ -49,16 +49,10 @@ class HaproxyGateway:
         async with self._changing:
             await self._saver.drop()
             look = await self._look()
-            if look.table == table and look.facts.in_step:
-                return
-            checking = asyncio.create_task(self._check_ports(look.table, table))
-            await self._write(LIVE, table, look.pools, look.generation + 1)
-            try:
-                await checking
-                await self._reload(table)
-            except GatewayError:
-                await self._write(LIVE, look.table, look.pools, look.generation + 2)
-                raise
+            if look.table != table:
+                await self._replace(look, table)
+            elif not look.facts.in_step:
+                await self._save()
 
     async def change(self, changes: Sequence[PoolChange]) -> Mapping[PoolChange, str]:
         async with self._changing:
@@ -91,11 +85,28 @@ class HaproxyGateway:
         said = {change: refusal([next(answers) for _ in words]) for change, words in batch.told.items()}
         return {change: why for change, why in said.items() if why}
 
+    async def _replace(self, look: Look, table: Table) -> None:
+        """Reload with another table; refused, a restart reads the one that runs."""
+        checking = asyncio.create_task(self._check_ports(look.table, table))
+        try:
+            await self._write(LIVE, table, look.pools, look.generation + 1)
+            await checking
+            await self._reload(table)
+        except GatewayError:
+            checking.cancel()
+            await self._write(LIVE, look.table, look.pools, look.generation + 2)
+            await self._mark(look, look.generation + 2)
+            raise
+
     async def _save(self) -> None:
-        """Write what runs, then have the process know that a restart would read it."""
+        """Write what runs."""
         look = await self._look()
         generation = look.generation + 1
         await self._write(SAVED[generation % len(SAVED)], look.table, look.pools, generation)
+        await self._mark(look, generation)
+
+    async def _mark(self, look: Look, generation: int) -> None:
+        """Have the process know that its restart would read that."""
         mark = f"add map {MAP} saved {generation}:{state_digest(look.table, look.pools)}"
         await ask(self._reach, f"{self._run}/{ADMIN}", (f"clear map {MAP}", mark))
 
