@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from bayplan.cli.console import err
 from bayplan.converge.loop import PassEvent, StepEvent
-from bayplan.facts import Facts
+from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Stage
 from bayplan.plan.standing import endpoints
 from bayplan.plan.steps import PoolChange, Pull, Run, Step, kind, subject
@@ -32,6 +33,7 @@ MARKS = {
     "draining": ("◌", "dim"),
     "failed": ("✗", "red"),
 }
+RECENT = 5  # lines of what has just happened
 DONE = {
     "run": "started",
     "pull": "pulled",
@@ -66,6 +68,7 @@ class Progress:
         self.began = time.monotonic()
         self.stages: list[_Stage] = []
         self.facts: Facts | None = None
+        self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
         self._console = err()
         self._is_live = self._console.is_terminal and not quiet
@@ -87,6 +90,7 @@ class Progress:
         match event:
             case Stage():
                 self._end_stage()
+                self._recent = ()
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
             case ImageEvent():
                 self._image(event)
@@ -125,23 +129,38 @@ class Progress:
             layers[event.transfer.layer] = event.transfer
 
     def _say(self, line: str) -> None:
+        self._recent = (*self._recent, line)[-RECENT:]
         if not self._is_live and not self._quiet and line.strip():
             sys.stderr.write(f"{time.monotonic() - self.began:6.1f}s  {line}\n")
 
     # -- how it looks -------------------------------------------------------------------------------------------------
 
     def _picture(self) -> RenderableType:
-        return Group(*self._stage_lines(final=False), *self._host_lines())
+        return Group(*self._stage_lines(final=False), *self._host_lines(), *self._recent_lines())
+
+    def _recent_lines(self) -> Iterator[RenderableType]:
+        if self.stages and self.stages[-1].name == "replicas":
+            yield from (Text(f"     {line}", "dim", overflow="ellipsis", no_wrap=True) for line in self._recent)
 
     def _stage_lines(self, *, final: bool) -> Iterator[RenderableType]:
-        for stage in self.stages:
+        stages = [s for s in self.stages if not (final and s.name == "replicas")]  # its end is the report
+        for stage in tuple(stages):
             is_done = stage.ended is not None
             took = f"{(stage.ended or time.monotonic()) - stage.began:5.1f} s"
-            text = Text.assemble((stage.text, "bold" if not is_done else ""), "  ", (took, "dim"))
+            text = Text.assemble((f"{self._title(stage):40}", "bold" if not is_done else ""), (took, "dim"))
             yield _line(Text("✓", "green"), text) if is_done else _line(Spinner("dots", style="cyan"), text)
             if not is_done or final:
-                for name, line in stage.lines.items():
-                    yield _line(Text(" "), Text.assemble((f"{name}  ", "cyan"), (line, "dim")))
+                for name, line in dict(stage.lines).items():
+                    yield _line(Text(" "), Text.assemble((f"  {name}  ", "cyan"), (line, "dim")))
+
+    def _title(self, stage: _Stage) -> str:
+        hosts = self.facts.hosts.values() if self.facts else ()
+        if stage.name == "hosts" and stage.ended is not None and hosts:
+            return f"{sum(h.reachable for h in hosts)} of {len(hosts)} hosts ready"
+        if stage.name == "replicas" and self.facts:
+            counts = Counter(self._state(r) for r in self.facts.replicas(self._app))
+            return f"{stage.text}: " + (", ".join(f"{n} {s}" for s, n in counts.items()) or "nothing runs")
+        return stage.text
 
     def _host_lines(self) -> Iterator[RenderableType]:
         if self.facts is None or not self.stages or self.stages[-1].name != "replicas":
@@ -156,26 +175,24 @@ class Progress:
         text = Text()
         for replica in self.facts.replicas(self._app) if self.facts else ():
             if replica.host == host:
-                text.append(*self._mark(replica.name, replica.alive, replica.state))
+                text.append(*MARKS[self._state(replica)])
                 text.append(" ")
         return text
 
-    def _mark(self, name: str, is_alive: bool, state: str) -> tuple[str, str]:
-        replica = next(r for r in self.facts.replicas(self._app) if r.name == name) if self.facts else None
-        seen = endpoints(replica, self.facts) if replica and self.facts else ()
-        if state in ("exited", "dead", "restarting"):
-            return MARKS["failed"]
-        if state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in seen):
-            return MARKS["draining"]
-        is_ready = is_alive and (
-            all(e.facts.state == "ready" for e in seen) if seen else not (replica and replica.ports)
-        )
-        return MARKS["ready" if is_ready else "starting"]
+    def _state(self, replica: Replica) -> str:
+        """As MARKS has it."""
+        seen = endpoints(replica, self.facts) if self.facts else ()
+        if replica.state in ("exited", "dead", "restarting"):
+            return "failed"
+        if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in seen):
+            return "draining"
+        takes_traffic = all(e.facts.state == "ready" for e in seen) if seen else not replica.ports
+        return "ready" if replica.alive and takes_traffic else "starting"
 
     def _pull_text(self, host: str) -> str:
-        layers = [t for (h, _), ls in self._pulls.items() if h == host for t in ls.values() if t.total]
+        layers = [t for (h, _), ls in dict(self._pulls).items() if h == host for t in dict(ls).values() if t.total]
         if not layers:
-            return "pulls" if any(h == host for h, _ in self._pulls) else ""
+            return "pulls" if any(h == host for h, _ in tuple(self._pulls)) else ""
         done, total = sum(t.done for t in layers), sum(t.total for t in layers)
         return f"pulls {show_bytes(done)} of {show_bytes(total)}"
 
