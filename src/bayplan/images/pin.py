@@ -58,14 +58,17 @@ async def prepare(
     return _pinned(app, pins | {name: pin for group in made for name, pin in group.items()})
 
 
-async def known_pins(app: App, builder: Engine, registry: Registry | None) -> tuple[App, tuple[str, ...]]:
+async def known_pins(
+    app: App, builder: Engine, registry: Registry | None, *, is_empty: bool = False
+) -> tuple[App, tuple[str, ...]]:
     """The app with the pins that it would have, and the services whose image would be made first.
 
-    Those have the name that their image will have. Raises ImageError, RegistryError.
+    Those have the name that their image will have. is_empty: the registry is not there yet. Raises ImageError,
+    RegistryError.
     """
     place = place_for(registry, builder)
     wanted = await _wanted(app, place, None)
-    found = dict(zip(wanted, await _all([place.find(w) for w in wanted.values()]), strict=True))
+    found = dict(zip(wanted, await _all([_unless(is_empty, place, w) for w in wanted.values()]), strict=True))
     pins = {name: pin or place.called(wanted[name]) for name, pin in found.items()}
     return _pinned(app, pins), tuple(name for name, pin in found.items() if pin is None)
 
@@ -99,7 +102,9 @@ class _Maker:
                 return self._place.called(wanted)
             case str():
                 if self._again.pull or await self._builder.image_id(wanted.source) is None:
-                    await self._builder.pull(wanted.source, on, await self._login(wanted.source))
+                    on(Transfer(status="pull", text=f"fetching {wanted.source}"))
+                    moved = partial(self._layer, wanted.service)
+                    await self._builder.pull(wanted.source, moved, await self._login(wanted.source))
                 return wanted.source
             case None:
                 raise ImageError(
@@ -128,7 +133,7 @@ class _Maker:
             return await self._place.keep(wanted, partial(self._layer, wanted.service))
 
     def _layer(self, service: str, transfer: Transfer) -> None:
-        """Of a push, people care for the layers; the rest repeats what they will be told."""
+        """Of a transfer, people care for the layers; the rest repeats what they are told anyhow."""
         if transfer.layer:
             self._on(service, transfer)
 

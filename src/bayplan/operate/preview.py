@@ -11,7 +11,7 @@ from bayplan.converge.overlay import granted
 from bayplan.facts import Facts
 from bayplan.images import known_pins
 from bayplan.operate.bring import builder_of
-from bayplan.operate.release import current
+from bayplan.operate.release import current, is_new_fleet
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Network, Plan, Pull, Remove, Run, Start, Step, Stop, Unplaced, join, kind, subject
@@ -38,8 +38,9 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
     facts = await observe(ports)
     if not any(facts.reachable()):
         raise nobody_answers(ports.fleet, facts)
-    latest = await current(ports.releases, app.name)
-    pinned, builds = await known_pins(app, builder_of(ports, facts), ports.registry)
+    is_new = is_new_fleet(ports.fleet, facts)
+    latest = None if is_new else await current(ports.releases, app.name)
+    pinned, builds = await known_pins(app, builder_of(ports, facts), ports.registry, is_empty=is_new)
     number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())

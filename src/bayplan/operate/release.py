@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bayplan.errors import UsageError
+from bayplan.facts import Facts
 from bayplan.ports import Release, Releases
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,12 @@ async def current(releases: Releases, app: str) -> Chosen | None:
         return None
     spec = App.model_validate_json(latest.spec)
     return Chosen(latest.number, spec, is_new=False, before=_replicas(spec))
+
+
+def is_new_fleet(fleet: Fleet, facts: Facts) -> bool:
+    """Whether the fleet's own registry was never started, so that nothing was released: its host says so itself."""
+    host = facts.hosts.get(fleet.registry.host) if fleet.registry and fleet.registry.host else None
+    return host is not None and host.reachable and host.system("registry") is None and not any(facts.replicas())
 
 
 async def required(releases: Releases, app: str) -> Chosen:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayplan.converge.observe import nobody_answers, observe
+from bayplan.errors import RegistryError
 from bayplan.facts import Facts, HostFacts, Replica
-from bayplan.operate.release import Chosen, current
+from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import ingress_targets
@@ -105,6 +106,11 @@ async def standing(ports: FleetPorts, app: str) -> Standing:
     facts, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
     if not any(facts.reachable()):
         raise nobody_answers(ports.fleet, facts)
+    if isinstance(chosen, RegistryError):
+        if not is_new_fleet(ports.fleet, facts):
+            raise chosen
+        chosen = None
+    chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
     goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before)
     now = plan(goal, facts, ports.clock.now(), Run())
     services = tuple(_service(goal, s, facts, now) for s in goal.app.services.values())
@@ -112,8 +118,11 @@ async def standing(ports: FleetPorts, app: str) -> Standing:
     return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts), facts, goal, now)
 
 
-async def _chosen(ports: FleetPorts, app: str) -> Chosen:
-    return await current(ports.releases, app) or Chosen(0, App(name=app), is_new=False, before={})
+async def _chosen(ports: FleetPorts, app: str) -> Chosen | RegistryError | None:
+    try:
+        return await current(ports.releases, app)
+    except RegistryError as error:
+        return error
 
 
 def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceView:

@@ -289,3 +289,10 @@ async def test_known_pins_makes_nothing_and_tells_what_would_be_made(fleet: Flee
     found, making = await known_pins(app(web=context, db="postgres:16"), engine, fleet.registry)
     assert {n: s.image for n, s in found.services.items()} == pins
     assert making == ()
+
+
+async def test_known_pins_asks_no_registry_that_is_not_there_yet(fleet: Fleet, context: Path) -> None:
+    await fleet.prepare(app(web=context))
+    found, making = await known_pins(app(web=context), cast("Engine", fleet.engine), fleet.registry, is_empty=True)
+    assert making == ("web",)
+    assert found.services["web"].image.startswith("localhost:5000/shop/web:c-")
