@@ -219,6 +219,12 @@ class Facts:
         return {name: tuple(there) for name, there in found.items()}
 
     @cached_property
+    def routed(self) -> Mapping[str, frozenset[str]]:
+        """The pools that a listener leads to, by gateway."""
+        tables = {h.name: h.gateway.table for h in self.reachable() if h.gateway}
+        return {name: frozenset(r.pool for f in t.listeners for r in f.routes) for name, t in tables.items()}
+
+    @cached_property
     def _by_service(self) -> Mapping[tuple[str, str], tuple[Replica, ...]]:
         found: dict[tuple[str, str], list[Replica]] = defaultdict(list)
         for replica in self.replicas():

@@ -30,6 +30,7 @@ from bayplan.plan.pools import join, retire
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, host_ports, ingress_targets, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot
+from bayplan.plan.standing import is_led_to
 from bayplan.plan.steps import Failure, Plan, Presumed, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 
@@ -154,17 +155,18 @@ class Rollout:
     # -- what goes ----------------------------------------------------------------------------------------------------
 
     def _retire(self, window: set[int]) -> None:
-        somebody_serves = any(s.serves for n, s in self.slots.items() if n in self._wanted())
+        led_to = is_led_to(self.goal.app.name, self.service, self.goal.fleet.balancer.hosts, self.facts)
+        somebody_serves = led_to and any(s.serves for n, s in self.slots.items() if n in self._wanted())
         for number in sorted(self.slots):
             slot = self.slots[number]
             if number in self._wanted():
-                self._retire_within(slot, may_go=self.stop_first and number in window)
+                self._retire_within(slot, led_to=led_to, may_go=self.stop_first and number in window)
             elif somebody_serves or not self.service.replicas:
                 keeper = [slot.keeper] if slot.keeper else []
                 self._let_go([*keeper, *slot.extra, *slot.old], f"{self.service.replicas} wanted")
 
-    def _retire_within(self, slot: Slot, *, may_go: bool) -> None:
-        if slot.serves and slot.keeper:
+    def _retire_within(self, slot: Slot, *, led_to: bool, may_go: bool) -> None:
+        if led_to and slot.serves and slot.keeper:
             self._let_go(slot.extra, f"{slot.keeper.name} on {slot.keeper.host} serves in its place")
             self._let_go(slot.old, f"release {self.goal.release} serves in its place")
         elif may_go:

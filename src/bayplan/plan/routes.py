@@ -98,27 +98,37 @@ def _others(goal: Goal, table: Table) -> tuple[Listener, ...]:
 
 
 def _fronts(goal: Goal, gateway: GatewayFacts) -> Iterator[Listener]:
-    """This app's listeners, a route each; where the new pool has nobody yet, what leads elsewhere now stays."""
-    ports = [(s, p) for s in goal.app.services.values() for p in s.ports if p.mode == "ingress"]
-    wanted = [(service, port, _route(goal, service, port)) for service, port in ports]
-    ready = [(port, route) for _, port, route in wanted if _has_somebody(route, gateway)]
-    yield from (Listener(port.published, port.address, port.app_protocol, (route,)) for port, route in ready)
-    for service, port, route in wanted:
-        if (port, route) not in ready:
-            yield from _as_it_is(goal, service, port, gateway)
+    """This app's listeners, a route each; what leads to a service now stays until each new pool has somebody."""
+    late: list[Service] = []
+    for service in goal.app.services.values():
+        wanted = [_front(goal, service, port) for port in service.ports if port.mode == "ingress"]
+        ready = [front for front in wanted if _may_stand(front, gateway)]
+        yield from ready
+        if service.replicas and len(ready) < len(wanted):
+            late.append(service)
+    for service in late:
+        yield from _as_it_is(goal, service, gateway)
 
 
-def _has_somebody(route: Route, gateway: GatewayFacts) -> bool:
-    return any(s.state == "ready" for s in gateway.pools.get(route.pool, ()))
+def _may_stand(front: Listener, gateway: GatewayFacts) -> bool:
+    """Whether its pool has somebody, or it stands already."""
+    [route] = front.routes
+    same = (f for f in gateway.table.listeners if (f.address, f.port) == (front.address, front.port))
+    return any(route in f.routes for f in same) or any(s.state == "ready" for s in gateway.pools.get(route.pool, ()))
 
 
-def _as_it_is(goal: Goal, service: Service, port: Port, gateway: GatewayFacts) -> Iterator[Listener]:
-    """The routes that this front port has now to the service, or to one that the release before had in its place."""
+def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:
+    """What leads to the service now, and, on its ports, to one that the release before had in its place."""
+    ports = {(p.address, p.published) for p in service.ports if p.mode == "ingress"}
     gone = {p.name for p in gateway.table.pools if p.app == goal.app.name and p.service not in goal.app.services}
     mine = {p.name for p in gateway.table.pools if (p.app, p.service) == (goal.app.name, service.name)}
     for front in gateway.table.listeners:
-        if (front.address, front.port) == (port.address, port.published):
-            yield from (replace(front, routes=(r,)) for r in front.routes if r.pool in gone | mine)
+        stay = mine | gone if (front.address, front.port) in ports else mine
+        yield from (replace(front, routes=(r,)) for r in front.routes if r.pool in stay)
+
+
+def _front(goal: Goal, service: Service, port: Port) -> Listener:
+    return Listener(port.published, port.address, port.app_protocol, (_route(goal, service, port),))
 
 
 def _route(goal: Goal, service: Service, port: Port) -> Route:
@@ -167,7 +177,7 @@ def _conflicts(goal: Goal, host: HostFacts, gateway: GatewayFacts) -> Iterator[F
             theirs = others.get((port.address, port.published)) if port.mode == "ingress" else None
             if theirs is None:
                 continue
-            mine = Listener(port.published, port.address, port.app_protocol, (_route(goal, service, port),))
+            mine = _front(goal, service, port)
             clash = theirs.routes[0] if theirs.mode != mine.mode else _overlap(theirs, mine)
             if clash:
                 why = f"port {port.published} of the balancer is held by the app {apps.get(clash.pool, clash.pool)}"

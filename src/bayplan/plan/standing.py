@@ -48,6 +48,12 @@ def is_serving(
     return all((name, pool) in taking for name in answering for pool in pools)
 
 
+def is_led_to(app: str, service: Service, balancers: Iterable[str], facts: Facts) -> bool:
+    """Whether the listeners of every balancer that answers lead to the pools of this very definition."""
+    pools = {pool_name(app, service.name, target) for target in ingress_targets(service)}
+    return all(pools <= facts.routed[name] for name in balancers if name in facts.routed)
+
+
 def silent_gateway(balancers: Iterable[str], facts: Facts) -> str | None:
     """A balancer whose gateway does not answer: what its pools hold is unknown."""
     return next((name for name in balancers if name in facts.hosts and facts.hosts[name].gateway is None), None)

@@ -1,0 +1,121 @@
+"""A run of passes over a world, one at a time, that can be killed between any two steps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tests.property.world import BrokenPromiseError, World, outcome_of
+
+from bayplan.errors import PortTakenError
+from bayplan.facts import Facts
+from bayplan.plan.goal import Goal
+from bayplan.plan.goal import Run as Memory
+from bayplan.plan.plan import plan
+from bayplan.plan.steps import Plan, PoolChange, Remove, Run, Start, Step, Stop, key
+
+
+class Driver:
+    """Plans and applies; what it holds beside the world is what a run remembers."""
+
+    def __init__(self, world: World, goal: Goal) -> None:
+        self.world, self.goal, self.memory = world, goal, Memory()
+
+    def restart(self) -> None:
+        """As if it had been killed and started again."""
+        self.memory = Memory()
+
+    def run_again(self) -> Plan:
+        """What the next run plans first, if it knows of the ports that something outside the engines holds."""
+        self.memory = Memory(taken=self.memory.taken)
+        return self.look()[1]
+
+    def look(self) -> tuple[Facts, Plan]:
+        """Observe and plan; the plan must be a sound one."""
+        facts = self.world.facts()
+        known = self.memory.first_seen
+        fresh = {r.id: self.world.now for r in facts.replicas() if r.id not in known}
+        self.memory = replace(self.memory, first_seen={**known, **fresh})
+        made = plan(self.goal, facts, self.world.now, self.memory)
+        self.memory = replace(self.memory, given_up=self.memory.given_up | {f.service for f in made.failures})
+        check_plan(made, self.goal, facts, self.world)
+        return facts, made
+
+    def one_pass(self, seed: int = 0, share: float = 1.0) -> Plan:
+        """The steps of one pass in any order, up to a share of them: then it was killed."""
+        _, made = self.look()
+        steps = list(made.steps)
+        random.Random(seed).shuffle(steps)
+        for step in steps[: round(len(steps) * share)]:
+            self._do(step)
+        return made
+
+    def _do(self, step: Step) -> None:
+        started, error = outcome_of(self.world, step)
+        if started:
+            self.memory = replace(
+                self.memory,
+                tried=self.memory.tried | {started},
+                first_seen={**self.memory.first_seen, started: self.world.now},
+            )
+        if isinstance(error, PortTakenError) and isinstance(step, Run | Start):
+            self.memory = replace(self.memory, taken=self.memory.taken | self._ports(step))
+
+    def _ports(self, step: Run | Start) -> frozenset[tuple[str, int]]:
+        if isinstance(step, Run):
+            return frozenset((step.host, b.port) for b in step.container.ports)
+        return frozenset((step.host, b.port) for b in self.world.hosts[step.host].containers[step.replica].facts.ports)
+
+    def settle(self, passes: int = 150) -> Plan:
+        """Passes until nothing is left to do or to wait for."""
+        for number in range(passes):
+            made = self.one_pass(seed=number)
+            waiting = [
+                w for w in made.waiting if not self.world.hosts[w.host].silent and self.world.hosts[w.host].powered
+            ]
+            if not made.steps and not waiting:
+                return made
+            self.world.tick()
+        raise BrokenPromiseError(f"does not converge: {made.steps} {made.waiting}")
+
+
+def check_plan(made: Plan, goal: Goal, facts: Facts, world: World) -> None:
+    """What holds of every plan, by itself."""
+    _check_independent(made.steps)
+    unknown = {h.name for h in facts.hosts.values() if not h.reachable}
+    on_unknown = [s for s in made.steps if s.host in unknown]
+    if on_unknown:
+        raise BrokenPromiseError(f"planned on a host that does not answer: {on_unknown}")
+    for step in (s for s in made.steps if isinstance(s, Run)):
+        _check_not_instead_of_unknown(step, goal, facts, world)
+
+
+def _check_not_instead_of_unknown(step: Run, goal: Goal, facts: Facts, world: World) -> None:
+    """Invariant 8: nothing is started in the place of a replica that may well run where nobody answers.
+
+    What a gateway tells is known; where none tells anything of the service, all that the release before had may be.
+    """
+    if any(r.slot == step.slot for r in facts.replicas("shop", step.service)):
+        return
+    prefix = f"shop.{step.service}."
+    told = {e.facts.server.name for es in facts.endpoints.values() for e in es if e.pool.startswith(prefix)}
+    for name, host in facts.hosts.items():
+        if host.reachable or name in goal.assume_down:
+            continue
+        for there in (c.facts for c in world.hosts[name].containers.values()):
+            is_it = (there.service, there.slot) == (step.service, step.slot)
+            known = f"{there.name}.{name}" in told
+            if is_it and (known or (not told and step.slot <= goal.before.get(step.service, 0))):
+                raise BrokenPromiseError(f"{there.name} may well run on {name}, and {step.container.name} is planned")
+
+
+def _check_independent(steps: Iterable[Step]) -> None:
+    """No work twice; nothing done to one replica or one server by two steps."""
+    keys = [key(s) for s in steps]
+    replicas = [(s.host, s.container.name) for s in steps if isinstance(s, Run)]
+    replicas += [(s.host, s.replica) for s in steps if isinstance(s, Start | Stop | Remove)]
+    servers = [(s.host, s.pool, s.server.name) for s in steps if isinstance(s, PoolChange)]
+    for kind, found in (("step", keys), ("replica", replicas), ("server", servers)):
+        if len(found) != len(set(found)):
+            raise BrokenPromiseError(f"one {kind} twice in a pass: {sorted(map(str, found))}")

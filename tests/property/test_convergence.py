@@ -1,0 +1,191 @@
+"""Whatever happens, in whatever order, killed between any two steps: nothing that must hold is ever broken, and in calm
+the fleet ends where it should be. The invariants are DESIGN.md's; `world.py` holds them at every instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given as with_any
+from hypothesis import strategies as st
+from tests.property.driver import Driver
+from tests.property.stories import Event, apps, events, fleets
+from tests.property.world import World
+
+from bayplan.plan.goal import Goal
+from bayplan.plan.replica import definition, host_ports, ingress_targets, server_name
+from bayplan.plan.steps import Plan
+from bayplan.spec.model import App, Fleet, Service
+
+
+class Story:
+    """A fleet, what runs on it, and what happens to it."""
+
+    def __init__(self, fleet: Fleet, app: App) -> None:
+        self.world = World(fleet)
+        self.driver = Driver(self.world, Goal(fleet, app, 1))
+        self._excuse()
+
+    def tell(self, event: Event) -> None:
+        getattr(self, f"_{event.kind}")(event)
+        self.world.check_servers()
+        self.world.check()
+
+    @property
+    def goal(self) -> Goal:
+        return self.driver.goal
+
+    @goal.setter
+    def goal(self, goal: Goal) -> None:
+        self.driver.goal = goal
+        self.world.judged_down = goal.assume_down
+        self._excuse()
+
+    def _excuse(self) -> None:
+        """Services that need not keep one serving all the time."""
+        services = self.goal.app.services
+        wanted = {n for n, s in services.items() if s.replicas and ingress_targets(s) and not _is_stop_first(s)}
+        self.world.may_be_emptied = frozenset({"web", "worker"} - wanted)
+
+    def _host(self, who: int) -> str:
+        return list(self.world.hosts)[who % len(self.world.hosts)]
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def _run(self, event: Event) -> None:
+        """A run of so many passes, killed in the middle of the last."""
+        self.driver.restart()
+        for number in range(event.who):
+            self.driver.one_pass(number, event.share if number == event.who - 1 else 1.0)
+            self.world.tick()
+
+    def _release(self, event: Event) -> None:
+        assert event.app
+        before = {n: s.replicas for n, s in self.goal.app.services.items()}
+        self.goal = replace(self.goal, app=event.app, release=self.goal.release + 1, before=before)
+        self.driver.restart()
+
+    def _cut(self, event: Event) -> None:
+        self.world.hosts[self._host(event.who)].silent = True
+
+    def _power(self, event: Event) -> None:
+        self.world.lose_power(self._host(event.who))
+
+    def _return(self, event: Event) -> None:
+        self.world.come_back(self._host(event.who))
+        self.goal = replace(self.goal, assume_down=self.goal.assume_down - {self._host(event.who)})
+
+    def _assume(self, event: Event) -> None:
+        host = self._host(event.who)
+        if self.world.hosts[host].silent or not self.world.hosts[host].powered:
+            self.goal = replace(self.goal, assume_down=self.goal.assume_down | {host})
+
+    def _remove(self, event: Event) -> None:
+        there = sorted((r.host, r.name) for r in self.world.replicas())
+        if there:
+            host, name = there[event.who % len(there)]
+            del self.world.hosts[host].containers[name]
+
+    def _stop(self, event: Event) -> None:
+        there = sorted((r.host, r.name) for r in self.world.replicas())
+        if there:
+            host, name = there[event.who % len(there)]
+            container = self.world.hosts[host].containers[name]
+            container.facts = replace(container.facts, state="exited", exit_code=0)
+
+    def _foreign(self, event: Event) -> None:
+        self._take_port(event, "foreign")
+
+    def _hidden(self, event: Event) -> None:
+        self._take_port(event, "hidden")
+
+    def _take_port(self, event: Event, what: str) -> None:
+        """A port of the range that nobody holds at the moment."""
+        host = self.world.hosts[self._host(event.who)]
+        running = {b.port for c in host.containers.values() if c.facts.state == "running" for b in c.facts.ports}
+        first = self.world.fleet.ports[0]
+        port = first + (8080 if event.who % 2 else 22) % (self.world.fleet.ports[1] - first + 1)
+        if port not in running:
+            getattr(host, what).add(("tcp", port))
+
+    def _sessions(self, event: Event) -> None:
+        for servers in self.world.hosts[self._host(event.who)].gateway.pools.values():
+            for name, known in servers.items():
+                servers[name] = replace(known, sessions=5)
+
+    def _gateway(self, event: Event) -> None:
+        gateway = self.world.hosts[self._host(event.who)].gateway
+        gateway.answers = not gateway.answers
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def calm(self) -> Plan:
+        """Every host is back, every gateway answers, nothing more happens, and `up` is run twice."""
+        for host, machine in self.world.hosts.items():
+            self.world.come_back(host)
+            machine.gateway.answers = True
+        self.goal = replace(self.goal, assume_down=frozenset())
+        self.driver.restart()
+        self.world.tick()
+        return self.driver.settle()
+
+
+def _is_stop_first(service: Service) -> bool:
+    return service.update.order == "stop-first" or bool(host_ports(service))
+
+
+def assert_is_as_wanted(story: Story, end: Plan) -> None:
+    """Exactly the wanted replicas, each serving; pools exact; nothing else of the app anywhere."""
+    goal, facts = story.goal, story.world.facts()
+    assert end.failures == ()
+    lacking = {u.service: sum(x.count for x in end.unplaced if x.service == u.service) for u in end.unplaced}
+    for service in goal.app.services.values():
+        there = list(facts.replicas("shop", service.name))
+        if service.name in lacking:
+            assert len({r.slot for r in there}) == len(there) or service.update.order == "start-first"
+            continue
+        assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1))
+        assert all(r.spec == definition(service) and r.alive for r in there), there
+    assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
+    if not lacking:
+        _assert_pools_exact(story)
+
+
+def _assert_pools_exact(story: Story) -> None:
+    goal, facts = story.goal, story.world.facts()
+    for name, machine in story.world.hosts.items():
+        wanted: dict[str, set[str]] = {}
+        for service in goal.app.services.values() if name in goal.fleet.balancer.hosts else ():
+            for target in ingress_targets(service):
+                there = facts.replicas("shop", service.name)
+                wanted[f"shop.{service.name}.{target}"] = {server_name(r.name, r.host) for r in there}
+        found = {pool: set(servers) for pool, servers in machine.gateway.pools.items()}
+        assert found == wanted, name
+        assert all(s.state == "ready" and s.up for v in machine.gateway.pools.values() for s in v.values())
+        fronts = {f.port for f in machine.gateway.table.listeners}
+        published = {
+            p.published
+            for s in goal.app.services.values()
+            for p in s.ports
+            if p.mode == "ingress" and s.replicas and name in goal.fleet.balancer.hosts
+        }
+        assert fronts == published or fronts >= published
+
+
+@with_any(fleets(), apps(), events, apps())
+def test_whatever_happens_the_end_is_as_wanted(fleet: Fleet, first: App, story: list[Event], last: App) -> None:
+    told = Story(fleet, first)
+    told.tell(Event("run", 25))
+    for event in story:
+        told.tell(event)
+    told.tell(Event("release", app=last))
+    assert_is_as_wanted(told, told.calm())
+    assert told.driver.run_again().is_empty
+
+
+@with_any(fleets(), apps(), st.integers(1, 9))
+def test_a_new_app_stands_however_often_it_is_killed(fleet: Fleet, app: App, seed: int) -> None:
+    told = Story(fleet, app)
+    for _ in range(5):
+        told.tell(Event("run", seed, 0.5))
+    assert_is_as_wanted(told, told.calm())
