@@ -48,6 +48,8 @@ def _print(found: Preview, console: object) -> None:
         console.print("[green]✓[/] nothing to do")
     for name in found.builds:
         console.print(f"[cyan]~[/] build   {name}  [dim]its files changed, or it was never built[/]")
+    for name in found.copies:
+        console.print(f"[cyan]~[/] copy    {name}  [dim]its image is not in the fleet's registry yet[/]")
     for step in found.steps:
         sign = SIGNS.get(kind(step), "[cyan]~[/]")
         console.print(f"{sign} {kind(step):9} {step.host:6} {subject(step)}  [dim]{step.why}[/]")

@@ -16,12 +16,14 @@ STYLES = {"ready": "green", "starting": "yellow", "draining": "dim", "failed": "
 
 def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
     """Show each service's replicas: where, in what state, of which release; and the hosts."""
-    from bayplan.cli.console import out, show_json
+    from bayplan.cli.console import err, out, show_json
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.status import standing
 
     name, where = read_name(files, project, fleet)
     found = on_fleet(where, lambda ports: standing(ports, name))
+    if found.unread:
+        err().print(f"[yellow]![/] releases cannot be read: {found.unread}; this is what runs, not what should")
     if json:
         show_json(found.status)
         return

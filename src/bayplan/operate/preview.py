@@ -21,16 +21,17 @@ from bayplan.spec.model import App
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The first pass's steps. builds: services whose image would be built or copied first."""
+    """The first pass's steps. builds, copies: services whose image is made first."""
 
     steps: tuple[Step, ...]
     builds: tuple[str, ...]
+    copies: tuple[str, ...]
     unplaced: tuple[Unplaced, ...]
     unreachable: Mapping[str, str]
 
     @property
     def is_empty(self) -> bool:
-        return not (self.steps or self.builds or self.unplaced)
+        return not (self.steps or self.builds or self.copies or self.unplaced)
 
 
 async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> Preview:
@@ -40,12 +41,14 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
         raise nobody_answers(ports.fleet, facts)
     is_new = is_new_fleet(ports.fleet, facts)
     latest = None if is_new else await current(ports.releases, app.name)
-    pinned, builds = await known_pins(app, builder_of(ports, facts), ports.registry, is_empty=is_new)
+    pinned, unmade = await known_pins(app, builder_of(ports, facts), ports.registry, is_empty=is_new)
     number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
-    return Preview(found.steps, tuple(builds), found.unplaced, silent)
+    builds = tuple(name for name in unmade if app.services[name].build)
+    copies = tuple(name for name in unmade if not app.services[name].build)
+    return Preview(found.steps, builds, copies, found.unplaced, silent)
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:
@@ -61,6 +64,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "steps": [_step(s) for s in found.steps],
         "unplaced": [asdict(u) for u in found.unplaced],
         "builds": list(found.builds),
+        "copies": list(found.copies),
         "unreachable": [{"host": h, "why": why} for h, why in found.unreachable.items()],
     }
 

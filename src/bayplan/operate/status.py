@@ -9,6 +9,7 @@ from typing import Literal
 from bayplan.converge.observe import nobody_answers, observe
 from bayplan.errors import RegistryError
 from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.operate.inferred import inferred
 from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
@@ -93,12 +94,13 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The status and what it was read from."""
+    """The status and what it was read from. unread: why the releases could not be read; "" if they were."""
 
     status: Status
     facts: Facts
     goal: Goal
     plan: Plan
+    unread: str = ""
 
 
 async def standing(ports: FleetPorts, app: str) -> Standing:
@@ -106,16 +108,16 @@ async def standing(ports: FleetPorts, app: str) -> Standing:
     facts, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
     if not any(facts.reachable()):
         raise nobody_answers(ports.fleet, facts)
+    unread = ""
     if isinstance(chosen, RegistryError):
-        if not is_new_fleet(ports.fleet, facts):
-            raise chosen
-        chosen = None
+        unread = "" if is_new_fleet(ports.fleet, facts) else chosen.what
+        chosen = inferred(facts, app)
     chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
     goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before)
-    now = plan(goal, facts, ports.clock.now(), Run())
+    now = Plan() if unread else plan(goal, facts, ports.clock.now(), Run())
     services = tuple(_service(goal, s, facts, now) for s in goal.app.services.values())
     hosts = tuple(_host(h) for h in facts.hosts.values())
-    return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts), facts, goal, now)
+    return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts), facts, goal, now, unread)
 
 
 async def _chosen(ports: FleetPorts, app: str) -> Chosen | RegistryError | None:
