@@ -14,8 +14,8 @@ from functools import partial
 from typing import Literal
 
 from bayplan.converge.apply import apply, change_pools
-from bayplan.converge.observe import nobody_answers, observe
 from bayplan.converge.overlay import overlay
+from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, HostUnreachableError, PortTakenError
 from bayplan.facts import Facts
 from bayplan.plan.goal import Run as Memory
@@ -43,7 +43,8 @@ TRIES = 2  # of one step: what fails twice will not be mended by a third pass
 POLL = 0.25  # seconds between looks while steps are in flight
 WAIT = 0.1  # seconds between looks while only time can help
 WAIT_LONGEST = 1.0
-GATHER = 0.03  # seconds that a pass waits for other steps that end at about the same time
+GATHER = 0.1  # seconds that a pass waits for other steps that end at about the same time
+LOOK_SHARE = 3  # times as long as a look took: looking is to take a part of a busy engine's time, not most of it
 STARTS = 4  # containers that are made at once on one host
 PULLS = 3
 STOPS = 16  # mostly they wait for the container
@@ -110,29 +111,31 @@ class Convergence:
         self._tries: dict[tuple[str, ...], int] = defaultdict(int)
         self._errors: dict[tuple[str, ...], tuple[Step, BayplanError]] = {}
         self._failures: dict[str, Failure] = {}
-        self._silent: dict[str, float] = {}
-        self._images: dict[str, frozenset[str]] = {}
+        self._sight = Sight(ports)
+        self._gather = GATHER
         self._slots = {n: _Lanes() for n in ports.engines}
 
     async def run(self) -> Outcome:
         """Until nothing is left to do that can be done. Cancelled: what is in flight is cancelled and waited for."""
-        number, wait, moved = 0, WAIT, self._ports.clock.now()
+        number, wait, moved, whole = 0, WAIT, self._ports.clock.now(), True
         try:
             while True:
                 number += 1
-                facts = await self._look()
+                facts = await self._look(whole=whole)
                 plan = self._plan(number, facts)
                 able = [s for s in plan.steps if self._may_try(s)]
                 fresh = self._fresh(able)
                 self._launch(fresh)
-                now = self._ports.clock.now()
+                now, whole = self._ports.clock.now(), False
                 if self._in_flight:
                     moved, wait = now, WAIT
                     await self._until_something_is_done()
                 elif len(fresh) < len(able):
                     continue  # what was done while this pass looked is seen by the next
                 elif not self._may_hope(plan) or now - moved > self._patience:
-                    return self._outcome(number, facts, plan)
+                    if self._sight.is_whole:
+                        return self._outcome(number, facts, plan)
+                    whole = True  # nothing ends on what was seen a while ago
                 else:
                     await self._ports.clock.sleep(wait)
                     wait = min(wait * 1.5, WAIT_LONGEST)
@@ -141,13 +144,12 @@ class Convergence:
 
     # -- a pass -------------------------------------------------------------------------------------------------------
 
-    async def _look(self) -> Facts:
+    async def _look(self, *, whole: bool) -> Facts:
         self._underway = self._steps_in_flight()
-        seen = await observe(self._ports, images=not self._images, skip=self._still_silent())
-        self._note_silent(seen)
-        if not any(seen.reachable()):
-            raise nobody_answers(self._ports.fleet, seen)
-        facts = overlay(self._with_images(seen), (*self._underway, *self._steps_in_flight()))
+        began = self._ports.clock.now()
+        seen = await self._sight.look(whole=whole)
+        self._gather = min(max(GATHER, LOOK_SHARE * (self._ports.clock.now() - began)), POLL)
+        facts = overlay(seen, (*self._underway, *self._steps_in_flight()))
         self._remember(facts)
         return facts
 
@@ -224,18 +226,18 @@ class Convergence:
         if self._rounds[key(step)] == ROUNDS:
             error = BayplanError(f"{key(step)[0]} was done {ROUNDS} times and is still wanted", where=step.host)
             self._errors[key(step)] = (step, error)
-        if isinstance(step, Pull):
-            self._images[step.host] = self._images.get(step.host, frozenset()) | {step.image}
+        self._sight.ended(step, well=True)
         self._on(StepEvent(step, "done"))
 
     def _note_failure(self, step: Step, error: BayplanError) -> None:
+        self._sight.ended(step, well=False)
         if isinstance(step, Run) and isinstance(error, PortTakenError):
             taken = {(step.host, b.port) for b in step.container.ports}
             if not taken <= self._memory.taken:
                 self._memory = replace(self._memory, taken=self._memory.taken | taken)
                 return
         if isinstance(error, HostUnreachableError):
-            self._silent[step.host] = self._ports.clock.now()
+            self._sight.silent(step.host, error.what)
         self._tries[key(step)] += 1
         self._errors[key(step)] = (step, error)
         if self._tries[key(step)] >= TRIES:
@@ -257,25 +259,6 @@ class Convergence:
         if fresh or not started <= self._memory.tried:
             self._memory = replace(self._memory, first_seen={**known, **fresh}, tried=self._memory.tried | started)
 
-    def _still_silent(self) -> frozenset[str]:
-        """Hosts that did not answer a moment ago: asked again after a while, so that they do not hold up the others."""
-        now = self._ports.clock.now()
-        return frozenset(h for h, since in self._silent.items() if now - since < 3 * WAIT_LONGEST)
-
-    def _note_silent(self, facts: Facts) -> None:
-        now = self._ports.clock.now()
-        for host in facts.hosts.values():
-            if host.reachable:
-                self._silent.pop(host.name, None)
-            elif host.name not in self._still_silent():
-                self._silent[host.name] = now
-
-    def _with_images(self, facts: Facts) -> Facts:
-        for host in facts.reachable():
-            self._images.setdefault(host.name, host.images)
-        hosts = {n: replace(h, images=self._images.get(n, h.images)) for n, h in facts.hosts.items()}
-        return replace(facts, hosts=hosts)
-
     # -- waiting ------------------------------------------------------------------------------------------------------
 
     def _steps_in_flight(self) -> tuple[Step, ...]:
@@ -284,7 +267,7 @@ class Convergence:
     async def _until_something_is_done(self) -> None:
         done, _ = await asyncio.wait(self._in_flight, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
         if done and self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=GATHER)
+            await asyncio.wait(self._in_flight, timeout=self._gather)
         for task in done:
             task.result()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from bayplan.errors import BayplanError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
@@ -15,12 +16,13 @@ HOST_DEADLINE = 10.0  # seconds; longer than a lossy link's retransmissions, sho
 async def observe(ports: FleetPorts, *, images: bool = True, skip: frozenset[str] = frozenset()) -> Facts:
     """The whole fleet, hosts in fleet.yaml's order. images False: leave them out. skip: hosts not to ask again."""
     names = list(ports.fleet.hosts)
-    seen = await asyncio.gather(*(_host(ports, name, images=images) for name in names if name not in skip))
+    seen = await asyncio.gather(*(see_host(ports, name, images=images) for name in names if name not in skip))
     by_name = {h.name: h for h in seen}
     return Facts({n: by_name.get(n) or HostFacts(n, reachable=False, why="did not answer before") for n in names})
 
 
-async def _host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
+async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
+    """One host, now."""
     try:
         async with asyncio.timeout(HOST_DEADLINE):
             engine, there, gateway = await asyncio.gather(
@@ -33,6 +35,16 @@ async def _host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
     except BayplanError as error:
         return HostFacts(name, reachable=False, why=error.what)
     return HostFacts(name, reachable=True, engine=engine, gateway=_if_running(engine, gateway), images=there)
+
+
+async def see_gateway(ports: FleetPorts, host: HostFacts) -> HostFacts:
+    """The host with its gateway as it is now, the rest as it was."""
+    try:
+        async with asyncio.timeout(HOST_DEADLINE):
+            gateway = await _gateway(ports, host.name)
+    except TimeoutError:
+        gateway = None
+    return replace(host, gateway=_if_running(host.engine, gateway))
 
 
 async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[str]:

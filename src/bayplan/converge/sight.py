@@ -1,0 +1,79 @@
+"""What a run sees of the fleet, and when it looks again.
+
+Looking costs an engine as much as a small step does, so a host is asked again when something of ours ended there, or
+after a while; a balancer's gateway, which is quick to ask and where replicas become ready, at every look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from bayplan.converge.observe import nobody_answers, see_gateway, see_host
+from bayplan.facts import Facts, HostFacts
+from bayplan.plan.steps import Configure, PoolChange, Pull, Rewrite, Step
+from bayplan.ports import FleetPorts
+
+GOOD_FOR = 1.0  # seconds that what was seen of a host counts, as long as nothing of ours ended there
+ASK_AGAIN = 3.0  # seconds until a host that did not answer is asked again: it must not hold up the others
+
+
+class Sight:
+    """The latest facts of each host. is_whole: the last look was at every host, and not at what was known."""
+
+    def __init__(self, ports: FleetPorts) -> None:
+        self.is_whole = False
+        self._ports = ports
+        self._known: dict[str, HostFacts] = {}
+        self._seen: dict[str, float] = {}
+        self._changed: set[str] = set()
+        self._images: dict[str, frozenset[str]] = {}
+
+    async def look(self, *, whole: bool = False) -> Facts:
+        """The fleet, hosts in fleet.yaml's order. whole: every host is asked. Raises NoHostError."""
+        names = list(self._ports.fleet.hosts)
+        asked = {n for n in names if whole or self._is_due(n)}
+        gateways = {n for n in self._ports.fleet.balancer.hosts if n in names and n not in asked}
+        self._changed -= asked  # what ends from now on counts for the next look
+        seen = await asyncio.gather(*(self._host(n) for n in asked), *(self._gateway(n) for n in gateways))
+        self._known |= {host.name: host for host in seen}
+        self.is_whole = len(asked) == len(names)
+        facts = Facts({n: self._known[n] for n in names})
+        if not any(facts.reachable()):
+            raise nobody_answers(self._ports.fleet, facts)
+        return facts
+
+    def ended(self, step: Step, *, well: bool) -> None:
+        """The step's host is not as it was seen."""
+        if isinstance(step, Pull) and well:
+            self._images[step.host] = self._images.get(step.host, frozenset()) | {step.image}
+        is_at_gateway = isinstance(step, PoolChange | Configure | Rewrite)
+        if not (is_at_gateway and step.host in self._ports.fleet.balancer.hosts):
+            self._changed.add(step.host)
+
+    def silent(self, host: str, why: str) -> None:
+        """It did not answer a step of ours: unknown, until it is asked again."""
+        self._known[host] = HostFacts(host, reachable=False, why=why)
+        self._seen[host] = self._ports.clock.now()
+
+    def _is_due(self, host: str) -> bool:
+        known = self._known.get(host)
+        if known is None:
+            return True
+        age = self._ports.clock.now() - self._seen[host]
+        return age >= GOOD_FOR or host in self._changed if known.reachable else age >= ASK_AGAIN
+
+    async def _host(self, name: str) -> HostFacts:
+        self._seen[name] = self._ports.clock.now()
+        host = await see_host(self._ports, name, images=name not in self._images)
+        if not host.reachable:
+            self._seen[name] = self._ports.clock.now()
+            return host
+        images = self._images.setdefault(name, host.images)
+        return replace(host, images=images)
+
+    async def _gateway(self, name: str) -> HostFacts:
+        known = self._known[name]
+        if not known.reachable:
+            return known
+        return replace(await see_gateway(self._ports, known), images=self._images[name])
