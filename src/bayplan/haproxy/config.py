@@ -41,7 +41,6 @@ defaults
   srvtcpka-idle 60s
   srvtcpka-intvl 15s
   srvtcpka-cnt 4
-  option idle-close-on-response   # a reload ends a client's connection after an answer, not before a question
   option redispatch 1
   retries 3
   retry-on conn-failure empty-response

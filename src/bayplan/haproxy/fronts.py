@@ -10,6 +10,10 @@ from bayplan.haproxy.words import check_name, quote
 UNMATCHED = "bayplan:unmatched"  # a pool's name never has a colon
 
 _HTTP = (
+    "mode http",
+    "timeout client 60s",
+    # A reload ends a client's connection after an answer, not before the next question.
+    "option idle-close-on-response",
     # A request that may not be done twice is tried again only while no byte of it has gone out.
     "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
     # What a client says about where it comes from is not to be believed.
@@ -28,8 +32,6 @@ def frontend(listener: Listener, pools: Mapping[str, Pool]) -> Iterator[str]:
     yield f"frontend {check_name(f'listener:{address}')}"
     yield f"  bind {address}"
     if is_http(listener, pools):
-        yield "  mode http"
-        yield "  timeout client 60s"
         yield from (f"  {line}" for line in _HTTP)
         yield from (f"  {line}" for line in _rules(listener.routes))
     else:
