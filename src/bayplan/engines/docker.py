@@ -30,10 +30,14 @@ class DockerEngine:
 
     async def observe(self, fleet: str) -> EngineFacts:
         """Two requests side by side; at first use also who the engine is."""
-        engine, entries, networks = await asyncio.gather(
-            self._itself(), self._list_containers(), self._list_networks(fleet)
-        )
-        return listing.read(entries, networks, engine, self.host, fleet)
+        try:
+            async with asyncio.TaskGroup() as asking:
+                engine = asking.create_task(self._itself())
+                entries = asking.create_task(self._list_containers())
+                networks = asking.create_task(self._list_networks(fleet))
+        except ExceptionGroup as failed:  # one host, one reason; the other requests are over by now
+            raise failed.exceptions[0]  # noqa: B904  it has its cause
+        return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet)
 
     async def info(self) -> Mapping[str, Any]:
         async with self._client.calling() as docker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,30 +22,30 @@ class Ended:
     errors: str
 
 
-async def ended(argv: Sequence[str], *, deadline: float, errors: IO[bytes] | None = None) -> Ended:
+async def ended(argv: Sequence[str], *, deadline: float) -> Ended:
     """Run it in a session of its own (a terminal's Ctrl-C is ours to handle), killed at the deadline.
 
-    errors: a file for its standard error, for one whose children outlive it: they would hold a pipe open.
+    It writes to files: a pipe would be held open by what outlives it, such as ssh's shared connection, and waited for.
     Raises TimeoutError, FileNotFoundError.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=errors or asyncio.subprocess.PIPE,
-        stderr=errors or asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(deadline):
-            output, text = await process.communicate()
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    return Ended(
-        process.returncode or 0, (output or b"").decode(errors="replace"), (text or b"").decode(errors="replace")
-    )
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(deadline):
+                await process.wait()
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        return Ended(process.returncode or 0, _text(output), _text(errors))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 async def run_to_end(argv: Sequence[str], *, host: str, deadline: float) -> str:

@@ -9,8 +9,9 @@ from bayplan.errors import HostRefusedError, HostUnreachableError
 
 Effective = Mapping[str, Sequence[str]]  # keyword in lower case to its values, as `ssh -G` prints them
 
-# Run by the host's shell: what $1 is, whether this login may use it, who that is.
-LOOK = 'if [ ! -S "$1" ]; then s=missing; elif [ -w "$1" ]; then s=usable; else s=denied; fi; echo $s; id -un'
+# Run by the host's shell: what $1 is, whether this login may use it, whether an engine answers there, who asks.
+LOOK = """if [ ! -S "$1" ]; then s=missing; elif [ ! -w "$1" ]; then s=denied
+elif docker -H "unix://$1" version >/dev/null 2>&1; then s=answers; else s=silent; fi; echo $s; id -un"""
 
 _OFFENDING = re.compile(r"Offending (?:\S+ )?key(?: for IP)? in (\S+)", re.IGNORECASE)
 _UNRESOLVED = re.compile(r"Could not resolve hostname (\S+?):")
@@ -90,10 +91,12 @@ def _changed_key(host: str, said: str, effective: Effective) -> HostRefusedError
 
 
 def forbidden(host: str, target: str, said: str) -> HostUnreachableError | None:
-    """The ssh server's refusal to forward, from the connection's log."""
+    """The ssh server's refusal to forward, from the connection's log; it gives no such reason for UNIX sockets."""
     reasons = _OPEN_FAILED.findall(said)
-    if not reasons or reasons[-1] != "administratively prohibited":
-        return None
+    return _forwards_not(host, target) if reasons and reasons[-1] == "administratively prohibited" else None
+
+
+def _forwards_not(host: str, target: str) -> HostRefusedError:
     kind = "AllowStreamLocalForwarding" if target.startswith("/") else "AllowTcpForwarding"
     return HostRefusedError(
         f"the host's ssh server does not allow {target} to be forwarded",
@@ -118,6 +121,8 @@ def of_socket(host: str, target: str, seen: Sequence[str]) -> HostUnreachableErr
                 where=host,
                 todo=f"on the host: sudo usermod -aG docker {user}; a new connection is made at the next try",
             )
+        case "answers":
+            return _forwards_not(host, target)
         case _:
             return HostUnreachableError(
                 f"{target} closes every connection: what should listen there is not running",

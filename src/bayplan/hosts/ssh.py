@@ -138,12 +138,14 @@ class SshReach:
         return refusals.read_effective(done.output)
 
     async def _start(self, command: SshCommand, *, strict: bool) -> int:
-        with command.log.open("wb") as log:
-            try:
-                return (await ended(command.master(strict=strict), deadline=CONNECT_DEADLINE, errors=log)).status
-            except TimeoutError:
-                log.write(b"\nConnection timed out\n")
-                return SSH_FAILED
+        command.log.write_bytes(b"")
+        try:
+            done = await ended(command.master(strict=strict), deadline=CONNECT_DEADLINE)
+        except TimeoutError:
+            done = Ended(SSH_FAILED, "", "Connection timed out")
+        with command.log.open("a") as log:  # what a jump host's own ssh said is not in it yet
+            log.write(done.errors)
+        return done.status
 
     async def _forward(self, command: SshCommand, local: Path, target: str) -> None:
         done = await self._ask(command.forward(local, target))
