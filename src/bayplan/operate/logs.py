@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts, Replica
@@ -112,26 +113,44 @@ async def _history(ports: FleetPorts, replica: Replica, wish: Wish) -> AsyncIter
         yield Notice(replica.host, f"{replica.name}: nothing for {LINE_DEADLINE:g} s; the rest of its log is missing")
     except BayplanError as error:
         yield Notice(replica.host, f"{replica.name}: {error.what}; the rest of its log is missing")
+    finally:
+        await _let_go(lines)
 
 
 async def _tell_merged(streams: Sequence[AsyncIterator[Item]], on: OnItems) -> None:
-    """Streams that are each in order, as one: only the next line of each is held."""
+    """Streams that are each in order, as one. Let go of at the end, also when nobody reads any more."""
+    try:
+        batch: list[Item] = []
+        async for item in _merged(streams):
+            batch.append(item)
+            if len(batch) == _AT_ONCE:
+                on(batch)
+                batch = []
+        on(batch)
+    finally:
+        await _let_go(*streams)
+
+
+async def _merged(streams: Sequence[AsyncIterator[Item]]) -> AsyncIterator[Item]:
+    """Only the next line of each is held."""
     heads = await asyncio.gather(*(anext(s, None) for s in streams))
     heap = [(_time(head), index, head) for index, head in enumerate(heads) if head]
     heapq.heapify(heap)
-    batch: list[Item] = []
     while heap:
         _, index, head = heap[0]
-        batch.append(head)
-        if len(batch) == _AT_ONCE:
-            on(batch)
-            batch = []
+        yield head
         following = await anext(streams[index], None)
         if following:
             heapq.heapreplace(heap, (_time(following), index, following))
         else:
             heapq.heappop(heap)
-    on(batch)
+
+
+async def _let_go(*streams: AsyncIterator[Any]) -> None:
+    """Close the connections of what is not read to its end, while they can still be closed in order."""
+    for stream in streams:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 def _time(item: Item) -> str:
@@ -202,6 +221,8 @@ class _Watcher:
             if error.what not in self.said:
                 self.said.add(error.what)
                 await self._say(f"{replica.name}: {error.what}")
+        finally:
+            await _let_go(lines)
 
     def _from(self, replica: Replica) -> Wish:
         """From its last line; else as wished if it was there at first; else from its start."""

@@ -1,0 +1,49 @@
+"""How lines are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from bayplan.cli.logs import Printer, as_json, colour_of, label
+from bayplan.facts import Replica
+from bayplan.operate.logs import Line, Notice
+
+
+def replica(service: str, slot: int, host: str = "h1", release: int = 1) -> Replica:
+    name = f"a-{service}-{slot}-r{release}"
+    return Replica("id", name, host, "a", service, slot, release, "spec", "running")
+
+
+def line(text: str, stream: str = "stdout", **of: object) -> Line:
+    return Line(replica(**{"service": "web", "slot": 3} | of), stream, "2026-11-05T10:00:00Z", text)  # type: ignore[arg-type]
+
+
+def test_bars_stand_in_one_column_and_tell_the_streams_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    Printer(colour=False)([line("a"), line("b", "stderr", service="longer", slot=12)])
+    assert capsys.readouterr().out == "web-3 h1     │ a\nlonger-12 h1 ┃ b\n"
+
+
+def test_without_prefix_and_with_times(capsys: pytest.CaptureFixture[str]) -> None:
+    Printer(colour=True, timestamps=True, prefix=False)([line("a")])
+    assert capsys.readouterr().out == "2026-11-05T10:00:00Z a\n"
+
+
+def test_colours_are_a_slot_s_whatever_its_release_and_host(capsys: pytest.CaptureFixture[str]) -> None:
+    assert colour_of(replica("web", 3)) == colour_of(replica("web", 3, "h2", 9))
+    assert colour_of(replica("web", 3)) != colour_of(replica("web", 4))
+    Printer(colour=True)([line("a", "stderr")])
+    assert capsys.readouterr().out.count("\x1b") == 3  # the slot's colour, the bar's, and their end
+
+
+def test_notices_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    Printer(colour=True)([Notice("h2", "does not answer")])
+    assert capsys.readouterr() == ("", "! h2: does not answer\n")
+
+
+def test_a_line_as_json() -> None:
+    assert as_json(line("a", host="h2", release=7)) == {
+        "time": "2026-11-05T10:00:00Z", "service": "web", "replica": "a-web-3-r7", "slot": 3, "release": 7,
+        "host": "h2", "stream": "stdout", "text": "a",
+    }  # fmt: skip
+    assert as_json(Notice("h2", "gone")) == {"host": "h2", "notice": "gone"}
+    assert label(replica("web", 3, "h2")) == "web-3 h2"

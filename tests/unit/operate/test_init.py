@@ -1,0 +1,81 @@
+"""Hosts as people type them, the private address that they have, and files that are not overwritten."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from bayplan.errors import UsageError
+from bayplan.operate.init import Seen, common_network, entries, hosts_of, private_address, write
+
+CARDS = """\
+1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
+2: eth0    inet 203.0.113.7/24 brd 203.0.113.255 scope global eth0\\       valid_lft forever
+3: docker0    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0\\       valid_lft forever
+4: br-1a2b3c    inet 172.18.0.1/16 scope global br-1a2b3c\\       valid_lft forever
+5: bp12ab34cd56    inet 172.19.0.1/16 scope global bp12ab34cd56\\       valid_lft forever
+6: eth1    inet 10.1.0.7/20 brd 10.1.15.255 scope global eth1\\       valid_lft forever
+7: eth2    inet 10.9.0.7/24 scope global eth2\\       valid_lft forever
+"""
+
+
+def test_hosts_are_typed_as_for_ssh() -> None:
+    found = hosts_of(["deploy@10.0.0.11", "10.0.0.12:2222", "web1.example.com", "ssh://root@db", "web1.other.org"])
+    assert [(h.name, h.address, h.private_ip) for h in found] == [
+        ("h1", "ssh://deploy@10.0.0.11", "10.0.0.11"),
+        ("h2", "ssh://10.0.0.12:2222", "10.0.0.12"),
+        ("web1", "ssh://web1.example.com", ""),
+        ("db", "ssh://root@db", ""),
+        ("h5", "ssh://web1.other.org", ""),
+    ]
+
+
+@pytest.mark.parametrize("typed", [["a b"], ["tcp://a:1"], ["a", "a"], ["ssh://a", "a/"]])
+def test_what_is_no_host_or_named_twice_is_refused(typed: list[str]) -> None:
+    with pytest.raises(UsageError):
+        hosts_of(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"), [("", "10.1.0.7/20"), ("203.0.113.7", "10.1.0.7/20"), ("10.9.0.7", "10.9.0.7/24")]
+)
+def test_the_private_address_is_a_network_card_s(typed: str, found: str) -> None:
+    assert str(private_address(CARDS, typed)) == found
+
+
+def test_a_host_with_only_a_public_address_has_that() -> None:
+    assert str(private_address("\n".join(CARDS.splitlines()[:3]), "")) == "203.0.113.7/24"
+    assert private_address("", "") is None
+
+
+def test_private_net_holds_every_host() -> None:
+    both = [IPv4Interface("10.0.1.5/24"), IPv4Interface("10.0.2.5/24")]
+    assert common_network(both) == IPv4Network("10.0.0.0/22")
+    assert common_network(both[:1]) == IPv4Network("10.0.1.0/24")
+
+
+def test_a_host_whose_private_address_is_not_known_is_refused() -> None:
+    with pytest.raises(UsageError, match="not known: no answer"):
+        entries([Seen(hosts_of(["web1"])[0], None, why="no answer")])
+
+
+def test_a_host_that_was_not_reached_is_noted() -> None:
+    at = IPv4Interface("10.0.0.11/24")
+    lines, net = entries([Seen(hosts_of(["10.0.0.11"])[0], at, why="no answer"), Seen(hosts_of(["x"])[0], at, "26.1")])
+    assert [bool(line.note) for line in lines] == [True, False]
+    assert net == at.network
+
+
+def test_nothing_is_written_when_one_file_is_there(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("old")
+    with pytest.raises(UsageError, match="b is there already"):
+        write(tmp_path, {"a": "new", "b": "new"}, force=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_force_keeps_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("old")
+    assert write(tmp_path, {"a": "new", "b": "new"}, force=True) == (tmp_path / "b.old",)
+    assert [(tmp_path / n).read_text() for n in ("a", "b", "b.old")] == ["new", "new", "old"]
