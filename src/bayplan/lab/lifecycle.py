@@ -20,6 +20,7 @@ from bayplan.lab.process import together
 from bayplan.lab.recipes import EngineKind
 from bayplan.lab.running import Lab, LabStatus, load, recorded
 
+LOCK = Path("/run/lock/bayplan-lab")
 _TOOLS = {
     "ip": "iproute2",
     "iptables": "iptables",
@@ -198,7 +199,8 @@ def check_machine() -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """One `up` or `down` at a time on this machine; the next one waits."""
-    with Path("/run/lock/bayplan-lab").open("w") as lock:
+    LOCK.parent.mkdir(exist_ok=True)  # a machine without systemd may lack it
+    with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         RUN.mkdir(parents=True, exist_ok=True)
         DATA.mkdir(parents=True, exist_ok=True)
