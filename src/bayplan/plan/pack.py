@@ -6,8 +6,10 @@ fleet.yaml. The seam for packing to the fewest hosts: `choose` sees every candid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bayplan.plan.filters import attribute
 from bayplan.spec.model import Host, Service
@@ -23,27 +25,30 @@ class Choice:
 
 def choose(service: Service, candidates: Sequence[Host], counts: Mapping[str, int], hosts: Sequence[Host]) -> Choice:
     """One of `candidates` (at least one). counts: replicas of the service by host; hosts: the whole fleet."""
-    per_zone: dict[str, int] = {}
-    for host in hosts:
-        per_zone[_zone(host)] = per_zone.get(_zone(host), 0) + counts.get(host.name, 0)
-    rank = {host.name: i for i, host in enumerate(hosts)}
-
-    def cost(host: Host) -> tuple[int, ...]:
-        wished = tuple(_sharing(key, host, counts, hosts) for key in service.placement.spread)
-        return (*wished, counts.get(host.name, 0), per_zone[_zone(host)], rank[host.name])
-
-    best = min(candidates, key=cost)
+    left = list(candidates)
+    for key in service.placement.spread:
+        left = _fewest(left, _sharing(left, hosts, counts, partial(attribute, key=key)))
+    left = _fewest(left, [counts.get(host.name, 0) for host in left])
+    left = _fewest(left, _sharing(left, hosts, counts, lambda host: host.zone or host.name))
+    names = {host.name for host in left}
+    best = next(host for host in hosts if host.name in names)
     return Choice(best.name, _why(best, len(candidates), counts))
 
 
-def _zone(host: Host) -> str:
-    return host.zone or host.name
+def _fewest(candidates: list[Host], replicas: list[int]) -> list[Host]:
+    least = min(replicas)
+    return [host for host, has in zip(candidates, replicas, strict=True) if has == least]
 
 
-def _sharing(key: str, host: Host, counts: Mapping[str, int], hosts: Sequence[Host]) -> int:
-    """Replicas of the service on hosts that share this label's value."""
-    value = attribute(host, key)
-    return sum(counts.get(h.name, 0) for h in hosts if attribute(h, key) == value)
+def _sharing(
+    candidates: list[Host], hosts: Sequence[Host], counts: Mapping[str, int], of: Callable[[Host], str | None]
+) -> list[int]:
+    """For each candidate, the replicas on all hosts of which `of` tells the same."""
+    total: Counter[str | None] = Counter()
+    for host in hosts:
+        if has := counts.get(host.name, 0):
+            total[of(host)] += has
+    return [total[of(host)] for host in candidates]
 
 
 def _why(host: Host, candidates: int, counts: Mapping[str, int]) -> str:
