@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
+from tests.gateways import answers, eventually, fleet_on, in_a_loop_of_its_own, remove_system, start_system
 
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import GatewayError
-from bayplan.facts import Facts, HostFacts, Listener, Pool, Route, Server, ServerFacts, Table
+from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Table
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.gateways.runtime import ask
 from bayplan.hosts import reach_for
 from bayplan.lab import Lab
 from bayplan.plan.names import run_directory, system_name
-from bayplan.plan.steps import PoolChange, Pull, System
-from bayplan.plan.system import plan_system
+from bayplan.plan.steps import PoolChange
 from bayplan.ports import Gateway, Reach
-from bayplan.spec.model import Balancer, Fleet, Host, Ssh
+from bayplan.spec.model import Fleet
 
-FEW = 20.0  # seconds for a condition to come true
 POOL = "site.web.80"
 
 
@@ -94,7 +91,7 @@ class OnLab:
     async def restart(self) -> None:
         await self.gateway.close()
         await self._docker("restart", "-t", "1")
-        await eventually(lambda: self._answers(True))
+        await eventually(lambda: answers(self.gateway))
 
     async def take(self, port: int) -> None:
         listen = (
@@ -117,7 +114,7 @@ class OnLab:
         for server in self.servers:
             server.close()
         await self._docker("start")
-        await eventually(lambda: self._answers(True))
+        await eventually(lambda: answers(self.gateway))
         await self.gateway.configure(Table())
         await self.gateway.close()
         await self.engine.close()
@@ -125,12 +122,6 @@ class OnLab:
 
     async def _docker(self, *argv: str) -> None:
         await asyncio.to_thread(self.lab.on, "h1", ["docker", *argv, system_name("gateway", self.fleet.name)])
-
-    async def _answers(self, wanted: bool) -> bool:
-        with suppress(GatewayError):
-            await self.gateway.observe()
-            return wanted
-        return not wanted
 
 
 World = InMemory | OnLab
@@ -152,67 +143,10 @@ async def _on_lab(request: pytest.FixtureRequest) -> OnLab:
 @pytest.fixture(scope="module")
 def hosts_with_gateways(request: pytest.FixtureRequest) -> Iterator[tuple[Lab, Fleet]]:
     lab: Lab = request.getfixturevalue("lab")
-    member = lab.hosts[0]
-    fleet = Fleet(
-        name="contract",
-        private_net=IPv4Network(lab.private_net),
-        hosts={"h1": Host(name="h1", address=f"ssh://deploy@{member.private_ip}", private_ip=member.private_ip)},
-        balancer=Balancer(hosts=("h1",), address=member.private_ip),
-        gateway_image="haproxy:3.0",
-        ssh=Ssh(config_file=str(lab.ssh_config)),
-    )
-    _in_a_loop_of_its_own(_start_system(fleet))
+    fleet = fleet_on(lab, "contract")
+    in_a_loop_of_its_own(start_system(fleet))
     yield lab, fleet
-    for role in ("gateway", "guard"):
-        lab.on("h1", ["docker", "rm", "-f", f"bayplan-{role}-contract"])
-
-
-def _in_a_loop_of_its_own(work: Any) -> None:
-    """A fixture of an asynchronous test runs inside the test's loop, where another cannot be run: a thread has none."""
-    import threading
-
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(work)
-        except BaseException as error:  # noqa: BLE001  told to the test below
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
-
-
-async def _start_system(fleet: Fleet) -> None:
-    reach = reach_for(fleet.hosts["h1"], fleet.ssh)
-    engine = DockerEngine(reach)
-    try:
-        while steps := plan_system(fleet, await _facts(fleet, engine)):
-            for step in steps:
-                if isinstance(step, Pull):
-                    await engine.pull(step.image, lambda _: None)
-                elif isinstance(step, System):
-                    await engine.run(step.container)
-        await eventually(lambda: _is_observed(HaproxyGateway(reach, engine, fleet.name)))
-    finally:
-        await engine.close()
-        await reach.close()
-
-
-async def _facts(fleet: Fleet, engine: DockerEngine) -> Facts:
-    seen, images = await engine.observe(fleet.name), await engine.images()
-    return Facts({"h1": HostFacts("h1", reachable=True, engine=seen, images=images)})
-
-
-async def _is_observed(gateway: Gateway) -> bool:
-    try:
-        await gateway.observe()
-    except GatewayError:
-        return False
-    return True
+    remove_system(lab, fleet)
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -221,13 +155,6 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()
     writer.close()
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + FEW
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.05)
 
 
 def table(*, port: int = 8080, listeners: tuple[Listener, ...] | None = None, **pool: Any) -> Table:

@@ -43,13 +43,14 @@ _REGISTRY_FILE = "/etc/bayplan/registry.yml"
 
 def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
     """Steps for each host that answered and lacks a container of bayplan's, or has a stopped or an old one."""
-    return tuple(
+    steps = (
         step
         for host in facts.reachable()
         if host.name in fleet.hosts
         for container, role in _wanted(fleet, facts, host)
         for step in _missing(host, role, container)
     )
+    return tuple({(s.host, s.image if isinstance(s, Pull) else s.role): s for s in steps}.values())
 
 
 def registry_endpoint(fleet: Fleet, facts: Facts) -> RegistryEndpoint | None:
@@ -144,7 +145,7 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[tuple[Conta
         yield registry_container(fleet, endpoint), "registry"
 
 
-def _missing(host: HostFacts, role: Role, container: Container) -> Iterator[Step]:
+def _missing(host: HostFacts, role: Role, container: Container) -> Iterator[System | Pull]:
     there = host.system(role)
     if there is None:
         why = f"no {role} is here"
