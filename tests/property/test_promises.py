@@ -121,6 +121,24 @@ def test_of_a_host_that_is_judged_down_exactly_what_stood_there_is_replaced(
     assert rest <= {r.id for r in driver.world.replicas()}
 
 
+@with_any(fleets(), st.integers(1, 5), st.sampled_from((0, 1, 3)), st.booleans())
+def test_what_a_balancer_may_still_send_requests_to_stays_until_it_answers(
+    fleet: Fleet, before: int, after: int, other: bool
+) -> None:
+    driver = standing(fleet, before)
+    cut = fleet.balancer.hosts[-1]
+    stood = {r.id for r in driver.world.replicas()}
+    driver.world.hosts[cut].silent = True
+    release(driver, replicas=after, image="shop/web@sha256:b" if other else given.IMAGE)
+    driver.settle()
+    assert stood <= {r.id for r in driver.world.replicas()}
+    driver.world.come_back(cut)
+    driver.world.may_be_emptied = frozenset({"web"} if after == 0 else ())
+    driver.restart()
+    driver.settle()
+    assert sum(1 for _ in driver.world.replicas()) == after
+
+
 @with_any(fleets(), st.integers(2, 5))
 def test_when_all_stand_on_one_host_one_moves_as_soon_as_another_host_answers(fleet: Fleet, replicas: int) -> None:
     world = World(fleet)

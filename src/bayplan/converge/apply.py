@@ -20,10 +20,10 @@ from bayplan.plan.steps import (
 )
 from bayplan.ports import Credentials, FleetPorts, Gateway, OnTransfer
 
-Ids = Callable[[str], None]  # told the id (or, for one that was there, the name) of each replica that is started
+Started = Callable[[str], None]  # told the id of a new container
 
 
-async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Ids, login: Credentials | None) -> None:
+async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Started, login: Credentials | None) -> None:
     """Do one step that is not a PoolChange. Done again, or found done, is done."""
     if isinstance(step, Configure | Rewrite):
         await _gateway(step, ports.gateways[step.host])
@@ -41,7 +41,6 @@ async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Ids, log
         case Run():
             started(await engine.run(step.container))
         case Start():
-            started(step.replica)
             await engine.start(step.replica)
         case Stop():
             await engine.stop(step.replica, step.grace)

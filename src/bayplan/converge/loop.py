@@ -17,7 +17,7 @@ from bayplan.converge.apply import apply, change_pools
 from bayplan.converge.overlay import overlay
 from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, HostUnreachableError, PortTakenError
-from bayplan.facts import Facts
+from bayplan.facts import Binding, Facts, Replica
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.steps import (
     Configure,
@@ -28,6 +28,7 @@ from bayplan.plan.steps import (
     Remove,
     Rewrite,
     Run,
+    Start,
     Step,
     Stop,
     Waiting,
@@ -104,7 +105,7 @@ class Convergence:
         login: Credentials | None = None,
     ) -> None:
         self._ports, self._planner, self._on, self._patience, self._login = ports, planner, on, patience, login
-        self._memory = Memory()
+        self._memory, self._facts = Memory(), Facts()
         self._in_flight: dict[asyncio.Task[None], tuple[Step, ...]] = {}
         self._underway: tuple[Step, ...] = ()  # what was in flight when this pass began to look
         self._rounds: dict[tuple[str, ...], int] = defaultdict(int)
@@ -168,8 +169,9 @@ class Convergence:
         return fails < TRIES and rounds < ROUNDS and step.host in self._ports.engines
 
     def _may_hope(self, plan: Plan) -> bool:
-        """Whether it waits for anything on a host where no step has been given up."""
+        """Whether it waits for anything on a host that answers and where no step has been given up."""
         stuck = {s.host for s in plan.steps if not self._may_try(s)}
+        stuck |= {h.name for h in self._facts.hosts.values() if not h.reachable}
         return any(w.host not in stuck for w in plan.waiting)
 
     def _fresh(self, steps: list[Step]) -> list[Step]:
@@ -227,12 +229,15 @@ class Convergence:
             error = BayplanError(f"{key(step)[0]} was done {ROUNDS} times and is still wanted", where=step.host)
             self._errors[key(step)] = (step, error)
         self._sight.ended(step, well=True)
+        if isinstance(step, Start):
+            for replica in self._named(step):
+                self._tried(replica.id)
         self._on(StepEvent(step, "done"))
 
     def _note_failure(self, step: Step, error: BayplanError) -> None:
         self._sight.ended(step, well=False)
-        if isinstance(step, Run) and isinstance(error, PortTakenError):
-            taken = {(step.host, b.port) for b in step.container.ports}
+        if isinstance(step, Run | Start) and isinstance(error, PortTakenError):
+            taken = {(step.host, b.port) for b in self._ports_of(step)}
             if not taken <= self._memory.taken:
                 self._memory = replace(self._memory, taken=self._memory.taken | taken)
                 return
@@ -252,12 +257,22 @@ class Convergence:
     # -- remembering --------------------------------------------------------------------------------------------------
 
     def _remember(self, facts: Facts) -> None:
-        """When this run first saw each replica; and the id of those that it started by name."""
+        """When this run first saw each replica."""
+        self._facts = facts
         now, known = self._ports.clock.now(), self._memory.first_seen
-        fresh = {r.id: known.get(r.name, now) for r in facts.replicas() if r.id and r.id not in known}
-        started = {r.id for r in facts.replicas() if r.name in self._memory.tried}
-        if fresh or not started <= self._memory.tried:
-            self._memory = replace(self._memory, first_seen={**known, **fresh}, tried=self._memory.tried | started)
+        fresh = {r.id: now for r in facts.replicas() if r.id and r.id not in known}
+        if fresh:
+            self._memory = replace(self._memory, first_seen={**known, **fresh})
+
+    def _named(self, step: Start) -> list[Replica]:
+        """The replica that is started again, as it was seen last."""
+        there = self._facts.hosts[step.host].engine.replicas
+        return [r for r in there if r.name == step.replica]
+
+    def _ports_of(self, step: Run | Start) -> list[Binding]:
+        if isinstance(step, Run):
+            return list(step.container.ports)
+        return [b for r in self._named(step) for b in r.ports]
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
@@ -267,7 +282,8 @@ class Convergence:
     async def _until_something_is_done(self) -> None:
         done, _ = await asyncio.wait(self._in_flight, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
         if done and self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=self._gather)
+            more, _ = await asyncio.wait(self._in_flight, timeout=self._gather)
+            done |= more
         for task in done:
             task.result()
 

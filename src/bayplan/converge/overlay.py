@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bayplan import labels
-from bayplan.facts import Facts, HostFacts, Replica
-from bayplan.plan.steps import Network, Pull, Remove, Run, Step, Stop
+from bayplan.facts import ContainerState, Facts, HostFacts, Replica
+from bayplan.plan.steps import Network, Pull, Remove, Run, Start, Step, Stop
 
 
 def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
-    """`facts`, with replicas being made as `creating` and those being stopped as `removing`."""
+    """`facts`, with replicas being made or started as `creating` and those being stopped as `removing`."""
     hosts: dict[str, HostFacts] = dict(facts.hosts)
     for step in in_flight:
         host = hosts.get(step.host)
@@ -20,8 +20,10 @@ def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
         match step:
             case Run():
                 hosts[step.host] = _with(host, step)
+            case Start():
+                hosts[step.host] = _in_state(host, step.replica, "creating")
             case Remove() | Stop():
-                hosts[step.host] = _without(host, step.replica)
+                hosts[step.host] = _in_state(host, step.replica, "removing")
             case _:
                 pass
     return replace(facts, hosts=hosts)
@@ -46,8 +48,8 @@ def _with(host: HostFacts, step: Run) -> HostFacts:
     return replace(host, engine=engine)
 
 
-def _without(host: HostFacts, name: str) -> HostFacts:
-    replicas = tuple(replace(r, state="removing") if r.name == name else r for r in host.engine.replicas)
+def _in_state(host: HostFacts, name: str, state: ContainerState) -> HostFacts:
+    replicas = tuple(replace(r, state=state) if r.name == name else r for r in host.engine.replicas)
     return replace(host, engine=replace(host.engine, replicas=replicas))
 
 

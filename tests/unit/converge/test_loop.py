@@ -1,0 +1,270 @@
+"""The loop over engines and gateways in memory, in virtual time: what it retries, what it tells, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from tests import given
+from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, OTHER_IMAGE, MemoryFleet
+from tests.virtual_time import run
+
+from bayplan.converge.loop import STARTS, TRIES
+from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
+from bayplan.plan.goal import Goal
+from bayplan.plan.steps import Configure, Pull, Run, Start
+from bayplan.spec.model import Healthcheck, Service, Update
+
+THREE = given.fleet("h1", "h2", "h3")
+
+
+def web(replicas: int = 3, **more: object) -> Goal:
+    return given.goal(THREE, given.service(replicas=replicas, **more))
+
+
+def next_release(goal: Goal, **changes: object) -> Goal:
+    service = goal.app.services["web"].model_copy(update=changes)
+    app = goal.app.model_copy(update={"services": {"web": service}})
+    before = {n: s.replicas for n, s in goal.app.services.items()}
+    return replace(goal, app=app, release=goal.release + 1, before=before)
+
+
+def servers(release: int, *slots_and_hosts: str) -> list[str]:
+    """`servers(1, "1.h1")` is `["shop-web-1-r1.h1"]`."""
+    return [f"shop-web-{s.partition('.')[0]}-r{release}.{s.partition('.')[2]}" for s in slots_and_hosts]
+
+
+def test_from_nothing_to_an_app_that_is_served() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        outcome = await fleet.up(web())
+        assert outcome.is_whole
+        assert await fleet.names() == servers(1, "1.h1", "2.h2", "3.h3")
+        assert await fleet.taking_traffic() == set(await fleet.names())
+        assert fleet.kinds() >= Counter(run=3, network=3, join=3, ready=3, pull=6)
+
+    run(story())
+
+
+def test_with_nothing_to_do_it_looks_once_and_does_nothing() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web())
+        outcome = await fleet.up(web())
+        assert (outcome.is_whole, outcome.passes, fleet.steps("started")) == (True, 1, [])
+
+    run(story())
+
+
+def test_a_step_that_fails_once_is_done_again_and_nobody_is_bothered() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        fleet.engines["h2"].fails["run"] = [EngineError("the engine is busy", where="h2")]
+        outcome = await fleet.up(web())
+        assert outcome.is_whole
+        assert fleet.steps("failed") == []
+
+    run(story())
+
+
+def test_what_keeps_failing_is_told_with_every_other_failure_and_the_rest_is_done() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(0))
+        fleet.engines["h2"].fails["run"] = [EngineError("no space left on device", where="h2")] * 9
+        fleet.engines["h3"].fails["pull"] = [EngineError("connection reset", where="h3")] * 9
+        outcome = await fleet.up(web(3))
+        assert {(type(step), error.where) for step, error in outcome.errors} == {(Run, "h2"), (Pull, "h3")}
+        assert await fleet.names() == servers(1, "1.h1")
+        assert not outcome.is_whole
+        assert len(fleet.engines["h2"].fails["run"]) == 9 - TRIES
+
+    run(story())
+
+
+def test_a_port_that_something_else_holds_is_left_to_it() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(0))
+        fleet.engines["h1"].fails["run"] = [PortTakenError("port 28080 is taken", where="h1")]
+        outcome = await fleet.up(web(1))
+        assert outcome.is_whole
+        [replica] = (await fleet.facts()).replicas()
+        assert [b.port for b in replica.ports] == [28081]
+
+    run(story())
+
+
+def test_a_stopped_replica_whose_port_was_taken_meanwhile_is_replaced() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(1))
+        fleet.engines["h1"].inner.container("shop-web-1-r1").exit(0, by_hand=True)
+        fleet.engines["h1"].fails["start"] = [PortTakenError("port 28080 is taken", where="h1")]
+        outcome = await fleet.up(web(1))
+        assert outcome.is_whole
+        [replica] = (await fleet.facts()).replicas()
+        assert [b.port for b in replica.ports] == [28081]
+
+    run(story())
+
+
+def test_a_host_that_does_not_answer_holds_up_nobody() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        fleet.engines["h3"].inner.answers = False
+        began = asyncio.get_running_loop().time()
+        outcome = await fleet.up(web(4))
+        assert not outcome.is_whole
+        assert (outcome.errors, outcome.failures, outcome.plan.unplaced) == ((), (), ())
+        assert {n.rpartition(".")[2] for n in await fleet.names()} == {"h1", "h2"}
+        assert asyncio.get_running_loop().time() - began < 15
+
+    run(story())
+
+
+def test_a_balancer_that_does_not_answer_keeps_what_it_may_send_requests_to_and_is_not_waited_for() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(3))
+        fleet.engines["h1"].inner.answers = False
+        began = asyncio.get_running_loop().time()
+        outcome = await fleet.up(next_release(web(3), image=OTHER_IMAGE))
+        assert not outcome.is_whole
+        assert set(servers(1, "2.h2", "3.h3")) <= set(await fleet.names())
+        assert asyncio.get_running_loop().time() - began < 30
+
+    run(story())
+
+
+def test_a_host_that_falls_silent_in_the_middle_is_told_and_the_others_converge() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(0))
+        fleet.engines["h3"].fails["run"] = [HostUnreachableError("no route to host", where="h3")] * 9
+        outcome = await fleet.up(web(3))
+        assert set(servers(1, "1.h1", "2.h2")) <= set(await fleet.names())
+        assert not outcome.is_whole
+
+    run(story())
+
+
+def test_when_nobody_answers_it_says_why_for_each_host() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        for engine in fleet.engines.values():
+            engine.inner.answers = False
+        with pytest.raises(NoHostError, match="h2"):
+            await fleet.up(web())
+
+    run(story())
+
+
+def test_a_release_that_exits_is_told_once_and_the_one_before_keeps_serving() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web())
+        outcome = await fleet.up(next_release(web(), image=EXITING_IMAGE))
+        assert [f.replica for f in outcome.failures] == ["shop-web-1-r2"]
+        assert "again and again" in outcome.failures[0].why
+        assert await fleet.taking_traffic() == set(servers(1, "1.h1", "2.h2", "3.h3"))
+
+    run(story())
+
+
+def test_a_release_whose_port_never_answers_is_given_up_at_its_deadline() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web())
+        began = asyncio.get_running_loop().time()
+        outcome = await fleet.up(next_release(web(), image=BAD_IMAGE))
+        assert [f.replica for f in outcome.failures] == ["shop-web-1-r2"]
+        assert "within 60 s" in outcome.failures[0].why
+        assert 60 < asyncio.get_running_loop().time() - began < 75
+        assert await fleet.taking_traffic() == set(servers(1, "1.h1", "2.h2", "3.h3"))
+
+    run(story())
+
+
+def test_a_release_after_a_broken_one_replaces_both() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web())
+        broken = next_release(web(), image=EXITING_IMAGE)
+        await fleet.up(broken)
+        outcome = await fleet.up(next_release(broken, image=OTHER_IMAGE))
+        assert outcome.is_whole
+        assert await fleet.names() == servers(3, "1.h1", "2.h2", "3.h3")
+
+    run(story())
+
+
+def test_a_slow_start_of_a_stopped_replica_is_not_taken_for_an_exit() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(1))
+        fleet.engines["h1"].inner.container("shop-web-1-r1").exit(0, by_hand=True)
+        outcome = await fleet.up(web(1))
+        assert outcome.is_whole
+        assert any(isinstance(s, Start) for s in fleet.steps())
+
+    run(story())
+
+
+def test_a_listener_port_that_the_host_holds_is_told_at_once() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        fleet.gateways["h1"].taken.add(80)
+        began = asyncio.get_running_loop().time()
+        outcome = await fleet.up(web(2))
+        assert {type(step) for step, _ in outcome.errors} == {Configure}
+        assert all(isinstance(error, GatewayError) for _, error in outcome.errors)
+        assert asyncio.get_running_loop().time() - began < 30
+
+    run(story())
+
+
+def test_one_host_is_given_a_few_containers_at_a_time() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(30))
+        assert {e.most["run"] for e in fleet.engines.values()} == {STARTS}
+        assert len(await fleet.names()) == 30
+
+    run(story())
+
+
+@pytest.mark.parametrize("order", ["start-first", "stop-first"])
+@pytest.mark.parametrize("tenths", range(1, 80, 3))
+def test_killed_at_any_moment_of_a_rollout_and_started_again_nothing_is_lost_or_doubled(
+    order: str, tenths: int
+) -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        goal = web(4, update=Update(order=order, parallelism=2), healthcheck=CHECK)  # type: ignore[arg-type]
+        await fleet.up(goal)
+        release = next_release(goal, image=OTHER_IMAGE, replicas=5)
+        await fleet.up_killed_after(release, tenths / 10)
+        outcome = await fleet.up(release)
+        assert outcome.is_whole
+        names = await fleet.names()
+        assert [n.partition(".")[0] for n in names] == [f"shop-web-{slot}-r2" for slot in range(1, 6)]
+        assert await fleet.taking_traffic() == set(names)
+
+    run(story())
+
+
+CHECK = Healthcheck(test=("CMD", "true"), interval=1.0, timeout=1.0, retries=3)
+
+
+def test_a_service_without_listeners_is_done_when_it_has_stayed_up() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        worker = Service(name="worker", image=given.IMAGE, replicas=2)
+        outcome = await fleet.up(given.goal(THREE, worker))
+        assert outcome.is_whole
+        assert len(await fleet.names()) == 2
+
+    run(story())
