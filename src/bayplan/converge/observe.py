@@ -11,6 +11,7 @@ from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet
 
 HOST_DEADLINE = 10.0  # seconds; longer than a lossy link's retransmissions, shorter than patience
+GATEWAY_DEADLINE = 6.0
 
 
 async def observe(ports: FleetPorts, *, images: bool = True, skip: frozenset[str] = frozenset()) -> Facts:
@@ -39,12 +40,7 @@ async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
 
 async def see_gateway(ports: FleetPorts, host: HostFacts) -> HostFacts:
     """The host with its gateway as it is now, the rest as it was."""
-    try:
-        async with asyncio.timeout(HOST_DEADLINE):
-            gateway = await _gateway(ports, host.name)
-    except TimeoutError:
-        gateway = None
-    return replace(host, gateway=_if_running(host.engine, gateway))
+    return replace(host, gateway=_if_running(host.engine, await _gateway(ports, host.name)))
 
 
 async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[str]:
@@ -52,10 +48,11 @@ async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[st
 
 
 async def _gateway(ports: FleetPorts, name: str) -> GatewayFacts | None:
-    """None when it does not answer: whether it should is read from its container."""
+    """None when it does not answer (in less time than its host has: a slow gateway makes no host unreachable)."""
     try:
-        return await ports.gateways[name].observe()
-    except BayplanError:
+        async with asyncio.timeout(GATEWAY_DEADLINE):
+            return await ports.gateways[name].observe()
+    except (BayplanError, TimeoutError):
         return None
 
 
