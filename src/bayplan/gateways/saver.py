@@ -32,6 +32,7 @@ class Saver:
         if self._task is None:
             self._hurry.clear()
             self._task = asyncio.create_task(self._later())
+            self._task.add_done_callback(self._ended)
         else:
             self._again = self._writing
 
@@ -41,8 +42,7 @@ class Saver:
         if self._task is not None:
             if not self._writing:
                 self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._task)
+            await asyncio.wait({self._task})
 
     async def close(self) -> None:
         """Write now what is due."""
@@ -51,15 +51,15 @@ class Saver:
             await asyncio.wait({self._task}, timeout=_CLOSING)
 
     async def _later(self) -> None:
-        try:
-            while True:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), self._delay)
-                self._writing, self._again = True, False
-                with suppress(BayplanError):
-                    await self._save()
-                self._writing = False
-                if not self._again:
-                    return
-        finally:
-            self._task, self._writing = None, False
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._delay)
+            self._writing, self._again = True, False
+            with suppress(BayplanError):
+                await self._save()
+            self._writing = False
+            if not self._again:
+                return
+
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._task, self._writing = None, False

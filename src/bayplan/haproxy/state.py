@@ -35,7 +35,7 @@ def unpack(environment: Mapping[str, str]) -> Table:
     try:
         text = "".join(environment[f"{TABLE}_{i}"] for i in range(int(environment[TABLE])))
         return _table(json.loads(zlib.decompress(base64.b64decode(text))))
-    except (KeyError, TypeError, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise ValueError("no table of bayplan's") from error
 
 
