@@ -1,0 +1,209 @@
+"""What bayplan itself runs on the hosts: planned from facts, and what is in the containers."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.given import fleet
+
+from bayplan import labels
+from bayplan.facts import (
+    Binding,
+    EngineFacts,
+    Facts,
+    GatewayFacts,
+    HostFacts,
+    Pool,
+    Replica,
+    Role,
+    Server,
+    ServerFacts,
+    SystemContainer,
+    Table,
+)
+from bayplan.haproxy.places import INITIAL, start_script
+from bayplan.plan.guard import Watch, rules, script
+from bayplan.plan.names import bridge_name, bridge_prefix
+from bayplan.plan.steps import Pull, System
+from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
+from bayplan.spec.model import Fleet, Registry
+
+IMAGES = frozenset({"haproxy:3.2", "registry:2"})
+
+
+def own_registry() -> Fleet:
+    return fleet("h1", "h2", registry=Registry(host="h1"))
+
+
+def seen(*hosts: HostFacts) -> Facts:
+    return Facts({h.name: h for h in hosts})
+
+
+def bare(name: str, images: frozenset[str] = IMAGES, **engine: Any) -> HostFacts:
+    return HostFacts(name, reachable=True, images=images, engine=EngineFacts(**engine))
+
+
+def as_planned(on: Fleet, facts: Facts, **other: Any) -> Facts:
+    """The facts once the plan's containers run. other: what is different about them."""
+    hosts = dict(facts.hosts)
+    for step in plan_system(on, facts):
+        assert isinstance(step, System)
+        told = step.container.labels
+        host = hosts[step.host]
+        ports = tuple(_binding(told[labels.PORTS])) if labels.PORTS in told else ()
+        made = SystemContainer(step.role, step.role, told[labels.SPEC], "running", ports)
+        engine = replace(host.engine, system=(*host.engine.system, replace(made, **other)))
+        hosts[step.host] = replace(host, engine=engine)
+    return Facts(hosts)
+
+
+def _binding(text: str) -> list[Binding]:
+    target, _, there = text.removesuffix("/tcp").partition("=")
+    address, _, port = there.partition(":")
+    return [Binding(int(target), int(port), address)]
+
+
+def roles(on: Fleet, facts: Facts) -> list[tuple[str, Role | str]]:
+    return [(s.host, s.role if isinstance(s, System) else s.image) for s in plan_system(on, facts) if s.why]
+
+
+def test_a_bare_host_gets_a_guard_and_a_gateway_and_one_the_registry() -> None:
+    facts = seen(bare("h1"), bare("h2"))
+    expected = [("h1", "guard"), ("h1", "gateway"), ("h1", "registry"), ("h2", "guard"), ("h2", "gateway")]
+    assert roles(own_registry(), facts) == expected
+
+
+def test_images_come_first_each_once() -> None:
+    facts = seen(bare("h1", frozenset()), bare("h2", frozenset({"haproxy:3.2"})))
+    assert [(s.host, s.image) for s in plan_system(own_registry(), facts) if isinstance(s, Pull)] == [
+        ("h1", "haproxy:3.2"),
+        ("h1", "registry:2"),
+    ]
+    assert roles(own_registry(), facts)[2:] == [("h2", "guard"), ("h2", "gateway")]
+
+
+def test_what_runs_as_planned_is_left_alone() -> None:
+    on, facts = own_registry(), seen(bare("h1"), bare("h2"))
+    assert plan_system(on, as_planned(on, facts)) == ()
+
+
+@pytest.mark.parametrize("other", [{"state": "exited"}, {"state": "restarting"}, {"spec": "of-yesterday"}])
+def test_what_is_stopped_or_of_another_definition_is_replaced(other: dict[str, Any]) -> None:
+    on, facts = fleet("h1"), seen(bare("h1"))
+    assert roles(on, as_planned(on, facts, **other)) == [("h1", "guard"), ("h1", "gateway")]
+
+
+def test_nothing_is_planned_on_a_host_that_is_silent_or_not_of_the_fleet() -> None:
+    facts = seen(HostFacts("h1", reachable=False), bare("h7"))
+    assert plan_system(own_registry(), facts) == ()
+
+
+def test_a_gateway_that_is_replaced_starts_with_what_the_old_one_runs() -> None:
+    server = ServerFacts(Server("web-1.h1", "10.77.0.11", 20080), "ready", True)
+    now = GatewayFacts(Table((), (Pool("a.b.80", "a", "b"),)), {"a.b.80": (server,)})
+    made, empty = gateway_container(fleet("h1"), now), gateway_container(fleet("h1"))
+    (initial,) = (f.content.decode() for f in made.files if f.path == INITIAL)
+    assert "server web-1.h1 10.77.0.11:20080 " in initial
+    assert made.labels == empty.labels, "what it starts with is no part of its definition"
+
+
+def test_the_gateway_has_few_powers() -> None:
+    made = gateway_container(fleet("h1"))
+    assert made.cap_drop == ("ALL",)
+    assert not made.privileged
+    assert not {"NET_ADMIN", "SYS_ADMIN", "DAC_OVERRIDE"} & set(made.cap_add)
+
+
+def _registry(state: Any, port: int) -> SystemContainer:
+    return SystemContainer("r", "registry", "x", state, (Binding(5000, port, "10.77.0.11"),))
+
+
+def _replica(port: int) -> Replica:
+    return Replica("i", "n", "h1", "a", "s", 1, 1, "x", "exited", ports=(Binding(80, port, "10.77.0.11"),))
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        (bare("h1"), 25000),
+        (bare("h1", taken=frozenset({("tcp", 25000)})), 25001),
+        (bare("h1", taken=frozenset({("tcp", 25000)}), replicas=(_replica(25001),)), 25002),
+        (bare("h1", system=(_registry("running", 25007),)), 25007),
+        (bare("h1", system=(_registry("exited", 25007),), taken=frozenset({("tcp", 25000)})), 25007),
+        (bare("h1", system=(_registry("restarting", 25007),)), 25008),
+        (HostFacts("h1", reachable=False), 25003),
+    ],
+)
+def test_the_registrys_port_is_a_free_one_and_stays(host: HostFacts, port: int) -> None:
+    """h2's gateway has it as 25003: what is believed while its host is silent."""
+    knows = replace(bare("h2"), gateway=GatewayFacts(Table(registry=(5000, "10.77.0.11", 25003))))
+    assert registry_endpoint(own_registry(), seen(host, knows)) == (5000, "10.77.0.11", port)
+
+
+def test_a_fleet_without_a_registry_of_its_own_has_no_endpoint() -> None:
+    assert registry_endpoint(fleet("h1"), seen(bare("h1"))) is None
+    elsewhere = fleet("h1", registry=Registry(address="registry.example.com"))
+    assert registry_endpoint(elsewhere, seen(bare("h1"))) is None
+
+
+WATCH = Watch(
+    bridges="bp12ab",
+    private_net=IPv4Network("10.77.0.0/24"),
+    private_ip="10.77.0.11",
+    ports=(20000, 29999),
+    run="/run/bayplan/shop",
+    engine_socket="/var/run/docker.sock",
+    registry=("10.77.0.11", 25000),
+    peers=("10.77.0.11", "10.77.0.12"),
+)
+
+
+def test_the_guards_rules() -> None:
+    into, forward = "-A BAYPLAN-bp12ab-IN", "-A BAYPLAN-bp12ab"
+    registry = "-d 10.77.0.11/32 -p tcp -m tcp --dport 25000"
+    assert list(rules(WATCH)) == [
+        "*filter",
+        ":BAYPLAN-bp12ab - [0:0]",
+        ":BAYPLAN-bp12ab-IN - [0:0]",
+        f"{forward} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+        f"{forward} {registry} -j DROP",
+        f"{forward} ! -o bp12ab+ -j RETURN",
+        f"{forward} -i bp12ab+ -j RETURN",
+        f"{forward} -s 10.77.0.0/24 -j RETURN",
+        f"{forward} -j DROP",
+        f"{into} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+        f"{into} -i lo -j RETURN",
+        f"{into} -s 10.77.0.11/32 {registry} -j RETURN",
+        f"{into} -s 10.77.0.12/32 {registry} -j RETURN",
+        f"{into} {registry} -j DROP",
+        f"{into} -i bp12ab+ -j RETURN",
+        f"{into} -s 10.77.0.0/24 -j RETURN",
+        f"{into} -d 10.77.0.11/32 -p tcp -m tcp --dport 20000:29999 -j DROP",
+        f"{into} -d 10.77.0.11/32 -p udp -m udp --dport 20000:29999 -j DROP",
+        "COMMIT",
+    ]
+
+
+def test_only_the_registrys_host_takes_requests_for_it() -> None:
+    elsewhere = replace(WATCH, private_ip="10.77.0.12")
+    assert not any("--dport 25000" in rule for rule in rules(elsewhere) if "-IN " in rule)
+    assert any("--dport 25000 -j DROP" in rule for rule in rules(elsewhere))
+
+
+@pytest.mark.parametrize("text", [script(WATCH), start_script("/run/bayplan/shop")])
+def test_the_scripts_are_shell(text: str) -> None:
+    subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+
+
+@given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
+def test_a_bridge_has_a_name_that_an_interface_can_have(fleet_name: str, app: str) -> None:
+    name = bridge_name(fleet_name, app)
+    assert len(name) == 12
+    assert name.isalnum()
+    assert name.startswith(bridge_prefix(fleet_name))
