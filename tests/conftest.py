@@ -55,6 +55,12 @@ def lab(make_lab: MakeLab) -> Lab:
     return make_lab(hosts=3)
 
 
+@pytest.fixture(scope="session")
+def modern(make_lab: MakeLab) -> Lab:
+    """One host, h1, with a current engine (Docker 26.1), shared likewise."""
+    return make_lab(hosts=1, engine="debian13")
+
+
 def _or_skip(make: Callable[[], Lab]) -> Lab:
     try:
         return make()

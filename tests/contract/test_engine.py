@@ -120,11 +120,6 @@ for i in $(seq 300); do grep -qs 'API listen' log && exit 0; sleep 0.1; done; ca
 """
 
 
-@pytest.fixture(scope="session")
-def modern(make_lab: Callable[..., Lab]) -> Lab:
-    return make_lab(hosts=1, engine="debian13")
-
-
 @pytest.fixture(scope="module", params=["memory", "ssh-20.10", "ssh-26.1", "socket-20.10", "tls-20.10"])
 def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     match request.param:

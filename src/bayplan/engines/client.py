@@ -109,6 +109,8 @@ class Client:
 
         url = address.replace("unix:", "unix://", 1) if address.startswith("unix:") else address.replace(":", "://", 1)
         docker = Docker(url, timeout=aiohttp.ClientTimeout(sock_connect=QUICK))
+        # A follower of logs holds a connection a replica: with aiohttp's 100, the next question would wait for ever.
+        docker.connector._limit = 0  # noqa: SLF001
         try:
             async with asyncio.timeout(deadline):
                 version: dict[str, Any] = await docker._query_json("version", versioned_api=False)  # noqa: SLF001

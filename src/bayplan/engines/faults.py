@@ -10,7 +10,7 @@ NOT_FOUND, CONFLICT = 404, 409
 NO_CONNECTION = 900  # aiodocker's own status for it
 
 _PORT_TAKEN = ("port is already allocated", "address already in use")
-_BIND = re.compile(r"(?:Bind for|listen \w+|tcp4? |udp4? )\s*([0-9a-fA-F.:\[\]]+:\d+)")
+_BIND = re.compile(r"((?:(?:\d+\.){3}\d+|\[[\da-fA-F:]*\]):\d+)")
 
 
 def translated(status: int, said: str, host: str) -> EngineError | HostUnreachableError:

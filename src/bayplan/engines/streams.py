@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bayplan.engines.client import QUICK, SLOW, Client
@@ -62,16 +63,21 @@ def _cache(stats: Mapping[str, int]) -> int:
 
 
 async def _lines(response: ClientResponse, *, tty: bool) -> AsyncIterator[LogLine]:
-    """Frames hold lines or parts of long ones; a rest without an end is a line when the stream ends."""
-    rest: dict[str, bytes] = {}
-    frames = _raw(response.content) if tty else _frames(response.content)
-    async for stream, data in frames:
-        *whole, rest[stream] = (rest.get(stream, b"") + data).split(b"\n")
-        for line in whole:
-            yield _line(stream, line)
-    for stream, line in rest.items():
-        if line:
-            yield _line(stream, line)
+    """Each frame is a line with its time, or a part of a long one, with a time of its own."""
+    parts: dict[str, LogLine] = {}
+    frames = _terminal_lines(response.content) if tty else _frames(response.content)
+    async for stream, frame in frames:
+        line = _joined(parts.pop(stream, None), _line(stream, frame))
+        if frame.endswith(b"\n"):
+            yield line
+        else:
+            parts[stream] = line
+    for line in parts.values():
+        yield line
+
+
+def _joined(first: LogLine | None, then: LogLine) -> LogLine:
+    return then if first is None else replace(first, text=first.text + then.text)
 
 
 async def _frames(content: StreamReader) -> AsyncIterator[tuple[str, bytes]]:
@@ -83,11 +89,17 @@ async def _frames(content: StreamReader) -> AsyncIterator[tuple[str, bytes]]:
             return
 
 
-async def _raw(content: StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+async def _terminal_lines(content: StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+    """A terminal's output has no frames."""
+    rest = b""
     async for chunk in content.iter_chunked(_CHUNK):
-        yield "stdout", chunk
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield "stdout", line + b"\n"
+    if rest:
+        yield "stdout", rest
 
 
-def _line(stream: str, line: bytes) -> LogLine:
-    time, _, text = line.rstrip(b"\r").partition(b" ")
-    return LogLine(stream, time.decode(errors="replace"), text.decode(errors="replace"))
+def _line(stream: str, frame: bytes) -> LogLine:
+    time, _, text = frame.partition(b" ")
+    return LogLine(stream, time.decode(errors="replace"), text.rstrip(b"\r\n").decode(errors="replace"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -47,17 +48,17 @@ class TlsReach:
         return f"unix:{self._socket}"
 
     async def why_silent(self, target: str) -> HostUnreachableError:
+        """Ask as plainly as can be: with TLS 1.3 a server refuses a certificate after the client took it as agreed."""
         try:
-            reader, writer = await self._connect()
-            async with asyncio.timeout(_CONNECT):
-                with suppress(ConnectionError):
-                    writer.write(b"GET /_ping HTTP/1.0\r\n\r\n")
-                    await reader.read(1)
-            writer.close()
+            answered = await asyncio.to_thread(self._ask, self._context or self._certificates())
         except HostUnreachableError as error:
             return error
-        except (OSError, TimeoutError) as error:
+        except OSError as error:
             return self._refused(error)
+        if not answered:
+            return HostRefusedError(
+                "it hangs up on our certificate", where=self.host, todo="is tls.cert signed by its tlscacert?"
+            )
         return HostUnreachableError(f"no engine speaks behind {target}", where=self.host)
 
     async def run(self, argv: Sequence[str], deadline: float = 30.0) -> str:  # noqa: ARG002
@@ -89,6 +90,14 @@ class TlsReach:
             ) from error
         return context
 
+    def _ask(self, context: ssl.SSLContext) -> bytes:
+        with (
+            socket.create_connection((self._name, self._port), timeout=_CONNECT) as raw,
+            context.wrap_socket(raw, server_hostname=self._name) as connection,
+        ):
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return connection.recv(1)
+
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             async with asyncio.timeout(_CONNECT):
@@ -96,7 +105,7 @@ class TlsReach:
         except (OSError, TimeoutError) as error:
             raise self._refused(error) from error
 
-    def _refused(self, error: OSError | TimeoutError) -> HostUnreachableError:
+    def _refused(self, error: OSError) -> HostUnreachableError:
         where = f"{self._name} port {self._port}"
         match error:
             case ssl.SSLCertVerificationError():

@@ -1,0 +1,380 @@
+"""What only a real engine has: limits that the kernel enforces, terminals, streams, builders."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import io
+import json
+import os
+import pty
+import struct
+import sys
+import tarfile
+import termios
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from bayplan import labels
+from bayplan.container import Container
+from bayplan.engines import buildkit
+from bayplan.engines.docker import DockerEngine
+from bayplan.errors import DeadlineError, ImageError, NotFoundError
+from bayplan.facts import Binding
+from bayplan.hosts import reach_for
+from bayplan.lab import Lab
+from bayplan.ports import BuildRequest, Transfer
+from bayplan.spec.model import Host, Ssh
+
+IMAGE = "debian:bookworm-slim"
+STAYS = ("sleep", "1000")
+FEW = 30.0  # seconds for a condition to come true
+
+ATTACH = """
+import asyncio, sys
+from bayplan.engines.docker import DockerEngine
+from bayplan.hosts import reach_for
+from bayplan.spec.model import Host, Ssh
+
+async def main(address, config, name, mode, *argv):
+    engine = DockerEngine(reach_for(Host(name="h", address=address, private_ip="10.0.0.1"), Ssh(config_file=config)))
+    try:
+        return await engine.attach_exec(name, argv, tty="t" in mode, stdin="i" in mode, workdir="/tmp")
+    finally:
+        await engine.close()
+
+sys.exit(asyncio.run(main(*sys.argv[1:])))
+"""
+
+
+class Site:
+    """One engine, the host that it is on, and containers that go when the test ends."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.member = lab.hosts[0]
+        self.address = f"ssh://deploy@{self.member.private_ip}"
+        host = Host(name=self.member.name, address=self.address, private_ip=self.member.private_ip)
+        self.engine = DockerEngine(reach_for(host, Ssh(config_file=str(lab.ssh_config))))
+        self.made: list[str] = []
+
+    def container(self, command: tuple[str, ...] = STAYS, **more: Any) -> Container:
+        name = f"x{uuid.uuid4().hex[:8]}"
+        self.made.append(name)
+        return Container(name, IMAGE, command, **{"init": True, "network": "none", **more})
+
+    async def run(self, command: tuple[str, ...] = STAYS, **more: Any) -> str:
+        container = self.container(command, **more)
+        await self.engine.run(container)
+        return container.name
+
+    def attach(self, name: str, mode: str, *argv: str) -> list[str]:
+        return [sys.executable, "-c", ATTACH, self.address, str(self.lab.ssh_config), name, mode, *argv]
+
+
+@pytest.fixture(params=["20.10", "26.1"])
+async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    site = Site(request.getfixturevalue("modern" if request.param == "26.1" else "lab"))
+    await site.engine.pull(IMAGE, gone)
+    yield site
+    for name in site.made:
+        await site.engine.remove(name, 0)
+    await site.engine.close()
+
+
+def gone(_: Transfer) -> None:
+    """Progress that nobody watches."""
+
+
+async def until(ask: Callable[[], Awaitable[bool]], what: str) -> None:
+    deadline = time.monotonic() + FEW
+    while not await ask():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.05)
+
+
+async def test_limits_are_the_kernels(site: Site) -> None:
+    """What the engine recorded, and what the container's own control group says; either version of them."""
+    name = await site.run(limit_cpus=0.5, limit_memory=48 << 20, limit_pids=33)
+    config = (await site.engine.inspect(name))["HostConfig"]
+    assert (config["NanoCpus"], config["Memory"], config["PidsLimit"]) == (500_000_000, 48 << 20, 33)
+    assert config["MemorySwap"] == 48 << 20
+    assert config["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+    script = (
+        "cd /sys/fs/cgroup; if [ -e cgroup.controllers ]; then set -- $(cat cpu.max memory.max pids.max); else "
+        "set -- $(cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us memory/memory.limit_in_bytes pids/pids.max); fi; echo $*"
+    )
+    quota, period, memory, processes = (await site.engine.exec(name, ["sh", "-c", script])).output.split()
+    assert int(quota) / int(period) == 0.5
+    assert (int(memory), int(processes)) == (48 << 20, 33)
+
+
+async def test_a_limit_above_the_hosts_cores_is_no_mistake(site: Site) -> None:
+    name = await site.run(limit_cpus=512)
+    cores = (await site.engine.observe("none")).cpus
+    assert (await site.engine.inspect(name))["HostConfig"]["NanoCpus"] == cores * 1e9
+
+
+async def test_too_much_memory_is_killed(site: Site) -> None:
+    hog = ("sh", "-c", "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo survived")
+    name = await site.run(hog, limit_memory=32 << 20)
+
+    async def ended() -> bool:
+        return not (await site.engine.inspect(name))["State"]["Running"]
+
+    await until(ended, "it was never killed")
+    assert (await site.engine.inspect(name))["State"]["ExitCode"] != 0
+    assert [line.text async for line in site.engine.logs(name)] in ([], ["Killed"])
+
+
+async def test_the_rest_of_what_a_container_is(site: Site) -> None:
+    name = await site.run(
+        ("sh", "-c", "exec sleep 1000"),
+        entrypoint=("env", "EXTRA=1"),
+        environment={"GREETING": "a = b\nc"},
+        hostname="web-3",
+        user="daemon",
+        working_dir="/var",
+        stop_signal="SIGKILL",
+        stop_grace=7.2,
+        restart="on-failure:4",
+        binds={"/etc/hostname": "/mnt/name:ro"},
+        cap_drop=("ALL",),
+        cap_add=("NET_BIND_SERVICE",),
+    )
+    seen = await site.engine.inspect(name)
+    assert seen["Config"]["StopSignal"] == "SIGKILL"
+    assert seen["Config"]["StopTimeout"] == 8
+    assert seen["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 4}
+    assert seen["HostConfig"]["CapDrop"] == ["ALL"]
+    script = 'echo "$GREETING|$(hostname)|$(id -un)|$(pwd)|$(cat /mnt/name)"; echo x > /mnt/name'
+    done = await site.engine.exec(name, ["sh", "-c", script])
+    assert done.output.decode().startswith(f"a = b\nc|web-3|daemon|/var|{site.member.name}\n")
+    assert done.status != 0, "a read-only bind was written to"
+
+
+async def test_a_paused_container_starts(site: Site) -> None:
+    name = await site.run()
+    assert site.lab.on(site.member.name, ["docker", "pause", name]).returncode == 0
+    await site.engine.start(name)
+    assert (await site.engine.inspect(name))["State"]["Status"] == "running"
+
+
+async def test_cancelled_anywhere_a_run_leaves_nothing(site: Site) -> None:
+    """Some of these are cancelled before the engine heard of them, some while it creates, some while it starts."""
+    for delay in (0.0, 0.005, 0.02, 0.05, 0.1, 0.2):
+        container = site.container()
+        running = asyncio.create_task(site.engine.run(container))
+        await asyncio.sleep(delay)
+        if running.done():
+            continue
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        with pytest.raises(NotFoundError):
+            await site.engine.inspect(container.name)
+
+
+async def test_what_cannot_start_leaves_nothing(site: Site) -> None:
+    container = site.container(("/no/such/program",), init=False, ports=(Binding(80, 28090, site.member.private_ip),))
+    with pytest.raises(Exception, match="no such file"):
+        await site.engine.run(container)
+    with pytest.raises(NotFoundError):
+        await site.engine.inspect(container.name)
+
+
+async def test_logs_are_followed_to_the_end(site: Site) -> None:
+    name = await site.run(("sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.3; done; printf 'no end'"))
+    seen: list[str] = []
+    async with asyncio.timeout(FEW):
+        async for line in site.engine.logs(name, follow=True):
+            seen.append(line.text)
+            assert len(seen) < 3 or (await site.engine.inspect(name))["Id"]
+    assert seen == ["1", "2", "3", "no end"]
+
+
+async def test_logs_that_nobody_reads_on(site: Site) -> None:
+    name = await site.run(("sh", "-c", "while :; do echo x; done"))
+    async with asyncio.timeout(FEW):
+        async for _ in site.engine.logs(name, follow=True, tail=1):
+            break
+        await site.engine.remove(name, 0)
+
+
+async def test_a_long_line_and_odd_bytes(site: Site) -> None:
+    name = await site.run(("sh", "-c", r"head -c 300000 /dev/zero | tr '\0' y; echo; printf '\377\n'; exec sleep 1000"))
+
+    async def both() -> bool:
+        return sum([1 async for line in site.engine.logs(name) if not set(line.text) <= {"y"}]) == 1
+
+    await until(both, "the last line never came")
+    lines = [line.text async for line in site.engine.logs(name)]
+    assert sum(text.count("y") for text in lines) == 300_000
+    assert lines[-1] == "\ufffd"
+
+
+async def test_an_exec_that_does_not_end(site: Site) -> None:
+    name = await site.run()
+    with pytest.raises(DeadlineError, match=r"within 0\.5 s"):
+        await site.engine.exec(name, ["sleep", "100"], deadline=0.5)
+
+
+async def test_usage_counts_cores(site: Site) -> None:
+    name = await site.run(("sh", "-c", "while :; do :; done"), limit_cpus=0.2)
+
+    async def busy() -> bool:
+        return 0.02 < (await site.engine.usage(name)).cpus < 0.4
+
+    await until(busy, "a loop that uses a fifth of a core is not seen to")
+
+
+async def test_a_command_with_standard_streams(site: Site) -> None:
+    name = await site.run()
+    script = "pwd; cat; echo err >&2; exit 5"
+    process = await asyncio.create_subprocess_exec(
+        *site.attach(name, "i", "sh", "-c", script),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(FEW):
+        out, err = await process.communicate(b"a\0b\n" * 20_000)
+    assert process.returncode == 5, err
+    assert out == b"/tmp\n" + b"a\0b\n" * 20_000
+    assert err == b"err\n"
+
+
+async def test_a_command_on_a_terminal(site: Site) -> None:
+    """Keys go through raw, the window's size follows, and the terminal is as it was afterwards."""
+    name = await site.run()
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    resize(ours, 41, 101)
+    script = """size() { until stty size | grep "$1"; do sleep 0.1; done; }
+        size "41 101"; read x; size "42 102"; echo "got $x"; exit 6"""
+    process = await asyncio.create_subprocess_exec(
+        *site.attach(name, "it", "sh", "-c", script), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    screen = Screen(ours)
+    await screen.shows(b"41 101")
+    assert not termios.tcgetattr(theirs)[3] & termios.ICANON
+    resize(ours, 42, 102)
+    process.send_signal(28)  # SIGWINCH: the terminal is not the controlling one of a test's child
+    os.write(ours, b"hello\n")
+    await screen.shows(b"42 102")
+    await screen.shows(b"got hello")
+    async with asyncio.timeout(FEW):
+        assert await process.wait() == 6
+    assert termios.tcgetattr(theirs) == before
+    screen.close()
+    os.close(theirs)
+
+
+class Screen:
+    """What was written to a terminal."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.text = b""
+        os.set_blocking(descriptor, False)
+
+    async def shows(self, text: bytes) -> None:
+        async def there() -> bool:
+            with suppress(BlockingIOError):
+                self.text += os.read(self.descriptor, 4096)
+            return text in self.text
+
+        try:
+            await until(there, "")
+        except AssertionError:
+            raise AssertionError(f"{text!r} is not in {self.text!r}") from None
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+def resize(descriptor: int, rows: int, columns: int) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+async def test_a_build_that_fails_shows_its_output(site: Site) -> None:
+    with pytest.raises(ImageError) as failed:
+        await site.engine.build(BuildRequest(context(f"FROM {IMAGE}\nRUN echo so far; exit 4\n"), "x:1"), gone)
+    assert "so far" in failed.value.what
+    assert "non-zero code: 4" in failed.value.what
+
+
+async def test_what_a_build_is_told(site: Site) -> None:
+    dockerfile = f"FROM {IMAGE} AS one\nARG WORD\nRUN echo $WORD > /word\nFROM one\nRUN false\n"
+    request = BuildRequest(
+        context(dockerfile, "sub/My.dockerfile"),
+        "told:1",
+        dockerfile="sub/My.dockerfile",
+        args={"WORD": "hello"},
+        labels={"of": "us"},
+        target="one",
+    )
+    lines: list[str] = []
+    image = await site.engine.build(request, lambda t: lines.append(t.text))
+    assert any("ARG WORD" in line for line in lines)
+    container = site.container(("cat", "/word"))
+    await site.engine.run(Container(container.name, image, ("sh", "-c", "cat /word; sleep 1000"), network="none"))
+
+    async def said() -> bool:
+        return [line.text async for line in site.engine.logs(container.name)] == ["hello"]
+
+    await until(said, "the build's argument did not get there")
+    assert (await site.engine.inspect(container.name))["Config"]["Labels"]["of"] == "us"
+
+
+async def test_a_build_that_needs_buildkit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = BuildRequest(context(f"FROM {IMAGE}\nRUN --mount=type=cache,target=/c echo mounted > /c/x\n"), "kit:1")
+    if await buildkit.find() is None:
+        pytest.skip("no Docker CLI here that drives BuildKit")
+    lines: list[str] = []
+    image = await site.engine.build(request, lambda t: lines.append(t.text))
+    assert await site.engine.image_id("kit:1") == image
+    assert any("RUN --mount" in line for line in lines)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ImageError, match=r"needs BuildKit \(line 2: --mount\)"):
+        await site.engine.build(request, gone)
+
+
+async def test_pull_tells_of_each_layer(site: Site) -> None:
+    seen: list[Transfer] = []
+    assert site.lab.on(site.member.name, ["docker", "rmi", "-f", "haproxy:3.0"]).returncode == 0
+    await site.engine.pull("haproxy:3.0", seen.append)
+    layers = {t.layer for t in seen if t.layer}
+    assert layers
+    assert all(len(layer) == 12 for layer in layers)
+    assert any(0 < t.done <= t.total for t in seen if t.layer)
+
+
+async def test_networks_carry_names(site: Site) -> None:
+    await site.engine.ensure_network("named", "bpnamed", {labels.FLEET: "named"})
+    try:
+        web = await site.run(network="named", aliases=("web",))
+        asks = await site.run(network="named")
+        done = await site.engine.exec(asks, ["getent", "hosts", "web"])
+        address = (await site.engine.inspect(web))["NetworkSettings"]["Networks"]["named"]["IPAddress"]
+        assert done.output.decode().split()[0] == address
+        links = json.loads(site.lab.on(site.member.name, ["ip", "-j", "link"]).stdout)
+        assert "bpnamed" in {link["ifname"] for link in links}
+    finally:
+        for name in site.made:
+            await site.engine.remove(name, 0)
+        await site.engine.remove_network("named")
+
+
+def context(dockerfile: str, path: str = "Dockerfile") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo(path)
+        info.size = len(dockerfile)
+        tar.addfile(info, io.BytesIO(dockerfile.encode()))
+    return buffer.getvalue()
