@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from bayplan import labels
 from bayplan.converge.apply import apply, change_pools
 from bayplan.converge.overlay import overlay
 from bayplan.converge.sight import Sight
@@ -188,10 +189,18 @@ class Convergence:
             if isinstance(step, PoolChange):
                 batches[step.host].append(step)
             else:
+                self._expect(step)
                 self._start((step,), self._do(step))
         for host, changes in batches.items():
             if host not in reloads:  # a gateway does one thing at a time; the next pass brings the rest
                 self._start(tuple(changes), self._change(changes))
+
+    def _expect(self, step: Step) -> None:
+        """A replica may stand where one was to be started, also when its host falls silent over it."""
+        if isinstance(step, Run):
+            app = step.container.labels[labels.APP]
+            stood = self._memory.stood.get(step.host, frozenset()) | {(app, step.service, step.slot)}
+            self._memory = replace(self._memory, stood={**self._memory.stood, step.host: stood})
 
     def _start(self, steps: tuple[Step, ...], work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -33,9 +33,11 @@ class Run:
 
     tried: ids of containers that this run started. first_seen: when it first saw an id (the clock's seconds).
     taken: (host, port) that something outside the engine turned out to hold. given_up: services whose replica failed.
+    stood: by host, (app, service, slot) of what it last saw there or set out to start there since.
     """
 
     tried: frozenset[str] = frozenset()
     first_seen: Mapping[str, float] = field(default_factory=dict)
     taken: frozenset[tuple[str, int]] = frozenset()
     given_up: frozenset[str] = frozenset()
+    stood: Mapping[str, frozenset[tuple[str, str, int]]] = field(default_factory=dict)

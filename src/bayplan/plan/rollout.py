@@ -49,7 +49,7 @@ class Rollout:
         reader = Reader(goal, service, self.spec, facts, run, now)
         self.slots = reader.slots()
         self.in_the_way = {r.slot: r for r in self._empty_slots_old() if self._has_my_name(r) and reader.fits(r)}
-        self.presumed = presumed_slots(goal, service, facts, self.slots)
+        self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         self.stop_first = self._is_stop_first()
 
     def plan(self) -> Plan:

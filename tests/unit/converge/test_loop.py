@@ -151,6 +151,19 @@ def test_a_host_that_falls_silent_in_the_middle_is_told_and_the_others_converge(
     run(story())
 
 
+def test_what_a_run_started_on_a_host_is_not_started_elsewhere_when_the_host_falls_silent() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(0))
+        loop = asyncio.get_running_loop()
+        loop.call_later(2.7, setattr, fleet.engines["h1"].inner, "answers", False)  # the balancer, with a replica on it
+        await fleet.up(web(3))
+        fleet.engines["h1"].inner.answers = True
+        assert await fleet.names() == servers(1, "1.h1", "2.h2", "3.h3")
+
+    run(story())
+
+
 def test_when_nobody_answers_it_says_why_for_each_host() -> None:
     async def story() -> None:
         fleet = MemoryFleet(THREE)
