@@ -1,0 +1,122 @@
+"""Each filter's sentence: what a person reads who asks why a host was not taken."""
+
+from __future__ import annotations
+
+import pytest
+from tests import given
+
+from bayplan.facts import Facts
+from bayplan.plan.board import Board
+from bayplan.plan.filters import attribute, reject, unmet
+from bayplan.plan.goal import Run
+from bayplan.spec.model import Placement, Port, Resources, Service
+
+FLEET = given.fleet(given.host("h1", zone="a", labels={"disk": "ssd"}), headroom=0.2)
+
+
+def verdict(service: Service, facts: Facts, port_range: tuple[int, int] = (20000, 29999), has: int = 0) -> str | None:
+    board = Board(given.goal(FLEET, service), facts, Run())
+    board.counts[service.name]["h1"] = has
+    return reject(service, board.berths["h1"], board, port_range)
+
+
+EMPTY = given.facts(given.up("h1", cpus=4, memory=4 * given.GB))
+SSH = Port(target=22, published=20022, mode="host")
+
+
+@pytest.mark.parametrize(
+    ("service", "facts", "told"),
+    [
+        (given.service(), EMPTY, None),
+        (given.service(resources=Resources(reserved_cpus=3.2)), EMPTY, None),
+        (given.service(resources=Resources(reserved_cpus=3.3)), EMPTY, "3.3 cores wanted, 3.2 of 3.2 free"),
+        (
+            given.service(resources=Resources(reserved_memory=4 * given.GB)),
+            EMPTY,
+            "4 GB of memory wanted, 3.2 GB of 3.2 GB free",
+        ),
+        (given.service(placement=Placement(constraints=("node.labels.disk == ssd",))), EMPTY, None),
+        (
+            given.service(placement=Placement(constraints=("node.labels.disk != ssd",))),
+            EMPTY,
+            "needs node.labels.disk != ssd, but it is ssd",
+        ),
+        (
+            given.service(placement=Placement(constraints=("node.labels.gpu == yes",))),
+            EMPTY,
+            "needs node.labels.gpu == yes, which it does not say",
+        ),
+        (
+            given.service(placement=Placement(constraints=("disk is fast",))),
+            EMPTY,
+            "the constraint 'disk is fast' cannot be read",
+        ),
+        (
+            given.service(ports=(SSH,)),
+            given.facts(given.up("h1", taken=frozenset({("tcp", 20022)}))),
+            "port 20022/tcp is taken",
+        ),
+        (given.service(ports=(SSH,)), given.facts(given.up("h1", taken=frozenset({("udp", 20022)}))), None),
+    ],
+)
+def test_the_sentence_of_a_rejection(service: Service, facts: Facts, told: str | None) -> None:
+    assert verdict(service, facts) == told
+
+
+def test_at_most_so_many_on_a_host() -> None:
+    service = given.service(placement=Placement(max_per_host=2))
+    assert verdict(service, EMPTY, has=1) is None
+    assert verdict(service, EMPTY, has=2) == "has 2 of at most 2 a host"
+
+
+def test_a_full_range_of_ports() -> None:
+    full = given.facts(given.up("h1", taken=frozenset({("tcp", 20000), ("tcp", 20001)})))
+    assert verdict(given.service(), full, (20000, 20001)) == "no free port in 20000-20001"
+    assert verdict(given.service(), full, (20000, 20002)) is None
+
+
+def test_two_targets_need_two_ports() -> None:
+    both = given.service(ports=(given.ingress(80, 8080), given.ingress(443, 8443)))
+    assert verdict(both, EMPTY, (20000, 20000)) == "no free port in 20000-20000"
+
+
+def test_every_reason_is_told() -> None:
+    service = given.service(
+        resources=Resources(reserved_cpus=9), placement=Placement(constraints=("node.hostname == h9",))
+    )
+    told = "needs node.hostname == h9, but it is h1; 9 cores wanted, 3.2 of 3.2 free"
+    assert verdict(service, EMPTY) == told
+
+
+def test_what_others_reserve_counts_whichever_app_they_are_of() -> None:
+    other = given.replica(given.service("api", resources=Resources(reserved_cpus=3)), 1, "h1", app="blog")
+    service = given.service(resources=Resources(reserved_cpus=0.3))
+    assert verdict(service, given.facts(given.up("h1", other))) == "0.3 cores wanted, 0.2 of 3.2 free"
+
+
+def test_tenths_of_cores_add_up() -> None:
+    has = [given.replica(given.service(resources=Resources(reserved_cpus=0.1)), n, "h1", port=n) for n in (1, 2)]
+    service = given.service(resources=Resources(reserved_cpus=3.0))
+    assert verdict(service, given.facts(given.up("h1", *has))) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("node.hostname", "h1"),
+        ("node.id", "h1"),
+        ("node.zone", "a"),
+        ("node.labels.zone", "a"),
+        ("node.labels.disk", "ssd"),
+        ("node.labels.gpu", None),
+        ("node.platform.os", "linux"),
+        ("engine.labels.x", None),
+    ],
+)
+def test_what_a_constraint_can_ask(key: str, value: str | None) -> None:
+    assert attribute(FLEET.hosts["h1"], key) == value
+
+
+def test_the_first_unmet_constraint_is_told() -> None:
+    service = given.service(placement=Placement(constraints=("node.zone == a", "node.zone == b", "node.id == h2")))
+    assert unmet(service, FLEET.hosts["h1"]) == "needs node.zone == b, but it is a"

@@ -1,0 +1,158 @@
+"""Which table each gateway is to have: this app's part of it, every other app's as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests import given
+
+from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Route, ServerFacts, Table
+from bayplan.plan.goal import Goal
+from bayplan.plan.plan import plan
+from bayplan.plan.routes import configure, desired, pools, routed_services
+from bayplan.plan.steps import Configure
+from bayplan.spec.model import Http, Probe, Service
+
+FLEET = given.fleet("h1", "h2")
+BLOG = Pool("blog.site.80", "blog", "site")
+
+
+def ready(service: Service) -> ServerFacts:
+    return given.server(given.replica(service, 1, "h1"))
+
+
+def gateway(table: Table, **servers: ServerFacts) -> GatewayFacts:
+    by_pool = {p.name: () for p in table.pools} | {n.replace("_", "."): (s,) for n, s in servers.items()}
+    return GatewayFacts(table, by_pool)
+
+
+def facts(on_h1: GatewayFacts) -> Facts:
+    return given.facts(given.up("h1", gateway=on_h1), given.up("h2"))
+
+
+def listeners(goal: Goal, on_h1: GatewayFacts) -> tuple[Listener, ...]:
+    seen = facts(on_h1)
+    return desired(goal, seen, seen.hosts["h1"], on_h1).listeners
+
+
+def http(name: str, *hosts: str, path: str = "/") -> Service:
+    return given.service(name, ports=(given.ingress(app_protocol="http"),), http=Http(hosts=hosts, path=path))
+
+
+def test_a_listener_is_added_when_its_pool_has_somebody() -> None:
+    web = given.service()
+    goal = given.goal(FLEET, web)
+    empty = gateway(Table(pools=tuple(pools(goal))))
+    assert listeners(goal, empty) == ()
+    there = gateway(empty.table, shop_web_8080=ready(web))
+    assert listeners(goal, there) == (Listener(80, "", "tcp", (Route("shop.web.8080"),)),)
+
+
+def test_pools_come_first_and_only_to_balancers() -> None:
+    goal = given.goal(FLEET, given.service(probe=Probe(kind="http", path="/up", interval=5), proxy_protocol=True))
+    steps, conflicts = configure(goal, facts(GatewayFacts()))
+    assert conflicts == ()
+    [step] = steps
+    assert isinstance(step, Configure)
+    assert (step.host, step.why) == ("h1", "adds pool shop.web.8080")
+    [pool] = step.table.pools
+    assert (pool.check, pool.interval, pool.proxy_protocol, pool.mode) == ("http /up", 5, True, "tcp")
+
+
+def test_two_services_share_a_port_by_host_and_path() -> None:
+    api, web = http("api", "shop.example", path="/api"), http("web", "shop.example")
+    goal = given.goal(FLEET, api, web)
+    there = gateway(Table(pools=tuple(pools(goal))), shop_api_8080=ready(api), shop_web_8080=ready(web))
+    [front] = listeners(goal, there)
+    assert front.mode == "http"
+    assert front.routes == (
+        Route("shop.api.8080", ("shop.example",), "/api"),
+        Route("shop.web.8080", ("shop.example",)),
+    )
+
+
+def blog(*hosts: str, mode: str = "http") -> Table:
+    return Table((Listener(80, "", mode, (Route(BLOG.name, hosts),)),), (BLOG,))  # type: ignore[arg-type]
+
+
+def test_two_apps_share_a_port_by_host_and_leave_each_other_alone() -> None:
+    web = http("web", "shop.example")
+    goal = given.goal(FLEET, web)
+    table = blog("blog.example")
+    there = gateway(Table(table.listeners, (BLOG, *pools(goal))), shop_web_8080=ready(web))
+    [front] = listeners(goal, there)
+    assert {r.pool for r in front.routes} == {"blog.site.80", "shop.web.8080"}
+    assert configure(goal, facts(there))[1] == ()
+    gone = replace(goal, app=goal.app.model_copy(update={"services": {}}))
+    with_both = gateway(Table((front,), (BLOG, *pools(goal))))
+    seen = facts(with_both)
+    assert desired(gone, seen, seen.hosts["h1"], with_both) == table
+
+
+def test_the_requests_of_another_app_are_a_conflict_and_nothing_of_the_app_is_changed() -> None:
+    for mine, theirs in (
+        (http("web", "shop.example"), blog("shop.example", "www.shop.example")),
+        (http("web"), blog()),
+        (given.service(), blog(mode="tcp")),
+        (given.service(), blog("blog.example")),
+    ):
+        goal = given.goal(FLEET, mine)
+        seen = given.settled(FLEET, facts(gateway(theirs)))
+        found = plan(goal, seen, 0.0)
+        assert [f.why for f in found.failures] == ["port 80 of the balancer is held by the app blog"]
+        assert found.steps == ()
+
+
+def test_any_host_of_one_app_leaves_the_named_ones_of_another() -> None:
+    assert configure(given.goal(FLEET, http("web")), facts(gateway(blog("blog.example"))))[1] == ()
+
+
+def test_another_port_is_no_conflict() -> None:
+    web = given.service(ports=(given.ingress(8080),))
+    assert configure(given.goal(FLEET, web), facts(gateway(blog(mode="tcp"))))[1] == ()
+
+
+def test_a_listener_keeps_its_pool_until_the_next_one_has_somebody() -> None:
+    old, new = given.service(), given.service(ports=(given.ingress(80, 9090),))
+    now = Listener(80, "", "tcp", (Route("shop.web.8080"),))
+    was, goal = given.goal(FLEET, old), given.goal(FLEET, new, release=2)
+    table = Table((now,), (*pools(was), *pools(goal)))
+    assert listeners(goal, gateway(table, shop_web_8080=ready(old))) == (now,)
+    both = gateway(table, shop_web_8080=ready(old), shop_web_9090=ready(new))
+    assert listeners(goal, both) == (Listener(80, "", "tcp", (Route("shop.web.9090"),)),)
+
+
+def test_a_port_that_moves_is_opened_and_closed_in_one_reload() -> None:
+    web = given.service(ports=(given.ingress(81),))
+    goal = given.goal(FLEET, web, release=2)
+    now = Table((Listener(80, "", "tcp", (Route("shop.web.8080"),)),), tuple(pools(goal)))
+    [step], _ = configure(goal, facts(gateway(now, shop_web_8080=ready(web))))
+    assert step.why == "adds port 81; drops port 80"
+
+
+def test_a_renamed_service_takes_over_the_port_when_it_has_somebody() -> None:
+    old, new = given.service("web"), given.service("site")
+    goal = given.goal(FLEET, new, release=2)
+    now = Listener(80, "", "tcp", (Route("shop.web.8080"),))
+    table = Table((now,), (*pools(given.goal(FLEET, old)), *pools(goal)))
+    assert listeners(goal, gateway(table, shop_web_8080=ready(old))) == (now,)
+    both = gateway(table, shop_web_8080=ready(old), shop_site_8080=ready(new))
+    assert listeners(goal, both) == (Listener(80, "", "tcp", (Route("shop.site.8080"),)),)
+
+
+def test_a_pool_goes_when_nothing_leads_to_it_and_nobody_is_in_it() -> None:
+    goal = given.goal(FLEET, release=2)
+    web = given.service()
+    table = Table(pools=tuple(pools(given.goal(FLEET, web))))
+    seen = facts(gateway(table, shop_web_8080=ready(web)))
+    assert configure(goal, seen)[0] == ()
+    [step], _ = configure(goal, facts(gateway(table)))
+    assert step.why == "drops pool shop.web.8080"
+
+
+def test_which_services_a_listener_leads_to() -> None:
+    web = given.service()
+    goal = given.goal(FLEET, web)
+    table = Table((Listener(80, "", "tcp", (Route("shop.web.8080"),)),), tuple(pools(goal)))
+    assert routed_services(facts(gateway(table)), "shop") == {"web"}
+    assert routed_services(facts(gateway(blog())), "shop") == set()

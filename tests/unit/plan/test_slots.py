@@ -1,0 +1,106 @@
+"""What stands in each slot, and which of two stays; which may stand where nobody answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests import given
+
+from bayplan.facts import Facts, Replica
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.presume import presumed_slots
+from bayplan.plan.replica import definition, slot_and_host
+from bayplan.plan.slots import Reader, Slot
+from bayplan.spec.model import Placement
+
+FLEET = given.fleet(given.host("h1", labels={"disk": "ssd"}), "h2", "h3")
+WEB = given.service(replicas=3)
+
+
+def slots(*replicas: Replica, goal: Goal | None = None, run: Run | None = None, now: float = 0.0) -> dict[int, Slot]:
+    to = goal or given.goal(FLEET, WEB)
+    service = to.app.services["web"]
+    return Reader(to, service, definition(service), given.standing(to, *replicas), run or Run(), now).slots()
+
+
+def web(slot: int, host: str, **more: object) -> Replica:
+    return given.replica(WEB, slot, host, port=28080 + slot, **more)
+
+
+def kept(found: dict[int, Slot]) -> dict[int, str]:
+    return {n: s.keeper.host for n, s in found.items() if s.keeper}
+
+
+def test_of_two_in_a_slot_the_one_on_the_emptier_host_stays() -> None:
+    found = slots(web(1, "h1"), web(2, "h2"), web(3, "h1"), web(3, "h3"))
+    assert kept(found) == {1: "h1", 2: "h2", 3: "h3"}
+    assert [r.host for r in found[3].extra] == ["h1"]
+
+
+def test_two_slots_that_stand_twice_on_the_same_hosts_are_told_apart() -> None:
+    both = (web(2, "h2"), web(2, "h3"), web(3, "h2"), web(3, "h3"))
+    assert kept(slots(web(1, "h1"), *both)) == {1: "h1", 2: "h2", 3: "h3"}
+    assert kept(slots(web(1, "h1"), *both[1:])) == {1: "h1", 2: "h3", 3: "h2"}
+
+
+def test_a_stopped_one_does_not_stay_where_a_running_one_is() -> None:
+    assert kept(slots(web(1, "h1"), web(2, "h1"), web(2, "h2", state="exited"))) == {1: "h1", 2: "h1"}
+
+
+def test_nor_one_that_was_broken_before_this_run() -> None:
+    broken = web(2, "h2", health="unhealthy")
+    run = Run(first_seen={broken.id: 0.0})
+    assert kept(slots(web(1, "h1"), web(2, "h1"), broken, run=run, now=0.0))[2] == "h2"
+    assert kept(slots(web(1, "h1"), web(2, "h1"), broken, run=run, now=61.0))[2] == "h1"
+
+
+def test_one_where_the_constraints_do_not_let_it_stand_is_old() -> None:
+    fast = WEB.model_copy(update={"placement": Placement(constraints=("node.labels.disk == ssd",))})
+    found = slots(web(1, "h1"), web(2, "h2"), goal=given.goal(FLEET, fast))
+    assert kept(found) == {1: "h1"}
+    assert [r.host for r in found[2].old] == ["h2"]
+
+
+def test_a_stopped_one_whose_port_is_taken_is_old_and_a_running_one_is_not() -> None:
+    for state, run, current in (
+        ("exited", Run(), True),
+        ("exited", Run(taken=frozenset({("h1", 28081)})), False),
+        ("exited", Run(taken=frozenset({("h2", 28081)})), True),
+        ("running", Run(taken=frozenset({("h1", 28081)})), True),
+    ):
+        assert bool(slots(web(1, "h1", state=state), run=run)[1].keeper) is current, (state, run)
+
+
+def test_a_server_tells_its_slot_and_host() -> None:
+    assert slot_and_host("shop-web-12-r3.h1") == (12, "h1")
+    assert slot_and_host("shop-web-12-r3.h1.example.com") == (12, "h1.example.com")
+    assert slot_and_host("something else") is None
+
+
+def presumed(facts: Facts, goal: Goal, *seen: int, run: Run | None = None) -> list[int]:
+    return sorted(presumed_slots(goal, WEB, facts, frozenset(seen), run or Run()))
+
+
+def test_what_this_run_saw_on_a_host_before_it_fell_silent_may_stand_there() -> None:
+    goal = given.goal(FLEET, WEB)
+    facts = given.standing(goal, web(1, "h1"), down=("h3",))
+    run = Run(stood={"h3": frozenset({("shop", "web", 2), ("shop", "api", 3)}), "h2": frozenset({("shop", "web", 3)})})
+    assert presumed(facts, goal, 1, run=run) == [2]
+
+
+def test_without_a_gateway_that_tells_all_that_were_there_before_may_stand_on_a_silent_host() -> None:
+    goal = replace(given.goal(FLEET, WEB), before={"web": 2})
+    facts = given.standing(goal, web(1, "h2"), down=("h1", "h3"))
+    assert presumed(facts, goal, 1) == [2]
+    assert presumed(facts, replace(goal, assume_down=frozenset({"h1", "h3"})), 1) == []
+
+
+def test_a_gateway_that_knows_the_service_tells_which() -> None:
+    goal = replace(given.goal(FLEET, WEB), before={"web": 3})
+    facts = given.standing(goal, web(1, "h1"), web(3, "h3"), down=("h3",))
+    assert presumed(facts, goal, 1) == [3]
+
+
+def test_all_hosts_answer_so_nothing_is_presumed() -> None:
+    goal = replace(given.goal(FLEET, WEB), before={"web": 3})
+    assert presumed(given.standing(goal), goal) == []

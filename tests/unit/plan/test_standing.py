@@ -1,0 +1,136 @@
+"""How one replica stands: the table at the head of plan/standing.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests import given
+
+from bayplan.facts import ServerFacts
+from bayplan.plan.goal import Run
+from bayplan.plan.standing import (
+    LOOP_DEADLINE,
+    START_DEADLINE,
+    is_led_to,
+    is_serving,
+    ready_deadline,
+    silent_gateway,
+    why_failed,
+)
+from bayplan.spec.model import Healthcheck, Service
+
+FLEET = given.fleet("h1", "h2", balancers=("h1", "h2"))
+WEB = given.service()
+GOAL = given.goal(FLEET, WEB)
+WORKER = Service(name="worker", image="x")
+
+
+def serves(server: ServerFacts | None, **replica: Any) -> bool:
+    """Ready at h2; at h1 as told."""
+    made = given.replica(WEB, 1, "h1", **replica)
+    at_h1 = given.serving(GOAL, {"shop.web.8080": (server,) if server else ()})
+    at_h2 = given.serving(GOAL, {"shop.web.8080": (given.server(made),)})
+    facts = given.facts(given.up("h1", made, gateway=at_h1), given.up("h2", gateway=at_h2))
+    return is_serving(made, WEB, FLEET.balancer.hosts, facts, Run(), 0.0)
+
+
+ONE = given.replica(WEB, 1, "h1")
+
+
+@pytest.mark.parametrize(
+    ("server", "replica", "expected"),
+    [
+        (given.server(ONE), {}, True),
+        (given.server(ONE, up=None), {}, True),
+        (given.server(ONE, up=False), {}, False),
+        (given.server(ONE, "drain"), {}, False),
+        (given.server(ONE, "maint"), {}, False),
+        (None, {}, False),
+        (given.server(ONE), {"health": "healthy"}, True),
+        (given.server(ONE), {"health": "starting"}, False),
+        (given.server(ONE), {"health": "unhealthy"}, False),
+        (given.server(ONE), {"state": "exited"}, False),
+        (given.server(ONE), {"state": "paused"}, False),
+    ],
+)
+def test_it_serves_when_it_takes_traffic_at_every_balancer(
+    server: ServerFacts | None, replica: dict[str, Any], expected: bool
+) -> None:
+    assert serves(server, **replica) is expected
+
+
+def test_a_balancer_that_does_not_answer_is_not_asked() -> None:
+    gateway = given.serving(GOAL, {"shop.web.8080": (given.server(ONE),)})
+    facts = given.facts(given.up("h1", ONE, gateway=gateway), given.silent("h2"))
+    assert is_serving(ONE, WEB, FLEET.balancer.hosts, facts, Run(), 0.0)
+    assert silent_gateway(FLEET.balancer.hosts, facts) == "h2"
+
+
+def test_without_a_listener_it_serves_when_it_has_stayed_up() -> None:
+    worker = given.replica(WORKER, 1, "h1")
+    facts = given.facts(given.up("h1", worker))
+    just_started = Run(frozenset({worker.id}), {worker.id: 10.0})
+    assert not is_serving(worker, WORKER, ("h1",), facts, just_started, 10.5)
+    assert is_serving(worker, WORKER, ("h1",), facts, just_started, 11.0)
+    assert is_serving(worker, WORKER, ("h1",), facts, Run(), 0.0)
+
+
+def test_with_a_health_check_and_no_listener_that_is_what_counts() -> None:
+    checked = WORKER.model_copy(update={"healthcheck": Healthcheck(test=("CMD", "true"))})
+    worker = given.replica(checked, 1, "h1", health="healthy")
+    run = Run(frozenset({worker.id}), {worker.id: 10.0})
+    assert is_serving(worker, checked, ("h1",), given.facts(given.up("h1", worker)), run, 10.0)
+
+
+def test_led_to_when_every_balancer_has_the_listener() -> None:
+    there = given.serving(GOAL, {"shop.web.8080": (given.server(ONE),)})
+    both = given.facts(given.up("h1", gateway=there), given.up("h2", gateway=there))
+    one = given.facts(given.up("h1", gateway=there), given.up("h2"))
+    assert is_led_to("shop", WEB, FLEET.balancer.hosts, both)
+    assert not is_led_to("shop", WEB, FLEET.balancer.hosts, one)
+    assert is_led_to("shop", WORKER, FLEET.balancer.hosts, one)
+
+
+@pytest.mark.parametrize(
+    ("check", "seconds"),
+    [
+        (None, START_DEADLINE),
+        (Healthcheck(test=("NONE",)), START_DEADLINE),
+        (Healthcheck(), START_DEADLINE),
+        (Healthcheck(test=("CMD", "true"), interval=5, timeout=2, retries=3, start_period=20), 20 + 3 * 7 + 10),
+    ],
+)
+def test_the_deadline_follows_from_the_health_check(check: Healthcheck | None, seconds: float) -> None:
+    assert ready_deadline(given.service(healthcheck=check)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("replica", "tried", "age", "told"),
+    [
+        ({"state": "exited", "exit_code": 3}, True, 0, "exited with status 3 right after its start"),
+        ({"state": "exited", "exit_code": 3}, False, 0, None),
+        (
+            {"state": "restarting", "exit_code": 1},
+            True,
+            0,
+            "exits and is restarted again and again, last with status 1",
+        ),
+        ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE - 1, None),
+        ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE, "exits and is restarted again and again"),
+        ({}, True, START_DEADLINE - 1, None),
+        ({}, True, START_DEADLINE, "the gateway's probe has not passed within 60 s: nothing answers on its port"),
+        (
+            {"health": "unhealthy"},
+            False,
+            START_DEADLINE,
+            "its health check has not passed within 60 s (it is unhealthy)",
+        ),
+        ({"state": "creating"}, True, 999, None),
+    ],
+)
+def test_why_waiting_does_not_help(replica: dict[str, Any], tried: bool, age: float, told: str | None) -> None:
+    made = given.replica(WEB, 1, "h1", **replica)
+    run = Run(frozenset({made.id} if tried else ()), {made.id: 100.0})
+    found = why_failed(made, WEB, run, 100.0 + age)
+    assert found == told if told is None else told in (found or "")
