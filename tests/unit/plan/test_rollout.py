@@ -1,0 +1,148 @@
+"""The window: how many slots are in the middle of being replaced, and what closes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests import given
+
+from bayplan.facts import Facts, Replica
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.plan import plan
+from bayplan.plan.replica import definition
+from bayplan.plan.steps import Plan, kind, subject
+from bayplan.spec.model import Placement, Resources, Update
+
+FLEET = given.fleet(*(given.host(f"h{n}", labels={"disk": "ssd" if n < 3 else "hdd"}) for n in range(1, 5)))
+OLD = "older"
+
+
+def web(replicas: int, order: str = "start-first", parallelism: int = 0, **more: Any) -> Goal:
+    update = Update(order=order, parallelism=parallelism)  # type: ignore[arg-type]
+    return given.goal(FLEET, given.service(replicas=replicas, update=update, **more), release=2)
+
+
+def stood(goal: Goal, *slots: int, spec: str = OLD, release: int = 1, **more: Any) -> list[Replica]:
+    """Old replicas in these slots, on h1, h2, h3, h4, h1, …"""
+    of = goal.app.services["web"]
+    hosts = list(goal.fleet.hosts)
+    at = {n: hosts[(n - 1) % len(hosts)] for n in slots}
+    return [replace(given.replica(of, n, at[n], port=28080 + n, release=release, **more), spec=spec) for n in slots]
+
+
+def told(found: Plan) -> set[str]:
+    return {f"{kind(s)} {subject(s).removeprefix('shop-').partition('.')[0]}" for s in found.steps}
+
+
+def next_pass(goal: Goal, *replicas: Replica, run: Run | None = None) -> Plan:
+    return plan(goal, given.standing(goal, *replicas), 0.0, run)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "parallelism", "size"), [(1, 0, 1), (4, 0, 1), (5, 0, 2), (12, 0, 3), (12, 1, 1), (3, 9, 3)]
+)
+@pytest.mark.parametrize("order", ["start-first", "stop-first"])
+def test_a_quarter_at_a_time_or_as_many_as_are_asked_for_lowest_first(
+    replicas: int, parallelism: int, size: int, order: str
+) -> None:
+    goal = web(replicas, order, parallelism)
+    found = next_pass(goal, *stood(goal, *range(1, replicas + 1)))
+    word, release = ("run", 2) if order == "start-first" else ("drain", 1)
+    assert told(found) == {f"{word} web-{n}-r{release}" for n in range(1, size + 1)}
+
+
+def test_stop_first_waits_for_an_empty_slot_before_the_next_goes() -> None:
+    goal = web(3, "stop-first", 1)
+    assert told(next_pass(goal, *stood(goal, 2, 3))) == {"run web-1-r2"}
+
+
+def test_stop_first_waits_for_a_slot_that_does_not_serve_yet() -> None:
+    goal = web(3, "stop-first", 1)
+    [starting] = stood(goal, 1, spec=definition(goal.app.services["web"]), release=2, health="starting")
+    assert told(next_pass(goal, starting, *stood(goal, 2, 3))) == set()
+
+
+@pytest.mark.parametrize("order", ["start-first", "stop-first"])
+def test_a_service_that_was_given_up_is_left_as_it_is(order: str) -> None:
+    goal = web(3, order)
+    assert told(next_pass(goal, *stood(goal, 1, 2, 3), run=Run(given_up=frozenset({"web"})))) == set()
+
+
+def test_of_the_services_that_are_not_asked_for_nothing_is_touched() -> None:
+    goal = replace(web(3), only=frozenset({"api"}))
+    assert told(next_pass(goal, *stood(goal, 1, 2, 3))) == set()
+
+
+def test_at_most_one_a_host_counts_the_one_that_is_replaced_only_once() -> None:
+    goal = web(4, placement=Placement(max_per_host=1))
+    found = next_pass(goal, *stood(goal, 1, 2, 3, 4))
+    assert told(found) == {"run web-1-r2"}
+    assert found.unplaced == ()
+
+
+def test_start_first_needs_room_for_both_and_says_so() -> None:
+    goal = web(4, resources=Resources(reserved_cpus=3))
+    found = next_pass(goal, *stood(goal, 1, 2, 3, 4))
+    assert told(found) == set()
+    [unplaced] = found.unplaced
+    assert (unplaced.count, {r.reason for r in unplaced.why}) == (1, {"3 cores wanted, 1 of 4 free"})
+
+
+def test_one_that_stands_where_it_may_not_is_replaced_where_it_may() -> None:
+    goal = web(1, placement=Placement(constraints=("node.labels.disk == hdd",)))
+    current = definition(goal.app.services["web"])
+    found = next_pass(goal, *stood(goal, 1, spec=current, release=2))
+    assert [(kind(s), s.host) for s in found.steps] == [("run", "h3")]
+
+
+def test_one_of_another_definition_and_the_same_name_goes_first() -> None:
+    """A newer bayplan may have another digest for the release that stands; a name is there once a host."""
+    goal = web(3)
+    found = next_pass(goal, *stood(goal, 1, 2, 3, release=2))
+    assert told(found) == {"drain web-1-r2"}
+    [gone] = stood(goal, 1, release=2, state="removing")
+    found = next_pass(goal, gone, *stood(goal, 2, 3, release=2))
+    assert told(found) == set()
+    assert "is in the way of its successor" in {w.why for w in found.waiting}
+
+
+def test_those_beyond_stay_until_one_within_serves() -> None:
+    goal = web(1)
+    assert told(next_pass(goal, *stood(goal, 1, 2, 3))) == {"run web-1-r2"}
+    [new] = stood(goal, 1, spec=definition(goal.app.services["web"]), release=2)
+    assert told(next_pass(goal, new, *stood(goal, 2, 3))) == {"drain web-2-r1", "drain web-3-r1"}
+
+
+def test_to_none_all_go() -> None:
+    goal = web(0)
+    assert told(next_pass(goal, *stood(goal, 1, 2))) == {"drain web-1-r1", "drain web-2-r1"}
+
+
+def test_a_move_that_failed_is_not_tried_again_in_the_same_run() -> None:
+    goal = web(2)
+    current = definition(goal.app.services["web"])
+    of = goal.app.services["web"]
+    both = [given.replica(of, n, "h1", port=28080 + n, release=2) for n in (1, 2)]
+    assert all(r.spec == current for r in both)
+    assert told(next_pass(goal, *both)) == {"run web-2-r2"}
+    assert told(next_pass(goal, *both, run=Run(given_up=frozenset({"web"})))) == set()
+
+
+def test_an_app_that_is_taken_down_goes_as_its_listeners_do() -> None:
+    goal = web(2)
+    down = given.goal(FLEET, release=3)
+    standing = given.standing(goal, *stood(goal, 1, 2))
+    found = plan(down, standing, 0.0)
+    assert told(found) == {"configure "}
+    assert {w.why for w in found.waiting} == {"a listener still leads to it"}
+    assert told(plan(down, _without_listeners(standing), 0.0)) == {"drain web-1-r1", "drain web-2-r1"}
+
+
+def _without_listeners(facts: Facts) -> Facts:
+    hosts = dict(facts.hosts)
+    gateway = hosts["h1"].gateway
+    assert gateway
+    hosts["h1"] = replace(hosts["h1"], gateway=replace(gateway, table=replace(gateway.table, listeners=())))
+    return Facts(hosts)
