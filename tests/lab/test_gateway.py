@@ -411,10 +411,13 @@ async def test_the_registry_answers_the_fleets_hosts_and_nobody_else(site: Site)
     probe = Probe(site.lab, site.address, 25555)
     look = "exec 3<>/dev/tcp/127.0.0.1/5555 && printf 'GET /v2/ HTTP/1.0\\r\\n\\r\\n' >&3 && head -1 <&3"
     for host in ("h1", "h2"):
-        gateway = HaproxyGateway(reach := reach_for(site.fleet.hosts[host], site.fleet.ssh), DockerEngine(reach), FLEET)
+        reach = reach_for(site.fleet.hosts[host], site.fleet.ssh)
+        gateway = HaproxyGateway(reach, engine := DockerEngine(reach), FLEET)
         await gateway.configure(replace((await gateway.observe()).table, registry=(5555, site.address, 25555)))
         answer = site.lab.on(host, ["timeout", "5", "bash", "-c", look])
         assert " 200 " in answer.stdout, answer
+        await gateway.close()
+        await engine.close()
         await reach.close()
     assert not await probe.from_private_net()
     assert not await probe.from_outside()

@@ -73,7 +73,8 @@ def script(watch: Watch) -> str:
     """The guard, for /bin/sh in the host's root.
 
     It leaves the rules when it is stopped while bridges of the fleet are there: an engine that restarts must not open
-    their ports. When they are gone (or go within three seconds: the fleet is taken down), so do the rules.
+    their ports. When they are gone (or go within three seconds: the fleet is taken down), so do the rules, and, once the
+    gateway is gone too, the directory of its sockets.
     """
     chain, run = watch.chain, watch.run
     return f"""\
@@ -98,7 +99,7 @@ forget() {{
     iptables -w 5 -D DOCKER-USER -j {chain}
     iptables -w 5 -D INPUT -j {chain}-IN
     for one in {chain} {chain}-IN; do iptables -w 5 -F $one; iptables -w 5 -X $one; done
-    grep -q '{run}/' /proc/net/unix || rm -rf {run}
+    has_gateway || rm -rf {run}
 }}
 open_run() {{
     group=$(stat -L -c %g {watch.engine_socket} || echo 0)
@@ -108,9 +109,12 @@ open_run() {{
 has_bridges() {{
     ls /sys/class/net | grep -q '^{watch.bridges}'
 }}
+has_gateway() {{
+    grep -q '{run}/' /proc/net/unix
+}}
 leave() {{
     left=30
-    while has_bridges && [ $left -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
+    while {{ has_bridges || has_gateway; }} && [ $left -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
     has_bridges || forget
     exit 0
 }}
