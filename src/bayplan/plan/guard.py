@@ -73,8 +73,8 @@ def script(watch: Watch) -> str:
     """The guard, for /bin/sh in the host's root.
 
     It leaves the rules when it is stopped while bridges of the fleet are there: an engine that restarts must not open
-    their ports. When they are gone (or go within three seconds: the fleet is taken down), so do the rules, and, once the
-    gateway is gone too, the directory of its sockets.
+    their ports. When they are gone (or go within three seconds: the fleet is taken down), so do the rules, and with the
+    gateway gone, too, the directory of its sockets.
     """
     chain, run = watch.chain, watch.run
     return f"""\
