@@ -2,18 +2,23 @@
 
 Following has one watcher a host, which asks the engine again and again: a replica that appeared is read from its start;
 one whose stream ended while it goes on (it was restarted, or the engine or the host went away and came back) is read on
-from its last line. So a rollout in another terminal, or a host that is lost, changes what comes and does not end it.
+from its last lines. So a rollout in another terminal, or a host that is lost, changes what comes and does not end it.
+
+An engine notes the time of a line and then waits its turn to write it, for each of the two streams: the lines of one
+replica are in order but for a few nanoseconds. So a few lines are held to be sorted, and a few are known to be skipped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import BayplanError, DeadlineError, UsageError
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.operate.ask import ask, ask_all, check_services, replicas_of
 from bayplan.ports import FleetPorts, LogLine
@@ -21,6 +26,7 @@ from bayplan.ports import FleetPorts, LogLine
 LOOK_EVERY = 1.0  # seconds between two looks at a host while following
 GATHER = 0.1  # seconds that lines of different hosts wait for each other
 LINE_DEADLINE = 20.0  # seconds for the next line of a log that is there already
+_UNSORTED = 16  # lines of one replica within which an earlier one may come
 _AT_ONCE = 500  # lines told together
 _WAITING = 20_000  # lines that may wait to be told before reading pauses
 
@@ -45,6 +51,7 @@ class Notice:
 
 Item = Line | Notice
 OnItems = Callable[[Sequence[Item]], None]
+Recent = defaultdict[str, deque[tuple[str, str]]]  # id of a replica: time and stream of its last lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +81,17 @@ async def read(ports: FleetPorts, app: str, wish: Wish, on: OnItems) -> Facts:
 
 async def follow(ports: FleetPorts, app: str, wish: Wish, on: OnItems) -> None:
     """What is there, then what comes, until cancelled. Raises as `read` does, but for an app that is not up yet."""
-    begun: dict[str, str] = {}
+    recent: Recent = defaultdict(lambda: deque(maxlen=2 * _UNSORTED))
 
     def told(items: Sequence[Item]) -> None:
-        begun.update({i.replica.id: i.time for i in items if isinstance(i, Line)})
+        for item in items:
+            if isinstance(item, Line):
+                recent[item.replica.id].append((item.time, item.stream))
         on(items)
 
     facts = await _read_if_up(ports, app, wish, told)
     waiting: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
-    watchers = [_Watcher(ports, app, seen, wish, waiting, dict(begun)) for seen in facts.hosts.values()]
+    watchers = [_Watcher(ports, app, seen, wish, waiting, recent) for seen in facts.hosts.values()]
     tasks = [asyncio.create_task(work) for work in (*(w.run() for w in watchers), _tell_in_batches(waiting, on))]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -100,21 +109,36 @@ async def _read_if_up(ports: FleetPorts, app: str, wish: Wish, on: OnItems) -> F
 
 
 async def _history(ports: FleetPorts, replica: Replica, wish: Wish) -> AsyncIterator[Item]:
-    """One replica's lines; a host that fails meanwhile ends them with a notice."""
+    """One replica's lines, sorted; a host that fails meanwhile ends them with a notice."""
     lines = ports.engines[replica.host].logs(replica.name, tail=wish.tail, since=wish.since)
+    held: list[tuple[str, int, LogLine]] = []
+    count, wrong = itertools.count(), ""
     try:
-        while True:
-            async with asyncio.timeout(LINE_DEADLINE):
-                line = await anext(lines, None)
-            if line is None:
-                return
-            yield Line(replica, line.stream, line.time, line.text)
-    except TimeoutError:
-        yield Notice(replica.host, f"{replica.name}: nothing for {LINE_DEADLINE:g} s; the rest of its log is missing")
+        while line := await _next(lines):
+            heapq.heappush(held, (line.time, next(count), line))
+            if len(held) > _UNSORTED:
+                yield _of(replica, heapq.heappop(held)[2])
     except BayplanError as error:
-        yield Notice(replica.host, f"{replica.name}: {error.what}; the rest of its log is missing")
+        wrong = error.what
     finally:
         await _let_go(lines)
+    while held:
+        yield _of(replica, heapq.heappop(held)[2])
+    if wrong:
+        yield Notice(replica.host, f"{replica.name}: {wrong}; the rest of its log is missing")
+
+
+async def _next(lines: AsyncIterator[LogLine]) -> LogLine | None:
+    """Raises DeadlineError."""
+    try:
+        async with asyncio.timeout(LINE_DEADLINE):
+            return await anext(lines, None)
+    except TimeoutError as late:
+        raise DeadlineError(f"nothing for {LINE_DEADLINE:g} s") from late
+
+
+def _of(replica: Replica, line: LogLine) -> Line:
+    return Line(replica, line.stream, line.time, line.text)
 
 
 async def _tell_merged(streams: Sequence[AsyncIterator[Item]], on: OnItems) -> None:
@@ -170,14 +194,14 @@ async def _tell_in_batches(waiting: asyncio.Queue[Item], on: OnItems) -> None:
 
 @dataclass(slots=True)
 class _Watcher:
-    """Follows the replicas of one host. before: the facts that logs were read by; last: id to its last line's time."""
+    """Follows the replicas of one host. before: the facts that logs were read by."""
 
     ports: FleetPorts
     app: str
     before: HostFacts
     wish: Wish
     waiting: asyncio.Queue[Item]
-    last: dict[str, str]
+    recent: Recent
     reading: dict[str, tuple[str, asyncio.Task[None]]] = field(default_factory=dict)  # id: state it began in, task
     said: set[str] = field(default_factory=set)
 
@@ -211,11 +235,11 @@ class _Watcher:
         self.reading[replica.id] = (replica.state, asyncio.create_task(self._read(replica)))
 
     async def _read(self, replica: Replica) -> None:
-        wish, last = self._from(replica), self.last.get(replica.id, "")
+        wish, known = self._from(replica), frozenset(self.recent[replica.id])
         lines = self.ports.engines[replica.host].logs(replica.name, tail=wish.tail, follow=True, since=wish.since)
         try:
             async for line in lines:
-                if line.time > last:
+                if (line.time, line.stream) not in known:
                     await self._told(replica, line)
         except BayplanError as error:
             if error.what not in self.said:
@@ -225,14 +249,14 @@ class _Watcher:
             await _let_go(lines)
 
     def _from(self, replica: Replica) -> Wish:
-        """From its last line; else as wished if it was there at first; else from its start."""
-        if last := self.last.get(replica.id):
-            return replace(self.wish, tail=None, since=last)
+        """From its last lines; else as wished if it was there at first; else from its start."""
+        if last := list(self.recent[replica.id])[-_UNSORTED:]:
+            return replace(self.wish, tail=None, since=min(last)[0])
         return self.wish if any(r.id == replica.id for r in self.before.engine.replicas) else Wish()
 
     async def _told(self, replica: Replica, line: LogLine) -> None:
-        self.last[replica.id] = line.time
-        await self.waiting.put(Line(replica, line.stream, line.time, line.text))
+        self.recent[replica.id].append((line.time, line.stream))
+        await self.waiting.put(_of(replica, line))
 
     async def _say(self, text: str) -> None:
         await self.waiting.put(Notice(self.before.name, text))

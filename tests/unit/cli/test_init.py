@@ -1,0 +1,83 @@
+"""`init` on a terminal: what it asks, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bayplan.spec import load_app, local_fleet
+
+BAYPLAN = [sys.executable, "-m", "bayplan.cli.main"]
+PATIENCE = 60.0  # seconds
+
+
+def typed(directory: Path, *answers: tuple[bytes, str]) -> str:
+    """What a terminal shows when each question is answered so."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([*BAYPLAN, "init"], cwd=directory, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    said = b""
+    try:
+        for question, answer in answers:
+            said += _until(master, question)
+            os.write(master, f"{answer}\n".encode())
+        said += _until(master, b"Next:")
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+    return said.decode()
+
+
+def _until(terminal: int, wanted: bytes) -> bytes:
+    said = b""
+    while wanted not in said:
+        assert select.select([terminal], [], [], PATIENCE)[0], said
+        said += os.read(terminal, 1024)
+    return said
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "My Shop"
+    path.mkdir()
+    return path
+
+
+def test_answers_are_written_and_what_is_proposed_is_taken(folder: Path) -> None:
+    said = typed(
+        folder, (b"Hosts", ""), (b"Name of the app [my-shop]", ""), (b"Image", "caddy:2"), (b"listens on", "8080"),
+        (b"clients dial [80]", "8000"),
+    )  # fmt: skip
+    assert "bayplan up" in said
+    assert not (folder / "fleet.yaml").exists()
+    app = load_app([folder / "compose.yaml"], project=None, environment={}, fleet=local_fleet({}))
+    web = app.services["web"]
+    assert (app.name, web.image) == ("my-shop", "caddy:2")
+    assert [(p.published, p.target) for p in web.ports] == [(8000, 8080)]
+
+
+def test_a_dockerfile_answers_by_itself(folder: Path) -> None:
+    (folder / "Dockerfile").write_text("FROM a\nEXPOSE 3000\n")
+    typed(folder, (b"Hosts", ""), (b"Name of the app", "shop"), (b"clients dial [80]", ""))
+    text = (folder / "compose.yaml").read_text()
+    assert '"80:3000"' in text
+    assert "build: ." in text
+    assert "name: shop" in text
+
+
+def test_editors_find_the_schema_that_the_first_line_names(folder: Path) -> None:
+    done = subprocess.run([*BAYPLAN, "init", "-y"], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    first = (folder / "compose.yaml").read_text().splitlines()[0]
+    assert (folder / first.partition("$schema=")[2]).is_file()
+    assert "wrote compose.yaml" in done.stdout
+    again = subprocess.run([*BAYPLAN, "init"], cwd=folder, capture_output=True, text=True, timeout=60, check=True,
+                           stdin=subprocess.DEVNULL)  # fmt: skip
+    assert "stays as it is" in again.stdout
