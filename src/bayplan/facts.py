@@ -167,11 +167,12 @@ class GatewayFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """One host. why: the reason that it did not answer. gateway None: none runs there (or it did not answer)."""
+    """One host. why: the reason that it did not answer; todo: what may help. gateway None: none runs or answers."""
 
     name: str
     reachable: bool
     why: str = ""
+    todo: str = ""
     engine: EngineFacts = field(default_factory=EngineFacts)
     gateway: GatewayFacts | None = None
     images: frozenset[str] = frozenset()

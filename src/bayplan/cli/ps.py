@@ -36,6 +36,8 @@ def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, js
     for host in found.facts.hosts.values():
         if not host.reachable:
             console.print(f"[yellow]![/] {host.name}: {host.why}")
+            if host.todo:
+                console.print(f"  {host.todo}", markup=False)
 
 
 def _print_head(service: ServiceView, console: object) -> None:

@@ -130,9 +130,7 @@ def _tell(result: Result, console: Console) -> None:
             console.print(f"  {escape(error.todo)}")
     for unplaced in outcome.plan.unplaced:
         _tell_unplaced(unplaced, console)
-    for host in outcome.facts.hosts.values():
-        if not host.reachable:
-            console.print(f"[yellow]![/] [bold]{host.name}[/] does not answer: {escape(host.why)}")
+    _tell_silent(result, console)
     _tell_presumed(result, console)
     for waiting in outcome.stalled:
         console.print(f"[yellow]![/] {waiting.replica} on {waiting.host} {waiting.why}")
@@ -143,6 +141,14 @@ def _tell_unplaced(unplaced: Unplaced, console: Console) -> None:
     for reason in unplaced.why:
         console.print(f"    {reason.host}  {escape(reason.reason)}")
     console.print("  add a host, lower what it reserves, or its count; see bayplan explain " + unplaced.service)
+
+
+def _tell_silent(result: Result, console: Console) -> None:
+    for host in result.outcome.facts.hosts.values():
+        if not host.reachable:
+            console.print(f"[yellow]![/] [bold]{host.name}[/] does not answer: {escape(host.why)}")
+            if host.todo:
+                console.print(f"  {escape(host.todo)}")
 
 
 def _tell_presumed(result: Result, console: Console) -> None:

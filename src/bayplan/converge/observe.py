@@ -34,7 +34,7 @@ async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
     except TimeoutError:
         return HostFacts(name, reachable=False, why=f"no answer within {HOST_DEADLINE:g} s")
     except BayplanError as error:
-        return HostFacts(name, reachable=False, why=error.what)
+        return HostFacts(name, reachable=False, why=error.what, todo=error.todo)
     return HostFacts(name, reachable=True, engine=engine, gateway=_if_running(engine, gateway), images=there)
 
 
@@ -61,9 +61,14 @@ def _if_running(engine: EngineFacts, gateway: GatewayFacts | None) -> GatewayFac
     return gateway if running else None
 
 
+def silence(host: HostFacts) -> list[str]:
+    """Why a host does not answer and, below, what may help."""
+    return [f"{host.name}: {host.why}", *([f"  {host.todo}"] if host.todo else [])]
+
+
 def nobody_answers(fleet: Fleet, facts: Facts) -> NoHostError:
     """The error for a fleet of which no host answered."""
-    told = "\n  ".join(f"{h.name}: {h.why}" for h in facts.hosts.values())
+    told = "\n  ".join(reason for h in facts.hosts.values() for reason in silence(h))
     if fleet.local:
         return NoHostError(
             "there is no fleet.yaml, and this machine's own engine does not answer",

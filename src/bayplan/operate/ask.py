@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Collection
 from contextlib import suppress
 
-from bayplan.errors import BayplanError, NoHostError, UsageError
+from bayplan.converge.observe import nobody_answers
+from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.operate.release import current
 from bayplan.ports import FleetPorts
@@ -22,7 +23,7 @@ async def ask(ports: FleetPorts, host: str) -> HostFacts:
     except TimeoutError:
         return HostFacts(host, reachable=False, why=f"no answer within {ASK_DEADLINE:g} s")
     except BayplanError as error:
-        return HostFacts(host, reachable=False, why=error.what)
+        return HostFacts(host, reachable=False, why=error.what, todo=error.todo)
     return HostFacts(host, reachable=True, engine=engine)
 
 
@@ -31,7 +32,7 @@ async def ask_all(ports: FleetPorts) -> Facts:
     seen = await asyncio.gather(*(ask(ports, host) for host in ports.fleet.hosts))
     facts = Facts({h.name: h for h in seen})
     if not any(facts.reachable()):
-        raise NoHostError("no host of the fleet answers", todo="\n  ".join(f"{h.name}: {h.why}" for h in seen))
+        raise nobody_answers(ports.fleet, facts)
     return facts
 
 
