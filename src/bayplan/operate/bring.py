@@ -9,6 +9,7 @@ from bayplan.converge.loop import Convergence, Outcome
 from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
 from bayplan.images import prepare
+from bayplan.operate import doors
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled
 from bayplan.plan.goal import Goal
@@ -46,6 +47,7 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
     builder = builder_of(ports, hosts.facts)
     before = await current(ports.releases, app.name)
     wanted = only(before, app, wishes.services)
+    await doors.check(ports, wanted, hosts.facts)
     on(Stage("images", "images"))
     pinned = await prepare(
         wanted,
