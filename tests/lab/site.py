@@ -1,0 +1,336 @@
+"""An app of a test's own on a lab's fleet, seen from three sides: the command, the clients, and the hosts themselves.
+
+What stands is read from the engines and from the gateways' sockets, not from bayplan: it is what is being tested.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from bayplan import labels
+from bayplan.lab import Lab, machines
+from bayplan.lab.process import wait_for
+
+BAYPLAN = [sys.executable, "-m", "bayplan.cli.main"]
+COMMAND_DEADLINE = 240.0  # seconds; the machine may be busy with other labs
+PATIENCE = 60.0  # seconds for what is asked again until it is so
+PACE = 0.01  # seconds between a client's requests
+_PORTS = itertools.count(18100)  # listeners: each app has its own
+
+DOCKERFILE = """\
+FROM debian:bookworm-slim
+COPY web.pl /web.pl
+CMD ["perl", "/web.pl"]
+"""
+
+# Says who answers: replica, host, version. PORT: where it listens, 80; LATE: seconds until it does.
+SERVER = r"""
+use strict; use warnings; use IO::Socket::INET; use IO::Select;
+$SIG{TERM} = sub { exit 0 }; $SIG{PIPE} = 'IGNORE'; $| = 1;
+select(undef, undef, undef, $ENV{LATE}) if $ENV{LATE};
+my $door = IO::Socket::INET->new(LocalPort => $ENV{PORT} // 80, Listen => 256, ReuseAddr => 1) or die "cannot listen: $!\n";
+my $body = join(' ', map { $ENV{$_} // '-' } qw(BAYPLAN_REPLICA BAYPLAN_HOST VERSION)) . "\n";
+my $answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+my ($all, %asked) = (IO::Select->new($door));
+print "listens\n";
+while (my @ready = $all->can_read) {
+    for my $one (@ready) {
+        if ($one == $door) { my $new = $door->accept or next; $all->add($new); next }
+        my $got = sysread($one, my $more, 65536);
+        if (!$got) { $all->remove($one); delete $asked{$one}; close $one; next }
+        $asked{$one} .= $more;
+        while ($asked{$one} =~ s/^.*?\r\n\r\n//s) { syswrite($one, $answer) }
+    }
+}
+"""
+
+
+class Site:
+    """One service, `web`. directory: its files; port: its listener's, at the first host."""
+
+    def __init__(self, lab: Lab, directory: Path, name: str) -> None:
+        self.lab, self.directory, self.name = lab, directory, name
+        self.port = next(_PORTS)
+        self.address = lab.hosts[0].private_ip
+        self.fleet = lab.fleet_file
+        self.environment = {**os.environ, "COLUMNS": "200"}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        (directory / "web").mkdir()
+        (directory / "web" / "Dockerfile").write_text(DOCKERFILE)
+        (directory / "web" / "web.pl").write_text(SERVER)
+
+    # -- the operator -------------------------------------------------------------------------------------------------
+
+    def write(self, *, replicas: int = 3, port: int | None = None, **service: Any) -> None:
+        """The Compose file. service: keys that replace, or (None) remove, the ones of the plain site."""
+        web: dict[str, Any] = {
+            "build": "./web",
+            "environment": {"VERSION": "one"},
+            "ports": [{"target": 80, "published": port or self.port, "app_protocol": "http"}],
+            "stop_grace_period": "1s",
+            "deploy": {"replicas": replicas, "update_config": {"parallelism": replicas or 1}},
+            "x-bayplan": {"drain": "2s", "probe": {"path": "/", "interval": "300ms"}},
+        } | service
+        given = {"name": self.name, "services": {"web": {k: v for k, v in web.items() if v is not None}}}
+        (self.directory / "compose.yaml").write_text(json.dumps(given, indent=2).replace("$", "$$"))
+
+    def bayplan(self, *words: str, status: int = 0) -> str:
+        """Run it to its end; all that it said. It must end with that status, and never with a traceback."""
+        running = self.start(*words)
+        said = running.ended(status)
+        assert "Traceback" not in said, said
+        return said
+
+    def start(self, *words: str, home: Path | None = None) -> Running:
+        """Begin it. home: of another operator, who shares no connection with this one."""
+        environment = self.environment | ({"HOME": str(home), "XDG_RUNTIME_DIR": str(home)} if home else {})
+        return Running([*BAYPLAN, *words, "--fleet", str(self.fleet)], self.directory, environment)
+
+    def json(self, *words: str, status: int = 0) -> Any:
+        said = self.bayplan(*words, "--json", status=status)
+        return json.loads(said[said.index("{") :])
+
+    def nothing_is_left_to_do(self) -> bool:
+        found = self.json("plan")
+        return not (found["steps"] or found["unplaced"])
+
+    # -- the clients --------------------------------------------------------------------------------------------------
+
+    def ask(self) -> str:
+        """One request through the balancer: `web-1 h1 one`. Raises OSError, or HTTPException."""
+        return Client(self.address, self.port).once()
+
+    def load(self) -> Load:
+        return Load(self.address, self.port)
+
+    def answers_from(self, replicas: int) -> bool:
+        """Whether that many replicas answer, in thirty requests."""
+        return len({self.ask().split()[0] for _ in range(30)}) == replicas
+
+    # -- the hosts ----------------------------------------------------------------------------------------------------
+
+    def containers(self) -> dict[str, tuple[str, str, str]]:
+        """Name and host of every container of the app: to its host, id and state."""
+        wanted = quote(json.dumps({"label": [f"{labels.APP}={self.name}", f"{labels.FLEET}={self.lab.name}"]}))
+        return {
+            f"{entry['Names'][0].lstrip('/')} on {host.name}": (host.name, entry["Id"], entry["State"])
+            for host in self.lab.hosts
+            for entry in asked(self.lab, host.name, f"/containers/json?all=1&filters={wanted}")
+        }
+
+    def states(self) -> Counter[str]:
+        return Counter(state for _, _, state in self.containers().values())
+
+    def hosts(self) -> Counter[str]:
+        """How many run on each."""
+        return Counter(host for host, _, state in self.containers().values() if state == "running")
+
+    def slots(self) -> list[int]:
+        """The slots of what runs, sorted: one that is doubled is there twice."""
+        found = (re.match(r".*-(\d+)-r\d+ on ", n) for n, c in self.containers().items() if c[2] == "running")
+        return sorted(int(match[1]) for match in found if match)
+
+    def pool(self, host: str = "h1") -> dict[str, tuple[str, bool]]:
+        """The app's servers at a host's gateway: what stands behind each, and whether it takes traffic."""
+        lines = runtime(self.lab, host, "show servers state").splitlines()[2:]
+        words = [line.split() for line in lines if f" {self.name}." in line]
+        return {w[3]: (f"{w[4]}:{w[18]}", int(w[6]) == 0 and int(w[7]) > 0) for w in words}
+
+    def taking(self) -> dict[str, str]:
+        """The servers that take traffic."""
+        return {name: at for name, (at, takes) in self.pool().items() if takes}
+
+    def stands(self) -> tuple[object, ...]:
+        """All that a command that failed must not have changed."""
+        return self.containers(), self.pool()
+
+    def names(self) -> list[str]:
+        """Of what runs."""
+        return sorted(n.partition(" ")[0] for n, c in self.containers().items() if c[2] == "running")
+
+
+class Running:
+    """A bayplan that runs; what it has said so far."""
+
+    def __init__(self, argv: list[str], directory: Path, environment: Mapping[str, str]) -> None:
+        self.process = subprocess.Popen(
+            argv, cwd=directory, env=environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        self._lines.extend(self.process.stdout)
+
+    def said(self) -> str:
+        return "".join(list(self._lines))
+
+    def until(self, pattern: str) -> Self:
+        """Until a line that it says matches; it may end there and then, but not before."""
+        wait_for(
+            lambda: re.search(pattern, self.said()) or self._too_early(pattern), f"a line with {pattern}",
+            deadline=PATIENCE,
+        )  # fmt: skip
+        return self
+
+    def _too_early(self, pattern: str) -> None:
+        if self.process.poll() is not None:
+            self._reader.join(5)
+            assert re.search(pattern, self.said()), f"ended without {pattern!r}: {self.said()}"
+
+    def kill(self) -> None:
+        """As `kill -9` does; the ssh connections that it shares with others stay."""
+        self.process.kill()
+        self.process.wait()
+
+    def interrupt(self, status: int = 130) -> str:
+        """As Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        return self.ended(status)
+
+    def ended(self, status: int | None = 0) -> str:
+        """status None: any."""
+        try:
+            self.process.wait(COMMAND_DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"still runs after {COMMAND_DEADLINE:g} s: {self.said()}") from None
+        self._reader.join(5)
+        assert status in (None, self.process.returncode), f"status {self.process.returncode}: {self.said()}"
+        return self.said()
+
+
+class Client:
+    """One client of a listener."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._connection = http.client.HTTPConnection(address, port, timeout=10)
+
+    def once(self) -> str:
+        """A request on a connection of its own."""
+        with closing(self._connection):
+            return self.again()
+
+    def again(self) -> str:
+        """A request on the connection that stands."""
+        self._connection.request("GET", "/")
+        response = self._connection.getresponse()
+        body = response.read().decode().strip()
+        if response.status != http.client.OK:
+            raise http.client.HTTPException(f"status {response.status}: {body}")
+        return body
+
+
+class Load:
+    """Steady requests while the body runs: one client keeps its connection, one makes a new one each time."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.answers: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self._began = time.monotonic()
+        self._stop = threading.Event()
+        clients = (Client(address, port) for _ in range(2))
+        asking = ((c.once, "new") if i else (c.again, "kept") for i, c in enumerate(clients))
+        self._threads = [threading.Thread(target=self._ask, args=how, daemon=True) for how in asking]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, once: Any, kind: str) -> None:
+        while not self._stop.wait(PACE):
+            try:
+                self.answers[once()] += 1
+            except (OSError, http.client.HTTPException) as error:
+                when = time.monotonic() - self._began
+                self.failures.append(f"{when:.2f} s, {kind} connection: {type(error).__name__} {error}")
+
+    def versions(self) -> set[str]:
+        return {answer.split()[-1] for answer in self.answers}
+
+    def was_answered(self) -> bool:
+        """Every request, and there were some."""
+        assert self.failures == []
+        return self.answers.total() > 0
+
+
+def asked(lab: Lab, host: str, target: str) -> Any:
+    """What a host's engine answers, asked on its own socket."""
+    connection = http.client.HTTPConnection("engine", timeout=20)
+    with closing(connection), closing(socket.socket(socket.AF_UNIX)) as connection.sock:
+        connection.sock.connect(str(lab.socket(host)))
+        connection.request("GET", target)
+        return json.load(connection.getresponse())
+
+
+def runtime(lab: Lab, host: str, command: str) -> str:
+    """What a host's gateway answers, asked on its own socket."""
+    with closing(socket.socket(socket.AF_UNIX)) as sock:
+        sock.settimeout(20)
+        sock.connect(str(lab.root(host) / f"run/bayplan/{lab.name}/admin.sock"))
+        sock.sendall(f"{command}\n".encode())
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+
+
+def on(lab: Lab, host: str, *argv: str) -> str:
+    """A command at a host's console, which must succeed."""
+    done = lab.on(host, argv)
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+@contextmanager
+def held(lab: Lab, host: str, port: int) -> Iterator[None]:
+    """Something that is no container listens on a port of all the host's addresses."""
+    script = (
+        "use IO::Socket::INET; my $d = IO::Socket::INET->new(LocalPort => $ARGV[0], Listen => 5) or die $!;"
+        '$| = 1; print "$$\\n"; while (my $c = $d->accept) { print $c "not bayplan\\n" }'
+    )
+    argv = machines.on_console(lab.host(host), ["perl", "-e", script, str(port)])
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    inside = process.stdout.readline().strip()
+    assert inside, f"port {port} of {host} cannot be held"
+    try:
+        yield
+    finally:
+        lab.on(host, ["kill", "-KILL", inside])
+        process.wait()
+
+
+@contextmanager
+def a_site(lab: Lab, directory: Path, name: str) -> Iterator[Site]:
+    """Up in three replicas, then taken down."""
+    site = Site(lab, directory, name)
+    site.write()
+    site.bayplan("up")
+    yield site
+    site.write()
+    site.bayplan("down")
+    assert site.containers() == {}
