@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +31,7 @@ class SystemClock:
 @asynccontextmanager
 async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
     """The fleet's ports, opened as they are used; let go of at the end, whatever happened."""
+    _import_aiohttp()
     reaches = {name: reach_for(host, fleet.ssh) for name, host in fleet.hosts.items()}
     engines = {name: DockerEngine(reach) for name, reach in reaches.items()}
     gateways = {name: HaproxyGateway(reaches[name], engines[name], fleet.name) for name in fleet.hosts}
@@ -40,6 +43,20 @@ async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
         await asyncio.gather(*(g.close() for g in gateways.values()), return_exceptions=True)
         closing = [e.close() for e in engines.values()] + [r.close() for r in reaches.values()]
         await asyncio.gather(*closing, *([registry.close()] if registry else []), return_exceptions=True)
+
+
+def _import_aiohttp() -> None:
+    """Imported, it reads all certificates of the system twice, which takes as long as the rest of it (40 ms), for two
+    contexts that nothing here uses: where bayplan speaks TLS, it makes its own.
+    """
+    before = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = os.devnull
+    try:
+        importlib.import_module("aiohttp")
+    finally:
+        del os.environ["SSL_CERT_FILE"]
+        if before is not None:
+            os.environ["SSL_CERT_FILE"] = before
 
 
 def _registry(fleet: Fleet, reaches: dict[str, Reach]) -> Registry | None:
