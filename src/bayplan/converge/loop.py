@@ -94,7 +94,7 @@ class Outcome:
 
 
 class Convergence:
-    """One run of passes; holds what is in flight and what this run has learnt."""
+    """One run of passes; holds what is in flight and what this run has learnt. sight: of a run just before."""
 
     def __init__(
         self,
@@ -104,6 +104,7 @@ class Convergence:
         *,
         patience: float = 120.0,
         login: Credentials | None = None,
+        sight: Sight | None = None,
     ) -> None:
         self._ports, self._planner, self._on, self._patience, self._login = ports, planner, on, patience, login
         self._memory, self._facts = Memory(), Facts()
@@ -113,13 +114,13 @@ class Convergence:
         self._tries: dict[tuple[str, ...], int] = defaultdict(int)
         self._errors: dict[tuple[str, ...], tuple[Step, BayplanError]] = {}
         self._failures: dict[str, Failure] = {}
-        self._sight = Sight(ports)
+        self._sight = sight or Sight(ports)
         self._gather = GATHER
         self._slots = {n: _Lanes() for n in ports.engines}
 
     async def run(self) -> Outcome:
         """Until nothing is left to do that can be done. Cancelled: what is in flight is cancelled and waited for."""
-        number, wait, moved, whole = 0, WAIT, self._ports.clock.now(), True
+        number, wait, moved, whole = 0, WAIT, self._ports.clock.now(), False
         try:
             while True:
                 number += 1
@@ -135,9 +136,9 @@ class Convergence:
                 elif len(fresh) < len(able):
                     continue  # what was done while this pass looked is seen by the next
                 elif not self._may_hope(plan) or now - moved > self._patience:
-                    if self._sight.is_whole:
+                    if self._sight.is_good:
                         return self._outcome(number, facts, plan)
-                    whole = True  # nothing ends on what was seen a while ago
+                    whole = True  # a host that was silent for a moment is asked once more
                 else:
                     await self._ports.clock.sleep(wait)
                     wait = min(wait * 1.5, WAIT_LONGEST)

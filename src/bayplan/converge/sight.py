@@ -19,10 +19,12 @@ ASK_AGAIN = 3.0  # seconds until a host that did not answer is asked again: it m
 
 
 class Sight:
-    """The latest facts of each host. is_whole: the last look was at every host, and not at what was known."""
+    """The latest facts of each host. is_good: the last look asked every host that was silent, and every other one is as
+    seen a moment ago, so that what is decided on it may be the last word.
+    """
 
     def __init__(self, ports: FleetPorts) -> None:
-        self.is_whole = False
+        self.is_good = False
         self._ports = ports
         self._known: dict[str, HostFacts] = {}
         self._seen: dict[str, float] = {}
@@ -37,7 +39,7 @@ class Sight:
         self._changed -= asked  # what ends from now on counts for the next look
         seen = await asyncio.gather(*(self._host(n) for n in asked), *(self._gateway(n) for n in gateways))
         self._known |= {host.name: host for host in seen}
-        self.is_whole = len(asked) == len(names)
+        self.is_good = all(n in asked or self._known[n].reachable for n in names)
         facts = Facts({n: self._known[n] for n in names})
         if not any(facts.reachable()):
             raise nobody_answers(self._ports.fleet, facts)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from bayplan.converge.loop import Convergence, Outcome
+from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
 from bayplan.images import prepare
@@ -43,7 +46,8 @@ class Wishes:
 
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
     """The app as the file says, on the fleet."""
-    hosts = await ready_hosts(ports, on)
+    sight = Sight(ports)
+    hosts = await ready_hosts(ports, on, sight)
     builder = builder_of(ports, hosts.facts)
     before = await current(ports.releases, app.name)
     wanted = only(before, app, wishes.services)
@@ -59,34 +63,43 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
         only=wishes.services,
     )
     chosen = await record(ports.releases, pinned, "up")
-    return await converge(ports, chosen, wishes, on)
+    return await converge(ports, chosen, wishes, on, sight)
 
 
 async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes: Wishes, on: OnEvent) -> Result:
     """Other replica counts for what runs now."""
-    now = await required(ports.releases, app)
+    sight = Sight(ports)
+    looking = asyncio.create_task(sight.look())  # meanwhile
+    try:
+        now = await required(ports.releases, app)
+    finally:
+        await looking
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
     chosen = await record(ports.releases, scaled(now.app, replicas), why)
-    return await converge(ports, chosen, wishes, on)
+    return await converge(ports, chosen, wishes, on, sight)
 
 
-async def ready_hosts(ports: FleetPorts, on: OnEvent) -> Outcome:
+async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
     """Gateways, guards and the registry on every host that answers."""
     on(Stage("hosts", "hosts"))
-    outcome = await Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on).run()
+    run = Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on, sight=sight)
+    outcome = await run.run()
     if outcome.errors:
         step, error = outcome.errors[0]
         raise PartialError(f"{step.host} is not ready: {error.what}", where=error.where, todo=error.todo) from error
     return outcome
 
 
-async def converge(ports: FleetPorts, chosen: Chosen, wishes: Wishes, on: OnEvent) -> Result:
-    """Passes until the release stands."""
+async def converge(
+    ports: FleetPorts, chosen: Chosen, wishes: Wishes, on: OnEvent, sight: Sight | None = None
+) -> Result:
+    """Passes until the release stands. sight: what was seen a moment ago."""
     goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, wishes.services)
     on(Stage("replicas", f"release {chosen.number}"))
     patience = 30 + max((ready_deadline(s) + s.drain for s in chosen.app.services.values()), default=30)
     login = ports.registry.login if ports.registry else None
-    run = Convergence(ports, lambda facts, now, run: plan(goal, facts, now, run), on, patience=patience, login=login)
+    planner = partial(plan, goal)
+    run = Convergence(ports, planner, on, patience=patience, login=login, sight=sight)
     outcome = await run.run()
     return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))
 

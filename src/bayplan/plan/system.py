@@ -48,7 +48,7 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
         for host in facts.reachable()
         if host.name in fleet.hosts
         for container, role in _wanted(fleet, facts, host)
-        for step in _missing(host, role, container)
+        for step in _missing(fleet, host, role, container)
     )
     return tuple({(s.host, s.image if isinstance(s, Pull) else s.role): s for s in steps}.values())
 
@@ -69,8 +69,14 @@ def registry_endpoint(fleet: Fleet, facts: Facts) -> RegistryEndpoint | None:
 
 def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Container:
     """The gateway of a host. now: what the one that it replaces runs with, so that it goes on with that."""
+    now, container = now or GatewayFacts(), _gateway(fleet)
+    initial = File(INITIAL, render(fleet.name, run_directory(fleet.name), now.table, now.pools, 0).encode())
+    return replace(container, files=(*container.files, initial))
+
+
+def _gateway(fleet: Fleet) -> Container:
+    """But for what it starts with, which is no part of its definition."""
     run = run_directory(fleet.name)
-    now = now or GatewayFacts()
     container = Container(
         name=system_name("gateway", fleet.name),
         image=fleet.gateway_image,
@@ -86,8 +92,7 @@ def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Containe
         cap_drop=("ALL",),
         cap_add=_GATEWAY_MAY,
     )
-    initial = File(INITIAL, render(fleet.name, run, now.table, now.pools, 0).encode())
-    return replace(_labelled(fleet, "gateway", container), files=(*container.files, initial))
+    return _labelled(fleet, "gateway", container)
 
 
 def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None) -> Container:
@@ -140,12 +145,12 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[tuple[Conta
     """The guard first: it makes the directory in which the gateway's sockets are."""
     endpoint = registry_endpoint(fleet, facts)
     yield guard_container(fleet, fleet.hosts[host.name], endpoint), "guard"
-    yield gateway_container(fleet, host.gateway), "gateway"
+    yield _gateway(fleet), "gateway"
     if endpoint and fleet.registry and fleet.registry.host == host.name:
         yield registry_container(fleet, endpoint), "registry"
 
 
-def _missing(host: HostFacts, role: Role, container: Container) -> Iterator[System | Pull]:
+def _missing(fleet: Fleet, host: HostFacts, role: Role, container: Container) -> Iterator[System | Pull]:
     there = host.system(role)
     if there is None:
         why = f"no {role} is here"
@@ -156,6 +161,7 @@ def _missing(host: HostFacts, role: Role, container: Container) -> Iterator[Syst
     else:
         return
     if container.image in host.images:
+        container = gateway_container(fleet, host.gateway) if role == "gateway" else container
         yield System(host.name, role, container, why)
     else:
         yield Pull(host.name, container.image, why)
