@@ -110,7 +110,7 @@ def _look(project: Project, ssh_config: Path | None) -> tuple[Seen, ...]:
     from bayplan.spec.model import Ssh
 
     hosts = hosts_of(project.hosts)
-    fleet = provisional(hosts, Ssh(config_file=str(ssh_config.absolute()) if ssh_config else None))
+    fleet = provisional(hosts, Ssh(config_file=str(ssh_config.resolve()) if ssh_config else None))
     with err().status(f"looking at {len(hosts)} hosts"):
         return on_fleet(fleet, look)
 

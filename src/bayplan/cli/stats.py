@@ -80,7 +80,8 @@ def picture(found: Stats) -> Group:
     from rich.markup import escape
 
     silent = [f"[yellow]![/] {h.host}: {escape(h.why)}" for h in found.hosts if h.why]
-    return Group(_replicas(found.replicas), "", _hosts([h for h in found.hosts if not h.why]), *silent)
+    replicas = _replicas(found.replicas) if found.replicas else f"nothing of the app {found.app} runs"
+    return Group(replicas, "", _hosts([h for h in found.hosts if not h.why]), *silent)
 
 
 def _replicas(used: tuple[ReplicaUse, ...]) -> Table:
