@@ -152,7 +152,7 @@ async def test_the_rest_of_what_a_container_is(site: Site) -> None:
     assert seen["Config"]["StopTimeout"] == 8
     assert seen["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 4}
     assert seen["HostConfig"]["CapDrop"] == ["ALL"]
-    script = 'echo "$GREETING|$(hostname)|$(id -un)|$(pwd)|$(cat /mnt/name)"; echo x > /mnt/name'
+    script = 'echo "$GREETING|$(hostname)|$(id -un)|$(pwd)|$(cat /mnt/name)"; echo x 2>&- > /mnt/name'
     done = await site.engine.exec(name, ["sh", "-c", script])
     assert done.output.decode().startswith(f"a = b\nc|web-3|daemon|/var|{site.member.name}\n")
     assert done.status != 0, "a read-only bind was written to"

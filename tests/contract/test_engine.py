@@ -358,7 +358,7 @@ async def test_logs_tell_the_streams_apart(kit: Kit, engine: Engine) -> None:
 async def test_exec(kit: Kit, engine: Engine) -> None:
     container = kit.replica()
     await engine.run(container)
-    done = await engine.exec(container.name, ["sh", "-c", "echo out; sleep 0.1; echo err >&2; exit 4"])
+    done = await engine.exec(container.name, ["sh", "-c", "echo out; sleep 0.5; echo err >&2; exit 4"])
     assert (done.status, done.output) == (4, b"out\nerr\n")
     await engine.stop(container.name, 0)
     with pytest.raises(EngineError, match="not running"):

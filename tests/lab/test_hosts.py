@@ -114,6 +114,13 @@ async def test_a_command_on_the_host(lab: Lab) -> None:
     assert await reach(lab).run(["printf", "%s|", "a b", "$HOME", "it's"]) == "a b|$HOME|it's|"
     with pytest.raises(EngineError, match="status 3: oh no"):
         await reach(lab).run(["sh", "-c", "echo oh no >&2; exit 3"])
+    with pytest.raises(EngineError, match="status 255"):
+        await reach(lab).run(["sh", "-c", "exit 255"])
+
+
+async def test_more_commands_than_a_server_has_sessions(lab: Lab) -> None:
+    there = reach(lab)
+    assert await asyncio.gather(*(there.run(["echo", str(n)]) for n in range(15))) == [f"{n}\n" for n in range(15)]
 
 
 async def test_a_connection_that_was_killed_is_made_again(lab: Lab, sockets: Path) -> None:

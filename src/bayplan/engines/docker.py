@@ -36,7 +36,8 @@ class DockerEngine:
                 entries = asking.create_task(self._list_containers())
                 networks = asking.create_task(self._list_networks(fleet))
         except ExceptionGroup as failed:  # one host, one reason; the other requests are over by now
-            raise failed.exceptions[0]  # noqa: B904  it has its cause
+            first = failed.exceptions[0]
+            raise first from first.__cause__
         return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet)
 
     async def info(self) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ files of one private directory, named by a digest of the address and of the conf
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shlex
 import time
@@ -22,6 +23,7 @@ from bayplan.spec.model import Host, Ssh
 
 CONNECT_DEADLINE = 15.0  # seconds: jump hosts too
 QUICK_DEADLINE = 5.0  # seconds: what the connection answers itself
+MOST_SESSIONS = 4  # commands at a time; sshd allows 10 a connection (MaxSessions), other processes' included
 SSH_FAILED = 255  # ssh's own exit status; anything else is the command's
 
 
@@ -35,6 +37,7 @@ class SshReach:
         self._command: SshCommand | None = None
         self._dialled: dict[str, int] = {}
         self._failed: tuple[float, HostUnreachableError] | None = None
+        self._sessions = asyncio.Semaphore(MOST_SESSIONS)
 
     async def dial(self, target: str, *, fresh: bool = False) -> str:
         """A UNIX socket here that leads there. Raises HostUnreachableError, HostRefusedError."""
@@ -57,10 +60,11 @@ class SshReach:
             async with self._turn(command):
                 await self._connect(command)
         try:
-            done = await ended(command.run(argv), deadline=deadline)
+            async with self._sessions:
+                done = await ended(command.run(argv), deadline=deadline)
         except TimeoutError as late:
             raise DeadlineError(f"'{shlex.join(argv)}' did not end within {deadline:g} s", where=self.host) from late
-        if done.status == SSH_FAILED:
+        if done.status == SSH_FAILED and not accepts(command.control):
             raise HostUnreachableError(f"the connection broke: {_last(done.errors)}", where=self.host)
         if done.status:
             raise failed(argv, done, self.host)
