@@ -7,7 +7,7 @@ import os
 from hypothesis import HealthCheck, Phase, settings
 
 slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("ci", derandomize=True, max_examples=100, deadline=None, suppress_health_check=slow)
+settings.register_profile("ci", derandomize=True, max_examples=70, deadline=None, suppress_health_check=slow)
 settings.register_profile(
     "wide",
     settings.get_profile("ci"),
