@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -78,7 +79,17 @@ def main() -> None:
     """The console script."""
     from bayplan.cli.console import told
 
+    if "_BAYPLAN_COMPLETE" not in os.environ:
+        _narrow(sys.argv[1:2])
     sys.exit(told(app))
+
+
+def _narrow(first: list[str]) -> None:
+    """Typer builds the options of every verb before it runs one, which takes as long as the quick verbs themselves."""
+    verbs = [c for c in app.registered_commands if first == [c.name or getattr(c.callback, "__name__", "")]]
+    groups = [g for g in app.registered_groups if first == [g.name]]
+    if verbs or groups:
+        app.registered_commands, app.registered_groups = verbs, groups
 
 
 if __name__ == "__main__":
