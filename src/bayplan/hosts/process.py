@@ -12,6 +12,8 @@ from typing import IO
 
 from bayplan.errors import DeadlineError, EngineError
 
+KILLED = 5.0  # seconds that a killed program may take to be gone
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -39,7 +41,9 @@ async def ended(argv: Sequence[str], *, deadline: float) -> Ended:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     process.kill()
-                await process.wait()
+                with suppress(TimeoutError):  # seen once: the loop was told of no end of a process that was long gone
+                    async with asyncio.timeout(KILLED):
+                        await process.wait()
         return Ended(process.returncode or 0, _text(output), _text(errors))
 
 
