@@ -118,6 +118,8 @@ def test_a_listener_keeps_its_pool_until_the_next_one_has_somebody() -> None:
     was, goal = given.goal(FLEET, old), given.goal(FLEET, new, release=2)
     table = Table((now,), (*pools(was), *pools(goal)))
     assert listeners(goal, gateway(table, shop_web_8080=ready(old))) == (now,)
+    dead = replace(ready(new), up=False)
+    assert listeners(goal, gateway(table, shop_web_8080=ready(old), shop_web_9090=dead)) == (now,)
     both = gateway(table, shop_web_8080=ready(old), shop_web_9090=ready(new))
     assert listeners(goal, both) == (Listener(80, "", "tcp", (Route("shop.web.9090"),)),)
 
