@@ -114,7 +114,8 @@ def _may_stand(front: Listener, gateway: GatewayFacts) -> bool:
     """Whether its pool has somebody, or it stands already."""
     [route] = front.routes
     same = (f for f in gateway.table.listeners if (f.address, f.port) == (front.address, front.port))
-    return any(route in f.routes for f in same) or any(s.state == "ready" and s.up for s in gateway.pools.get(route.pool, ()))
+    servers = gateway.pools.get(route.pool, ())
+    return any(route in f.routes for f in same) or any(s.state == "ready" and s.up for s in servers)
 
 
 def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:
