@@ -38,6 +38,7 @@ class Bayplan:
     def _run(self, words: tuple[str, ...], environment: Mapping[str, str]) -> tuple[float, str]:
         argv = [str(Path(sys.executable).parent / "bayplan"), *words]
         env = {**os.environ, "BAYPLAN_FLEET": str(self.fleet_file), **environment}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # as it is where it is installed: compiled once, not at every start
         begun = time.perf_counter()
         done = subprocess.run(
             argv,

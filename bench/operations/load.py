@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 CONNECTIONS = 32
 DEADLINE = 30.0
+AGAIN = 0.02  # seconds
 
 
 class LoadError(Exception):
@@ -111,10 +112,16 @@ def until_distinct(address: str, port: int, wanted: int) -> None:
     seen: set[str] = set()
     end = time.monotonic() + DEADLINE
     connection = http.client.HTTPConnection(address, port, timeout=5)
+    said = ""
     while len(seen) < wanted:
-        seen.add(_ask(connection))
+        try:
+            seen.add(_ask(connection))
+        except (OSError, http.client.HTTPException, LoadError) as error:
+            said = f", last: {error}"
+            connection.close()
+            time.sleep(AGAIN)
         if time.monotonic() > end:
-            raise LoadError(f"{len(seen)} of {wanted} replicas answered within {DEADLINE:g} s: {sorted(seen)}")
+            raise LoadError(f"{len(seen)} of {wanted} replicas answered within {DEADLINE:g} s{said}")
     connection.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 WINDOW = 0.5  # seconds
 IDLE = 0.85  # of all cores
-PATIENCE = 10.0  # seconds; a machine that others use is measured as it is
+PATIENCE = 5.0  # seconds; a machine that others use is measured as it is
 
 
 def quiet() -> bool:

@@ -17,7 +17,7 @@ PORT = 8081
 
 CONFIG = """\
 global
-    maxconn 10000
+    maxconn 4000
 
 defaults
     mode http
@@ -31,6 +31,7 @@ defaults
 
 frontend web
     bind {address}:{port}
+    http-request set-header X-Forwarded-Proto http
     default_backend replicas
 
 backend replicas

@@ -28,6 +28,6 @@ def help_(stage: Stage, runs: int) -> Iterator[Figure]:
 
 
 def _figure(scenario: str, what: str, limit: float, stage: Stage, runs: int, *words: str) -> Figure:
-    stage.say(what.strip("`"))
+    stage.say(what.replace("`", ""))
     took = [stage.bayplan.timed(*words) for _ in range(runs * AGAIN)]
     return Figure(scenario, seconds(what, took), limit)
