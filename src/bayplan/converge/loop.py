@@ -304,12 +304,14 @@ class Convergence:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _outcome(self, number: int, facts: Facts, plan: Plan) -> Outcome:
+        """What failed once and is not wanted any more was done another way, and is nobody's worry."""
+        wanted = {key(s) for s in plan.steps}
         return Outcome(
             facts=facts,
             plan=plan,
             passes=number,
             failures=tuple(self._failures.values()),
-            errors=tuple(self._errors.values()),
+            errors=tuple(error for failed, error in self._errors.items() if failed in wanted),
             stalled=plan.waiting,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -65,6 +66,25 @@ def test_a_step_that_fails_once_is_done_again_and_nobody_is_bothered() -> None:
         outcome = await fleet.up(web())
         assert outcome.is_whole
         assert fleet.steps("failed") == []
+
+    run(story())
+
+
+def test_what_was_done_though_its_answer_was_lost_is_no_failure() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(0))
+        engine = fleet.engines["h2"].inner
+        make = engine.ensure_network
+
+        async def made_and_cut_off(name: str, bridge: str, labels: Mapping[str, str]) -> None:
+            await make(name, bridge, labels)
+            raise HostUnreachableError("the connection to the engine broke", where="h2")
+
+        engine.ensure_network = made_and_cut_off  # type: ignore[method-assign]
+        outcome = await fleet.up(web(3))
+        assert outcome.errors == ()
+        assert outcome.is_whole
 
     run(story())
 
