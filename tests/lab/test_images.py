@@ -87,7 +87,9 @@ async def pinned(fleet: FleetPorts, wanted: App, told: Told | None = None, **how
 
 
 def output(lab: Lab, host: str, image: str, *command: str) -> str:
-    return lab.on(host, ["docker", "run", "--rm", image, *command]).stdout
+    done = lab.on(host, ["docker", "run", "--rm", image, *command])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 async def test_every_host_pulls_what_one_built_from_its_own_loopback(
