@@ -14,7 +14,9 @@ from bayplan.facts import Facts, HostFacts
 from bayplan.plan.steps import Configure, PoolChange, Pull, Rewrite, Step
 from bayplan.ports import FleetPorts
 
-GOOD_FOR = 1.0  # seconds that what was seen of a host counts, as long as nothing of ours ended there
+# Seconds that what was seen of a host counts, as long as nothing of ours ended there. No longer than `standing.SETTLE`:
+# what is said to have settled must have been seen after that time.
+GOOD_FOR = 1.0
 ASK_AGAIN = 3.0  # seconds until a host that did not answer is asked again: it must not hold up the others
 
 
