@@ -27,7 +27,6 @@ def told(app: Callable[..., Any]) -> int:
         tell_error(error)
         return error.exit_status
     except KeyboardInterrupt:
-        err().print("[yellow]interrupted[/]: what was begun is finished or undone by the next `bayplan up`")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -85,6 +85,8 @@ class Progress:
             self._live.stop()
             if self.stages:
                 self._console.print(Group(*self._stage_lines(final=True)))
+        if kind is KeyboardInterrupt:
+            self._console.print("[yellow]interrupted[/]: what was begun is finished, or undone, by the next bayplan up")
 
     def __call__(self, event: Event) -> None:
         match event:
