@@ -31,6 +31,7 @@ from bayplan.lab.process import wait_for
 BAYPLAN = [sys.executable, "-m", "bayplan.cli.main"]
 COMMAND_DEADLINE = 240.0  # seconds; the machine may be busy with other labs
 PATIENCE = 60.0  # seconds for what is asked again until it is so
+WHOLE = 3  # replicas of the plain site
 PACE = 0.01  # seconds between a client's requests
 _PORTS = itertools.count(18100)  # listeners: each app has its own
 
@@ -68,6 +69,7 @@ class Site:
     def __init__(self, lab: Lab, directory: Path, name: str) -> None:
         self.lab, self.directory, self.name = lab, directory, name
         self.port = next(_PORTS)
+        self.version = "one"
         self.address = lab.hosts[0].private_ip
         self.fleet = lab.fleet_file
         self.environment = {**os.environ, "COLUMNS": "200"}
@@ -78,11 +80,11 @@ class Site:
 
     # -- the operator -------------------------------------------------------------------------------------------------
 
-    def write(self, *, replicas: int = 3, port: int | None = None, **service: Any) -> None:
+    def write(self, *, replicas: int = WHOLE, port: int | None = None, **service: Any) -> None:
         """The Compose file. service: keys that replace, or (None) remove, the ones of the plain site."""
         web: dict[str, Any] = {
             "build": "./web",
-            "environment": {"VERSION": "one"},
+            "environment": {"VERSION": self.version},
             "ports": [{"target": 80, "published": port or self.port, "app_protocol": "http"}],
             "stop_grace_period": "1s",
             "deploy": {"replicas": replicas, "update_config": {"parallelism": replicas or 1}},
@@ -106,6 +108,30 @@ class Site:
     def json(self, *words: str, status: int = 0) -> Any:
         said = self.bayplan(*words, "--json", status=status)
         return json.loads(said[said.index("{") :])
+
+    def renew(self) -> None:
+        """Another version in the file, of another image: one that is built, and pushed."""
+        self.version = f"v{time.monotonic_ns()}"
+        (self.directory / "web" / "version").write_text(self.version)
+        self.write()
+
+    def mend(self) -> None:
+        """Three replicas of its version, one a host, whatever a test left."""
+        self.write()
+        if set(self.hosts()) != {h.name for h in self.lab.hosts}:
+            self.bayplan("down")
+        if not self.is_whole():
+            self.bayplan("up")
+
+    def is_whole(self) -> bool:
+        """Whether three replicas of its version, each once, are all there is, and all of them answer."""
+        if self.states() != {"running": WHOLE} or self.slots() != [1, 2, 3] or len(self.taking()) != WHOLE:
+            return False
+        try:
+            seen = {self.ask() for _ in range(10 * WHOLE)}
+        except (OSError, http.client.HTTPException):
+            return False
+        return len(seen) == WHOLE and {answer.split()[-1] for answer in seen} == {self.version}
 
     def nothing_is_left_to_do(self) -> bool:
         found = self.json("plan")
@@ -226,6 +252,9 @@ class Client:
     def __init__(self, address: str, port: int) -> None:
         self._connection = http.client.HTTPConnection(address, port, timeout=10)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def once(self) -> str:
         """A request on a connection of its own."""
         with closing(self._connection):
@@ -249,9 +278,8 @@ class Load:
         self.failures: list[str] = []
         self._began = time.monotonic()
         self._stop = threading.Event()
-        clients = (Client(address, port) for _ in range(2))
-        asking = ((c.once, "new") if i else (c.again, "kept") for i, c in enumerate(clients))
-        self._threads = [threading.Thread(target=self._ask, args=how, daemon=True) for how in asking]
+        clients = [(Client(address, port), kept) for kept in (False, True)]
+        self._threads = [threading.Thread(target=self._ask, args=how, daemon=True) for how in clients]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -263,12 +291,14 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, once: Any, kind: str) -> None:
+    def _ask(self, client: Client, kept: bool) -> None:
         while not self._stop.wait(PACE):
             try:
-                self.answers[once()] += 1
+                self.answers[client.again() if kept else client.once()] += 1
             except (OSError, http.client.HTTPException) as error:
+                client.close()
                 when = time.monotonic() - self._began
+                kind = "kept" if kept else "new"
                 self.failures.append(f"{when:.2f} s, {kind} connection: {type(error).__name__} {error}")
 
     def versions(self) -> set[str]:
@@ -276,7 +306,7 @@ class Load:
 
     def was_answered(self) -> bool:
         """Every request, and there were some."""
-        assert self.failures == []
+        assert not self.failures, f"{len(self.failures)} of {self.answers.total()}: {self.failures[:5]}"
         return self.answers.total() > 0
 
 

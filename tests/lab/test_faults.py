@@ -1,0 +1,246 @@
+"""What dies, is cut or is interrupted, at any moment: the site goes on, and the next `up` brings back the whole."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from tests.lab.site import PATIENCE, Site, a_site, asked, on
+
+from bayplan import labels
+from bayplan.lab import Lab
+from bayplan.lab.process import wait_for
+
+# Lines of a rolling `up` of release N, from its build to the last of the old replicas.
+ROLLING = ["Step 2/3", r"started rolled-web-2", "takes traffic", " drains", "left the pool"]
+SSH = 22
+_NAMES = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def shared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with a_site(lab, tmp_path_factory.mktemp("rolled"), "rolled") as site:
+        yield site
+
+
+@pytest.fixture
+def site(shared: Site) -> Site:
+    shared.mend()
+    return shared
+
+
+@pytest.fixture
+def fresh(lab: Lab, tmp_path: Path) -> Iterator[Site]:
+    """An app that was never up, on hosts that are ready."""
+    site = Site(lab, tmp_path, f"fresh-{next(_NAMES)}")
+    site.write()
+    yield site
+    site.bayplan("down")
+
+
+def stands(site: Site) -> bool:
+    """Whether it is whole, and nothing is left to do."""
+    assert site.is_whole(), (site.containers(), site.pool())
+    return site.nothing_is_left_to_do()
+
+
+# -- bayplan dies -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", ROLLING)
+def test_up_killed_while_it_replaces_a_release_is_finished_by_the_next(site: Site, moment: str) -> None:
+    site.renew()
+    with site.load() as load:
+        site.start("up").until(moment).kill()
+        assert set(site.slots()) == {1, 2, 3}
+        assert site.taking()
+        site.bayplan("up")
+    assert load.was_answered()
+    assert stands(site)
+
+
+@pytest.mark.parametrize("moment", ["Step 2/3", "started fresh"])
+def test_a_first_up_that_is_killed_is_finished_by_the_next(fresh: Site, moment: str) -> None:
+    fresh.start("up").until(moment).kill()
+    fresh.bayplan("up")
+    assert stands(fresh)
+
+
+@pytest.mark.parametrize("moment", ["Step 2/3", "started rolled"])
+def test_ctrl_c_ends_it_in_order_and_says_what_to_do(site: Site, moment: str) -> None:
+    site.renew()
+    with site.load() as load:
+        said = site.start("up").until(moment).interrupt(status=130)
+        assert "interrupted" in said
+        assert "bayplan up" in said
+        assert "Traceback" not in said
+        site.bayplan("up")
+    assert load.was_answered()
+    assert stands(site)
+
+
+def test_two_ups_at_once_lose_and_double_nothing(site: Site, tmp_path: Path) -> None:
+    running = []
+    for operator in ("one", "two"):
+        (tmp_path / operator).mkdir()
+        site.renew()
+        running.append(site.start("up", home=tmp_path / operator).until("."))  # it has read the file
+    for one in running:
+        said = one.ended(status=None)
+        assert "Traceback" not in said, said
+    site.bayplan("up")
+    assert stands(site)
+
+
+# -- a host, an engine, a gateway dies --------------------------------------------------------------------------------
+
+
+@contextmanager
+def cut(lab: Lab, host: str) -> Iterator[None]:
+    lab.fault("cut", host)
+    try:
+        yield
+    finally:
+        lab.fault("heal", host)
+
+
+def test_a_host_that_is_cut_and_comes_back(site: Site) -> None:
+    lab = site.lab
+    with site.load() as load:
+        with cut(lab, "h3"):
+            site.renew()
+            said = site.bayplan("up", status=3)
+            assert re.search(r"h3.* does not answer", said)
+            assert "--assume-down h3" in said
+            assert site.hosts()["h3"] == 1  # seen from its console: nobody has touched it
+            site.bayplan("up", "--assume-down", "h3", status=3)
+            assert site.answers_from(3)
+            assert sum(site.hosts()[h] for h in ("h1", "h2")) == 3
+        site.bayplan("up")
+    # What was on its way to the host when it went, a request a client, is all that is lost.
+    assert len(load.failures) <= 2, load.failures
+    assert all("TimeoutError" in failure for failure in load.failures), load.failures
+    assert stands(site)
+
+
+def test_an_engine_that_is_killed_and_started_again(site: Site) -> None:
+    lab = site.lab
+    with site.load() as load:
+        lab.fault("kill-engine", "h2")
+        try:
+            assert site.answers_from(3)  # containers run on
+            said = site.bayplan("up", status=3)
+            assert re.search(r"h2.* does not answer", said)
+        finally:
+            lab.fault("start-engine", "h2")
+        wait_for(lambda: site.states() == {"running": 3}, "the replicas are back", deadline=PATIENCE)
+        site.bayplan("up")
+    assert load.was_answered()
+    assert stands(site)
+
+
+def test_a_gateway_that_dies_comes_back_by_itself_as_it_was(site: Site) -> None:
+    before = site.taking()
+    gateway = f"bayplan-gateway-{site.lab.name}"
+    process = on(site.lab, "h1", "docker", "inspect", "-f", "{{.State.Pid}}", gateway)
+    on(site.lab, "h1", "kill", "-KILL", process)
+    wait_for(lambda: answers(site) and site.taking() == before, "the site is back", deadline=PATIENCE)
+    assert stands(site)
+
+
+def test_a_gateway_that_was_removed_is_made_again(site: Site) -> None:
+    before = site.taking()
+    on(site.lab, "h1", "docker", "rm", "-f", f"bayplan-gateway-{site.lab.name}")
+    assert not answers(site)
+    site.bayplan("up")
+    assert site.taking() == before
+    assert stands(site)
+
+
+def answers(site: Site) -> bool:
+    try:
+        return bool(site.ask())
+    except OSError:
+        return False
+
+
+# -- under load -------------------------------------------------------------------------------------------------------
+
+
+def test_replacing_growing_and_shrinking_fail_no_request(site: Site) -> None:
+    with site.load() as load:
+        site.renew()
+        site.bayplan("up")
+        site.bayplan("scale", "web=7")
+        assert site.answers_from(7)
+        site.bayplan("scale", "web=3")
+    assert load.was_answered()
+    assert len(load.versions()) == 2
+    assert stands(site)
+
+
+# -- what is left, what answers ---------------------------------------------------------------------------------------
+
+
+def test_down_leaves_nothing_of_the_app(fresh: Site) -> None:
+    fresh.bayplan("up")
+    fresh.bayplan("down")
+    assert fresh.containers() == {}
+    assert fresh.pool() == {}
+    with pytest.raises(ConnectionRefusedError):
+        fresh.ask()
+    of_the_app = quote(f'{{"label":["{labels.APP}={fresh.name}"]}}')
+    for host in fresh.lab.hosts:
+        assert asked(fresh.lab, host.name, f"/networks?filters={of_the_app}") == []
+
+
+# Prints each ADDRESS:PORT of its arguments that takes a connection.
+KNOCK = """
+import asyncio, sys
+async def knock(door):
+    address, port = door.split(":")
+    try:
+        async with asyncio.timeout(3):
+            (await asyncio.open_connection(address, int(port)))[1].close()
+        print(door)
+    except OSError:
+        pass
+async def all_of_them():
+    await asyncio.gather(*map(knock, sys.argv[1:]))
+asyncio.run(all_of_them())
+"""
+
+
+@contextmanager
+def routed(lab: Lab) -> Iterator[None]:
+    """From outside, each host's private address is reached through its public one, as in many a cloud."""
+    for host in lab.hosts:
+        done = lab.outside(["ip", "route", "replace", host.private_ip, "via", host.public_ip])
+        assert done.returncode == 0, done.stderr
+    try:
+        yield
+    finally:
+        for host in lab.hosts:
+            lab.outside(["ip", "route", "del", host.private_ip])
+
+
+def test_from_outside_nothing_but_listeners_answers(site: Site) -> None:
+    lab = site.lab
+    listening = {h.name: set(re.findall(r":(\d+) ", on(lab, h.name, "ss", "-Hltn"))) for h in lab.hosts}
+    published = {at.rpartition(":")[2] for at in site.taking().values()}
+    assert published <= set().union(*listening.values())
+    doors = {f"{ip}:{p}" for h in lab.hosts for ip in (h.public_ip, h.private_ip) for p in listening[h.name]}
+    with routed(lab):
+        done = lab.outside([sys.executable, "-c", KNOCK, *sorted(doors)])
+    first = lab.hosts[0]
+    listeners = {f"{ip}:{site.port}" for ip in (first.public_ip, first.private_ip)}
+    shells = {f"{ip}:{SSH}" for h in lab.hosts for ip in (h.public_ip, h.private_ip)}
+    opened = set(done.stdout.split())
+    assert listeners <= opened  # the route works
+    assert opened - shells - listeners == set()
