@@ -12,6 +12,7 @@ from types import FrameType
 
 from bench import machine, report
 from bench.metrics import Figure
+from bench.operations.quiet import busy
 from bench.scenarios import change, scale, throughput, verbs
 from bench.stage import Stage, stage
 
@@ -43,8 +44,9 @@ def main() -> None:
 
 
 def _measure(only: Sequence[str], runs: int, lab: str, *, keep: bool) -> tuple[list[Figure], dict[str, str]]:
+    others = f"{busy():.0%} of its cores"
     with stage(lab, _say, keep=keep) as here:
-        where = machine.facts(here.lab)
+        where = {**machine.facts(here.lab), "busy with other work as it began": others}
         where["HAProxy"] = machine.haproxy(here.lab, f"bayplan-gateway-{lab}")
         return [figure for name in SCENARIOS if name in only for figure in SCENARIOS[name](here, runs)], where
 

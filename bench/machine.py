@@ -22,7 +22,6 @@ def facts(lab: Lab) -> dict[str, str]:
         "Docker Engine": ", ".join(sorted({h.engine for h in lab.status().hosts})),
         "storage driver": _on(lab, ["docker", "info", "--format", "{{.Driver}}"]),
         "Python": platform.python_version(),
-        "load average at the start": f"{os.getloadavg()[0]:.1f}",
         "commit": _commit(),
     }
 

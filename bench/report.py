@@ -18,7 +18,8 @@ _HOW = """\
 
 Everything runs on one machine: three hosts of a `bayplan lab`, each with a Docker Engine of its own, wrk, and bayplan
 itself share its cores. So the figures in seconds say little about your servers, and the ratios, measured in turn in the
-same minutes, say more. Figures are medians of the runs listed.
+same minutes, say more. Figures are medians of the runs listed. On two cores, other work beside it weighs most on the one
+process that bayplan is: see in the table of the machine how busy it was.
 
 - **The replicas** are a small web server that answers from memory (`bench/web/`), 64 MiB and one core at most each.
 - **scale** is timed from the start of the `bayplan` process to its end *and* until each of the 30 replicas has answered
@@ -27,7 +28,9 @@ same minutes, say more. Figures are medians of the runs listed.
   made, and sent over the engines' own UNIX sockets with nothing else to do. Several numbers of containers at once on a
   host are tried, and the best is the reference.
 - **`docker service scale`** is Swarm mode on the same three engines, the same image and limits, host-mode ports; timed
-  until its manager sees 30 tasks running (nothing stands before them, so nothing has to answer through anything).
+  until its manager sees 30 tasks running (nothing stands before them, so nothing has to answer through anything). Its
+  tasks are on Docker's default bridge. bayplan's replicas, and the bodies sent to the bare API, are on a network of the
+  app's own, where names resolve: that alone makes starting a container cost its engine about a quarter more.
 - **The hand-written HAProxy** is the same image on the same host, over the same endpoints, its configuration in
   `bench/operations/reference.py`; wrk asks one and then the other, from outside the hosts.
 - **Under load** is wrk on open connections, and a client that makes a new connection for every request; any answer but

@@ -10,6 +10,11 @@ IDLE = 0.85  # of all cores
 PATIENCE = 5.0  # seconds; a machine that others use is measured as it is
 
 
+def busy() -> float:
+    """The share of all cores that is in use now, 0 to 1."""
+    return 1 - _idle_share()
+
+
 def quiet() -> bool:
     """Whether the cores were idle for a while before patience ended."""
     end = time.monotonic() + PATIENCE
