@@ -71,7 +71,7 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
     silent = (
         Waiting(h.name, "", "gateway", "has started and does not answer yet")
         for h in facts.reachable()
-        if h.gateway is None and (c := h.system("gateway")) and c.state == "running"
+        if h.gateway is None and (c := h.system("gateway")) and c.state in ("running", "restarting")
     )
     return Plan(steps=(*plan_system(fleet, facts), *out_of_step), waiting=tuple(silent))
 

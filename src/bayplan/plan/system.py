@@ -12,7 +12,7 @@ from bayplan.haproxy.config import render
 from bayplan.haproxy.places import INITIAL, START, start_script
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, run_directory, system_name
-from bayplan.plan.steps import Pull, Step, System
+from bayplan.plan.steps import Pull, Start, Step, System, key
 from bayplan.spec.model import Fleet, Host
 
 RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
@@ -50,7 +50,7 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
         for container, role in _wanted(fleet, facts, host)
         for step in _missing(fleet, host, role, container)
     )
-    return tuple({(s.host, s.image if isinstance(s, Pull) else s.role): s for s in steps}.values())
+    return tuple({key(s): s for s in steps}.values())
 
 
 def registry_endpoint(fleet: Fleet, facts: Facts) -> RegistryEndpoint | None:
@@ -150,10 +150,16 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[tuple[Conta
         yield registry_container(fleet, endpoint), "registry"
 
 
-def _missing(fleet: Fleet, host: HostFacts, role: Role, container: Container) -> Iterator[System | Pull]:
+def _missing(fleet: Fleet, host: HostFacts, role: Role, container: Container) -> Iterator[System | Pull | Start]:
     there = host.system(role)
     if there is None:
         why = f"no {role} is here"
+    elif role == "gateway" and there.state in ("exited", "paused"):
+        # The listeners of every app are in its files and nowhere else: a new one would begin with none.
+        yield Start(host.name, "", container.name, f"the {role} was stopped ({there.state})")
+        return
+    elif role == "gateway" and there.state == "restarting" and there.spec == container.labels[labels.SPEC]:
+        return  # its engine starts it again, with its files
     elif there.spec != container.labels[labels.SPEC]:
         why = f"the {role} is of another definition"
     elif there.state != "running":

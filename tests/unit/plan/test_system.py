@@ -30,7 +30,8 @@ from bayplan.facts import (
 from bayplan.haproxy.places import INITIAL, start_script
 from bayplan.plan.guard import Watch, rules, script
 from bayplan.plan.names import bridge_name, bridge_prefix
-from bayplan.plan.steps import Pull, System
+from bayplan.plan.plan import system_plan
+from bayplan.plan.steps import Pull, Start, System, subject
 from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
 from bayplan.spec.model import Fleet, Registry
 
@@ -70,7 +71,7 @@ def _binding(text: str) -> list[Binding]:
 
 
 def roles(on: Fleet, facts: Facts) -> list[tuple[str, Role | str]]:
-    return [(s.host, s.role if isinstance(s, System) else s.image) for s in plan_system(on, facts) if s.why]
+    return [(s.host, s.role if isinstance(s, System) else subject(s)) for s in plan_system(on, facts) if s.why]
 
 
 def test_a_bare_host_gets_a_guard_and_a_gateway_and_one_the_registry() -> None:
@@ -93,10 +94,30 @@ def test_what_runs_as_planned_is_left_alone() -> None:
     assert plan_system(on, as_planned(on, facts)) == ()
 
 
-@pytest.mark.parametrize("other", [{"state": "exited"}, {"state": "restarting"}, {"spec": "of-yesterday"}])
-def test_what_is_stopped_or_of_another_definition_is_replaced(other: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "other", [{"state": "created"}, {"spec": "of-yesterday"}, {"spec": "of-yesterday", "state": "restarting"}]
+)
+def test_what_never_started_or_is_of_another_definition_is_replaced(other: dict[str, Any]) -> None:
     on, facts = fleet("h1"), seen(bare("h1"))
     assert roles(on, as_planned(on, facts, **other)) == [("h1", "guard"), ("h1", "gateway")]
+
+
+@pytest.mark.parametrize("spec", [{}, {"spec": "of-yesterday"}])
+def test_a_gateway_that_was_stopped_is_started_as_it_was_for_its_files_hold_every_apps_listeners(
+    spec: dict[str, str],
+) -> None:
+    on, facts = fleet("h1"), seen(bare("h1"))
+    guard, gateway = plan_system(on, as_planned(on, facts, state="exited", **spec))
+    assert isinstance(guard, System)
+    assert isinstance(gateway, Start)
+    assert gateway.replica == "bayplan-gateway-t"
+
+
+def test_a_gateway_that_its_engine_restarts_is_waited_for() -> None:
+    on, facts = fleet("h1"), seen(bare("h1"))
+    found = system_plan(on, as_planned(on, facts, state="restarting"))
+    assert [s.role for s in found.steps if isinstance(s, System)] == ["guard"]
+    assert [w.replica for w in found.waiting] == ["gateway"]
 
 
 def test_nothing_is_planned_on_a_host_that_is_silent_or_not_of_the_fleet() -> None:
