@@ -298,14 +298,17 @@ class Convergence:
             task.result()
 
     async def _abandon(self) -> None:
+        self._sight.rest()
         tasks = list(self._in_flight)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _outcome(self, number: int, facts: Facts, plan: Plan) -> Outcome:
-        """What failed once and is not wanted any more was done another way, and is nobody's worry."""
-        wanted = {key(s) for s in plan.steps}
+        """What failed, and is not wanted any more, was done another way and is nobody's worry; unless it is why a
+        replica failed.
+        """
+        wanted = self._errors if self._failures else {key(s) for s in plan.steps}
         return Outcome(
             facts=facts,
             plan=plan,

@@ -32,14 +32,17 @@ class Sight:
         self._seen: dict[str, float] = {}
         self._changed: set[str] = set()
         self._images: dict[str, frozenset[str]] = {}
+        self._aside: dict[str, asyncio.Task[HostFacts]] = {}  # hosts that did not answer, being asked again
 
     async def look(self, *, whole: bool = False) -> Facts:
         """The fleet, hosts in fleet.yaml's order. whole: every host is asked. Raises NoHostError."""
         names = list(self._ports.fleet.hosts)
         asked = {n for n in names if whole or self._is_due(n)}
+        asked -= {n for n in asked if not self._is_worth_waiting_for(n, whole=whole)}
         gateways = {n for n in self._ports.fleet.balancer.hosts if n in names and n not in asked}
         self._changed -= asked  # what ends from now on counts for the next look
-        seen = await asyncio.gather(*(self._host(n) for n in asked), *(self._gateway(n) for n in gateways))
+        hosts = (self._aside.pop(n) if n in self._aside else self._host(n) for n in asked)
+        seen = await asyncio.gather(*hosts, *(self._gateway(n) for n in gateways))
         self._known |= {host.name: host for host in seen}
         self.is_good = all(n in asked or self._known[n].reachable for n in names)
         facts = Facts({n: self._known[n] for n in names})
@@ -59,6 +62,21 @@ class Sight:
         """It did not answer a step of ours: unknown, until it is asked again."""
         self._known[host] = HostFacts(host, reachable=False, why=why)
         self._seen[host] = self._ports.clock.now()
+
+    def rest(self) -> None:
+        """Ask nobody any more."""
+        for task in self._aside.values():
+            task.cancel()
+        self._aside.clear()
+
+    def _is_worth_waiting_for(self, host: str, *, whole: bool) -> bool:
+        """A host that did not answer may take seconds not to answer again: the others do not wait for that."""
+        known = self._known.get(host)
+        if whole or known is None or known.reachable:
+            return True
+        if host not in self._aside:
+            self._aside[host] = asyncio.create_task(self._host(host))
+        return self._aside[host].done()
 
     def _is_due(self, host: str) -> bool:
         known = self._known.get(host)

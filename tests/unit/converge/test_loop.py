@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,7 @@ from tests.virtual_time import run
 from bayplan.converge.loop import STARTS, TRIES
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
 from bayplan.plan.goal import Goal
-from bayplan.plan.steps import Configure, Pull, Run, Start
+from bayplan.plan.steps import Configure, PoolChange, Pull, Run, Start
 from bayplan.spec.model import Healthcheck, Service, Update
 
 THREE = given.fleet("h1", "h2", "h3")
@@ -180,6 +180,42 @@ def test_what_a_run_started_on_a_host_is_not_started_elsewhere_when_the_host_fal
         await fleet.up(web(3))
         fleet.engines["h1"].inner.answers = True
         assert await fleet.names() == servers(1, "1.h1", "2.h2", "3.h3")
+
+    run(story())
+
+
+def test_a_host_that_is_slow_not_to_answer_is_asked_aside() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(2))
+
+        async def no_answer(_fleet: str) -> None:
+            await asyncio.sleep(8)  # about as long as ssh tries
+            raise HostUnreachableError("connection timed out", where="h3")
+
+        fleet.engines["h3"].inner.observe = no_answer  # type: ignore[assignment,method-assign]
+        began = asyncio.get_running_loop().time()
+        outcome = await fleet.up(next_release(web(2), image=OTHER_IMAGE))
+        assert asyncio.get_running_loop().time() - began < 8 + 3 + 8 + 1
+        assert outcome.facts.hosts["h3"].why == "connection timed out"
+        assert await fleet.names() == servers(2, "1.h1", "2.h2")
+
+    run(story())
+
+
+def test_a_join_that_the_gateway_refuses_is_told_with_the_replica_that_fails_for_it() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        gateway = fleet.gateways["h1"]
+        refuse = "'tcp-ut' option is not accepted"
+
+        async def change(changes: Sequence[PoolChange]) -> Mapping[PoolChange, str]:
+            return dict.fromkeys(changes, refuse)
+
+        gateway.change = change  # type: ignore[method-assign]
+        outcome = await fleet.up(web(2))
+        assert outcome.failures
+        assert {error.what for _, error in outcome.errors} == {refuse}
 
     run(story())
 
