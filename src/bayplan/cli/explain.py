@@ -26,12 +26,14 @@ def explain(
     if json:
         show_json([s.as_json() for s in found])
         return
+    from rich.markup import escape
+
     console = out()
     for s in found:
         console.print(f"[bold]{s.service}[/]  {s.summary}")
         for host in s.hosts:
             mark = "[green]✓[/]" if host.could else "[red]✗[/]"
-            console.print(f"  {mark} [bold]{host.host:8}[/] {host.has} there  [dim]{host.verdict}[/]")
+            console.print(f"  {mark} [bold]{host.host:8}[/] {host.has} there  [dim]{escape(host.verdict)}[/]")
         for note in s.notes:
-            console.print(f"  [dim]{note}[/]")
+            console.print(f"  [dim]{escape(note)}[/]")
         console.print()

@@ -40,6 +40,7 @@ def plan(
 
 def _print(found: Preview, console: object) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     from bayplan.plan.steps import kind, subject
 
@@ -52,10 +53,12 @@ def _print(found: Preview, console: object) -> None:
         console.print(f"[cyan]~[/] copy    {name}  [dim]its image is not in the fleet's registry yet[/]")
     for step in found.steps:
         sign = SIGNS.get(kind(step), "[cyan]~[/]")
-        console.print(f"{sign} {kind(step):9} {step.host:6} {subject(step)}  [dim]{step.why}[/]")
+        console.print(f"{sign} {kind(step):9} {step.host:6} {escape(subject(step))}  [dim]{escape(step.why)}[/]")
     for unplaced in found.unplaced:
         console.print(f"[yellow]![/] no host can take {unplaced.count} of [bold]{unplaced.service}[/]")
         for reason in unplaced.why:
-            console.print(f"    {reason.host}  {reason.reason}")
+            console.print(f"    {reason.host}  {escape(reason.reason)}")
+    for failure in found.failures:
+        console.print(f"[bold red]✗[/] [bold]{failure.service}[/] on {failure.host}: {escape(failure.why)}")
     for host, why in found.unreachable.items():
-        console.print(f"[yellow]![/] {host} does not answer: {why}; nothing is planned there")
+        console.print(f"[yellow]![/] {host} does not answer: {escape(why)}; nothing is planned there")

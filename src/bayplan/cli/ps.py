@@ -16,6 +16,8 @@ STYLES = {"ready": "green", "starting": "yellow", "draining": "dim", "failed": "
 
 def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
     """Show each service's replicas: where, in what state, of which release; and the hosts."""
+    from rich.markup import escape
+
     from bayplan.cli.console import err, out, show_json
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.status import standing
@@ -23,7 +25,7 @@ def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, js
     name, where = read_name(files, project, fleet)
     found = on_fleet(where, lambda ports: standing(ports, name))
     if found.unread:
-        err().print(f"[yellow]![/] releases cannot be read: {found.unread}; this is what runs, not what should")
+        err().print(f"[yellow]![/] releases cannot be read: {escape(found.unread)}; this is what runs, not what should")
     if json:
         show_json(found.status)
         return
@@ -35,7 +37,7 @@ def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, js
     console.print(_hosts(found.status))
     for host in found.facts.hosts.values():
         if not host.reachable:
-            console.print(f"[yellow]![/] {host.name}: {host.why}")
+            console.print(f"[yellow]![/] {host.name}: {escape(host.why)}")
             if host.todo:
                 console.print(f"  {host.todo}", markup=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from bayplan.converge.observe import nobody_answers
@@ -11,6 +11,7 @@ from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.operate.release import current
 from bayplan.ports import FleetPorts
+from bayplan.spec.model import Fleet
 
 ASK_DEADLINE = 10.0  # seconds for a host to answer, connecting included
 
@@ -54,3 +55,10 @@ async def check_services(ports: FleetPorts, facts: Facts, app: str, services: Co
     if unknown:
         todo = f"it has: {', '.join(sorted(known))}" if known else "nothing of it runs here: bayplan up"
         raise UsageError(f"no service {unknown[0]} in the app {app}", todo=todo)
+
+
+def check_hosts(fleet: Fleet, named: Iterable[str]) -> None:
+    """Raises UsageError for a host that the fleet does not have."""
+    unknown = next((name for name in sorted(named) if name not in fleet.hosts), None)
+    if unknown is not None:
+        raise UsageError(f"no host {unknown} in the fleet", todo=f"it has: {', '.join(fleet.hosts)}")

@@ -13,6 +13,7 @@ from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
 from bayplan.images import prepare
 from bayplan.operate import doors
+from bayplan.operate.ask import check_hosts
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled
 from bayplan.plan.goal import Goal
@@ -45,7 +46,8 @@ class Wishes:
 
 
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
-    """The app as the file says, on the fleet."""
+    """The app as the file says, on the fleet. Raises UsageError for a service or host that is not there."""
+    check_hosts(ports.fleet, wishes.assume_down)
     sight = Sight(ports)
     hosts = await ready_hosts(ports, on, sight)
     builder = builder_of(ports, hosts.facts)
@@ -67,7 +69,8 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
 
 
 async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes: Wishes, on: OnEvent) -> Result:
-    """Other replica counts for what runs now."""
+    """Other replica counts for what runs now. Raises UsageError as `up` does."""
+    check_hosts(ports.fleet, wishes.assume_down)
     sight = Sight(ports)
     looking = asyncio.create_task(sight.look())  # meanwhile
     try:
@@ -97,7 +100,7 @@ async def converge(
     goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, wishes.services)
     on(Stage("replicas", f"release {chosen.number}"))
     patience = 30 + max((ready_deadline(s) + s.drain for s in chosen.app.services.values()), default=30)
-    login = ports.registry.login if ports.registry else None
+    login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command
     planner = partial(plan, goal)
     run = Convergence(ports, planner, on, patience=patience, login=login, sight=sight)
     outcome = await run.run()

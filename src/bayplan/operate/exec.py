@@ -5,7 +5,7 @@ from __future__ import annotations
 from bayplan.converge.observe import observe, silence
 from bayplan.errors import BayplanError, NoHostError, UsageError
 from bayplan.facts import Facts, Replica
-from bayplan.operate.ask import check_services, replicas_of
+from bayplan.operate.ask import check_hosts, check_services, replicas_of
 from bayplan.plan.standing import endpoints
 from bayplan.ports import FleetPorts
 
@@ -17,8 +17,7 @@ async def choose(
 
     Raises UsageError for a service, slot or host that is not there, NoHostError.
     """
-    if host is not None and host not in ports.fleet.hosts:
-        raise UsageError(f"no host {host} in the fleet", todo=f"it has: {', '.join(ports.fleet.hosts)}")
+    check_hosts(ports.fleet, [host] if host is not None else [])
     others = frozenset(ports.fleet.hosts) - {host} if host else frozenset[str]()
     facts = await observe(ports, images=False, skip=others)
     _someone(facts, host)

@@ -10,32 +10,52 @@ from bayplan.converge.observe import nobody_answers, observe
 from bayplan.converge.overlay import granted
 from bayplan.facts import Facts
 from bayplan.images import known_pins
+from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of
 from bayplan.operate.release import current, is_new_fleet
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
-from bayplan.plan.steps import Network, Plan, Pull, Remove, Run, Start, Step, Stop, Unplaced, join, kind, subject
+from bayplan.plan.steps import (
+    Failure,
+    Network,
+    Plan,
+    Pull,
+    Remove,
+    Run,
+    Start,
+    Step,
+    Stop,
+    Unplaced,
+    join,
+    kind,
+    subject,
+)
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The first pass's steps. builds, copies: services whose image is made first."""
+    """The first pass's steps. builds, copies: services whose image is made first. failures: what stops it all."""
 
     steps: tuple[Step, ...]
     builds: tuple[str, ...]
     copies: tuple[str, ...]
     unplaced: tuple[Unplaced, ...]
+    failures: tuple[Failure, ...]
     unreachable: Mapping[str, str]
 
     @property
     def is_empty(self) -> bool:
-        return not (self.steps or self.builds or self.copies or self.unplaced)
+        return not (self.steps or self.builds or self.copies or self.unplaced or self.failures)
 
 
 async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> Preview:
-    """Plan one pass for what the file says. Replacements that wait for a build are planned as they would be."""
+    """Plan one pass for what the file says. Replacements that wait for a build are planned as they would be.
+
+    Raises UsageError for a host that the fleet does not have, NoHostError.
+    """
+    check_hosts(ports.fleet, assume_down)
     facts = await observe(ports)
     if not any(facts.reachable()):
         raise nobody_answers(ports.fleet, facts)
@@ -48,7 +68,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
     builds = tuple(name for name in unmade if app.services[name].build)
     copies = tuple(name for name in unmade if not app.services[name].build)
-    return Preview(found.steps, builds, copies, found.unplaced, silent)
+    return Preview(found.steps, builds, copies, found.unplaced, found.failures, silent)
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:
@@ -65,6 +85,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "unplaced": [asdict(u) for u in found.unplaced],
         "builds": list(found.builds),
         "copies": list(found.copies),
+        "failures": [asdict(f) for f in found.failures],
         "unreachable": [{"host": h, "why": why} for h, why in found.unreachable.items()],
     }
 
