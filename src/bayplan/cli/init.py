@@ -134,7 +134,7 @@ def _compose(project: Project, ask: Asking) -> str:
         target = ask.port("Port that the image listens on", IMAGE_PORT)
     elif target is None and not ask.silent:
         answer = ask.text("Port that your program listens on (none: no client reaches it)", "")
-        target = int(answer) if answer.isdigit() else None
+        target = int(answer) if answer.isdecimal() else None
     published = ask.port("Port that clients dial", public_port(target)) if target else None
     replicas = min(3, len(project.hosts)) if len(project.hosts) > 1 else 2
     return compose_text(project.name, image=image, target=target, published=published, replicas=replicas)

@@ -67,7 +67,7 @@ def _tail(text: str) -> int | None:
 
     if text in {"all", "-1"}:
         return None
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UsageError(f"--tail {text}: not a number of lines", todo="for example: --tail 100, or --tail all")
     return int(text)
 

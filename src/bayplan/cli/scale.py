@@ -37,6 +37,6 @@ def _count(text: str) -> tuple[str, int]:
     from bayplan.errors import UsageError
 
     service, sign, number = text.partition("=")
-    if not (service and sign and number.isdigit()):
+    if not (service and sign and number.isdecimal()):
         raise UsageError(f"{text!r} is not SERVICE=N", todo="for example: bayplan scale web=12")
     return service, int(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -53,8 +54,7 @@ async def record(releases: Releases, app: App, why: str) -> Chosen:
     if latest and latest.app == app:
         return latest
     number, before = (latest.number + 1, latest.before) if latest else (1, {})
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
-    await releases.put(Release(number, app.name, app.model_dump_json(), by, time.time(), why))
+    await releases.put(Release(number, app.name, app.model_dump_json(), _operator(), time.time(), why))
     return Chosen(number, app, is_new=True, before=before)
 
 
@@ -81,3 +81,12 @@ def scaled(app: App, replicas: Mapping[str, int]) -> App:
 
 def _replicas(app: App) -> dict[str, int]:
     return {name: service.replicas for name, service in app.services.items()}
+
+
+def _operator() -> str:
+    """Who releases. In a container, a user may well have no name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
