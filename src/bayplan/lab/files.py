@@ -5,8 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bayplan.errors import LabError
 from bayplan.lab.layout import Layout, Member
 from bayplan.lab.process import run
+
+_KEY = ("id_ed25519", "id_ed25519.pub")
+_SIGNED = ("fleet.yaml", "ssh_config")
+MADE = (*_SIGNED, "known_hosts", *_KEY)  # what `down` removes
+_SIGNATURE = "# Written by `bayplan lab up`"
+
+
+def check_place(directory: Path) -> None:
+    """Raises LabError for a directory whose own files a lab would overwrite, and remove when it goes down."""
+    there = [name for name in MADE if (directory / name).exists()]
+    signed = [name for name in _SIGNED if name in there and _is_ours(directory / name)]
+    foreign = [name for name in there if name not in signed and (name in _SIGNED or not signed)]
+    if foreign:
+        raise LabError(
+            f"{', '.join(foreign)} is there already, and is not a lab's",
+            where=str(directory),
+            todo="name another directory with --dir, or move it away",
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    return path.read_text(errors="replace").startswith(_SIGNATURE)
 
 
 def make_key(path: Path, comment: str) -> Path:
@@ -36,7 +59,7 @@ def _known(lab: Layout, member: Member) -> str:
 
 def ssh_config(hosts: tuple[Member, ...], directory: Path) -> str:
     aliases = "".join(f"Host {m.name}\n    HostName {m.private_ip}\n\n" for m in hosts)
-    return f"""# Written by `bayplan lab up`. Use it as: ssh -F {directory / "ssh_config"} h1
+    return f"""{_SIGNATURE}. Use it as: ssh -F {directory / "ssh_config"} h1
 {aliases}Host *
     User deploy
     IdentityFile "{directory / "id_ed25519"}"
@@ -54,7 +77,7 @@ def fleet(lab: Layout, hosts: tuple[Member, ...]) -> str:
         for m in hosts
     )
     first = hosts[0]
-    return f"""# Written by `bayplan lab up`: the hosts of lab '{lab.name}', on this machine.
+    return f"""{_SIGNATURE}: the hosts of lab '{lab.name}', on this machine.
 name: {lab.name}
 private_net: {lab.private_net}
 ssh: {{config_file: ./ssh_config}}
@@ -66,10 +89,11 @@ gateway: {{image: "haproxy:3.0"}}
 
 
 def _hand_over(directory: Path) -> None:
-    """SSH refuses a key that another user owns."""
+    """SSH refuses a key that another user owns. A directory in which there is more stays whose it is."""
     uid, gid = int(os.environ.get("SUDO_UID", "0")), int(os.environ.get("SUDO_GID", "0"))
     if not uid:
         return
-    made = [directory, *directory.iterdir(), *(p for p in directory.parents if p.name in {".bayplan", "labs"})]
-    for path in made:
+    own = [directory] if {p.name for p in directory.iterdir()} <= set(MADE) else []
+    parents = [p for p in directory.parents if p.name in {".bayplan", "labs"}]
+    for path in (*own, *(directory / name for name in MADE), *parents):
         os.chown(path, uid, gid)

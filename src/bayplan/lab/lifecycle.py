@@ -65,9 +65,12 @@ def _wanted(name: str, hosts: int, engine: EngineKind, directory: Path | None) -
     if there is not None:
         if there.engine != engine:
             raise LabError(f"lab '{name}' is up with {there.engine}", todo=f"bayplan lab down --name {name}")
-        return replace(there, count=max(hosts, there.count), directory=(directory or there.directory).absolute())
+        place = (directory or there.directory).absolute()
+        files.check_place(place)
+        return replace(there, count=max(hosts, there.count), directory=place)
     _sweep(name)
     place = (directory or Path(".bayplan/labs") / name).absolute()
+    files.check_place(place)
     index = network.free_index(_indexes(), MOST_LABS)
     lab = Lab(name, index, engine, hosts, place)
     lab.save(ready=False)
@@ -169,7 +172,7 @@ def _leave() -> None:
 
 
 def _remove_files(directory: Path) -> None:
-    for made in ("fleet.yaml", "ssh_config", "known_hosts", "id_ed25519", "id_ed25519.pub"):
+    for made in files.MADE:
         (directory / made).unlink(missing_ok=True)
     for empty in (directory, *(parent for parent in directory.parents if parent.name in {"labs", ".bayplan"})):
         with contextlib.suppress(OSError):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from ruamel.yaml import YAML
 
+from bayplan.errors import LabError
 from bayplan.lab import files
 from bayplan.lab.layout import Layout
 
@@ -37,3 +39,18 @@ def test_a_key_is_made_once(tmp_path: Path) -> None:
     before = key.read_bytes()
     assert files.make_key(key, "test").read_bytes() == before
     assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_directory_with_files_of_ones_own_is_no_place_for_a_lab(tmp_path: Path) -> None:
+    lab = Layout("shop", 4)
+    files.check_place(tmp_path / "new")
+    (tmp_path / "id_ed25519").write_text("my own key")
+    with pytest.raises(LabError, match="id_ed25519 is there"):
+        files.check_place(tmp_path)
+    (tmp_path / "ssh_config").write_text(files.ssh_config(lab.members(1), tmp_path))
+    files.check_place(tmp_path)  # a lab's, which a crash of the machine left
+    (tmp_path / "fleet.yaml").write_text("name: mine")
+    with pytest.raises(LabError, match=r"fleet\.yaml is there"):
+        files.check_place(tmp_path)
+    (tmp_path / "fleet.yaml").write_text(files.fleet(lab, lab.members(1)))
+    files.check_place(tmp_path)
