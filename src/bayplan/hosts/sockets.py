@@ -22,8 +22,8 @@ _POLL = 0.05  # seconds
 def private_dir() -> Path:
     """A directory of this user's alone, short enough for sockets' names, made if needed. Raises BayplanError."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    fits = runtime.startswith("/") and len(runtime) + len("/bp") + _NAMES <= LONGEST and Path(runtime).is_dir()
-    path = Path(runtime, "bp") if fits else Path(f"/tmp/bp-{os.geteuid()}")  # noqa: S108  its owner and mode are checked
+    fits = runtime.startswith("/") and len(runtime) + len("/bp") + _NAMES <= LONGEST
+    path = Path(runtime, "bp") if fits and _is_mine(Path(runtime)) else Path(f"/tmp/bp-{os.geteuid()}")  # noqa: S108  its owner and mode are checked
     path.mkdir(mode=0o700, exist_ok=True)
     seen = path.lstat()
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
@@ -32,6 +32,14 @@ def private_dir() -> Path:
             todo=f"remove it, or make it yours: chmod 700 {path}",
         )
     return path
+
+
+def _is_mine(directory: Path) -> bool:
+    """After `su` or `sudo -E` the environment names the runtime directory of another user."""
+    try:
+        return directory.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def accepts(path: Path) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from bayplan.errors import BayplanError, DeadlineError, EngineError, HostRefusedError, HostUnreachableError, UsageError
 from bayplan.hosts import LocalReach, SshReach, TlsReach, reach_for
 from bayplan.hosts.process import ended
-from bayplan.hosts.sockets import LONGEST, accepts, alone, private_dir
+from bayplan.hosts.sockets import LONGEST, _is_mine, accepts, alone, private_dir
 from bayplan.hosts.ssh_command import SshCommand
 from bayplan.ports import ENGINE_SOCKET
 from bayplan.spec.model import Host, Ssh, Tls
@@ -50,6 +50,12 @@ def test_paths_are_short_and_private(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     long.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
     assert private_dir() == Path(f"/tmp/bp-{os.geteuid()}")
+
+
+def test_another_users_runtime_directory_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert not _is_mine(tmp_path)
+    assert not _is_mine(tmp_path / "gone")
 
 
 def test_a_directory_that_others_can_read_is_not_used() -> None:
