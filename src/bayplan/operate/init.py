@@ -142,9 +142,14 @@ def write(directory: Path, texts: Mapping[str, str], *, force: bool) -> tuple[Pa
 
 
 def write_schemas(directory: Path) -> None:
-    """What the first line of each file tells editors to check it by. Generated: always written anew."""
+    """What the first line of each file tells editors to check it by. Generated: always written anew.
 
+    Raises BayplanError when they cannot be written.
+    """
     target = directory / SCHEMAS
-    target.mkdir(parents=True, exist_ok=True)
-    for file in ("compose", "fleet"):
-        (target / f"{file}.json").write_text(json.dumps(json_schema(file), indent=1) + "\n", encoding="utf-8")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file in ("compose", "fleet"):
+            (target / f"{file}.json").write_text(json.dumps(json_schema(file), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BayplanError(f"{error.filename}: {error.strerror}", todo="may this user write here?") from error
