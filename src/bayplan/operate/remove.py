@@ -5,33 +5,50 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from bayplan.converge.observe import observe
+from bayplan.converge.loop import Outcome
+from bayplan.converge.observe import nobody_answers, observe
 from bayplan.errors import UsageError
+from bayplan.facts import Facts, Role
 from bayplan.operate.bring import Result, Wishes, converge
 from bayplan.operate.events import OnEvent, Stage
-from bayplan.operate.release import record
+from bayplan.operate.release import is_new_fleet, record
+from bayplan.plan.goal import Goal
+from bayplan.plan.names import system_name
 from bayplan.plan.replica import network_name
+from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
-ROLES = ("guard", "gateway", "registry")
+ROLES: tuple[Role, ...] = ("guard", "gateway", "registry")
 
 
 async def down(ports: FleetPorts, app: str, on: OnEvent, *, everything: bool = False) -> Result:
-    """Nothing of the app left running; its releases stay recorded. everything: nor anything of the fleet."""
-    others = sorted({r.app for r in (await observe(ports, images=False)).replicas()} - {app})
+    """Nothing of the app left running; its releases stay recorded. everything: nor anything of the fleet.
+
+    Raises UsageError when others need what everything would remove, NoHostError.
+    """
+    facts = await observe(ports, images=False)
+    if not any(facts.reachable()):
+        raise nobody_answers(ports.fleet, facts)
+    others = sorted({r.app for r in facts.replicas()} - {app})
     if everything and others:
         raise UsageError(f"the fleet still runs {', '.join(others)}", todo="take them down first, or leave out --all")
-    chosen = await record(ports.releases, App(name=app), "down")
-    result = await converge(ports, chosen, Wishes(), on)
+    result = await _converge(ports, app, facts, on)
     if result.outcome.is_whole:
         on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
         await _each(ports, [network_name(ports.fleet.name, app)], ROLES if everything else ())
     return result
 
 
-async def _each(ports: FleetPorts, networks: Sequence[str], roles: Sequence[str]) -> None:
-    names = [f"bayplan-{role}-{ports.fleet.name}" for role in roles]
+async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> Result:
+    """Until nothing of it runs. A `down --all` that was cut short may have left no registry to ask or record in."""
+    if is_new_fleet(ports.fleet, facts):
+        return Result(Goal(ports.fleet, App(name=app), 0), Outcome(facts, Plan(), passes=1), is_new=False)
+    return await converge(ports, await record(ports.releases, App(name=app), "down"), Wishes(), on)
+
+
+async def _each(ports: FleetPorts, networks: Sequence[str], roles: Sequence[Role]) -> None:
+    names = [system_name(role, ports.fleet.name) for role in roles]
     done = await asyncio.gather(
         *(engine.remove(name, 10) for engine in ports.engines.values() for name in names),
         *(engine.remove_network(name) for engine in ports.engines.values() for name in networks),
