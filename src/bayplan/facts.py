@@ -70,7 +70,10 @@ class SystemContainer:
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """What one engine said. taken: (protocol, port) that anything else on it publishes; networks: of ours, by name."""
+    """What one engine said. taken: (protocol, port) that anything else on it publishes; networks: of ours, by name.
+
+    arch: "x86_64", "aarch64", … as the kernel calls it.
+    """
 
     version: str = ""
     api: str = ""
@@ -80,6 +83,7 @@ class EngineFacts:
     system: tuple[SystemContainer, ...] = ()
     taken: frozenset[tuple[str, int]] = frozenset()
     networks: frozenset[str] = frozenset()
+    arch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,7 @@ class DockerEngine:
             cpus=float(info["NCPU"]),
             memory=int(info["MemTotal"]),
             log_driver=info.get("LoggingDriver", "json-file"),
+            arch=info.get("Architecture", ""),
         )
 
     async def _list_containers(self) -> list[Mapping[str, Any]]:

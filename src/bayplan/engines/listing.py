@@ -27,6 +27,7 @@ class Engine:
     cpus: float
     memory: int
     log_driver: str = "json-file"
+    arch: str = ""
 
 
 def read(entries: Iterable[Entry], networks: Iterable[str], engine: Engine, host: str, fleet: str) -> EngineFacts:
@@ -52,6 +53,7 @@ def read(entries: Iterable[Entry], networks: Iterable[str], engine: Engine, host
         system=tuple(system),
         taken=frozenset(taken),
         networks=frozenset(networks),
+        arch=engine.arch,
     )
 
 

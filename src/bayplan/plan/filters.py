@@ -13,6 +13,7 @@ from bayplan.units import show_bytes
 Filter = Callable[[Service, Berth, Board, tuple[int, int]], str | None]
 
 _CONSTRAINT = re.compile(r"^\s*(?P<key>[\w.\-/]+)\s*(?P<op>==|!=)\s*(?P<value>.+?)\s*$")
+_ARCH = {"amd64": "x86_64", "arm64": "aarch64"}  # Go's names, which images have, to the kernel's, which engines tell
 _ROUNDING = 1e-9  # 0.1 + 0.2 cores fit into 0.3
 
 
@@ -33,18 +34,19 @@ def attribute(host: Host, key: str) -> str | None:
 
 def constraints(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
     """`deploy.placement.constraints`, all of which must hold (Compose Deploy Specification)."""
-    return unmet(service, berth.host)
+    return unmet(service, berth.host, berth.facts.engine.arch)
 
 
-def unmet(service: Service, host: Host) -> str | None:
-    """The first constraint that the host does not meet, in words."""
+def unmet(service: Service, host: Host, arch: str) -> str | None:
+    """The first constraint that the host does not meet, in words. arch: what its engine tells."""
     for constraint in service.placement.constraints:
         match = _CONSTRAINT.match(constraint)
         if match is None:
             return f"the constraint {constraint!r} cannot be read"
-        is_equal = attribute(host, match["key"]) == match["value"]
-        if is_equal != (match["op"] == "=="):
-            has = attribute(host, match["key"])
+        is_arch = match["key"] == "node.platform.arch"
+        has = arch if is_arch else attribute(host, match["key"])
+        wanted = _ARCH.get(match["value"], match["value"]) if is_arch else match["value"]
+        if (has == wanted) != (match["op"] == "=="):
             return f"needs {constraint}, " + (f"but it is {has}" if has else "which it does not say")
     return None
 

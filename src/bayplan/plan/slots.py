@@ -72,7 +72,9 @@ class Reader:
     def fits(self, replica: Replica) -> bool:
         """Whether the constraints let it stand where it stands."""
         host = self.goal.fleet.hosts.get(replica.host)
-        return host is not None and unmet(self.service, host) is None
+        if host is None:
+            return False
+        return unmet(self.service, host, self.facts.hosts[replica.host].engine.arch) is None
 
     def _has_lost_its_port(self, replica: Replica) -> bool:
         """A stopped one whose port something else took meanwhile can never be started again."""

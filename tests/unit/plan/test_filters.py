@@ -119,4 +119,18 @@ def test_what_a_constraint_can_ask(key: str, value: str | None) -> None:
 
 def test_the_first_unmet_constraint_is_told() -> None:
     service = given.service(placement=Placement(constraints=("node.zone == a", "node.zone == b", "node.id == h2")))
-    assert unmet(service, FLEET.hosts["h1"]) == "needs node.zone == b, but it is a"
+    assert unmet(service, FLEET.hosts["h1"], "") == "needs node.zone == b, but it is a"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "why_not"),
+    [
+        ("node.platform.arch == x86_64", None),
+        ("node.platform.arch == amd64", None),
+        ("node.platform.arch != arm64", None),
+        ("node.platform.arch == arm64", "needs node.platform.arch == arm64, but it is x86_64"),
+    ],
+)
+def test_the_engine_tells_its_architecture(constraint: str, why_not: str | None) -> None:
+    constrained = given.service(placement=Placement(constraints=(constraint,)))
+    assert unmet(constrained, FLEET.hosts["h1"], "x86_64") == why_not
