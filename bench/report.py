@@ -18,8 +18,8 @@ _HOW = """\
 
 Everything runs on one machine: three hosts of a `bayplan lab`, each with a Docker Engine of its own, wrk, and bayplan
 itself share its cores. So the figures in seconds say little about your servers, and the ratios, measured in turn in the
-same minutes, say more. Figures are medians of the runs listed. On two cores, other work beside it weighs most on the one
-process that bayplan is: see in the table of the machine how busy it was.
+same minutes, say more. Figures are medians of the runs listed. On few cores, other work weighs most on the one
+process that bayplan is: the table of the machine tells how busy it was.
 
 - **The replicas** are a small web server that answers from memory (`bench/web/`), 64 MiB and one core at most each.
 - **scale** is timed from the start of the `bayplan` process to its end *and* until each of the 30 replicas has answered
