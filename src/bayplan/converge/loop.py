@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -199,9 +199,7 @@ class Convergence:
     def _expect(self, step: Step) -> None:
         """A replica may stand where one was to be started, also when its host falls silent over it."""
         if isinstance(step, Run):
-            app = step.container.labels[labels.APP]
-            stood = self._memory.stood.get(step.host, frozenset()) | {(app, step.service, step.slot)}
-            self._memory = replace(self._memory, stood={**self._memory.stood, step.host: stood})
+            self._note_stood({step.host: frozenset({(step.container.labels[labels.APP], step.service, step.slot)})})
 
     def _start(self, steps: tuple[Step, ...], work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -266,9 +264,18 @@ class Convergence:
 
     # -- remembering --------------------------------------------------------------------------------------------------
 
+    def _note_stood(self, there: Mapping[str, frozenset[tuple[str, str, int]]]) -> None:
+        known = self._memory.stood
+        if any(not slots <= known.get(host, frozenset()) for host, slots in there.items()):
+            more = {host: known.get(host, frozenset()) | slots for host, slots in there.items()}
+            self._memory = replace(self._memory, stood={**known, **more})
+
     def _remember(self, facts: Facts) -> None:
-        """When this run first saw each replica."""
+        """When this run first saw each replica, and where."""
         self._facts = facts
+        self._note_stood(
+            {h.name: frozenset((r.app, r.service, r.slot) for r in h.engine.replicas) for h in facts.reachable()}
+        )
         now, known = self._ports.clock.now(), self._memory.first_seen
         fresh = {r.id: now for r in facts.replicas() if r.id and r.id not in known}
         if fresh:
@@ -298,11 +305,10 @@ class Convergence:
             task.result()
 
     async def _abandon(self) -> None:
-        self._sight.rest()
         tasks = list(self._in_flight)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self._sight.rest(), return_exceptions=True)
 
     def _outcome(self, number: int, facts: Facts, plan: Plan) -> Outcome:
         """What failed, and is not wanted any more, was done another way and is nobody's worry; unless it is why a

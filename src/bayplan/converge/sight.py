@@ -63,11 +63,13 @@ class Sight:
         self._known[host] = HostFacts(host, reachable=False, why=why)
         self._seen[host] = self._ports.clock.now()
 
-    def rest(self) -> None:
-        """Ask nobody any more."""
-        for task in self._aside.values():
-            task.cancel()
+    async def rest(self) -> None:
+        """Ask nobody any more: what asks is ended, and has ended."""
+        asking = list(self._aside.values())
         self._aside.clear()
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
 
     def _is_worth_waiting_for(self, host: str, *, whole: bool) -> bool:
         """A host that did not answer may take seconds not to answer again: the others do not wait for that."""
