@@ -33,7 +33,7 @@ class Run:
 
     tried: ids of containers that this run started. first_seen: when it first saw an id (the clock's seconds).
     taken: (host, port) that something outside the engine turned out to hold. given_up: services whose replica failed.
-    stood: by host, (app, service, slot) of what it last saw there or set out to start there since.
+    stood: by host, (app, service, slot) of what it saw there or set out to start there.
     """
 
     tried: frozenset[str] = frozenset()

@@ -12,10 +12,12 @@ from tests import given
 from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, OTHER_IMAGE, MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.converge.loop import STARTS, TRIES
+from bayplan.converge.loop import STARTS, TRIES, Convergence
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
+from bayplan.facts import Facts
 from bayplan.plan.goal import Goal
-from bayplan.plan.steps import Configure, PoolChange, Pull, Run, Start
+from bayplan.plan.goal import Run as Memory
+from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start
 from bayplan.spec.model import Healthcheck, Service, Update
 
 THREE = given.fleet("h1", "h2", "h3")
@@ -180,6 +182,23 @@ def test_what_a_run_started_on_a_host_is_not_started_elsewhere_when_the_host_fal
         await fleet.up(web(3))
         fleet.engines["h1"].inner.answers = True
         assert await fleet.names() == servers(1, "1.h1", "2.h2", "3.h3")
+
+    run(story())
+
+
+def test_what_a_run_saw_on_a_host_is_known_to_its_planner_when_the_host_falls_silent() -> None:
+    """A replica that another run left starting is in no pool that would tell of it."""
+    known: list[Memory] = []
+
+    def planner(_facts: Facts, _now: float, memory: Memory) -> Plan:
+        known.append(memory)
+        return Plan()
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(3))
+        await Convergence(fleet.ports, planner, fleet.events.append).run()
+        assert known[0].stood == {f"h{n}": frozenset({("shop", "web", n)}) for n in (1, 2, 3)}
 
     run(story())
 
