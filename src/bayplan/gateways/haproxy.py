@@ -17,6 +17,7 @@ from bayplan.gateways.saver import Saver
 from bayplan.haproxy.config import ADMIN, MASTER, render
 from bayplan.haproxy.places import LIVE, SAVED
 from bayplan.haproxy.state import MAP, Pools, state_digest
+from bayplan.listening import TABLES
 from bayplan.plan.names import run_directory, system_name
 from bayplan.plan.steps import PoolChange
 from bayplan.ports import Engine, Reach
@@ -93,10 +94,11 @@ class HaproxyGateway:
             await checking
             await self._reload(table)
         except GatewayError:
-            checking.cancel()
             await self._write(LIVE, look.table, look.pools, look.generation + 2)
             await self._mark(look, look.generation + 2)
             raise
+        finally:
+            checking.cancel()
 
     async def _save(self) -> None:
         """Write what runs."""
@@ -148,7 +150,7 @@ class HaproxyGateway:
         if not wanted:
             return
         try:
-            seen = await self._engine.exec(self._container, ("cat", "/proc/net/tcp", "/proc/net/tcp6"))
+            seen = await self._engine.exec(self._container, TABLES)
         except EngineError as error:
             raise GatewayError(f"the gateway cannot be looked into: {error.what}", where=self.host) from error
         for address, port in taken(wanted, seen.output.decode(errors="replace")):

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 
 from bayplan.facts import Table
+from bayplan.listening import listening
 
 _BIND = re.compile(r"cannot bind socket \(([^)]*)\) for \[([^\]]*)\]")
 _ALERT = re.compile(r"\[ALERT\]\s*\(\d+\) : (.*)")
-_LISTEN = "0A"  # proc(5), /proc/net/tcp: TCP_LISTEN in <net/tcp_states.h>
 
 Address = tuple[str, int]
 
@@ -38,25 +38,10 @@ def new_addresses(old: Table, new: Table) -> tuple[Address, ...]:
 
 def taken(wanted: Iterable[Address], proc_net_tcp: str) -> tuple[Address, ...]:
     """Addresses that another process listens on. proc_net_tcp: /proc/net/tcp and tcp6, one text."""
-    listening = set(_listening(proc_net_tcp.splitlines()))
-    return tuple((ip, port) for ip, port in wanted if _clash(ip, port, listening))
+    there = set(listening(proc_net_tcp.splitlines()))
+    return tuple((ip, port) for ip, port in wanted if _clash(ip, port, there))
 
 
-def _clash(ip: str, port: int, listening: set[Address]) -> bool:
+def _clash(ip: str, port: int, there: set[Address]) -> bool:
     anywhere = ip == "0.0.0.0"  # noqa: S104
-    return any(p == port and (anywhere or other in (ip, "")) for other, p in listening)
-
-
-def _listening(lines: Iterable[str]) -> Iterable[Address]:
-    """(address, port); "" is all addresses. The kernel prints them in hexadecimal, in the host's byte order."""
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 3 and fields[3] == _LISTEN:  # noqa: PLR2004  sl, local, remote, state
-            address, _, port = fields[1].partition(":")
-            yield _dotted(address), int(port, 16)
-
-
-def _dotted(address: str) -> str:
-    if not int(address, 16):
-        return ""
-    return ".".join(str(b) for b in reversed(bytes.fromhex(address[-8:])))
+    return any(p == port and (anywhere or other in (ip, "")) for other, p in there)

@@ -6,19 +6,15 @@ A listener is opened last, when replicas stand behind it; found out then, it wou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from bayplan.errors import BayplanError, PortTakenError
 from bayplan.facts import Facts, GatewayFacts, HostFacts
+from bayplan.listening import TABLES, listening
 from bayplan.plan.names import system_name
 from bayplan.ports import Engine, FleetPorts
 from bayplan.spec.model import App
-
-_TABLES = ("cat", "/proc/net/tcp", "/proc/net/tcp6")  # of the host: its gateway is in the host's network
-_LISTENS = "0A"  # TCP_LISTEN
-_IPV4 = 8  # hex digits of an address
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,24 +63,7 @@ def _published(host: HostFacts) -> Iterator[Door]:
 async def _listened(engine: Engine, fleet: str) -> tuple[Door, ...]:
     """What anything on the host listens on; nothing if that cannot be told."""
     try:
-        told = await engine.exec(system_name("gateway", fleet), _TABLES)
+        told = await engine.exec(system_name("gateway", fleet), TABLES)  # its gateway is in the host's network
     except BayplanError:
         return ()
-    return tuple(listened(told.output.decode(errors="replace").splitlines()))
-
-
-def listened(lines: Iterable[str]) -> Iterator[Door]:
-    """From the lines of /proc/net/tcp and tcp6 (proc(5)): `0: 0B004D0A:0050 00000000:0000 0A …`."""
-    for line in lines:
-        words = line.split()
-        if words[3:4] == [_LISTENS]:
-            address, _, port = words[1].partition(":")
-            if (told := _address(address)) is not None:
-                yield Door(int(port, 16), told)
-
-
-def _address(digits: str) -> str | None:
-    """ "" for all addresses; None for one of IPv6, which is in nobody's way."""
-    if not int(digits, 16):
-        return ""
-    return str(IPv4Address(bytes.fromhex(digits)[::-1])) if len(digits) == _IPV4 else None
+    return tuple(Door(port, address) for address, port in listening(told.output.decode(errors="replace").splitlines()))

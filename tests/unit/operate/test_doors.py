@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bayplan.operate.doors import Door, listened
+from bayplan.listening import listening
+from bayplan.operate.doors import Door
 
 TABLES = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -18,7 +19,7 @@ TABLES = """\
 
 
 def test_the_kernel_s_tables_are_read() -> None:
-    assert list(listened(TABLES.splitlines())) == [Door(8080), Door(20080, "10.77.6.11"), Door(80)]
+    assert list(listening(TABLES.splitlines())) == [("", 8080), ("10.77.6.11", 20080), ("", 80)]
 
 
 @pytest.mark.parametrize(
