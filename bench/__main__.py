@@ -1,4 +1,4 @@
-"""`python -m bench [--only scale,ps] [--runs 4]`: measure, print a table, write docs/benchmarks.md."""
+"""`python -m bench [--only scale,ps] [--runs 3]`: measure, print a table, write docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = ", ".join(SCENARIOS)
     parser.add_argument("--only", type=_names, default=list(SCENARIOS), metavar="A,B", help=f"of these: {names}")
-    parser.add_argument("--runs", type=int, default=4, help="rounds of what is compared (4)")
+    parser.add_argument("--runs", type=int, default=3, help="rounds of what is compared (3)")
     parser.add_argument("--lab", default="bench", help="the lab's name, if another run is under way (bench)")
     parser.add_argument("--keep", action="store_true", help="leave the lab up for the next run")
     return parser

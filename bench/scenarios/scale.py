@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from statistics import median
 
 from bench.metrics import Figure, seconds
@@ -15,56 +15,63 @@ from bench.stage import APP, CPUS, FEW, MANY, MEMORY, PORT, SERVICE, Stage
 
 AT_ONCE = (2, 4, 9)  # containers on one host: few leave a core idle, many wait for each other in the engine
 LIMIT = 1.15
+OURS, THEIRS = "bayplan", "docker service scale"
 
 
 def measure(stage: Stage, runs: int) -> Iterator[Figure]:
-    """bayplan, the bare Engine API at each concurrency, and Swarm, in turn; as often as runs says."""
-    ours: list[float] = []
-    bare: dict[int, list[float]] = defaultdict(list)
-    theirs: list[float] = []
+    """bayplan, the bare Engine API at each concurrency, and Swarm: in turn, each round beginning with another."""
+    turns = _turns(stage, _bodies(stage))
+    took: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(runs):
-        stage.say(f"scale {FEW} to {MANY}: round {number + 1} of {runs}")
-        stage.at(FEW)
-        quiet()
-        before = engine_api.running(stage.sockets, APP)
-        ours.append(_bayplan(stage))
-        bodies = engine_api.capture(stage.sockets, APP, without=before)
-        image = _image(bodies)
-        stage.at(FEW)
-        for at_once in AT_ONCE:
+        for name in _rotated(list(turns), number):
             quiet()
-            bare[at_once].append(engine_api.replay(stage.sockets, bodies, at_once))
-        quiet()
-        theirs.append(_swarm(stage, image))
-        stage.say(
-            f"  bayplan {ours[-1]:.2f} s; bare API "
-            + ", ".join(f"{bare[n][-1]:.2f} s at {n} a host" for n in AT_ONCE)
-            + f"; swarm {theirs[-1]:.2f} s"
-        )
-    yield from _figures(ours, bare, theirs)
+            took[name].append(turns[name]())
+            stage.say(f"  {name}: {took[name][-1]:.2f} s")
+    yield from _figures(took)
 
 
-def _figures(ours: list[float], bare: dict[int, list[float]], theirs: list[float]) -> Iterator[Figure]:
-    best = min(AT_ONCE, key=lambda n: median(bare[n]))
+def _bodies(stage: Stage) -> engine_api.Bodies:
+    """The containers that bayplan makes, from a first time that is not measured."""
+    stage.say(f"scale {FEW} to {MANY}: what bayplan creates")
+    before = engine_api.running(stage.sockets, APP)
+    stage.at(MANY)
+    bodies = engine_api.capture(stage.sockets, APP, without=before)
+    stage.at(FEW)
+    return bodies
+
+
+def _turns(stage: Stage, bodies: engine_api.Bodies) -> Mapping[str, Callable[[], float]]:
+    image = next(body.image for many in bodies.values() for body in many)  # pinned by digest; every engine has it
+    bare = {_bare(n): partial(engine_api.replay, stage.sockets, bodies, n) for n in AT_ONCE}
+    return {OURS: partial(_bayplan, stage), **bare, THEIRS: partial(_swarm, stage, image)}
+
+
+def _rotated(names: list[str], by: int) -> list[str]:
+    by %= len(names)
+    return names[by:] + names[:by]
+
+
+def _figures(took: Mapping[str, list[float]]) -> Iterator[Figure]:
     what = f"`bayplan scale web={MANY}` from {FEW}, until {MANY} answer through the balancer"
-    api = seconds(f"bare Engine API ({best} at once on a host)", bare[best])
-    others = tuple(f"bare API at {n} a host: {median(bare[n]):.2f} s" for n in AT_ONCE)
-    yield Figure("scale", seconds(what, ours), LIMIT, api, notes=others)
-    yield Figure("scale", seconds(what, ours), 1.0, seconds("docker service scale", theirs))
+    ours, best = seconds(what, took[OURS]), min((_bare(n) for n in AT_ONCE), key=lambda name: median(took[name]))
+    others = tuple(f"{_bare(n)}: {median(took[_bare(n)]):.2f} s" for n in AT_ONCE)
+    yield Figure("scale", ours, LIMIT, seconds(best, took[best]), notes=others)
+    yield Figure("scale", ours, 1.0, seconds(THEIRS, took[THEIRS]))
+
+
+def _bare(at_once: int) -> str:
+    return f"bare Engine API, {at_once} at once on a host"
 
 
 def _bayplan(stage: Stage) -> float:
     begun = time.perf_counter()
     stage.bayplan.timed("scale", f"{SERVICE}={MANY}")
     until_distinct(stage.address, PORT, MANY)
-    return time.perf_counter() - begun
+    took = time.perf_counter() - begun
+    stage.at(FEW)
+    return took
 
 
 def _swarm(stage: Stage, image: str) -> float:
     with swarm.swarm(stage.lab):
         return swarm.scaled(stage.lab, image, FEW, MANY, CPUS, MEMORY)
-
-
-def _image(bodies: engine_api.Bodies) -> str:
-    """The image that the replicas run, as bayplan pinned it; every engine has it."""
-    return next(body.image for many in bodies.values() for body in many)
