@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bayplan import labels
-from bayplan.facts import ContainerState, Facts, HostFacts, Replica
-from bayplan.plan.steps import Network, Pull, Remove, Run, Start, Step, Stop
+from bayplan.facts import ContainerState, Facts, HostFacts, Replica, SystemContainer
+from bayplan.plan.steps import Network, Pull, Remove, Run, Start, Step, Stop, System
 
 
 def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
@@ -29,16 +29,22 @@ def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
     return replace(facts, hosts=hosts)
 
 
-def granted(facts: Facts, steps: Iterable[Network | Pull]) -> Facts:
-    """`facts`, with those networks and images there."""
+def granted(facts: Facts, steps: Iterable[Network | Pull | System]) -> Facts:
+    """`facts`, with those networks, images and containers of bayplan's there."""
     hosts: dict[str, HostFacts] = dict(facts.hosts)
     for step in steps:
         host = hosts[step.host]
-        if isinstance(step, Pull):
-            hosts[step.host] = replace(host, images=host.images | {step.image})
-        else:
-            networks = host.engine.networks | {step.name}
-            hosts[step.host] = replace(host, engine=replace(host.engine, networks=networks))
+        match step:
+            case Pull():
+                hosts[step.host] = replace(host, images=host.images | {step.image})
+            case Network():
+                networks = host.engine.networks | {step.name}
+                hosts[step.host] = replace(host, engine=replace(host.engine, networks=networks))
+            case System():
+                others = tuple(c for c in host.engine.system if c.role != step.role)
+                told = step.container.labels[labels.SPEC]
+                system = (*others, SystemContainer("", step.role, told, "running", step.container.ports))
+                hosts[step.host] = replace(host, engine=replace(host.engine, system=system))
     return replace(facts, hosts=hosts)
 
 

@@ -25,6 +25,7 @@ from bayplan.plan.steps import (
     Start,
     Step,
     Stop,
+    System,
     Unplaced,
     join,
     kind,
@@ -32,6 +33,8 @@ from bayplan.plan.steps import (
 )
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
+
+_WAITS = 2  # a replica waits for its guard, and that for its image
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,12 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:
-    """The first pass's steps, and the replicas that wait behind a pull or a network, which a person asks for."""
-    first = plan(goal, facts, now)
-    before = tuple(s for s in first.steps if isinstance(s, Pull | Network))
-    return join((Plan(steps=before), plan(goal, granted(facts, before), now))) if before else first
+    """The first pass's steps, and the replicas behind an image, a network or a guard: people ask for those."""
+    before: tuple[Pull | Network | System, ...] = ()
+    for _ in range(_WAITS):
+        found = plan(goal, granted(facts, before), now)
+        before = (*before, *(s for s in found.steps if isinstance(s, Pull | Network | System)))
+    return join((Plan(steps=before), plan(goal, granted(facts, before), now)))
 
 
 def as_json(found: Preview) -> dict[str, Any]:

@@ -94,6 +94,9 @@ class Placer:
         """What the host must have before: told, and a step for it."""
         fleet, app, host = self.goal.fleet.name, self.goal.app.name, berth.host.name
         network, needed = network_name(fleet, app), []
+        guard = berth.facts.system("guard")
+        if guard is None or guard.state != "running":  # nothing but listeners is to answer from outside
+            needed.append("its guard")
         if network not in berth.facts.engine.networks:
             needed.append("its network")
             told = {labels.FLEET: fleet, labels.APP: app}
@@ -101,7 +104,7 @@ class Placer:
         if self.service.image not in berth.facts.images:
             needed.append("its image")
             self._once(Pull(host, self.service.image, f"{replica} is to run here"))
-        return " and ".join(needed)
+        return ", ".join(needed)
 
     def _once(self, step: Network | Pull) -> None:
         if (kind(step), step.host) not in self._prepared:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from tests.given import fleet
+from tests.given import IMAGE, fleet, goal, service
 
 from bayplan.errors import UsageError
+from bayplan.facts import EngineFacts, Facts, HostFacts
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.preview import Preview, as_json
-from bayplan.plan.steps import Failure
+from bayplan.operate.preview import Preview, _all_at_once, as_json
+from bayplan.plan.plan import plan
+from bayplan.plan.steps import Failure, Pull, Run, System
 
 
 def test_a_listener_that_another_app_holds_is_not_nothing_to_do() -> None:
@@ -22,3 +26,16 @@ def test_a_misspelt_host_is_told_and_not_ignored() -> None:
     check_hosts(fleet("h1", "h2"), ["h2"])
     with pytest.raises(UsageError, match="no host h3"):
         check_hosts(fleet("h1", "h2"), ["h2", "h3"])
+
+
+def test_a_replica_waits_for_its_guard_and_is_previewed_all_the_same() -> None:
+    on = fleet("h1")
+    bare = Facts({"h1": HostFacts("h1", reachable=True, engine=EngineFacts(cpus=4, networks=frozenset({"t-shop"})))})
+    wanted = goal(on, service(replicas=1))
+    previewed = _all_at_once(wanted, bare, 0.0)
+    kinds = {type(s) for s in previewed.steps}
+    assert {Pull, System, Run} <= kinds
+    has_images = Facts({"h1": replace(bare.hosts["h1"], images=frozenset({IMAGE, on.gateway_image}))})
+    first = plan(wanted, has_images, 0.0)
+    assert not [s for s in first.steps if isinstance(s, Run)], "its port would answer from outside"
+    assert [w.why for w in first.waiting] == ["waits for its guard"]
