@@ -113,18 +113,42 @@ class Transport:
     # -- one request --------------------------------------------------------------------------------------------------
 
     async def _once(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
+        """A way to a host that broke (its connection was made anew meanwhile) is dialled again, once."""
         from aiohttp import ClientError
-
-        from bayplan.images.way import read, words
 
         session = await self._opened()
         try:
-            async with session.request(method, self._url(path), headers=headers, data=content) as response:
-                return Answer(*await read(response))
+            return await self._try(session, method, path, headers, content)
+        except TimeoutError as late:
+            raise self._silent(late) from late
+        except (ClientError, OSError) as failed:
+            if self._dial is None:
+                raise self._silent(failed) from failed
+        await self._forget(session)
+        try:
+            return await self._try(await self._opened(), method, path, headers, content)
         except (ClientError, OSError, TimeoutError) as failed:
-            raise RegistryError(
-                f"the registry does not answer: {words(failed)}", where=self._where, todo=self._todo()
-            ) from failed
+            raise self._silent(failed) from failed
+
+    async def _try(
+        self, session: ClientSession, method: str, path: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Answer:
+        from bayplan.images.way import read
+
+        async with session.request(method, self._url(path), headers=headers, data=content) as response:
+            return Answer(*await read(response))
+
+    def _silent(self, failed: Exception) -> RegistryError:
+        from bayplan.images.way import words
+
+        said = f"the registry does not answer: {words(failed)}"
+        return RegistryError(said, where=self._where, todo=self._todo())
+
+    async def _forget(self, session: ClientSession) -> None:
+        """Unless another request has opened a new one already."""
+        if self._session is session:
+            self._session = None
+        await session.close()
 
     def _url(self, path: str) -> URL:
         from yarl import URL
