@@ -320,12 +320,20 @@ def asked(lab: Lab, host: str, target: str) -> Any:
 
 
 def runtime(lab: Lab, host: str, command: str) -> str:
-    """What a host's gateway answers, asked on its own socket."""
-    with closing(socket.socket(socket.AF_UNIX)) as sock:
-        sock.settimeout(20)
-        sock.connect(str(lab.root(host) / f"run/bayplan/{lab.name}/admin.sock"))
-        sock.sendall(f"{command}\n".encode())
-        return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+    """What a host's gateway answers, asked on its own socket; one that is just coming back is asked again."""
+    path = str(lab.root(host) / f"run/bayplan/{lab.name}/admin.sock")
+    return wait_for(lambda: _said(path, command), f"the gateway of {host} answers", deadline=PATIENCE)
+
+
+def _said(path: str, command: str) -> str | None:
+    try:
+        with closing(socket.socket(socket.AF_UNIX)) as sock:
+            sock.settimeout(20)
+            sock.connect(path)
+            sock.sendall(f"{command}\n".encode())
+            return b"".join(iter(lambda: sock.recv(65536), b"")).decode() or None
+    except OSError:
+        return None
 
 
 def on(lab: Lab, host: str, *argv: str) -> str:
