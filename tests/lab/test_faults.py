@@ -85,17 +85,31 @@ def test_ctrl_c_ends_it_in_order_and_says_what_to_do(site: Site, moment: str) ->
     assert stands(site)
 
 
-def test_two_ups_at_once_lose_and_double_nothing(site: Site, tmp_path: Path) -> None:
+def test_of_two_ups_at_once_the_later_release_stands_and_nothing_is_lost_or_doubled(site: Site, tmp_path: Path) -> None:
+    running = []
+    with site.load() as load:
+        for operator in ("one", "two"):
+            (tmp_path / operator).mkdir()
+            site.renew()
+            running.append(site.start("up", home=tmp_path / operator).until("web: "))  # it has read the file
+        for one in running:
+            said = one.ended(status=None)
+            assert "Traceback" not in said, said
+        site.bayplan("up")
+    assert load.was_answered()
+    assert stands(site)
+
+
+def test_two_ups_of_the_same_at_once(fresh: Site, tmp_path: Path) -> None:
     running = []
     for operator in ("one", "two"):
         (tmp_path / operator).mkdir()
-        site.renew()
-        running.append(site.start("up", home=tmp_path / operator).until("."))  # it has read the file
+        running.append(fresh.start("up", home=tmp_path / operator))
     for one in running:
         said = one.ended(status=None)
         assert "Traceback" not in said, said
-    site.bayplan("up")
-    assert stands(site)
+    fresh.bayplan("up")
+    assert stands(fresh)
 
 
 # -- a host, an engine, a gateway dies --------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
         pull=wishes.pull,
         only=wishes.services,
     )
-    chosen = await record(ports.releases, pinned, "up")
+    chosen = await record(ports.releases, pinned, "up", hosts.facts)
     return await converge(ports, chosen, wishes, on, sight)
 
 
@@ -78,7 +78,7 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
     finally:
         await looking
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
-    chosen = await record(ports.releases, scaled(now.app, replicas), why)
+    chosen = await record(ports.releases, scaled(now.app, replicas), why, await looking)
     return await converge(ports, chosen, wishes, on, sight)
 
 

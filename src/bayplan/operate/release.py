@@ -48,12 +48,17 @@ async def required(releases: Releases, app: str) -> Chosen:
     return chosen
 
 
-async def record(releases: Releases, app: App, why: str) -> Chosen:
-    """The newest release if it says the same as `app`, else a new one that does."""
+async def record(releases: Releases, app: App, why: str, facts: Facts) -> Chosen:
+    """The newest release if it says the same as `app`, else a new one that does.
+
+    Its number is above all that stands, whatever became of the records: a replica of a later release stops an `up`.
+    """
     latest = await current(releases, app.name)
-    if latest and latest.app == app:
+    standing = max((r.release for r in facts.replicas(app.name)), default=0)
+    if latest and latest.app == app and latest.number >= standing:
         return latest
-    number, before = (latest.number + 1, latest.before) if latest else (1, {})
+    number, before = (latest.number, latest.before) if latest else (0, {})
+    number = max(number, standing) + 1
     await releases.put(Release(number, app.name, app.model_dump_json(), _operator(), time.time(), why))
     return Chosen(number, app, is_new=True, before=before)
 

@@ -44,7 +44,7 @@ async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> R
     """Until nothing of it runs. A `down --all` that was cut short may have left no registry to ask or record in."""
     if is_new_fleet(ports.fleet, facts):
         return Result(Goal(ports.fleet, App(name=app), 0), Outcome(facts, Plan(), passes=1), is_new=False)
-    return await converge(ports, await record(ports.releases, App(name=app), "down"), Wishes(), on)
+    return await converge(ports, await record(ports.releases, App(name=app), "down", facts), Wishes(), on)
 
 
 async def _each(ports: FleetPorts, networks: Sequence[str], roles: Sequence[Role]) -> None:

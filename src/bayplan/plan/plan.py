@@ -9,9 +9,10 @@ from bayplan.facts import Facts
 from bayplan.plan.board import Board
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.pools import retire, sweep
+from bayplan.plan.replica import release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
-from bayplan.plan.steps import Configure, Plan, PoolChange, Rewrite, Step, Waiting, join
+from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint
 from bayplan.spec.model import Fleet
 
@@ -19,8 +20,11 @@ from bayplan.spec.model import Fleet
 def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     """What to do now. now: seconds, on the clock of `run.first_seen`. Converged facts give an empty plan.
 
-    A listener that another app holds stops the app before anything of it is changed.
+    A listener that another app holds stops the app before anything of it is changed; so does a replica of a later
+    release, which another bayplan has begun meanwhile: of two at once, the later alone goes on.
     """
+    if overtaken := _overtaken(goal, facts):
+        return Plan(failures=overtaken)
     run = run or Run()
     hosts = _hosts(goal.fleet, facts)
     fronts, conflicts = configure(goal, facts)
@@ -34,6 +38,18 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     )
     found = join((hosts, Plan(steps=fronts), *services, _orphans(goal, facts), Plan(steps=tuple(sweep(goal, facts)))))
     return replace(found, steps=tuple(_one_at_a_time(found.steps)))
+
+
+def _overtaken(goal: Goal, facts: Facts) -> tuple[Failure, ...]:
+    """By its replicas, or by its endpoints: gateways are looked at more often than engines."""
+    of_replicas = ((r.release, r.host) for r in facts.replicas(goal.app.name))
+    known = (e for there in facts.endpoints.values() for e in there if e.pool.startswith(f"{goal.app.name}."))
+    of_endpoints = ((release_of(e.facts.server.name), e.gateway) for e in known)
+    release, host = max((*of_replicas, *of_endpoints), default=(0, ""))
+    if release <= goal.release:
+        return ()
+    why = f"another bayplan has begun release {release} meanwhile; release {goal.release} is left to it"
+    return (Failure(host, goal.app.name, "", why),)
 
 
 def _one_at_a_time(steps: Iterable[Step]) -> Iterator[Step]:

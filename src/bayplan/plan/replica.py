@@ -27,7 +27,7 @@ _MADE_OF = {
     "healthcheck",
     "resources",
 }
-_SERVER = re.compile(r"-(\d+)-r\d+\.(.+)$")
+_SERVER = re.compile(r"-(\d+)-r(\d+)\.(.+)$")
 
 
 def replica_name(app: str, service: str, slot: int, release: int) -> str:
@@ -43,7 +43,13 @@ def server_name(replica: str, host: str) -> str:
 def slot_and_host(server: str) -> tuple[int, str] | None:
     """The slot and the host that a server's name tells; None for a name that is not ours."""
     match = _SERVER.search(server)
-    return (int(match[1]), match[2]) if match else None
+    return (int(match[1]), match[3]) if match else None
+
+
+def release_of(server: str) -> int:
+    """The release that a server's name tells; 0 for a name that is not ours."""
+    match = _SERVER.search(server)
+    return int(match[2]) if match else 0
 
 
 def pool_name(app: str, service: str, target: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from tests import given
-from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, OTHER_IMAGE, MemoryFleet
+from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, IMAGE, OTHER_IMAGE, MemoryFleet
 from tests.virtual_time import run
 
 from bayplan.converge.loop import STARTS, TRIES, Convergence
@@ -340,6 +340,28 @@ def test_killed_at_any_moment_of_a_rollout_and_started_again_nothing_is_lost_or_
         names = await fleet.names()
         assert [n.partition(".")[0] for n in names] == [f"shop-web-{slot}-r2" for slot in range(1, 6)]
         assert await fleet.taking_traffic() == set(names)
+
+    run(story())
+
+
+@pytest.mark.parametrize("tenths", range(0, 80, 3))
+def test_of_two_releases_at_once_the_later_stands_and_the_site_is_never_without_a_replica(tenths: int) -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        first = web(4, update=Update(parallelism=2))
+        await fleet.up(first)
+        second = next_release(first, image=OTHER_IMAGE)
+        third = next_release(second, replicas=5, image=IMAGE, environment={"V": "3"})
+        earlier = asyncio.create_task(fleet.up(second))
+        await asyncio.sleep(tenths / 10)
+        later = asyncio.create_task(fleet.up(third))
+        while not later.done():
+            assert len(await fleet.taking_traffic()) >= 4
+            await asyncio.sleep(0.05)
+        assert (await later).is_whole
+        overtaken = (await earlier).failures
+        assert not overtaken or "release 3" in overtaken[0].why
+        assert {n.partition(".")[0] for n in await fleet.names()} == {f"shop-web-{slot}-r3" for slot in range(1, 6)}
 
     run(story())
 

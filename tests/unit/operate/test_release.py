@@ -1,0 +1,34 @@
+"""Which number a release gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests import given
+
+from bayplan.facts import EngineFacts, Facts, HostFacts
+from bayplan.operate.release import record
+from bayplan.spec.model import App
+from bayplan.store.directory import DirectoryReleases
+
+SHOP = App(name="shop", services={"web": given.service()})
+
+
+def standing(*releases: int) -> Facts:
+    replicas = tuple(given.replica(given.service(), slot, "h1", release=r) for slot, r in enumerate(releases, 1))
+    return Facts({"h1": HostFacts("h1", reachable=True, engine=EngineFacts(replicas=replicas))})
+
+
+async def test_what_says_the_same_is_the_same_release(tmp_path: Path) -> None:
+    releases = DirectoryReleases(tmp_path)
+    first = await record(releases, SHOP, "up", Facts())
+    again = await record(releases, SHOP, "up", standing(1))
+    assert (first.number, first.is_new) == (1, True)
+    assert (again.number, again.is_new) == (1, False)
+
+
+async def test_records_that_were_lost_do_not_make_a_release_older_than_what_stands(tmp_path: Path) -> None:
+    releases = DirectoryReleases(tmp_path)
+    assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
+    assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
+    assert (await record(releases, SHOP, "up", standing(12))).number == 13
