@@ -46,6 +46,7 @@ POLL = 0.25  # seconds between looks while steps are in flight
 WAIT = 0.03  # seconds between looks while only time can help
 WAIT_LONGEST = 1.0
 GATHER = 0.2  # seconds that a pass waits for other steps that end at about the same time
+GATHER_LONGEST = 1.0
 LOOK_SHARE = 3  # times as long as a look took: looking is to take a part of a busy engine's time, not most of it
 STARTS = 4  # containers that are made at once on one host
 PULLS = 3
@@ -151,7 +152,7 @@ class Convergence:
         self._underway = self._steps_in_flight()
         began = self._ports.clock.now()
         seen = await self._sight.look(whole=whole)
-        self._gather = min(max(GATHER, LOOK_SHARE * (self._ports.clock.now() - began)), POLL)
+        self._gather = min(max(GATHER, LOOK_SHARE * (self._ports.clock.now() - began)), GATHER_LONGEST)
         facts = overlay(seen, (*self._underway, *self._steps_in_flight()))
         self._remember(facts)
         return facts
@@ -297,7 +298,9 @@ class Convergence:
         return tuple(s for steps in self._in_flight.values() for s in steps)
 
     async def _until_something_is_done(self) -> None:
-        done, _ = await asyncio.wait(self._in_flight, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            self._in_flight, timeout=max(POLL, self._gather), return_when=asyncio.FIRST_COMPLETED
+        )
         if done and self._in_flight:
             more, _ = await asyncio.wait(self._in_flight, timeout=self._gather)
             done |= more
