@@ -4,7 +4,8 @@ import gc
 import os
 
 # Starting makes some hundred thousand objects that stay: to look for garbage among them takes a fifth of the start.
-gc.set_threshold(100_000, 10, 10)
+# `console.run` begins to look.
+gc.disable()
 
 # Pydantic looks through every installed distribution for plugins, and there are none for what we do.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")

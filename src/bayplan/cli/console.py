@@ -75,8 +75,12 @@ def tell_error(error: Exception) -> None:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """An operation to its end; Ctrl-C and SIGTERM cancel it in order, a second Ctrl-C at once."""
     import asyncio
+    import gc
     import signal
 
+    gc.freeze()  # what was made until here stays
+    gc.set_threshold(100_000, 20, 20)
+    gc.enable()
     with asyncio.Runner() as runner:
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         return runner.run(work)

@@ -213,7 +213,7 @@ class Convergence:
         async with self._slots[step.host].lane(step):
             self._on(StepEvent(step, "started"))
             try:
-                await apply(step, self._ports, partial(self._moved, step), self._tried, self._login)
+                await apply(step, self._ports, partial(self._moved, step), partial(self._started, step), self._login)
             except BayplanError as error:
                 self._note_failure(step, error)
             else:
@@ -256,6 +256,11 @@ class Convergence:
         self._errors[key(step)] = (step, error)
         if self._tries[key(step)] >= TRIES:
             self._on(StepEvent(step, "failed", error=error))
+
+    def _started(self, step: Step, container: str) -> None:
+        self._tried(container)
+        if isinstance(step, Run):
+            self._sight.started(step, container)
 
     def _tried(self, container: str) -> None:
         first = {container: self._ports.clock.now()}

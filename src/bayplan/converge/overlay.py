@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bayplan import labels
-from bayplan.facts import ContainerState, Facts, HostFacts, Replica, SystemContainer
+from bayplan.facts import ContainerState, Facts, Health, HostFacts, Replica, SystemContainer
 from bayplan.plan.steps import Network, Pull, Remove, Run, Start, Step, Stop, System
 
 
@@ -19,7 +19,7 @@ def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
             continue
         match step:
             case Run():
-                hosts[step.host] = _with(host, step)
+                hosts[step.host] = with_replica(host, _creating(step))
             case Start():
                 hosts[step.host] = _in_state(host, step.replica, "creating")
             case Remove() | Stop():
@@ -48,10 +48,16 @@ def granted(facts: Facts, steps: Iterable[Network | Pull | System]) -> Facts:
     return replace(facts, hosts=hosts)
 
 
-def _with(host: HostFacts, step: Run) -> HostFacts:
-    others = tuple(r for r in host.engine.replicas if r.name != step.container.name)
-    engine = replace(host.engine, replicas=(*others, _creating(step)))
-    return replace(host, engine=engine)
+def with_replica(host: HostFacts, replica: Replica) -> HostFacts:
+    """`host` with that replica there, in the place of one of its name."""
+    others = tuple(r for r in host.engine.replicas if r.name != replica.name)
+    return replace(host, engine=replace(host.engine, replicas=(*others, replica)))
+
+
+def started(step: Run, container: str) -> Replica:
+    """What a Run that has ended well left behind. container: its id."""
+    state: Health = "none" if step.container.healthcheck is None else "starting"
+    return replace(_creating(step), id=container, state="running", health=state)
 
 
 def _in_state(host: HostFacts, name: str, state: ContainerState) -> HostFacts:

@@ -1,17 +1,20 @@
 """What a run sees of the fleet, and when it looks again.
 
 Looking costs an engine as much as a small step does, so a host is asked again when something of ours ended there, or
-after a while; a balancer's gateway, which is quick to ask and where replicas become ready, at every look.
+after a while; a balancer's gateway, which is quick to ask and where replicas become ready, at every look. What an
+engine said when it started a replica is as good as a look at it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import replace
 
 from bayplan.converge.observe import nobody_answers, see_gateway, see_host
-from bayplan.facts import Facts, HostFacts
-from bayplan.plan.steps import Configure, PoolChange, Pull, Rewrite, Step
+from bayplan.converge.overlay import started, with_replica
+from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.plan.steps import Configure, PoolChange, Pull, Rewrite, Run, Step
 from bayplan.ports import FleetPorts
 
 # Seconds that what was seen of a host counts, as long as nothing of ours ended there. No longer than `standing.SETTLE`:
@@ -32,7 +35,8 @@ class Sight:
         self._seen: dict[str, float] = {}
         self._changed: set[str] = set()
         self._images: dict[str, frozenset[str]] = {}
-        self._aside: dict[str, asyncio.Task[HostFacts]] = {}  # hosts that did not answer, being asked again
+        self._started: dict[str, list[tuple[float, Replica]]] = defaultdict(list)  # since the last look, and when
+        self._aside: dict[str, asyncio.Task[None]] = {}  # hosts that did not answer, being asked again
 
     async def look(self, *, whole: bool = False) -> Facts:
         """The fleet, hosts in fleet.yaml's order. whole: every host is asked. Raises NoHostError."""
@@ -42,16 +46,23 @@ class Sight:
         gateways = {n for n in self._ports.fleet.balancer.hosts if n in names and n not in asked}
         self._changed -= asked  # what ends from now on counts for the next look
         hosts = (self._aside.pop(n) if n in self._aside else self._host(n) for n in asked)
-        seen = await asyncio.gather(*hosts, *(self._gateway(n) for n in gateways))
-        self._known |= {host.name: host for host in seen}
+        await asyncio.gather(*hosts, *(self._gateway(n) for n in gateways))
         self.is_good = all(n in asked or self._known[n].reachable for n in names)
         facts = Facts({n: self._known[n] for n in names})
         if not any(facts.reachable()):
             raise nobody_answers(self._ports.fleet, facts)
         return facts
 
+    def started(self, step: Run, container: str) -> None:
+        """The engine has started a replica and told its id."""
+        replica = started(step, container)
+        self._started[step.host].append((self._ports.clock.now(), replica))
+        self._known[step.host] = with_replica(self._known[step.host], replica)
+
     def ended(self, step: Step, *, well: bool) -> None:
         """The step's host is not as it was seen."""
+        if isinstance(step, Run) and well:
+            return
         if isinstance(step, Pull) and well:
             self._images[step.host] = self._images.get(step.host, frozenset()) | {step.image}
         is_at_gateway = isinstance(step, PoolChange | Configure | Rewrite)
@@ -87,17 +98,20 @@ class Sight:
         age = self._ports.clock.now() - self._seen[host]
         return age >= GOOD_FOR or host in self._changed if known.reachable else age >= ASK_AGAIN
 
-    async def _host(self, name: str) -> HostFacts:
-        self._seen[name] = self._ports.clock.now()
+    async def _host(self, name: str) -> None:
+        began = self._seen[name] = self._ports.clock.now()
         host = await see_host(self._ports, name, images=name not in self._images)
         if not host.reachable:
             self._seen[name] = self._ports.clock.now()
-            return host
+            self._known[name] = host
+            return
+        self._started[name] = [(at, replica) for at, replica in self._started[name] if at >= began]
+        for _, replica in self._started[name]:  # the list that the engine gave may be from before
+            host = with_replica(host, replica)
         images = self._images.setdefault(name, host.images)
-        return replace(host, images=images)
+        self._known[name] = replace(host, images=images)
 
-    async def _gateway(self, name: str) -> HostFacts:
-        known = self._known[name]
-        if not known.reachable:
-            return known
-        return replace(await see_gateway(self._ports, known), images=self._images[name])
+    async def _gateway(self, name: str) -> None:
+        if self._known[name].reachable:
+            seen = await see_gateway(self._ports, self._known[name])
+            self._known[name] = replace(self._known[name], gateway=seen.gateway)

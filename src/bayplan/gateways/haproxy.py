@@ -12,7 +12,7 @@ from bayplan.gateways.batch import Batch, prepare
 from bayplan.gateways.moves import refusal
 from bayplan.gateways.reading import LOOK, Look, old_workers, read_look, read_sessions, with_sessions
 from bayplan.gateways.reload import new_addresses, reload_fault, taken
-from bayplan.gateways.runtime import DEADLINE, ask, ask_master
+from bayplan.gateways.runtime import DEADLINE, ask, ask_master, reload_master
 from bayplan.gateways.saver import Saver
 from bayplan.haproxy.config import ADMIN, MASTER, render
 from bayplan.haproxy.places import LIVE, SAVED
@@ -136,7 +136,7 @@ class HaproxyGateway:
     async def _reload(self, table: Table) -> None:
         """Raises GatewayError when the new file was refused; the old process goes on."""
         try:
-            fault = reload_fault(await self._master("reload", _RELOAD_DEADLINE))
+            fault = reload_fault(await reload_master(self._reach, f"{self._run}/{MASTER}", _RELOAD_DEADLINE))
         except GatewayError:  # the master replaces itself, and may lose the connection over it: what runs tells
             if (await self._look()).table != table:
                 raise

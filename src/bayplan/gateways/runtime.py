@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from bayplan.errors import GatewayError
 from bayplan.ports import Reach
@@ -11,6 +11,8 @@ from bayplan.ports import Reach
 # HAProxy takes one line a connection, of at most tune.bufsize (16384) characters.
 _LONGEST_LINE = 12000
 DEADLINE = 5.0
+
+Read = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
 
 
 async def ask(reach: Reach, path: str, commands: Sequence[str], deadline: float = DEADLINE) -> list[str]:
@@ -20,7 +22,7 @@ async def ask(reach: Reach, path: str, commands: Sequence[str], deadline: float 
     """
     answers: list[str] = []
     for batch in _batches(commands):
-        said = list(_paragraphs((await _exchange(reach, path, "; ".join(batch), deadline)).split("\n")))
+        said = list(_paragraphs((await _exchange(reach, path, "; ".join(batch), deadline, _whole)).split("\n")))
         if len(said) < len(batch):
             raise GatewayError("the gateway broke off in the middle of its answer", where=reach.host)
         answers += said[: len(batch)]
@@ -28,16 +30,21 @@ async def ask(reach: Reach, path: str, commands: Sequence[str], deadline: float 
 
 
 async def ask_master(reach: Reach, path: str, command: str, deadline: float = DEADLINE) -> str:
-    """What the master process printed. Raises as `ask`."""
-    return (await _exchange(reach, path, command, deadline, and_close=True)).strip("\n")
+    """What the master process printed, up to the empty line that ends it. Raises as `ask`."""
+    return (await _exchange(reach, path, command, deadline, _answer)).strip("\n")
 
 
-async def _exchange(reach: Reach, path: str, line: str, deadline: float, *, and_close: bool = False) -> str:
+async def reload_master(reach: Reach, path: str, deadline: float) -> str:
+    """What the master said of a reload. Raises as `ask`."""
+    return (await _exchange(reach, path, "reload", deadline, _all)).strip("\n")
+
+
+async def _exchange(reach: Reach, path: str, line: str, deadline: float, read: Read) -> str:
     """One line there, all that is said to it. Nothing said: the way there may be stale, and is tried anew."""
     try:
         async with asyncio.timeout(deadline):
-            said = await _say(await reach.dial(path), line, and_close=and_close)
-            return said or await _say(await reach.dial(path, fresh=True), line, and_close=and_close, last=True)
+            said = await _say(await reach.dial(path), line, read)
+            return said or await _say(await reach.dial(path, fresh=True), line, read, last=True)
     except TimeoutError as error:
         raise GatewayError(f"the gateway did not answer within {deadline:g} s", where=reach.host) from error
     except OSError as error:
@@ -48,7 +55,7 @@ async def _exchange(reach: Reach, path: str, line: str, deadline: float, *, and_
         ) from error
 
 
-async def _say(place: str, line: str, *, and_close: bool, last: bool = False) -> str:
+async def _say(place: str, line: str, read: Read, *, last: bool = False) -> str:
     """ "" when nothing listens there, unless it is the last try. Raises OSError."""
     try:
         reader, writer = await _open(place)
@@ -58,13 +65,32 @@ async def _say(place: str, line: str, *, and_close: bool, last: bool = False) ->
         return ""
     try:
         writer.write(line.encode() + b"\n")
-        if and_close:  # the master waits for more, a worker closes after one line
-            writer.write_eof()
-        said = (await reader.read()).decode(errors="replace")
+        said = (await read(reader, writer)).decode(errors="replace")
     finally:
         writer.close()
     if last and not said:
         raise ConnectionResetError("it closed the connection without a word")
+    return said
+
+
+async def _whole(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> bytes:
+    """A worker closes the connection after one line."""
+    return await reader.read()
+
+
+async def _all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The master waits for more until it is told that there is none."""
+    writer.write_eof()
+    return await reader.read()
+
+
+async def _answer(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> bytes:
+    """As `_all`, but for the end of the connection: over SSH that is a second small packet, which waits 40 ms for the
+    acknowledgement of the first (Nagle, delayed acknowledgement).
+    """
+    said = b""
+    while not said.endswith(b"\n\n") and (more := await reader.read(1 << 16)):
+        said += more
     return said
 
 
