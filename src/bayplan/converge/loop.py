@@ -34,6 +34,7 @@ from bayplan.plan.steps import (
     Stop,
     Waiting,
     key,
+    subject,
 )
 from bayplan.ports import Credentials, FleetPorts, Transfer
 
@@ -42,13 +43,14 @@ GatewayStep = PoolChange | Configure | Rewrite
 
 ROUNDS = 20  # that one step may be done in a run: a fact that it does not change would make it come back for ever
 TRIES = 2  # of one step: what fails twice will not be mended by a third pass
-POLL = 0.25  # seconds between looks while steps are in flight
+POLL = 0.25  # seconds between looks while steps are in flight and something else is waited for
+POLL_LONGEST = 1.0  # while nothing else is
 WAIT = 0.03  # seconds between looks while only time can help
 WAIT_LONGEST = 1.0
 GATHER = 0.2  # seconds that a pass waits for other steps that end at about the same time
 GATHER_LONGEST = 1.0
 LOOK_SHARE = 3  # times as long as a look took: looking is to take a part of a busy engine's time, not most of it
-STARTS = 4  # containers that are made at once on one host
+STARTS = (2, 8)  # containers that are made at once on one host: as many as it has cores, within these
 PULLS = 3
 STOPS = 16  # mostly they wait for the container
 
@@ -117,7 +119,7 @@ class Convergence:
         self._failures: dict[str, Failure] = {}
         self._sight = sight or Sight(ports)
         self._gather = GATHER
-        self._slots = {n: _Lanes() for n in ports.engines}
+        self._lanes: dict[str, _Lanes] = {}
 
     async def run(self) -> Outcome:
         """Until nothing is left to do that can be done. Cancelled: what is in flight is cancelled and waited for."""
@@ -133,7 +135,7 @@ class Convergence:
                 now, whole = self._ports.clock.now(), False
                 if self._in_flight:
                     moved, wait = now, WAIT
-                    await self._until_something_is_done()
+                    await self._until_something_is_done(POLL if self._waits_beside(plan) else POLL_LONGEST)
                 elif len(fresh) < len(able):
                     continue  # what was done while this pass looked is seen by the next
                 elif not self._may_hope(plan) or now - moved > self._patience:
@@ -210,7 +212,7 @@ class Convergence:
     # -- doing --------------------------------------------------------------------------------------------------------
 
     async def _do(self, step: Step) -> None:
-        async with self._slots[step.host].lane(step):
+        async with self._lanes_of(step.host).lane(step):
             self._on(StepEvent(step, "started"))
             try:
                 await apply(step, self._ports, partial(self._moved, step), partial(self._started, step), self._login)
@@ -297,14 +299,26 @@ class Convergence:
             return list(step.container.ports)
         return [b for r in self._named(step) for b in r.ports]
 
+    def _lanes_of(self, host: str) -> _Lanes:
+        """Made when the host's cores are known."""
+        if host not in self._lanes:
+            few, many = STARTS
+            self._lanes[host] = _Lanes(min(many, max(few, int(self._facts.hosts[host].engine.cpus))))
+        return self._lanes[host]
+
     # -- waiting ------------------------------------------------------------------------------------------------------
 
     def _steps_in_flight(self) -> tuple[Step, ...]:
         return tuple(s for steps in self._in_flight.values() for s in steps)
 
-    async def _until_something_is_done(self) -> None:
+    def _waits_beside(self, plan: Plan) -> bool:
+        """Whether it waits for more than the ends of steps in flight: for a probe, a drain, another bayplan."""
+        doing = {subject(s) for s in self._steps_in_flight()}
+        return any(w.replica not in doing for w in plan.waiting)
+
+    async def _until_something_is_done(self, poll: float) -> None:
         done, _ = await asyncio.wait(
-            self._in_flight, timeout=max(POLL, self._gather), return_when=asyncio.FIRST_COMPLETED
+            self._in_flight, timeout=max(poll, self._gather), return_when=asyncio.FIRST_COMPLETED
         )
         if done and self._in_flight:
             more, _ = await asyncio.wait(self._in_flight, timeout=self._gather)
@@ -336,9 +350,9 @@ class Convergence:
 class _Lanes:
     """How much is done at once on one host, by kind of work."""
 
-    def __init__(self) -> None:
-        self._starts, self._pulls = asyncio.Semaphore(STARTS), asyncio.Semaphore(PULLS)
-        self._stops, self._rest = asyncio.Semaphore(STOPS), asyncio.Semaphore(STARTS)
+    def __init__(self, starts: int) -> None:
+        self._starts, self._pulls = asyncio.Semaphore(starts), asyncio.Semaphore(PULLS)
+        self._stops, self._rest = asyncio.Semaphore(STOPS), asyncio.Semaphore(max(STARTS))
 
     def lane(self, step: Step) -> asyncio.Semaphore:
         match step:
