@@ -96,10 +96,10 @@ def _program(container: Container) -> Program:
 class MemoryFleet:
     """Ports, and what a test does to the world behind them."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, cpus: float = 4.0) -> None:
         self.fleet = fleet
         hub = MemoryHub(fleet.gateway_image, IMAGE, OTHER_IMAGE, BAD_IMAGE, EXITING_IMAGE)
-        self.engines = {n: BusyEngine(MemoryEngine(n, hub, programs=_program)) for n in fleet.hosts}
+        self.engines = {n: BusyEngine(MemoryEngine(n, hub, cpus=cpus, programs=_program)) for n in fleet.hosts}
         self.gateways = {n: SilentGateway(e, self._answers) for n, e in self.engines.items()}
         self.events: list[StepEvent | PassEvent] = []
         self.ports = FleetPorts(

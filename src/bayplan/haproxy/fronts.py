@@ -16,13 +16,12 @@ _HTTP = (
     "option idle-close-on-response",
     # A request that may not be done twice is tried again only while no byte of it has gone out.
     "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
-    # What a client says about where it comes from is not to be believed.
+    # What a client says about where it comes from is not to be believed. Its Host header reaches the app as it is.
     "http-request del-header Forwarded",
     "http-request del-header X-Real-IP",
-    "http-request set-header X-Forwarded-For %[src]",
-    "http-request set-header X-Forwarded-Proto http",
-    "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
-    "http-request set-header X-Forwarded-Port %[dst_port]",
+    "http-request del-header X-Forwarded- -m beg",
+    "http-request add-header X-Forwarded-For %[src]",
+    "http-request add-header X-Forwarded-Proto http",
 )
 
 

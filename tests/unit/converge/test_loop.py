@@ -12,7 +12,7 @@ from tests import given
 from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, IMAGE, OTHER_IMAGE, MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.converge.loop import STARTS, TRIES, Convergence
+from bayplan.converge.loop import TRIES, Convergence
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
 from bayplan.facts import Facts
 from bayplan.plan.goal import Goal
@@ -314,11 +314,12 @@ def test_a_listener_port_that_the_host_holds_is_told_at_once() -> None:
     run(story())
 
 
-def test_one_host_is_given_a_few_containers_at_a_time() -> None:
+@pytest.mark.parametrize(("cores", "at_once"), [(1, 2), (4, 4), (64, 8)])
+def test_one_host_is_given_as_many_containers_at_a_time_as_it_has_cores(cores: int, at_once: int) -> None:
     async def story() -> None:
-        fleet = MemoryFleet(THREE)
+        fleet = MemoryFleet(THREE, cpus=cores)
         await fleet.up(web(30))
-        assert {e.most["run"] for e in fleet.engines.values()} == {STARTS}
+        assert {e.most["run"] for e in fleet.engines.values()} == {at_once}
         assert len(await fleet.names()) == 30
 
     run(story())
