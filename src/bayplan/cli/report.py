@@ -39,8 +39,8 @@ def finish(result: Result, progress: Progress, *, json: bool) -> None:
 def exit_status(result: Result) -> int:
     """0 done; 1 something failed; 3 converged in part: what waits for a host that does not answer is no failure."""
     outcome = result.outcome
-    errors = [e for _, e in outcome.errors if not isinstance(e, HostUnreachableError)]
     silent = {h.name for h in outcome.facts.hosts.values() if not h.reachable}
+    errors = [e for s, e in outcome.errors if not (isinstance(e, HostUnreachableError) or s.host in silent)]
     stalled = [w for w in outcome.stalled if w.host not in silent]
     if outcome.failures or errors or stalled:
         return FAILED

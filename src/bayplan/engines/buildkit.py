@@ -47,7 +47,8 @@ async def build(builder: Builder, address: str, request: BuildRequest, on: OnTra
     """The new image's id. address: as DOCKER_HOST has it. Raises ImageError."""
     with tempfile.TemporaryDirectory(prefix="bayplan-build-") as directory:
         id_file = Path(directory) / "id"
-        status, said = await _run(_argv(builder, request, id_file), _environment(address, directory), request, on)
+        environment = {**_environment(address, directory), **_told_by_environment(request)}
+        status, said = await _run(_argv(builder, request, id_file), environment, request, on)
         if status:
             raise failed(request, said[-1] if said else f"the Docker CLI ended with status {status}", said)
         built = id_file.read_text().strip() if id_file.exists() else ""
@@ -59,12 +60,23 @@ async def build(builder: Builder, address: str, request: BuildRequest, on: OnTra
 def _argv(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
     argv = [builder.program, *(("buildx", "build", "--load") if builder.kind == "buildx" else ("build",))]
     argv += ["--progress", "plain", "--iidfile", str(id_file), "--tag", request.tag, "--file", request.dockerfile]
-    argv += [f"--build-arg={k}={v}" for k, v in request.args.items()]
+    told = _told_by_environment(request)
+    argv += [f"--build-arg={k}" if k in told else f"--build-arg={k}={v}" for k, v in request.args.items()]
     argv += [f"--label={k}={v}" for k, v in request.labels.items()]
     argv += [f"--target={request.target}"] if request.target else []
     argv += ["--no-cache"] if request.no_cache else []
     argv += ["--pull"] if request.pull else []
     return [*argv, "-"]
+
+
+def _told_by_environment(request: BuildRequest) -> dict[str, str]:
+    """Build arguments that the CLI takes from its environment: its command line can be read by everyone on the machine.
+
+    Those that would change the CLI itself are not among them.
+    """
+    return {
+        k: v for k, v in request.args.items() if os.environ.get(k, v) == v and not k.startswith(("DOCKER_", "BUILD"))
+    }
 
 
 def _environment(address: str, directory: str) -> dict[str, str]:

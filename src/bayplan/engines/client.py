@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bayplan.engines.faults import NO_CONNECTION, translated
-from bayplan.errors import HostUnreachableError
+from bayplan.errors import DeadlineError, HostUnreachableError
 from bayplan.ports import Reach
 
 if TYPE_CHECKING:  # importing it takes 0.2 s
@@ -33,17 +33,21 @@ class Client:
 
     @asynccontextmanager
     async def calling(self, deadline: float = QUICK) -> AsyncIterator[Docker]:
-        """The library's client, for one request. Raises EngineError (or a kind of it), HostUnreachableError."""
+        """The library's client, for one request.
+
+        Raises EngineError (or a kind of it), HostUnreachableError; DeadlineError for what a busy engine has not done.
+        """
         docker = await self.docker()
         with self.translating():
             try:
                 async with asyncio.timeout(deadline):
                     yield docker
             except TimeoutError as late:
-                raise self._late(deadline) from late
+                raise DeadlineError(self._late(deadline), where=self.host) from late
 
-    def _late(self, deadline: float) -> HostUnreachableError:
-        return HostUnreachableError(f"the engine did not answer within {deadline:g} s", where=self.host)
+    @staticmethod
+    def _late(deadline: float) -> str:
+        return f"the engine did not answer within {deadline:g} s"
 
     @contextmanager
     def translating(self) -> Iterator[None]:
@@ -97,7 +101,7 @@ class Client:
         try:
             return await self._greet(address, QUICK)
         except TimeoutError as late:
-            raise self._late(QUICK) from late
+            raise HostUnreachableError(self._late(QUICK), where=self.host) from late
         except (_SilentError, _GoneError) as silent:
             raise await self.reach.why_silent(self.socket) from silent
 

@@ -29,8 +29,10 @@ def read_effective(text: str) -> dict[str, list[str]]:
 
 
 def is_lax(effective: Effective) -> bool:
-    """Whether the user's configuration takes any host key. Nobody gets to do that here."""
-    return effective.get("stricthostkeychecking", [""])[0] in ("no", "off", "false")
+    """Whether the user's configuration takes any host key, each time anew. Nobody gets to do that here."""
+    how = effective.get("stricthostkeychecking", [""])[0]
+    kept = " ".join(effective.get("userknownhostsfile", [])).split()
+    return how in ("no", "off", "false") or (how == "accept-new" and bool(kept) and set(kept) <= {"/dev/null", "none"})
 
 
 def of_connection(host: str, said: str, effective: Effective, config_file: str | None) -> HostUnreachableError:

@@ -78,6 +78,8 @@ class Transport:
     # -- who we are ---------------------------------------------------------------------------------------------------
 
     async def _authorized(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
+        if not self._is_own(path):  # where the registry sends an upload: its URL says all that is needed there
+            return await self._once(method, path, headers, content)
         purpose = _purpose(method, path)
         known = self._known.get(purpose) or self._known.get("")
         answer = await self._once(method, path, {**headers, **_authorization(known)}, content)
@@ -104,6 +106,9 @@ class Transport:
 
         asked = dict(_CHALLENGE.findall(challenge))
         url = URL(asked.get("realm", "")).update_query({k: asked[k] for k in ("service", "scope") if asked.get(k)})
+        if url.scheme != "https" and self._scheme == "https":
+            told = f"the registry wants its password sent unencrypted, to {url.origin()}"
+            raise RegistryError(told, where=self._where, todo="ask who runs it: its token service must have TLS")
         answer = await self._once("GET", str(url), _authorization(await self._basic()), None)
         token = answer.json().get("token") or answer.json().get("access_token")
         if answer.status != _OK or not token:
@@ -150,13 +155,24 @@ class Transport:
             self._session = None
         await session.close()
 
+    def _is_own(self, path: str) -> bool:
+        """Whether the path or URL is the registry's own, and not another server's."""
+        from yarl import URL
+
+        url = URL(path, encoded=True)
+        return not url.absolute or url.host == self._base().host
+
+    def _base(self) -> URL:
+        from yarl import URL
+
+        return URL(f"{self._scheme}://{_API_HOST.get(self._server, self._server)}")
+
     def _url(self, path: str) -> URL:
         from yarl import URL
 
-        base = URL(f"{self._scheme}://{_API_HOST.get(self._server, self._server)}")
+        base = self._base()
         url = base.join(URL(path, encoded=True))
-        is_here = url.authority.partition(":")[0] == base.authority.partition(":")[0]
-        return URL(f"{base}{url.raw_path_qs}", encoded=True) if is_here else url
+        return URL(f"{base}{url.raw_path_qs}", encoded=True) if self._is_own(path) else url
 
     @property
     def _scheme(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bayplan.converge.loop import Outcome
 from bayplan.converge.observe import nobody_answers, observe
-from bayplan.errors import UsageError
+from bayplan.errors import BayplanError, PartialError, UsageError
 from bayplan.facts import Facts, Role
 from bayplan.operate.bring import Result, Wishes, converge
 from bayplan.operate.events import OnEvent, Stage
@@ -54,6 +54,9 @@ async def _each(ports: FleetPorts, networks: Sequence[str], roles: Sequence[Role
         *(engine.remove_network(name) for engine in ports.engines.values() for name in networks),
         return_exceptions=True,
     )
-    failed = next((e for e in done if isinstance(e, BaseException)), None)
+    failed = [e for e in done if isinstance(e, BaseException)]
+    for error in failed:
+        if not isinstance(error, BayplanError):
+            raise error
     if failed:
-        raise failed
+        raise PartialError("not all of it could be removed", todo="\n  ".join(str(e) for e in failed))

@@ -6,6 +6,7 @@ engine writes to, so does the guard.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -102,7 +103,7 @@ forget() {{
     has_gateway || rm -rf {run}
 }}
 open_run() {{
-    group=$(stat -L -c %g {watch.engine_socket} || echo 0)
+    group=$(stat -L -c %g {shlex.quote(watch.engine_socket)} || echo 0)
     mkdir -p {run} && chgrp "$group" {run} && chmod 2770 {run}
     for socket in {run}/*.sock; do [ ! -S "$socket" ] || chgrp "$group" "$socket"; done
 }}

@@ -65,17 +65,23 @@ def routed_services(facts: Facts, app: str) -> frozenset[str]:
 def _pool(app: str, service: Service, target: int) -> Pool:
     mode = _mode(service, target)
     probe = service.probe
+    asks = probe.kind == "http" and (mode == "http" or not _speaks_http(service))
     return Pool(
         name=pool_name(app, service.name, target),
         app=app,
         service=service.name,
         mode=mode,
-        check=f"http {probe.path}" if probe.kind == "http" else "tcp",
+        check=f"http {probe.path}" if asks else "tcp",
         interval=probe.interval,
         timeout=probe.timeout,
         sticky=bool(service.http and service.http.sticky),
         proxy_protocol=service.proxy_protocol,
     )
+
+
+def _speaks_http(service: Service) -> bool:
+    """Whether a port of it says so: then the probe's path is for those."""
+    return any(p.mode == "ingress" and p.app_protocol == "http" for p in service.ports)
 
 
 def _mode(service: Service, target: int) -> Mode:

@@ -23,7 +23,7 @@ from bayplan.spec.model import Service
 START_DEADLINE = 60.0  # seconds to be ready, for a service whose health check does not say
 GRACE = 10.0  # seconds on top of what a health check says, for the engine to run it
 SETTLE = 1.0  # seconds that a replica nobody asks must run before it counts
-LOOP_DEADLINE = 15.0  # seconds that a replica which was there before may be seen restarting
+LOOP_DEADLINE = 15.0  # seconds for which a replica may exit and be restarted: what it needs may start a moment later
 
 
 def endpoints(replica: Replica, facts: Facts) -> tuple[Endpoint, ...]:
@@ -81,7 +81,7 @@ def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str 
     tried, age = replica.id in run.tried, now - run.first_seen.get(replica.id, now)
     if replica.state in ("exited", "dead") and tried:
         return f"exited with status {replica.exit_code} right after its start"
-    if replica.state == "restarting" and (tried or age >= LOOP_DEADLINE):
+    if replica.state == "restarting" and age >= LOOP_DEADLINE:
         return f"exits and is restarted again and again, last with status {replica.exit_code}"
     if replica.state in ("running", "paused") and age >= ready_deadline(service):
         return _late(replica, ready_deadline(service))

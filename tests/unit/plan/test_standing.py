@@ -113,9 +113,10 @@ def test_the_deadline_follows_from_the_health_check(check: Healthcheck | None, s
         (
             {"state": "restarting", "exit_code": 1},
             True,
-            0,
+            LOOP_DEADLINE,
             "exits and is restarted again and again, last with status 1",
         ),
+        ({"state": "restarting", "exit_code": 1}, True, 0, None),
         ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE - 1, None),
         ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE, "exits and is restarted again and again"),
         ({}, True, START_DEADLINE - 1, None),
