@@ -168,11 +168,13 @@ def test_a_gateway_that_dies_comes_back_by_itself_as_it_was(site: Site) -> None:
     assert stands(site)
 
 
-def test_a_gateway_that_was_removed_is_made_again(site: Site) -> None:
+def test_a_gateway_that_was_removed_is_made_again_with_the_listeners_of_every_app(site: Site, fresh: Site) -> None:
+    fresh.bayplan("up")
     before = site.taking()
     on(site.lab, "h1", "docker", "rm", "-f", f"bayplan-gateway-{site.lab.name}")
     assert not answers(site)
-    site.bayplan("up")
+    fresh.bayplan("up")
+    assert answers(fresh)
     assert site.taking() == before
     assert stands(site)
 

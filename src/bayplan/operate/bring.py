@@ -18,7 +18,8 @@ from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
-from bayplan.plan.standing import ready_deadline
+from bayplan.plan.replica import ingress_targets
+from bayplan.plan.standing import endpoints, ready_deadline
 from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
 from bayplan.spec.model import App
 
@@ -50,6 +51,7 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
     check_hosts(ports.fleet, wishes.assume_down)
     sight = Sight(ports)
     hosts = await ready_hosts(ports, on, sight)
+    await _restore(ports, app.name, hosts.facts, on)
     builder = builder_of(ports, hosts.facts)
     before = await current(ports.releases, app.name)
     wanted = only(before, app, wishes.services)
@@ -83,14 +85,26 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
 
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
-    """Gateways, guards and the registry on every host that answers."""
+    """Gateways, guards and the registry on every host that answers. A host where that fails is told of at the end, by
+    the same steps; raises PartialError when there is no other.
+    """
     on(Stage("hosts", "hosts"))
     run = Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on, sight=sight)
     outcome = await run.run()
-    if outcome.errors:
+    ready = {h.name for h in outcome.facts.reachable()} - {step.host for step, _ in outcome.errors}
+    if not ready:
         step, error = outcome.errors[0]
         raise PartialError(f"{step.host} is not ready: {error.what}", where=error.where, todo=error.todo) from error
     return outcome
+
+
+async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> None:
+    """Other apps whose listeners went with the files of a gateway that somebody removed: led to again, as released."""
+    for other in sorted({r.app for r in facts.replicas()} - {app}):
+        known = [endpoints(r, facts) for r in facts.replicas(other) if r.ports and r.alive]
+        released = None if not known or any(known) else await current(ports.releases, other)
+        if released and any(ingress_targets(service) for service in released.app.services.values()):
+            await converge(ports, released, Wishes(), on)
 
 
 async def converge(

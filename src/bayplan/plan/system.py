@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bayplan import labels
@@ -48,9 +48,20 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
         for host in facts.reachable()
         if host.name in fleet.hosts
         for container, role in _wanted(fleet, facts, host)
-        for step in _missing(fleet, host, role, container)
+        for step in _missing(fleet, facts, host, role, container)
     )
-    return tuple({key(s): s for s in steps}.values())
+    return tuple(_in_turn(fleet, facts, {key(s): s for s in steps}.values()))
+
+
+def _in_turn(fleet: Fleet, facts: Facts, steps: Iterable[Step]) -> Iterator[Step]:
+    """Gateways of balancers are replaced one after another, the next when the one before answers."""
+    silent = {h.name for h in facts.reachable() if h.name in fleet.balancer.hosts and h.gateway is None}
+    for step in steps:
+        if isinstance(step, System) and step.role == "gateway" and step.host in fleet.balancer.hosts:
+            if silent - {step.host} and step.host not in silent:
+                continue
+            silent.add(step.host)
+        yield step
 
 
 def registry_endpoint(fleet: Fleet, facts: Facts) -> RegistryEndpoint | None:
@@ -150,7 +161,9 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[tuple[Conta
         yield registry_container(fleet, endpoint), "registry"
 
 
-def _missing(fleet: Fleet, host: HostFacts, role: Role, container: Container) -> Iterator[System | Pull | Start]:
+def _missing(
+    fleet: Fleet, facts: Facts, host: HostFacts, role: Role, container: Container
+) -> Iterator[System | Pull | Start]:
     there = host.system(role)
     if there is None:
         why = f"no {role} is here"
@@ -167,10 +180,20 @@ def _missing(fleet: Fleet, host: HostFacts, role: Role, container: Container) ->
     else:
         return
     if container.image in host.images:
-        container = gateway_container(fleet, host.gateway) if role == "gateway" else container
+        container = (
+            gateway_container(fleet, host.gateway or _twin(fleet, facts, host)) if role == "gateway" else container
+        )
         yield System(host.name, role, container, why)
     else:
         yield Pull(host.name, container.image, why)
+
+
+def _twin(fleet: Fleet, facts: Facts, host: HostFacts) -> GatewayFacts | None:
+    """Another balancer's gateway, for one that is gone with its files: it has the same listeners, of every app."""
+    if host.name not in fleet.balancer.hosts:
+        return None
+    others = (facts.hosts.get(name) for name in fleet.balancer.hosts if name != host.name)
+    return next((other.gateway for other in others if other and other.reachable and other.gateway), None)
 
 
 def _labelled(fleet: Fleet, role: Role, container: Container) -> Container:

@@ -19,9 +19,11 @@ from bayplan.facts import (
     Facts,
     GatewayFacts,
     HostFacts,
+    Listener,
     Pool,
     Replica,
     Role,
+    Route,
     Server,
     ServerFacts,
     SystemContainer,
@@ -33,7 +35,7 @@ from bayplan.plan.names import bridge_name, bridge_prefix
 from bayplan.plan.plan import system_plan
 from bayplan.plan.steps import Pull, Start, System, subject
 from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
-from bayplan.spec.model import Fleet, Registry
+from bayplan.spec.model import Balancer, Fleet, Registry
 
 IMAGES = frozenset({"haproxy:3.2", "registry:2"})
 
@@ -132,6 +134,38 @@ def test_a_gateway_that_is_replaced_starts_with_what_the_old_one_runs() -> None:
     (initial,) = (f.content.decode() for f in made.files if f.path == INITIAL)
     assert "server web-1.h1 10.77.0.11:20080 " in initial
     assert made.labels == empty.labels, "what it starts with is no part of its definition"
+
+
+def balanced_by_two() -> Fleet:
+    balancer = Balancer(hosts=("h1", "h2"), address="192.0.2.1")
+    return fleet("h1", "h2", "h3").model_copy(update={"balancer": balancer})
+
+
+def with_gateways(facts: Facts, **tables: Table) -> Facts:
+    hosts = {n: replace(h, gateway=GatewayFacts(tables[n]) if n in tables else None) for n, h in facts.hosts.items()}
+    return Facts(hosts)
+
+
+def replaced_gateways(facts: Facts) -> list[str]:
+    return [s.host for s in plan_system(balanced_by_two(), facts) if isinstance(s, System) and s.role == "gateway"]
+
+
+def test_gateways_of_balancers_are_replaced_one_after_another() -> None:
+    facts = seen(*(bare(name) for name in ("h1", "h2", "h3")))
+    of_yesterday = as_planned(balanced_by_two(), facts, spec="of-yesterday")
+    assert replaced_gateways(facts) == ["h1", "h2", "h3"], "there is nothing yet that could serve"
+    assert replaced_gateways(with_gateways(of_yesterday, h1=Table(), h2=Table())) == ["h1", "h3"]
+    assert replaced_gateways(with_gateways(of_yesterday, h2=Table())) == ["h1", "h3"]
+
+
+def test_a_balancers_gateway_that_is_gone_is_made_anew_with_the_other_ones_table() -> None:
+    table = Table((Listener(80, "", "tcp", (Route("a.b.80"),)),), (Pool("a.b.80", "a", "b"),))
+    facts = with_gateways(seen(*(bare(name) for name in ("h1", "h2", "h3"))), h2=table)
+    steps = plan_system(balanced_by_two(), facts)
+    made = {s.host: s.container for s in steps if isinstance(s, System) and s.role == "gateway"}
+    files = {host: next(f.content.decode() for f in c.files if f.path == INITIAL) for host, c in made.items()}
+    assert "default_backend a.b.80" in files["h1"]
+    assert "default_backend a.b.80" not in files["h3"], "it is no balancer"
 
 
 def test_the_gateway_has_few_powers() -> None:
