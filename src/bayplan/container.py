@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
 
 from bayplan.facts import Binding
 from bayplan.spec.model import Healthcheck
+from bayplan.spec.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Container:
 
     network: "host", or the name of a network that exists, where `aliases` resolve. binds: host path to container path
     ("…:ro" for read-only). limits: cores, bytes, processes; None is no limit. stop_grace: seconds.
+    options: what else a service may ask of the engine; what has a field of its own here is taken from that field.
     """
 
     name: str
@@ -56,7 +57,8 @@ class Container:
     privileged: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
-    pid_mode: Literal["", "host"] = ""
+    pid_mode: str = ""
+    options: Options = field(default_factory=Options)
 
 
 def digest(value: object) -> str:
@@ -70,6 +72,9 @@ def _plain(value: object) -> object:
         return hashlib.sha256(value).hexdigest()
     if isinstance(value, Healthcheck):
         return value.model_dump()
+    if isinstance(value, Options):
+        return value.model_dump(exclude_defaults=True)
     if hasattr(value, "__dataclass_fields__"):
-        return asdict(value)  # type: ignore[call-overload]
+        fields = asdict(value)  # type: ignore[call-overload]
+        return {k: v for k, v in fields.items() if v != Options()}  # none: as before there were options
     return str(value)

@@ -32,7 +32,7 @@ def config(
     """Check both files; print the Compose file as it resolves: merged, variables filled in, defaults written out."""
     import os
 
-    from bayplan.cli.console import show_json
+    from bayplan.cli.console import show_json, tell_warning
     from bayplan.spec import load_both
     from bayplan.spec.image_name import built
 
@@ -41,7 +41,7 @@ def config(
 
         show_json(json_schema(schema.value))
         return
-    app, _ = load_both(files, project=project, fleet=fleet, environment=os.environ)
+    app, _ = load_both(files, project=project, fleet=fleet, environment=os.environ, only_read=True, warn=tell_warning)
     if quiet:
         return
     if services or images:

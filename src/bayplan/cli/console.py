@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bayplan.errors import Mistake
+
 INTERRUPTED = 130
 T = TypeVar("T")
 
@@ -50,6 +52,12 @@ def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     wide = None if stream.isatty() or "COLUMNS" in os.environ else 160
     return Console(file=stream, highlight=False, width=wide, soft_wrap=not stream.isatty())
+
+
+def tell_warning(warning: Mistake) -> None:
+    """What may well be meant: in plain words, as most files have none and the terminal's library is slow to load."""
+    where = f"{warning.file}:{warning.line}" if warning.line else warning.file
+    sys.stderr.write(f"warning: {where}: {warning.what}\n")
 
 
 def tell_error(error: Exception) -> None:

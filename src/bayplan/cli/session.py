@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from bayplan.cli.console import run
+from bayplan.cli.console import run, tell_warning
 from bayplan.ports import FleetPorts
 from bayplan.spec import app_name, load_both, load_fleet
 from bayplan.spec.model import App, Fleet
@@ -23,7 +23,7 @@ def read_fleet(path: Path | None, files: Sequence[Path] | None = None) -> Fleet:
 
 def read_both(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[App, Fleet]:
     """Both files, checked. Raises SpecError with every mistake."""
-    return load_both(files, project=project, fleet=fleet, environment=os.environ)
+    return load_both(files, project=project, fleet=fleet, environment=os.environ, warn=tell_warning)
 
 
 def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]]) -> T:

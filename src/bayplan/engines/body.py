@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from bayplan.container import Container
+from bayplan.engines.options_body import host_config, log_config, top_level
 from bayplan.spec.model import Healthcheck
 
 _NANO = 1_000_000_000
@@ -28,6 +29,7 @@ def create_body(container: Container, *, cores: float = 0.0, log_driver: str = "
         "StopTimeout": math.ceil(container.stop_grace),
         "ExposedPorts": {f"{b.target}/{b.protocol}": {} for b in container.ports},
         "HostConfig": _host_config(container, cores, log_driver),
+        **top_level(container.options),
     }
     if container.command is not None:
         body["Cmd"] = list(container.command)
@@ -38,7 +40,9 @@ def create_body(container: Container, *, cores: float = 0.0, log_driver: str = "
     if container.healthcheck is not None:
         body["Healthcheck"] = _healthcheck(container.healthcheck)
     if _named_network(container):
-        body["NetworkingConfig"] = {"EndpointsConfig": {container.network: {"Aliases": list(container.aliases)}}}
+        mac = {"MacAddress": container.options.mac_address} if container.options.mac_address else {}
+        endpoint = {"Aliases": list(container.aliases), **mac}
+        body["NetworkingConfig"] = {"EndpointsConfig": {container.network: endpoint}}
     return body
 
 
@@ -64,8 +68,11 @@ def _host_config(container: Container, cores: float, log_driver: str) -> dict[st
         "CapDrop": list(container.cap_drop),
         "PidMode": container.pid_mode,
         **_limits(container, cores),
+        **host_config(container.options),
     }
-    if log_driver == "json-file":
+    if (said := log_config(container.options, log_driver)) is not None:
+        config["LogConfig"] = said
+    elif log_driver == "json-file":
         config["LogConfig"] = {"Type": log_driver, "Config": dict(_ROTATION)}
     return config
 
@@ -96,4 +103,6 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
         "StartPeriod": round(check.start_period * _NANO),
         "Retries": check.retries,
     }
+    if check.start_interval is not None:
+        body["StartInterval"] = round(check.start_interval * _NANO)
     return {"Test": list(check.test), **body} if check.test else body  # no test: the image's own

@@ -69,6 +69,8 @@ def definition(service: Service) -> str:
         (p.target, p.protocol, p.mode, p.published if p.mode == "host" else 0, p.address if p.mode == "host" else "")
         for p in service.ports
     )
+    if options := service.options.model_dump(mode="json", exclude_defaults=True):
+        made_of["options"] = options  # only what is set: a new kind of option is no new definition
     return digest(made_of)
 
 
@@ -102,7 +104,7 @@ def replica_container(
 ) -> Container:
     """The container of one slot on one host."""
     app, name = goal.app.name, replica_name(goal.app.name, service.name, slot, goal.release)
-    resources = service.resources
+    resources, options = service.resources, service.options
     return Container(
         name=name,
         image=service.image,
@@ -114,7 +116,7 @@ def replica_container(
             "BAYPLAN_HOST": host.name,
         },
         labels={**service.labels, **_labels(goal.fleet, app, service, slot, goal.release, ports, spec)},
-        hostname=f"{service.name}-{slot}",
+        hostname=options.hostname or f"{service.name}-{slot}",
         user=service.user,
         working_dir=service.working_dir,
         init=service.init,
@@ -123,11 +125,16 @@ def replica_container(
         stop_grace=service.stop_grace_period,
         healthcheck=service.healthcheck,
         ports=ports,
-        network=network_name(goal.fleet.name, app),
+        network=options.network_mode or network_name(goal.fleet.name, app),
         aliases=(service.name,),
         limit_cpus=resources.limit_cpus,
         limit_memory=resources.limit_memory,
         limit_pids=resources.limit_pids,
+        privileged=options.privileged,
+        cap_add=options.cap_add,
+        cap_drop=options.cap_drop,
+        pid_mode=options.pid,
+        options=options,
     )
 
 

@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bayplan.errors import Mistake
 from bayplan.spec.checks import check
-from bayplan.spec.compose_file import ComposeFile, ServiceFile
-from bayplan.spec.document import read_document
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.find import COMPOSE_NAMES, compose_files, project_directory
-from bayplan.spec.interpolate import interpolate, substitute
-from bayplan.spec.merge import merge, settled
+from bayplan.spec.interpolate import Told, substitute
 from bayplan.spec.mistakes import Mistakes
-from bayplan.spec.model import App, Fleet, Service
+from bayplan.spec.model import App, Fleet
 from bayplan.spec.node import Node, Place
+from bayplan.spec.pending import check_pending
+from bayplan.spec.project import merged, read_file
 from bayplan.spec.reading import read_text, shown
-from bayplan.spec.resolve import Surroundings, resolve
+from bayplan.spec.resolve import Surroundings, resolve, resolve_top
 from bayplan.spec.validate import validate
+from bayplan.spec.written import ComposeFile, ServiceFile
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAMES = "use lower-case letters, digits, - and _, a letter or digit first, 63 at most"
 
+OnWarning = Callable[[Mistake], None]
+
 
 def load_app(
-    files: Sequence[Path] | None, *, project: str | None, environment: Mapping[str, str], fleet: Fleet | None
+    files: Sequence[Path] | None,
+    *,
+    project: str | None,
+    environment: Mapping[str, str],
+    fleet: Fleet | None,
+    profiles: Sequence[str] = (),
+    only_read: bool = False,
+    warn: OnWarning = lambda _: None,
 ) -> App:
     """The app that Compose files describe, resolved.
 
     files: as given with -f, later ones over earlier ones; None looks for them as Compose does. project: -p.
     environment: the operator's; `.env` beside the first file fills in. fleet None: it is not known, and what the app
-    wants of it is not checked. Raises SpecError with every mistake.
+    wants of it is not checked. profiles: those that are asked for beside COMPOSE_PROFILES. only_read: what is read and
+    cannot be run yet (`pending`) is no mistake. warn: is told what may well be meant.
+
+    Raises SpecError with every mistake.
     """
     mistakes = Mistakes()
     paths = _found(files, environment, mistakes)
     directory = project_directory(paths)
-    documents = [d for p in paths if (d := _document(p, mistakes)) is not None]
+    documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
     variables = _variables(directory, environment, mistakes)
     name = _name(documents, project, variables, directory, mistakes)
     variables = {**variables, "COMPOSE_PROJECT_NAME": name}
-    root = _merged([interpolate(d, variables, mistakes) for d in documents])
-    services = {}
+    root = merged(documents, directory, variables, mistakes)
+    app = App(name=name)
     if root is not None:
-        services = _services(root, Surroundings(directory, variables, root, mistakes), fleet)
+        asked = frozenset((*profiles, *re.split(r"[,\s]+", variables.get("COMPOSE_PROFILES", ""))))
+        around = Surroundings(directory, variables, root, mistakes)
+        app = _resolved(name, asked, fleet, around)
+        if not only_read:
+            check_pending(app, around)
     mistakes.raise_any()
-    return App(name=name, services=services)
+    for warning in mistakes.warnings:
+        warn(warning)
+    return app
 
 
 def app_name(files: Sequence[Path] | None, *, project: str | None, environment: Mapping[str, str]) -> str:
@@ -53,14 +72,16 @@ def app_name(files: Sequence[Path] | None, *, project: str | None, environment: 
     mistakes = Mistakes()
     paths = () if project else _found(files, environment, mistakes)
     directory = project_directory(paths) if paths else Path.cwd()
-    documents = [d for p in paths if (d := _document(p, mistakes)) is not None]
+    documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
     name = _name(documents, project, _variables(directory, environment, mistakes), directory, mistakes)
     mistakes.raise_any()
     return name
 
 
 def _found(files: Sequence[Path] | None, environment: Mapping[str, str], mistakes: Mistakes) -> tuple[Path, ...]:
-    paths = compose_files(files, environment)
+    """With nothing named, `.env` here may say COMPOSE_FILE."""
+    here = {} if files or "COMPOSE_FILE" in environment else _dotenv(Path.cwd() / ".env", environment, Mistakes())
+    paths = compose_files(files, {**here, **environment})
     if not paths:
         name = COMPOSE_NAMES[0]
         todo = "write one (bayplan init helps), or name it with -f"
@@ -69,28 +90,21 @@ def _found(files: Sequence[Path] | None, environment: Mapping[str, str], mistake
     return paths
 
 
-def _document(path: Path, mistakes: Mistakes) -> Node | None:
-    name = "standard input" if str(path) == "-" else shown(path)
-    text = read_text(path, Place(name), mistakes)
-    return None if text is None else read_document(text, name, mistakes)
-
-
 def _variables(directory: Path, environment: Mapping[str, str], mistakes: Mistakes) -> dict[str, str]:
-    """The operator's environment, over `.env`."""
-    path = directory / ".env"
+    """The operator's environment, over `.env`, or over the files that COMPOSE_ENV_FILES names."""
+    named = environment.get("COMPOSE_ENV_FILES", "")
+    found: dict[str, str] = {}
+    for name in (n for n in named.split(",") if n):
+        text = read_text(Path(name), Place("COMPOSE_ENV_FILES"), mistakes)
+        found |= read_dotenv(text or "", name, environment, mistakes)
+    return {**(found if named else _dotenv(directory / ".env", environment, mistakes)), **environment}
+
+
+def _dotenv(path: Path, environment: Mapping[str, str], mistakes: Mistakes) -> dict[str, str]:
     if not path.is_file():
-        return dict(environment)
+        return {}
     text = read_text(path, Place(shown(path)), mistakes)
-    return {**read_dotenv(text or "", shown(path), environment, mistakes), **environment}
-
-
-def _merged(documents: Sequence[Node]) -> Node | None:
-    if not documents:
-        return None
-    root = documents[0]
-    for over in documents[1:]:
-        root = merge(root, over)
-    return settled(root)
+    return read_dotenv(text or "", shown(path), environment, mistakes)
 
 
 def _name(
@@ -106,7 +120,7 @@ def _name(
     for document in reversed(documents):
         node = document.value["name"] if isinstance(document.value, dict) and "name" in document.value else None
         if not given and node is not None and isinstance(node.value, str):
-            given, place = substitute(node.value, variables, lambda *_: None), node.place
+            given, place = substitute(node.value, variables, Told(wrong=lambda *_: None)), node.place
     if not given:
         return re.sub(r"[^a-z0-9_-]", "", directory.name.lower()).lstrip("_-")[:63] or "app"
     if not _NAME.fullmatch(given):
@@ -114,26 +128,54 @@ def _name(
     return given
 
 
-def _services(root: Node, around: Surroundings, fleet: Fleet | None) -> dict[str, Service]:
-    """Each service that is written well; the mistakes of all."""
-    written = _well_written(root, around.mistakes)
-    pairs = [(resolve(name, service, around), service) for name, service in written.items()]
-    check(pairs, fleet, around)
-    return {service.name: service for service, _ in pairs}
+def _resolved(name: str, asked: frozenset[str], fleet: Fleet | None, around: Surroundings) -> App:
+    """What is written well of it; the mistakes of all."""
+    whole, services = _well_written(around.root, around.mistakes)
+    active = {key: service for key, service in services.items() if _is_asked_for(service, asked)}
+    awaited = _awaited(active.values())
+    pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in active.items()]
+    check(pairs, services.keys(), fleet, around)
+    top = resolve_top(name, whole, [service for service, _ in pairs], around) if whole is not None else None
+    made = {service.name: service for service, _ in pairs}
+    if top is None:
+        return App(name=name, services=made)
+    return App(
+        name=name,
+        services=made,
+        networks=top.networks,
+        volumes=top.volumes,
+        secrets=top.secrets,
+        configs=top.configs,
+    )
 
 
-def _well_written(root: Node, mistakes: Mistakes) -> Mapping[str, ServiceFile]:
-    """Services that are valid by themselves: one that is not hides no mistake of another."""
+def _is_asked_for(service: ServiceFile, asked: frozenset[str]) -> bool:
+    """Whether its profiles, if it has any, are (Compose Specification, "Profiles")."""
+    return not service.profiles or "*" in asked or not asked.isdisjoint(service.profiles)
+
+
+def _awaited(services: Iterable[ServiceFile]) -> frozenset[str]:
+    """Services for whose end others wait."""
+    return frozenset(
+        name
+        for service in services
+        for name, dependency in (service.depends_on or {}).items()
+        if dependency.condition == "service_completed_successfully"
+    )
+
+
+def _well_written(root: Node, mistakes: Mistakes) -> tuple[ComposeFile | None, Mapping[str, ServiceFile]]:
+    """The whole, and the services that are valid by themselves: one that is not hides no mistake of another."""
     whole = validate(ComposeFile, root, mistakes)
     services = root.value.get("services") if isinstance(root.value, dict) else None
     if services is None or not isinstance(services.value, dict):
-        return {}
+        return whole, {}
     _check_names(services, mistakes)
     if whole is not None:
-        return whole.services
+        return whole, whole.services
     quiet = Mistakes()  # told already
     each = {name: validate(ServiceFile, node, quiet) for name, node in services.value.items()}
-    return {name: service for name, service in each.items() if service is not None}
+    return None, {name: service for name, service in each.items() if service is not None}
 
 
 def _check_names(services: Node, mistakes: Mistakes) -> None:

@@ -6,13 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bayplan.errors import Mistake, SpecError
-from bayplan.spec.app import load_app
+from bayplan.spec.app import OnWarning, load_app
 from bayplan.spec.fleet import load_fleet
 from bayplan.spec.model import App, Fleet
 
 
 def load_both(
-    files: Sequence[Path] | None, *, project: str | None, fleet: Path | None, environment: Mapping[str, str]
+    files: Sequence[Path] | None,
+    *,
+    project: str | None,
+    fleet: Path | None,
+    environment: Mapping[str, str],
+    profiles: Sequence[str] = (),
+    only_read: bool = False,
+    warn: OnWarning = lambda _: None,
 ) -> tuple[App, Fleet]:
     """The app and its fleet, found as `load_app` and `load_fleet` find them.
 
@@ -25,7 +32,15 @@ def load_both(
     except SpecError as error:
         found += error.mistakes
     try:
-        app = load_app(files, project=project, environment=environment, fleet=where)
+        app = load_app(
+            files,
+            project=project,
+            environment=environment,
+            fleet=where,
+            profiles=profiles,
+            only_read=only_read,
+            warn=warn,
+        )
     except SpecError as error:
         found += error.mistakes
     if app is None or where is None:

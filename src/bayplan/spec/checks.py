@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bayplan.spec.compose_file import ServiceFile
+from bayplan.spec.checks_names import check_names
 from bayplan.spec.model import Fleet, Http, Port, Service
-from bayplan.spec.resolve import Surroundings, port_pairs
+from bayplan.spec.mount_syntax import is_relative
+from bayplan.spec.resolve import Surroundings
+from bayplan.spec.resolve.service import port_pairs
+from bayplan.spec.written import ServiceFile
 
 
 @dataclass(frozen=True)
@@ -21,27 +24,39 @@ class _Published:
         return ("services", self.service.name, "ports", self.index)
 
 
-def check(services: Sequence[tuple[Service, ServiceFile]], fleet: Fleet | None, around: Surroundings) -> None:
-    """Adds mistakes of whole services, between services, and of services on this fleet."""
+def check(
+    services: Sequence[tuple[Service, ServiceFile]],
+    written: Collection[str],
+    fleet: Fleet | None,
+    around: Surroundings,
+) -> None:
+    """Adds mistakes of whole services, between services, and of services on this fleet.
+
+    written: the names of all services of the files, those of profiles that nobody asked for as well.
+    """
     everything: list[_Published] = []
-    for service, written in services:
-        published = [
-            _Published(service, p[0], port) for p, port in zip(port_pairs(written), service.ports, strict=True)
-        ]
+    for service, file in services:
+        published = [_Published(service, p[0], port) for p, port in zip(port_pairs(file), service.ports, strict=True)]
         everything += published
         _check_source(service, around)
         _check_resources(service, around)
-        _check_extension(service, written, around)
+        _check_extension(service, file, around)
+        _check_cpus(service, around)
+        _check_networks(service, file, around)
+        _check_mac(service, around)
         _check_targets(published, around)
         for one in published:
             _check_protocol(one, around)
             if fleet is not None:
                 _check_port(one, fleet, around)
+        if fleet is not None and not _is_this_machine(fleet):
+            _check_paths(service.name, file, around)
     _check_listeners(everything, around)
+    check_names([service for service, _ in services], written, around)
 
 
 def _check_source(service: Service, around: Surroundings) -> None:
-    if not service.image and not service.build:
+    if not service.image and not service.build and not service.external:
         around.wrong(
             f"services.{service.name}: has neither image nor build",
             "services", service.name,
@@ -71,6 +86,54 @@ def _check_extension(service: Service, written: ServiceFile, around: Surrounding
                 f"services.{service.name}.x-bayplan.{key}: the service has no port that a gateway leads to",
                 "services", service.name, "x-bayplan", key,
                 todo="publish one with ports, or remove it",
+            )  # fmt: skip
+
+
+def _check_cpus(service: Service, around: Surroundings) -> None:
+    """The engine takes a number of cores, or the scheduler's own numbers."""
+    for key in ("cpu_quota", "cpu_period"):
+        if service.resources.limit_cpus is not None and getattr(service.options, key):
+            around.wrong(
+                f"services.{service.name}: {key} and a limit of cpus are two ways to say one thing",
+                "services", service.name, key,
+                todo="remove one",
+            )  # fmt: skip
+
+
+def _check_networks(service: Service, written: ServiceFile, around: Surroundings) -> None:
+    if written.network_mode is None:
+        return
+    if written.networks:
+        what, todo = "has networks and a network_mode", "remove network_mode"
+    elif not service.networks and service.ports:
+        what, todo = "has ports and no network", "remove network_mode: none, or ports"
+    else:
+        return
+    around.wrong(f"services.{service.name}: {what}", "services", service.name, "network_mode", todo=todo)
+
+
+def _check_mac(service: Service, around: Surroundings) -> None:
+    """A bridge with two equal addresses reaches neither."""
+    if service.options.mac_address and (service.replicas > 1 or service.update.order == "start-first"):
+        around.wrong(
+            f"services.{service.name}: two replicas would have one MAC address",
+            "services", service.name, "mac_address",
+            todo="write deploy: {replicas: 1, update_config: {order: stop-first}}, or remove it",
+        )  # fmt: skip
+
+
+def _is_this_machine(fleet: Fleet) -> bool:
+    return len(fleet.hosts) == 1 and all(host.address.startswith("unix://") for host in fleet.hosts.values())
+
+
+def _check_paths(name: str, written: ServiceFile, around: Surroundings) -> None:
+    """A relative path is one of the operator's machine, which hosts do not have."""
+    for index, entry in enumerate(written.volumes or ()):
+        if entry.type == "bind" and is_relative(entry.source or ""):
+            around.wrong(
+                f"services.{name}: {entry.source} is a folder of this machine, and hosts do not have it",
+                "services", name, "volumes", index,
+                todo="put it into the image with build, deliver a file with configs, or keep data in a named volume",
             )  # fmt: skip
 
 

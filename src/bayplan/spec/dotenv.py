@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from bayplan.spec.interpolate import substitute
+from bayplan.spec.interpolate import Told, substitute
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
 
@@ -80,18 +80,19 @@ def _closing_quote(value: str) -> int:
 
 
 def _value(text: str, variables: Mapping[str, str], place: Place, mistakes: Mistakes) -> str:
-    def problem(what: str, todo: str) -> None:
+    def wrong(what: str, todo: str) -> None:
         mistakes.add(what, place, todo)
 
+    told = Told(wrong, lambda what, todo: mistakes.warn(what, place, todo))
     quote = text[:1]
     if quote not in {"'", '"'}:
-        return substitute(re.split(r"\s#|^#", text, maxsplit=1)[0].strip(), variables, problem)
+        return substitute(re.split(r"\s#|^#", text, maxsplit=1)[0].strip(), variables, told)
     end = _closing_quote(text)
     rest = text[end + 1 :].strip()
     if end < 0 or (rest and not rest.startswith("#")):
-        problem("a quote is not closed" if end < 0 else f"{rest!r} stands after the closing quote", "quote it all")
+        wrong("a quote is not closed" if end < 0 else f"{rest!r} stands after the closing quote", "quote it all")
         return ""
     inner = text[1:end]
     if quote == "'":
         return inner.replace("\\'", "'")
-    return substitute(_ESCAPE.sub(lambda match: _ESCAPED[match[1]], inner), variables, problem)
+    return substitute(_ESCAPE.sub(lambda match: _ESCAPED[match[1]], inner), variables, told)

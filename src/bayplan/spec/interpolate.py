@@ -1,10 +1,10 @@
-"""`${VARIABLE}` in values, as in the Compose Specification, "Interpolation"; an unset variable is a mistake here."""
+"""`${VARIABLE}` in values, as in the Compose Specification, "Interpolation"."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Node
@@ -12,33 +12,41 @@ from bayplan.spec.node import Node
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-?+]")
 
-Problem = Callable[[str, str], None]  # what, what to do
+Tell = Callable[[str, str], None]  # what, what to do
 
 
-def substitute(text: str, variables: Mapping[str, str], problem: Problem) -> str:
-    """The text with its variables replaced. Each thing wrong with it is told to `problem`."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """To whom is told what is wrong, and what may be meant: a variable that is not set is empty."""
+
+    wrong: Tell
+    unset: Tell = lambda *_: None
+
+
+def substitute(text: str, variables: Mapping[str, str], told: Told) -> str:
+    """The text with its variables replaced. Each thing wrong with it is told."""
     done: list[str] = []
     at = 0
     while (dollar := text.find("$", at)) >= 0:
         done.append(text[at:dollar])
-        value, at = _expression(text, dollar + 1, variables, problem)
+        value, at = _expression(text, dollar + 1, variables, told)
         done.append(value)
     return "".join(done) + text[at:]
 
 
-def _expression(text: str, at: int, variables: Mapping[str, str], problem: Problem) -> tuple[str, int]:
+def _expression(text: str, at: int, variables: Mapping[str, str], told: Told) -> tuple[str, int]:
     """What stands after a dollar sign at `at`: its value, and where the text goes on."""
     if text.startswith("$", at):
         return "$", at + 1
     if text.startswith("{", at):
         end = _closing(text, at + 1)
         if end < 0:
-            problem(f"${{ is never closed in {text!r}", "close it with }, or write $$ for a dollar sign")
+            told.wrong(f"${{ is never closed in {text!r}", "close it with }, or write $$ for a dollar sign")
             return "", len(text)
-        return _braced(text[at + 1 : end], variables, problem), end + 1
+        return _braced(text[at + 1 : end], variables, told), end + 1
     if name := _NAME.match(text, at):
-        return _bare(name[0], variables, problem), name.end()
-    problem(f"a dollar sign without a variable in {text!r}", "write $$ for a dollar sign")
+        return _bare(name[0], variables, told), name.end()
+    told.wrong(f"a dollar sign without a variable in {text!r}", "write $$ for a dollar sign")
     return "", at
 
 
@@ -55,39 +63,39 @@ def _closing(text: str, at: int) -> int:
     return -1
 
 
-def _bare(name: str, variables: Mapping[str, str], problem: Problem) -> str:
+def _bare(name: str, variables: Mapping[str, str], told: Told) -> str:
     if name not in variables:
-        problem(
-            f"the variable {name} is not set",
+        told.unset(
+            f"the variable {name} is not set: it is empty here",
             f"set it in the environment or in .env, or give it a default: ${{{name}:-value}}",
         )
     return variables.get(name, "")
 
 
-def _braced(inner: str, variables: Mapping[str, str], problem: Problem) -> str:
+def _braced(inner: str, variables: Mapping[str, str], told: Told) -> str:
     match = _NAME.match(inner)
     name, rest = (match[0], inner[match.end() :]) if match else ("", inner)
     operator = _OPERATOR.match(rest)
     if not name or (rest and not operator):
-        problem(f"${{{inner}}} is not a variable", "write ${NAME} or ${NAME:-default}, or $$ for a dollar sign")
+        told.wrong(f"${{{inner}}} is not a variable", "write ${NAME} or ${NAME:-default}, or $$ for a dollar sign")
         return ""
     if not operator:
-        return _bare(name, variables, problem)
-    return _operate(name, operator[0], rest[operator.end() :], variables, problem)
+        return _bare(name, variables, told)
+    return _operate(name, operator[0], rest[operator.end() :], variables, told)
 
 
-def _operate(name: str, operator: str, word: str, variables: Mapping[str, str], problem: Problem) -> str:
+def _operate(name: str, operator: str, word: str, variables: Mapping[str, str], told: Told) -> str:
     """`:` counts an empty value as unset. -: default, ?: must be set, +: the word if it is set."""
     there = bool(variables.get(name)) if operator[0] == ":" else name in variables
     if operator[-1] == "+":
-        return substitute(word, variables, problem) if there else ""
+        return substitute(word, variables, told) if there else ""
     if there:
         return variables[name]
     if operator[-1] == "-":
-        return substitute(word, variables, problem)
-    said = substitute(word, variables, problem)
+        return substitute(word, variables, told)
+    said = substitute(word, variables, told)
     state = "is empty" if name in variables else "is not set"
-    problem(f"the variable {name} {state}" + (f": {said}" if said else ""), "set it in the environment or in .env")
+    told.wrong(f"the variable {name} {state}" + (f": {said}" if said else ""), "set it in the environment or in .env")
     return ""
 
 
@@ -112,7 +120,11 @@ def _ignored(key: str) -> bool:
 
 def _text(node: Node, text: str, variables: Mapping[str, str], mistakes: Mistakes) -> Node:
     found: list[tuple[str, str]] = []
-    value = substitute(text, variables, lambda what, todo: found.append((what, todo)))
+    told = Told(
+        wrong=lambda what, todo: found.append((what, todo)),
+        unset=lambda what, todo: mistakes.warn(what, node.place, todo),
+    )
+    value = substitute(text, variables, told)
     for what, todo in found:
         mistakes.add(what, node.place, todo)
     return replace(node, value=value, broken=bool(found))

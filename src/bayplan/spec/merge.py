@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from bayplan.spec.node import Node, plain, written
-from bayplan.spec.port_syntax import port_key
+from bayplan.spec.merge_rules import Rule, as_long, as_map, rule_of
+from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.node import Node, plain
 
-Merger = Callable[[Node, Node], Node]
+_TAGS = {"!reset", "!override"}
 
 
-def merge(base: Node, over: Node) -> Node:
-    """The base with the later file laid over it."""
-    return _merge(base, over, ())
+def merge(base: Node, over: Node, mistakes: Mistakes, path: tuple[str, ...] = ()) -> Node:
+    """The base with the later tree laid over it. path: where both stand in their files.
+
+    What cannot be merged, such as a map with a text, is a mistake of the later one.
+    """
+    return _Merging(mistakes).merge(base, over, path)
 
 
 def settled(node: Node) -> Node:
@@ -26,77 +29,63 @@ def settled(node: Node) -> Node:
     return replace(node, tag="") if node.tag else node
 
 
-def _merge(base: Node, over: Node, path: tuple[str, ...]) -> Node:
-    if over.tag in {"!reset", "!override"}:
+@dataclass(frozen=True)
+class _Merging:
+    mistakes: Mistakes
+
+    def merge(self, base: Node, over: Node, path: tuple[str, ...]) -> Node:
+        if over.tag in _TAGS:
+            return over
+        rule = rule_of(path)
+        if rule.is_replaced or base.tag == "!reset":
+            return over
+        if over.value is None:  # nothing; but a variable without a value takes the operator's
+            return over if path and rule_of(path[:-1]).form == "pairs" else base
+        base, over = as_long(base, rule), as_long(over, rule)
+        if isinstance(base.value, dict) and isinstance(over.value, dict):
+            return self._maps(base, over, path)
+        if isinstance(base.value, list) and isinstance(over.value, list):
+            return _lists(base, over, rule)
+        if isinstance(base.value, dict | list) or isinstance(over.value, dict | list):
+            return self._unlike(base, over, path)
         return over
-    if special := _special(path):
-        return special(base, over)
-    if isinstance(base.value, dict) and isinstance(over.value, dict):
-        return _merge_maps(base, over, path)
-    if isinstance(base.value, list) and isinstance(over.value, list):
-        return replace(over, value=base.value + over.value)
-    if over.value is None and isinstance(base.value, dict | list):
-        return base
-    return over
+
+    def _maps(self, base: Node, over: Node, path: tuple[str, ...]) -> Node:
+        ours, theirs = as_map(base), as_map(over)
+        if path[-1:] == ("logging",) and _differ(ours, theirs, "driver"):
+            return over  # options of one driver mean nothing to another
+        merged = dict(ours)
+        for key, child in theirs.items():
+            merged[key] = self.merge(ours[key], child, (*path, key)) if key in ours else child
+        return replace(over, value=merged)
+
+    def _unlike(self, base: Node, over: Node, path: tuple[str, ...]) -> Node:
+        if base.value is None or over.broken or base.broken:
+            return over
+        self.mistakes.add(
+            f"{'.'.join(path)}: {_form(over)} cannot be laid over {_form(base)}",
+            over.place,
+            f"{base.place.file}:{base.place.line} has the other; write both in one form, or !override before this one",
+        )
+        return replace(over, broken=True)
 
 
-def _merge_maps(base: Node, over: Node, path: tuple[str, ...]) -> Node:
+def _lists(base: Node, over: Node, rule: Rule) -> Node:
+    """Appended; where entries have a key, a later one with the same key is in the place of the earlier."""
     ours, theirs = base.value, over.value
-    assert isinstance(ours, dict)  # noqa: S101  the caller looked
-    assert isinstance(theirs, dict)  # noqa: S101
-    merged = dict(ours)
-    for key, child in theirs.items():
-        merged[key] = _merge(ours[key], child, (*path, key)) if key in ours else child
-    return replace(over, value=merged)
+    assert isinstance(ours, list)  # noqa: S101  the caller looked
+    assert isinstance(theirs, list)  # noqa: S101
+    if rule.key is None:
+        return replace(over, value=ours + theirs)
+    again = {rule.key(plain(item)) for item in theirs}
+    return replace(over, value=[item for item in ours if rule.key(plain(item)) not in again] + theirs)
 
 
-def _special(path: tuple[str, ...]) -> Merger | None:
-    match path:
-        case ("services", _, "command" | "entrypoint") | ("services", _, "healthcheck", "test"):
-            return lambda _, over: over
-        case ("services", _, "environment" | "labels") | ("services", _, "build", "args" | "labels"):
-            return lambda base, over: _merge_maps(as_map(base), as_map(over), path) if _maps(base, over) else over
-        case ("services", _, "build"):
-            return lambda base, over: _merge_maps(_as_build(base), _as_build(over), path)
-        case ("services", _, "env_file"):
-            return lambda base, over: replace(over, value=_as_list(base) + _as_list(over))
-        case ("services", _, "ports"):
-            return _merge_ports
-        case _:
-            return None
+def _differ(ours: dict[str, Node], theirs: dict[str, Node], key: str) -> bool:
+    return key in ours and key in theirs and ours[key].value != theirs[key].value
 
 
-def as_map(node: Node) -> Node:
-    """A list of `KEY=value` as the map that it stands for; `KEY` alone has no value."""
-    if not isinstance(node.value, list):
-        return node
-    entries: dict[str, Node] = {}
-    for item in node.value:
-        key, sign, value = written(item.value).partition("=")
-        entries[key] = replace(item, value=value if sign else None)
-    return replace(node, value=entries)
-
-
-def _maps(*nodes: Node) -> bool:
-    """Whether these are maps, or lists that can stand for one; anything else is a mistake, told later."""
-    return all(
-        isinstance(n.value, dict)
-        or (isinstance(n.value, list) and not any(isinstance(i.value, dict | list) for i in n.value))
-        for n in nodes
-    )
-
-
-def _as_build(node: Node) -> Node:
-    return node if isinstance(node.value, dict) else replace(node, value={"context": node})
-
-
-def _as_list(node: Node) -> list[Node]:
-    return node.value if isinstance(node.value, list) else [node]
-
-
-def _merge_ports(base: Node, over: Node) -> Node:
-    """The same port again is the later file's; others are appended."""
-    if not isinstance(base.value, list) or not isinstance(over.value, list):
-        return over
-    again = {port_key(plain(item)) for item in over.value}
-    return replace(over, value=[item for item in base.value if port_key(plain(item)) not in again] + over.value)
+def _form(node: Node) -> str:
+    if isinstance(node.value, dict):
+        return "a map"
+    return "a list" if isinstance(node.value, list) else "a single value"

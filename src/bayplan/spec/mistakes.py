@@ -11,6 +11,7 @@ class Mistakes:
 
     def __init__(self) -> None:
         self._found: list[Mistake] = []
+        self._warnings: list[Mistake] = []
         self._files: list[str] = []
 
     def read(self, file: str) -> None:
@@ -25,10 +26,27 @@ class Mistakes:
         if mistake not in self._found:
             self._found.append(mistake)
 
+    def warn(self, what: str, place: Place, todo: str = "") -> None:
+        """Something that may well be meant. Where it leads to a mistake in the same line, it is told as its cause."""
+        self.read(place.file)
+        warning = Mistake(what, place.file, place.line, place.column, todo)
+        if warning not in self._warnings:
+            self._warnings.append(warning)
+
+    @property
+    def warnings(self) -> tuple[Mistake, ...]:
+        """Each once, as mistakes are ordered."""
+        return tuple(self._ordered(self._warnings))
+
     def __len__(self) -> int:
         return len(self._found)
 
     def raise_any(self) -> None:
         """Raises SpecError if there is any."""
         if self._found:
-            raise SpecError(sorted(self._found, key=lambda m: (self._files.index(m.file), m.line, m.column)))
+            lines = {(m.file, m.line) for m in self._found}
+            causes = [w for w in self._warnings if (w.file, w.line) in lines]
+            raise SpecError(self._ordered([*causes, *self._found]))
+
+    def _ordered(self, found: list[Mistake]) -> list[Mistake]:
+        return sorted(found, key=lambda m: (self._files.index(m.file), m.line, m.column))

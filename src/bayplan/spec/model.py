@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from bayplan.spec.options import Options, Ulimit, Value
+from bayplan.spec.storage import Config, Grant, Mount, Secret, Volume
+
+Frozen = Value
 Protocol = Literal["tcp", "udp"]
 Order = Literal["start-first", "stop-first"]
-
-
-class Frozen(BaseModel):
-    """A value: it does not change, and an unknown field is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Mode = Literal["replicated", "global", "replicated-job", "global-job"]
+Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
+OnFailure = Literal["pause", "continue", "rollback"]
 
 
 class Port(Frozen):
@@ -64,6 +65,13 @@ class Healthcheck(Frozen):
     timeout: float = 30.0
     start_period: float = 0.0
     retries: int = 3
+    start_interval: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_it_was(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is not set: digests of definitions from before the field was there stay as they were."""
+        fields: dict[str, Any] = dump(self)
+        return {key: value for key, value in fields.items() if key != "start_interval" or value is not None}
 
 
 class Resources(Frozen):
@@ -85,10 +93,73 @@ class Placement(Frozen):
 
 
 class Update(Frozen):
-    """`deploy.update_config`. parallelism 0: a quarter of the replicas at a time, at least one."""
+    """`deploy.update_config`, `deploy.rollback_config`.
+
+    parallelism 0: a quarter of the replicas at a time, at least one. delay: between groups. monitor: how long after its
+    start a replica's failure counts. max_failure_ratio: of replicas.
+    """
 
     order: Order = "start-first"
     parallelism: int = 0
+    delay: float = 0.0
+    failure_action: OnFailure = "pause"
+    monitor: float = 0.0
+    max_failure_ratio: float = 0.0
+
+
+class Dependency(Frozen):
+    """One entry of `depends_on:`. restart: the dependent is restarted after the other one is."""
+
+    condition: Condition = "service_started"
+    required: bool = True
+    restart: bool = False
+
+
+class Link(Frozen):
+    """One entry of `links:`: the service is found by this name too, by the one that links."""
+
+    service: str
+    alias: str
+
+
+class Exposed(Frozen):
+    """A port of a service's own address, which the services that share a network with it reach."""
+
+    port: int
+    protocol: Protocol = "tcp"
+
+
+class External(Frozen):
+    """`x-bayplan.external`: the service is not run; its name leads to this address and port.
+
+    address: a host name or an IPv4 address. tls: the gateway speaks TLS to it. check None: it is not asked.
+    """
+
+    address: str
+    port: int
+    tls: bool = False
+    check: Probe | None = None
+
+
+class Hook(Frozen):
+    """One entry of `post_start:` or `pre_stop:`: a command run in the replica."""
+
+    command: tuple[str, ...]
+    user: str = ""
+    privileged: bool = False
+    working_dir: str = ""
+    environment: Mapping[str, str] = {}
+
+
+class Network(Frozen):
+    """One entry of the top-level `networks:`: services on it find each other by name.
+
+    name: what engines call it (`APP_KEY` unless it is written). external: another app's.
+    """
+
+    name: str
+    external: bool = False
+    labels: Mapping[str, str] = {}
 
 
 class Build(Frozen):
@@ -102,10 +173,29 @@ class Build(Frozen):
     labels: Mapping[str, str] = {}
     no_cache: bool = False
     pull: bool = False
+    additional_contexts: Mapping[str, str] = {}
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    entitlements: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    network: str = ""
+    platforms: tuple[str, ...] = ()
+    privileged: bool = False
+    provenance: str = ""
+    sbom: str = ""
+    secrets: tuple[Grant, ...] = ()
+    shm_size: int = 0
+    ssh: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    ulimits: Mapping[str, Ulimit] = {}
 
 
 class Service(Frozen):
-    """One entry under `services:`. image: as written, or, in a release, pinned by digest."""
+    """One entry under `services:`. image: as written, or, in a release, pinned by digest.
+
+    networks: the key of each network, and the service's aliases on it. depends_on: by service. platform: "os/arch".
+    service_labels: of the service and not of its replicas (`deploy.labels`). rollback None: as `update`.
+    """
 
     name: str
     image: str = ""
@@ -130,13 +220,33 @@ class Service(Frozen):
     probe: Probe = Probe()
     drain: float = 30.0
     proxy_protocol: bool = False
+    mode: Mode = "replicated"
+    rollback: Update | None = None
+    service_labels: Mapping[str, str] = {}
+    expose: tuple[Exposed, ...] = ()
+    networks: Mapping[str, tuple[str, ...]] = {"default": ()}
+    links: tuple[Link, ...] = ()
+    depends_on: Mapping[str, Dependency] = {}
+    mounts: tuple[Mount, ...] = ()
+    secrets: tuple[Grant, ...] = ()
+    configs: tuple[Grant, ...] = ()
+    platform: str = ""
+    pull_policy: str = ""
+    post_start: tuple[Hook, ...] = ()
+    pre_stop: tuple[Hook, ...] = ()
+    external: External | None = None
+    options: Options = Options()
 
 
 class App(Frozen):
-    """One Compose project."""
+    """One Compose project. networks, volumes, secrets, configs: by the keys that services name."""
 
     name: str
     services: Mapping[str, Service] = {}
+    networks: Mapping[str, Network] = {}
+    volumes: Mapping[str, Volume] = {}
+    secrets: Mapping[str, Secret] = {}
+    configs: Mapping[str, Config] = {}
 
 
 class Host(Frozen):

@@ -62,3 +62,9 @@ def port_key(entry: Any) -> tuple[str, ...]:
         str(entry.get("published", target)),
         str(entry.get("protocol", "tcp")),
     )
+
+
+def exposed(entry: Any) -> tuple[tuple[int, str], ...]:
+    """(port, protocol) of each port of an entry of `expose:`: "8080", "8000-8002", "53/udp". Raises ValueError."""
+    ports, _, protocol = str(entry).partition("/")
+    return tuple((port, protocol or "tcp") for port in port_range(ports))

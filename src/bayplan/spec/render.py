@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from bayplan.spec.model import App, Build, Healthcheck, Http, Port, Probe, Service
+from bayplan.spec.model import App, Build, External, Healthcheck, Hook, Http, Port, Probe, Service, Update
+from bayplan.spec.render_parts import devices, grant, neighbours, number, options, said, storage, top
 
 
 def resolved(app: App) -> dict[str, Any]:
     """The resolved Compose file as plain values. A dollar sign is doubled, so that it is not read as a variable."""
     services = {name: _service(service) for name, service in app.services.items()}
-    escaped = _escaped({"name": app.name, "services": services})
+    escaped = _escaped({"name": app.name, "services": services, **top(app)})
     assert isinstance(escaped, dict)  # noqa: S101  a map stays a map
     return escaped
 
 
 def render(app: App) -> str:
     """The resolved Compose file as YAML."""
-    from io import StringIO
+    from bayplan.spec.yaml_writing import write
 
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 1000
-    out = StringIO()
-    yaml.dump(resolved(app), out)
-    return out.getvalue()
+    return write(resolved(app))
 
 
 def _escaped(value: Any) -> Any:
@@ -38,23 +31,18 @@ def _escaped(value: Any) -> Any:
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 
-def _said(**pairs: Any) -> dict[str, Any]:
-    """What is worth saying: without what is not set."""
-    return {key: value for key, value in pairs.items() if value not in (None, "", {}, [], ())}
-
-
 def _seconds(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
 
 
 def _service(s: Service) -> dict[str, Any]:
     argv = {"command": s.command, "entrypoint": s.entrypoint}  # an empty one says: not the image's
-    source = _said(image=s.image, build=_build(s.build) if s.build else None)
-    said = {key: list(words) for key, words in argv.items() if words is not None}
+    source = said(image=s.image, build=_build(s.build) if s.build else None)
+    words = {key: list(given) for key, given in argv.items() if given is not None}
     return (
         source
-        | said
-        | _said(
+        | words
+        | said(
             environment=dict(s.environment),
             labels=dict(s.labels),
             user=s.user,
@@ -65,14 +53,31 @@ def _service(s: Service) -> dict[str, Any]:
             stop_grace_period=_seconds(s.stop_grace_period),
             healthcheck=_healthcheck(s.healthcheck) if s.healthcheck else None,
             ports=[_port(p) for p in s.ports],
+            **neighbours(s),
+            **storage(s),
+            platform=s.platform,
+            pull_policy=s.pull_policy,
+            post_start=[_hook(h) for h in s.post_start],
+            pre_stop=[_hook(h) for h in s.pre_stop],
+            **options(s.options),
             deploy=_deploy(s),
             **{"x-bayplan": _extension(s)},
         )
     )
 
 
+def _hook(h: Hook) -> dict[str, Any]:
+    return said(
+        command=list(h.command),
+        user=h.user,
+        privileged=h.privileged or None,
+        working_dir=h.working_dir,
+        environment=dict(h.environment),
+    )
+
+
 def _build(b: Build) -> dict[str, Any]:
-    return _said(
+    return said(
         context=b.context,
         dockerfile=None if b.dockerfile_inline else b.dockerfile,
         dockerfile_inline=b.dockerfile_inline,
@@ -81,23 +86,39 @@ def _build(b: Build) -> dict[str, Any]:
         labels=dict(b.labels),
         no_cache=b.no_cache or None,
         pull=b.pull or None,
+        additional_contexts=dict(b.additional_contexts),
+        cache_from=list(b.cache_from),
+        cache_to=list(b.cache_to),
+        entitlements=list(b.entitlements),
+        extra_hosts=list(b.extra_hosts),
+        network=b.network,
+        platforms=list(b.platforms),
+        privileged=b.privileged or None,
+        provenance=b.provenance,
+        sbom=b.sbom,
+        secrets=[grant(g) for g in b.secrets],
+        shm_size=str(b.shm_size) if b.shm_size else None,
+        ssh=list(b.ssh),
+        tags=list(b.tags),
+        ulimits={key: limit.model_dump() for key, limit in b.ulimits.items()},
     )
 
 
 def _healthcheck(h: Healthcheck) -> dict[str, Any]:
     if h.test == ("NONE",):
         return {"disable": True}
-    return _said(
+    return said(
         test=list(h.test),
         interval=_seconds(h.interval),
         timeout=_seconds(h.timeout),
         start_period=_seconds(h.start_period),
         retries=h.retries,
+        start_interval=None if h.start_interval is None else _seconds(h.start_interval),
     )
 
 
 def _port(p: Port) -> dict[str, Any]:
-    return _said(
+    return said(
         target=p.target,
         published=str(p.published),
         protocol=p.protocol,
@@ -109,36 +130,56 @@ def _port(p: Port) -> dict[str, Any]:
 
 def _deploy(s: Service) -> dict[str, Any]:
     r, placement = s.resources, s.placement
-    return _said(
-        mode="replicated",
+    return said(
+        mode=s.mode,
         replicas=s.replicas,
-        resources=_said(
-            limits=_said(cpus=_number(r.limit_cpus), memory=_number(r.limit_memory), pids=r.limit_pids),
-            reservations=_said(cpus=_number(r.reserved_cpus or None), memory=_number(r.reserved_memory or None)),
+        labels=dict(s.service_labels),
+        resources=said(
+            limits=said(cpus=number(r.limit_cpus), memory=number(r.limit_memory), pids=r.limit_pids),
+            reservations=said(
+                cpus=number(r.reserved_cpus or None),
+                memory=number(r.reserved_memory or None),
+                devices=devices(s.options.gpus),
+            ),
         ),
-        placement=_said(
+        placement=said(
             constraints=list(placement.constraints),
             preferences=[{"spread": key} for key in placement.spread],
             max_replicas_per_node=placement.max_per_host,
         ),
-        update_config=_said(parallelism=s.update.parallelism, order=s.update.order),
+        update_config=_update(s.update),
+        rollback_config=_update(s.rollback) if s.rollback else None,
     )
 
 
-def _number(value: float | None) -> str | None:
-    return None if value is None else f"{value:.9f}".rstrip("0").rstrip(".")
+def _update(u: Update) -> dict[str, Any]:
+    return said(
+        parallelism=u.parallelism,
+        order=u.order,
+        delay=_seconds(u.delay) if u.delay else None,
+        failure_action=u.failure_action if u.failure_action != "pause" else None,
+        monitor=_seconds(u.monitor) if u.monitor else None,
+        max_failure_ratio=u.max_failure_ratio or None,
+    )
 
 
 def _extension(s: Service) -> dict[str, Any]:
-    drain = {"drain": _seconds(s.drain)}
+    drain: dict[str, Any] = {"drain": _seconds(s.drain)}
+    if s.external is not None:
+        drain["external"] = _external(s.external)
     if not any(port.mode == "ingress" for port in s.ports):
         return drain
     http = _http(s.http) if s.http else None
-    return _said(http=http, probe=_probe(s.probe), proxy_protocol=s.proxy_protocol or None) | drain
+    return said(http=http, probe=_probe(s.probe), proxy_protocol=s.proxy_protocol or None) | drain
+
+
+def _external(e: External) -> dict[str, Any]:
+    check = _probe(e.check) if e.check else None
+    return said(address=e.address, port=e.port, tls=e.tls or None, check=check)
 
 
 def _http(h: Http) -> dict[str, Any]:
-    return _said(host=list(h.hosts), path=h.path, sticky=h.sticky or None)
+    return said(host=list(h.hosts), path=h.path, sticky=h.sticky or None)
 
 
 def _probe(p: Probe) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bayplan.spec.compose_file import ComposeFile
 from bayplan.spec.fleet_file import FleetFile
 from bayplan.spec.shapes import FileModel
+from bayplan.spec.written import ComposeFile
 
 MODELS: Final[dict[str, type[FileModel]]] = {"compose": ComposeFile, "fleet": FleetFile}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

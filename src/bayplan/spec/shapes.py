@@ -60,6 +60,13 @@ def _scalar(value: Any) -> Any:
     return None if value is None else written(value)
 
 
+def _item(value: Any) -> Any:
+    """A string of a list; a number as written."""
+    if value is None or isinstance(value, dict | list):
+        raise ValueError(f"must be a string, not {kind(value)}")
+    return written(value)
+
+
 def _whole(value: Any) -> Any:
     digits = written(value)
     if isinstance(value, bool | float) or not digits.removeprefix("-").isdecimal():
@@ -73,10 +80,29 @@ def _not_negative(value: int) -> int:
     return value
 
 
+_TRUE = {"true", "yes", "y", "on"}
+_FALSE = {"false", "no", "n", "off"}
+
+
 def _flag(value: Any) -> Any:
-    if written(value) not in {"true", "false"}:
+    """Compose takes the words of YAML 1.1 too, where a key wants a boolean."""
+    said = written(value).lower()
+    if said not in _TRUE | _FALSE:
         raise ValueError(f"must be true or false, not {kind(value)}")
-    return written(value) == "true"
+    return said in _TRUE
+
+
+def _mode(value: Any) -> int:
+    """Permission bits. A text is octal; a number is what YAML makes of it (0440 and 0o440 are octal)."""
+    text = written(value).lower()
+    is_octal = isinstance(value, str) or text.startswith("0")
+    try:
+        bits = int(text.replace("0o", "", 1), 8) if is_octal else int(text)
+    except ValueError:
+        bits = -1
+    if isinstance(value, bool) or not 0 <= bits <= 0o7777:  # noqa: PLR2004
+        raise wrong(f"must be permission bits, not {kind(value)}", 'write them in octal, such as "0440"')
+    return bits
 
 
 def _quantity(value: Any) -> str:
@@ -141,6 +167,11 @@ Pairs = Annotated[
     dict[str, Value],
     BeforeValidator(_pairs, json_schema_input_type=dict[str, str | float | bool | None] | list[str]),
 ]
+Scalars = Annotated[
+    tuple[Annotated[str, BeforeValidator(_item)], ...],
+    BeforeValidator(_many, json_schema_input_type=str | list[str | float]),
+]
+Mode = Annotated[int, BeforeValidator(_mode, json_schema_input_type=int | str)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_many, json_schema_input_type=str | list[str])]
 List = Annotated[tuple[T, ...], BeforeValidator(_list)]
 Map = Annotated[dict[str, T], BeforeValidator(_map)]

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from bayplan.errors import LabError
 from bayplan.lab import files
@@ -15,7 +15,7 @@ from bayplan.lab.layout import Layout
 
 def test_fleet_file_has_the_shape_that_the_design_gives() -> None:
     lab = Layout("shop", 4)
-    fleet = YAML(typ="safe").load(files.fleet(lab, lab.members(2)))
+    fleet = yaml.safe_load(files.fleet(lab, lab.members(2)))
     assert fleet["hosts"]["h2"] == {"address": "ssh://deploy@10.77.4.12", "private_ip": "10.77.4.12", "zone": "b"}
     assert fleet["balancer"] == {"kind": "haproxy", "hosts": ["h1"], "address": "10.77.4.11"}
     assert (fleet["name"], fleet["private_net"]) == ("shop", "10.77.4.0/24")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 from tests import given
 
 from bayplan.facts import Facts, GatewayFacts, HostFacts, Replica, ServerFacts, Table
@@ -31,7 +31,7 @@ NOW = 1000.0
 
 @pytest.mark.parametrize("path", CASES, ids=[p.stem for p in CASES])
 def test_scenario(path: Path, tmp_path: Path) -> None:
-    case = YAML(typ="safe").load(path)
+    case = yaml.safe_load(path.read_text())
     fleet = _fleet(case["fleet"])
     goal = _goal(case, fleet, tmp_path)
     facts = _facts(case, goal)
@@ -85,7 +85,7 @@ def _fleet(written: dict[str, Any]) -> Fleet:
 def _goal(case: dict[str, Any], fleet: Fleet, directory: Path) -> Goal:
     file = directory / "compose.yaml"
     with file.open("w") as out:
-        YAML().dump({"services": case["app"]}, out)
+        yaml.safe_dump({"services": case["app"]}, out)
     app = load_app([file], project="shop", environment={}, fleet=fleet)
     down = frozenset(case.get("assume_down", ()))
     return Goal(fleet, app, case.get("release", 1), before=case.get("before", {}), assume_down=down)

@@ -52,9 +52,9 @@ def test_windows_files_are_read() -> None:
 
 
 def test_mistakes_have_lines(folder) -> None:
-    assert folder.mistakes(lambda: read("A=1\nnot a variable\nB=$NOT\nC='open\n")) == [
+    assert folder.mistakes(lambda: read("A=1\nnot a variable\nB=${NOT?}\nC='open\n")) == [
         "2: 'not a variable' is not NAME=value | a comment starts with #",
-        "3: the variable NOT is not set | set it in the environment or in .env, or give it a default: ${NOT:-value}",
+        "3: the variable NOT is not set | set it in the environment or in .env",
         "4: a quote is not closed | quote it all",
     ]
 

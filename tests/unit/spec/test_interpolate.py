@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayplan.spec.interpolate import substitute
+from bayplan.spec.interpolate import Told, substitute
 
 VARIABLES = {"SET": "value", "EMPTY": "", "OTHER": "o", "_x1": "under"}
 
 
 def told(text: str) -> tuple[str, list[str]]:
+    """The value, and what is wrong with it. What may be meant is told with a question mark before it."""
     problems: list[str] = []
-    return substitute(text, VARIABLES, lambda what, _: problems.append(what)), problems
+    voice = Told(wrong=lambda what, _: problems.append(what), unset=lambda what, _: problems.append(f"? {what}"))
+    return substitute(text, VARIABLES, voice), problems
 
 
 # The Compose Specification, "Interpolation", each form with a set, an empty and an unset variable.
@@ -46,12 +48,12 @@ def test_values(text: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("$NOT", "the variable NOT is not set"),
-        ("${NOT}", "the variable NOT is not set"),
+        ("$NOT", "? the variable NOT is not set: it is empty here"),
+        ("${NOT}", "? the variable NOT is not set: it is empty here"),
         ("${NOT:?say why}", "the variable NOT is not set: say why"),
         ("${EMPTY:?${SET}}", "the variable EMPTY is empty: value"),
         ("${NOT?}", "the variable NOT is not set"),
-        ("${EMPTY:-$NOT}", "the variable NOT is not set"),
+        ("${EMPTY:-$NOT}", "? the variable NOT is not set: it is empty here"),
         ("${SET", "${ is never closed in '${SET'"),
         ("${}", "${} is not a variable"),
         ("${1}", "${1} is not a variable"),

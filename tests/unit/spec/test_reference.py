@@ -1,30 +1,38 @@
-"""docs/reference/compose.md names every key that is supported and every key that is refused."""
+"""docs/reference/compose.md has every key of the Specification, with what the code does with it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from scripts.compose_reference import PAGE, TABLES, keys, made
+from tests.unit.spec.specification import KEYS
 
-from bayplan.spec import compose_file
 from bayplan.spec.shapes import FileModel
 from bayplan.spec.unsupported import NEVER, NOT_YET
 
-PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "compose.md").read_text()
-MODELS = {n: m for n, m in vars(compose_file).items() if isinstance(m, type) and issubclass(m, FileModel)}
+OURS = {"Extension", "HttpFile", "ProbeFile", "ExternalServiceFile"}  # under x-bayplan
+MODELS = {model.__name__: model for _, model in TABLES}
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_supported_keys_are_named(name: str) -> None:
-    keys = [field.alias or key for key, field in MODELS[name].model_fields.items()]
-    assert [key for key in keys if key not in PAGE] == []
+def test_the_page_is_in_step() -> None:
+    """Write it anew with: .venv/bin/python scripts/compose_reference.py"""
+    page = PAGE.read_text()
+    assert page == made(page)
 
 
-@pytest.mark.parametrize("table", [NOT_YET, NEVER], ids=["not yet", "never"])
-def test_refused_keys_are_named_and_not_supported(table: dict[str, dict[str, str]]) -> None:
-    assert [key for keys in table.values() for key in keys if f"`{key}`" not in PAGE] == []
-    assert [(m, key) for m, keys in table.items() for key in keys if key in MODELS.get(m, FileModel).model_fields] == []
+@pytest.mark.parametrize("name", sorted(KEYS))
+def test_each_key_of_the_specification_is_known(name: str) -> None:
+    assert set(keys(MODELS[name])) - {"x-bayplan"} == set(KEYS[name].split())
 
 
-def test_the_tables_name_models_that_there_are() -> None:
-    assert set(NOT_YET) | set(NEVER) <= set(MODELS)
+def test_each_map_of_the_specification_has_a_table() -> None:
+    assert set(MODELS) - OURS == set(KEYS)
+
+
+def test_every_key_says_what_it_means() -> None:
+    assert [(name, key) for name, model in MODELS.items() for key, means in keys(model).items() if not means] == []
+
+
+def test_no_key_is_both_known_and_refused() -> None:
+    refused = {(model, key) for table in (NOT_YET, NEVER) for model, names in table.items() for key in names}
+    assert {model for model, _ in refused} <= set(MODELS)
+    assert [(m, key) for m, key in refused if key in MODELS.get(m, FileModel).model_fields] == []

@@ -1,0 +1,84 @@
+"""Mistakes of services that name each other: who waits for whom, and by which names they are found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from bayplan.spec.model import Service
+from bayplan.spec.resolve import Surroundings
+
+
+def check_names(services: Sequence[Service], written: Collection[str], around: Surroundings) -> None:
+    """Adds mistakes of depends_on, links and aliases. written: all services of the files."""
+    there = {service.name: service for service in services}
+    for service in services:
+        for name, dependency in service.depends_on.items():
+            if name not in there and dependency.required:
+                _missing(service, "depends_on", name, written, around)
+        for link in service.links:
+            if link.service not in there:
+                _missing(service, "links", link.service, written, around)
+    for circle in _circles(there):
+        around.wrong(
+            f"services.{circle[0]}: depends_on goes in a circle: {' -> '.join((*circle, circle[0]))}",
+            "services", circle[0], "depends_on",
+            todo="remove one of these: none could start",
+        )  # fmt: skip
+    _check_aliases(services, around)
+
+
+def _missing(service: Service, key: str, name: str, written: Collection[str], around: Surroundings) -> None:
+    if name in written:
+        what = f"{key} names {name!r}, whose profile is not asked for"
+        todo = "ask for it (COMPOSE_PROFILES), or write required: false"
+    else:
+        what, todo = f"{key} names {name!r}, and there is no such service", f"services: {', '.join(sorted(written))}"
+    around.wrong(f"services.{service.name}: {what}", "services", service.name, key, name, todo=todo)
+
+
+def _circles(there: Mapping[str, Service]) -> Iterator[tuple[str, ...]]:
+    """Each circle once, from the service of it that stands first in the file."""
+    done: set[str] = set()
+    for start in there:
+        trail: list[str] = []
+        yield from _walk(start, there, trail, done)
+
+
+def _walk(name: str, there: Mapping[str, Service], trail: list[str], done: set[str]) -> Iterator[tuple[str, ...]]:
+    if name in trail:
+        circle = trail[trail.index(name) :]
+        order = list(there)
+        first = min(range(len(circle)), key=lambda i: order.index(circle[i]))
+        yield (*circle[first:], *circle[:first])
+        return
+    if name in done or name not in there:
+        return
+    trail.append(name)
+    for other in there[name].depends_on:
+        yield from _walk(other, there, trail, done)
+    trail.pop()
+    done.add(name)
+
+
+def _check_aliases(services: Sequence[Service], around: Surroundings) -> None:
+    """On one network a name leads to one service."""
+    owners: dict[tuple[str, str], str] = {(n, s.name): s.name for s in services for n in s.networks}
+    for service in services:
+        for network, aliases in service.networks.items():
+            for alias in aliases:
+                owner = owners.setdefault((network, alias), service.name)
+                if owner != service.name:
+                    _ambiguous(service, network, alias, owner, around)
+
+
+def _ambiguous(service: Service, network: str, alias: str, owner: str, around: Surroundings) -> None:
+    at = ("services", service.name)
+    path = (
+        (*at, "networks", network, "aliases")
+        if around.has(*at, "networks", network, "aliases")
+        else (*at, "container_name")
+    )
+    around.wrong(
+        f"services.{service.name}: {alias!r} is {owner}'s name too on the network {network}", *path,
+        todo="choose another: a name leads to one service",
+    )  # fmt: skip

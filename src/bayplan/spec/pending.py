@@ -1,0 +1,71 @@
+"""What is read and resolved, and cannot be run yet: told with its place before anything is done.
+
+`bayplan config` shows it; whatever would start or plan the app refuses it. Whoever makes one of these work takes its
+line out of here, and its word out of the key's description in `written/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from bayplan.spec.model import App, Build, Service, Update
+from bayplan.spec.resolve import Surroundings
+
+_Path = tuple[str, ...]
+_NAMES: Final[_Path] = ("networks",)
+
+# What of a service is there that is not run yet: its path below the service, and what to do instead.
+_SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
+    (("volumes",), lambda s: s.mounts, "put files into the image with build; data stays outside of the fleet for now"),
+    (("secrets",), lambda s: s.secrets, "environment, with a value of your own environment"),
+    (("configs",), lambda s: s.configs, "put the file into the image with build"),
+    (("depends_on",), lambda s: s.depends_on, "services start at once: let the service wait for what it needs"),
+    (_NAMES, lambda s: s.networks not in ({"default": ()}, {}), "remove it: services of an app share one network"),
+    (("links",), lambda s: s.links, "services find each other by their own names; remove it"),
+    (("deploy", "mode"), lambda s: s.mode != "replicated", "only replicated is run"),
+    (("deploy", "rollback_config"), lambda s: s.rollback, "remove it"),
+    (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
+    (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
+    (("pre_stop",), lambda s: s.pre_stop, "a handler of stop_signal in the image"),
+    (("x-bayplan", "external"), lambda s: s.external, "give its address to services with environment"),
+)
+_UPDATE: Final = ("delay", "failure_action", "monitor", "max_failure_ratio")
+_BUILD: Final = (
+    "additional_contexts", "cache_from", "cache_to", "entitlements", "extra_hosts", "network", "platforms",
+    "privileged", "provenance", "sbom", "secrets", "shm_size", "ssh", "tags", "ulimits",
+)  # fmt: skip
+
+
+def check_pending(app: App, around: Surroundings) -> None:
+    """Adds a mistake for everything of the app that is not run yet."""
+    for service in app.services.values():
+        for key, todo in _of(service):
+            is_written = key != _NAMES or around.has("services", service.name, *key)
+            path: _Path = key if is_written else ("container_name",)  # which is an alias, too
+            around.wrong(
+                f"services.{service.name}: {'.'.join(path)} is not supported yet",
+                "services", service.name, *path,
+                todo=f"instead: {todo}" if todo else "remove it for now",
+            )  # fmt: skip
+    for kind, there in (("secrets", app.secrets), ("configs", app.configs), ("networks", app.networks)):
+        for name, value in there.items():
+            if value.external:
+                around.wrong(
+                    f"{kind}.{name}: nothing here keeps {kind} of others", kind, name, "external",
+                    todo="write where its value is found" if kind != "networks" else "remove it",
+                )  # fmt: skip
+
+
+def _of(service: Service) -> Iterator[tuple[_Path, str]]:
+    yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
+    default = Update()
+    for key in _UPDATE:
+        if getattr(service.update, key) != getattr(default, key):
+            yield ("deploy", "update_config", key), ""
+    if service.build is not None:
+        yield from ((("build", key), "") for key in _BUILD if _is_set(service.build, key))
+
+
+def _is_set(build: Build, key: str) -> bool:
+    return bool(getattr(build, key) != Build.model_fields[key].default)

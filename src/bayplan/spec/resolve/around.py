@@ -1,0 +1,52 @@
+"""What a definition refers to, and short words that resolving uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.node import Node, Place, along
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a service's definition refers to. directory: the project's, which relative paths start from."""
+
+    directory: Path
+    variables: Mapping[str, str]
+    root: Node
+    mistakes: Mistakes
+
+    def place(self, *path: str | int) -> Place:
+        """Where something is written, or where it would be."""
+        *_, last = along(self.root, path)
+        return last.place
+
+    def has(self, *path: str | int) -> bool:
+        """Whether something is written there."""
+        return len(list(along(self.root, path))) == len(path) + 1
+
+    def wrong(self, what: str, *path: str | int, todo: str = "") -> None:
+        """Tell a mistake; the first words say which service."""
+        self.mistakes.add(what, self.place(*path), todo)
+
+
+def given(value: T | None, default: T) -> T:
+    """The value, or the default when it is not written."""
+    return default if value is None else value
+
+
+def blank(pairs: Mapping[str, str | None] | None) -> dict[str, str]:
+    """Labels and the like: without a value they are empty (Compose Specification, "labels")."""
+    return {key: value or "" for key, value in (pairs or {}).items()}
+
+
+def known(pairs: Mapping[str, str | None] | None, variables: Mapping[str, str]) -> dict[str, str]:
+    """Names without a value take it from the operator's environment; unset there, they are left out."""
+    found = {key: variables.get(key) if value is None else value for key, value in (pairs or {}).items()}
+    return {key: value for key, value in found.items() if value is not None}

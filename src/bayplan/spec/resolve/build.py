@@ -1,0 +1,78 @@
+"""`build:` as a Build."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bayplan.spec.model import Build
+from bayplan.spec.options import Ulimit
+from bayplan.spec.reading import shown
+from bayplan.spec.resolve.around import Surroundings, blank, known
+from bayplan.spec.resolve.mounts import grants
+from bayplan.spec.written.build import BuildFile
+
+
+def is_remote(context: str) -> bool:
+    """Whether a context is fetched from somewhere."""
+    return "://" in context or context.startswith(("git@", "github.com/"))
+
+
+def build(name: str, written: BuildFile, around: Surroundings) -> Build:
+    """The build; a context or Dockerfile that is not there is a mistake."""
+    said = written.context or "."
+    context = _normal(around.directory / Path(said).expanduser())
+    dockerfile = _normal(context / (written.dockerfile or "Dockerfile"))
+    _check_context(name, said, context, around)
+    if context.is_dir() and not is_remote(said) and written.dockerfile_inline is None:
+        _check_dockerfile(name, context, dockerfile, around)
+    return Build(
+        context=str(context),
+        dockerfile=os.path.relpath(dockerfile, context),
+        dockerfile_inline=written.dockerfile_inline,
+        args=known(written.args, around.variables),
+        target=written.target,
+        labels=blank(written.labels),
+        no_cache=bool(written.no_cache),
+        pull=bool(written.pull),
+        additional_contexts=blank(written.additional_contexts),
+        cache_from=written.cache_from or (),
+        cache_to=written.cache_to or (),
+        entitlements=written.entitlements or (),
+        extra_hosts=written.extra_hosts or (),
+        network=written.network or "",
+        platforms=written.platforms or (),
+        privileged=bool(written.privileged),
+        provenance=written.provenance or "",
+        sbom=written.sbom or "",
+        secrets=grants(written.secrets or (), "/run/secrets/"),
+        shm_size=written.shm_size or 0,
+        ssh=written.ssh or (),
+        tags=written.tags or (),
+        ulimits={key: Ulimit(soft=u.soft, hard=u.hard) for key, u in (written.ulimits or {}).items()},
+    )
+
+
+def _normal(path: Path) -> Path:
+    """Without `..`; links are kept, as the engine sees the names and not what they lead to."""
+    return Path(os.path.normpath(path))
+
+
+def _check_context(name: str, said: str, context: Path, around: Surroundings) -> None:
+    if is_remote(said):
+        what, todo = "a context on the network is not supported yet", "clone it, and name the directory"
+    elif not context.is_dir():
+        what, todo = f"there is no directory {shown(context)}", "context is relative to the first Compose file"
+    else:
+        return
+    around.wrong(f"services.{name}.build: {what}", "services", name, "build", "context", todo=todo)
+
+
+def _check_dockerfile(name: str, context: Path, dockerfile: Path, around: Surroundings) -> None:
+    if not dockerfile.is_file():
+        what, todo = f"there is no {shown(dockerfile)}", "write it, or name another with dockerfile"
+    elif not dockerfile.is_relative_to(context):
+        what, todo = f"{shown(dockerfile)} lies outside of the context", "move it there, or widen the context"
+    else:
+        return
+    around.wrong(f"services.{name}.build: {what}", "services", name, "build", "dockerfile", todo=todo)

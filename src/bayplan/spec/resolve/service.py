@@ -1,0 +1,290 @@
+"""One service as its file has it to the service that the rest of bayplan works with: defaults, units, long forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bayplan.spec.model import (
+    Dependency,
+    Exposed,
+    External,
+    Healthcheck,
+    Hook,
+    Http,
+    Link,
+    Mode,
+    Placement,
+    Port,
+    Probe,
+    Resources,
+    Service,
+    Update,
+)  # fmt: skip
+from bayplan.spec.resolve.around import Surroundings, blank, given, known
+from bayplan.spec.resolve.build import build
+from bayplan.spec.resolve.environment import environment, labels
+from bayplan.spec.resolve.mounts import grants, mounts
+from bayplan.spec.resolve.options import options
+from bayplan.spec.written import deploy as file
+from bayplan.spec.written.extension import Extension, ExternalServiceFile, HttpFile, ProbeFile
+from bayplan.spec.written.health import HealthcheckFile
+from bayplan.spec.written.ports import PortFile
+from bayplan.spec.written.runtime import HookFile
+from bayplan.spec.written.service import ServiceFile
+
+_WEB_PORTS = frozenset({80, 8080})
+_RESTARTS = {"none": "no", "any": "always", "on-failure": "on-failure"}
+
+T = TypeVar("T", int, float)
+
+
+def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: bool = False) -> Service:
+    """The service; mistakes of its own are added. awaited: others wait for its end."""
+    extension = written.extension or Extension()
+    deploy = written.deploy or file.DeployFile()
+    mode = _mode(name, deploy, around, awaited=awaited)
+    return Service(
+        name=name,
+        image=written.image or "",
+        build=build(name, written.build, around) if written.build else None,
+        command=written.command,
+        entrypoint=written.entrypoint,
+        environment=environment(name, written, around),
+        labels=labels(name, written, around),
+        user=written.user or "",
+        working_dir=written.working_dir or "",
+        init=bool(written.init),
+        restart=_restart(name, written, deploy, mode, around),
+        stop_signal=written.stop_signal or "",
+        stop_grace_period=given(written.stop_grace_period, 10.0),
+        healthcheck=_healthcheck(written.healthcheck),
+        ports=tuple(_ports(written, http=extension.http is not None)),
+        replicas=_replicas(name, written, around),
+        resources=_resources(name, written, around),
+        placement=_placement(written),
+        update=_update(deploy.update_config or file.UpdateFile()),
+        http=_http(extension.http),
+        probe=_probe(extension.probe),
+        drain=given(extension.drain, 30.0),
+        proxy_protocol=bool(extension.proxy_protocol),
+        mode=mode,
+        rollback=_update(deploy.rollback_config) if deploy.rollback_config else None,
+        service_labels=blank(deploy.labels),
+        expose=tuple(Exposed(port=p, protocol=kind) for entry in written.expose or () for p, kind in entry),
+        networks=_networks(written),
+        links=tuple(_link(text) for text in written.links or ()),
+        depends_on={
+            key: Dependency(
+                condition=entry.condition, required=entry.required is not False, restart=bool(entry.restart)
+            )
+            for key, entry in (written.depends_on or {}).items()
+        },
+        mounts=mounts(name, written, around),
+        secrets=grants(written.secrets or (), "/run/secrets/"),
+        configs=grants(written.configs or (), "/"),
+        platform=written.platform or "",
+        pull_policy="" if written.pull_policy in {"missing", "if_not_present"} else written.pull_policy or "",
+        post_start=tuple(_hook(entry, around) for entry in written.post_start or ()),
+        pre_stop=tuple(_hook(entry, around) for entry in written.pre_stop or ()),
+        external=_external(name, written, extension.external, around),
+        options=options(name, written, around),
+    )  # fmt: skip
+
+
+def _mode(name: str, deploy: file.DeployFile, around: Surroundings, *, awaited: bool) -> Mode:
+    """A service whose end others wait for is a job: Compose has no other word for it outside of `deploy`."""
+    if awaited and deploy.mode in {"replicated", "global"}:
+        around.wrong(
+            f"services.{name}: others wait for its end, and a {deploy.mode} service has none",
+            "services", name, "deploy", "mode",
+            todo="write mode: replicated-job, or wait for service_healthy",
+        )  # fmt: skip
+    return deploy.mode or ("replicated-job" if awaited else "replicated")
+
+
+def _restart(name: str, written: ServiceFile, deploy: file.DeployFile, mode: Mode, around: Surroundings) -> str:
+    """`deploy.restart_policy` outranks `restart`, as in Compose. A job is not started again after a good end."""
+    said, key = written.restart, ("restart",)
+    policy = deploy.restart_policy
+    if policy is not None and policy.condition is not None:
+        said, key = _RESTARTS[policy.condition], ("deploy", "restart_policy", "condition")  # type: ignore[assignment]
+        if said == "on-failure" and policy.max_attempts:
+            said = f"on-failure:{policy.max_attempts}"
+    if not mode.endswith("job"):
+        return said or "always"
+    if said in {"always", "unless-stopped"} and deploy.mode is not None:
+        around.wrong(
+            f"services.{name}: a job ends, and {said} starts it again", "services", name, *key,
+            todo="write on-failure, or remove it",
+        )  # fmt: skip
+    return said if said and said.startswith("on-failure") else "no"
+
+
+def _update(written: file.UpdateFile) -> Update:
+    return Update(
+        order=written.order or "start-first",
+        parallelism=written.parallelism or 0,
+        delay=written.delay or 0.0,
+        failure_action=written.failure_action or "pause",
+        monitor=written.monitor or 0.0,
+        max_failure_ratio=written.max_failure_ratio or 0.0,
+    )
+
+
+def _networks(written: ServiceFile) -> dict[str, tuple[str, ...]]:
+    """Each network's key, and the names by which the service is found on it beside its own."""
+    if written.network_mode == "none":
+        return {}
+    name = (written.container_name,) if written.container_name else ()
+    attached = {key: entry.aliases or () for key, entry in (written.networks or {}).items()} or {"default": ()}
+    return {key: tuple(dict.fromkeys((*aliases, *name))) for key, aliases in attached.items()}
+
+
+def _link(text: str) -> Link:
+    service, _, alias = text.partition(":")
+    return Link(service=service, alias=alias or service)
+
+
+def _hook(written: HookFile, around: Surroundings) -> Hook:
+    return Hook(
+        command=written.command or (),
+        user=written.user or "",
+        privileged=bool(written.privileged),
+        working_dir=written.working_dir or "",
+        environment=known(written.environment, around.variables),
+    )
+
+
+def _external(
+    name: str, written: ServiceFile, external: ExternalServiceFile | None, around: Surroundings
+) -> External | None:
+    if external is None:
+        return None
+    ports = {p for entry in written.expose or () for p, _ in entry} | {t for _, _, t, _ in port_pairs(written)}
+    port = external.port or (ports.pop() if len(ports) == 1 else 0)
+    if not port:
+        around.wrong(
+            f"services.{name}.x-bayplan.external: its port is not known",
+            "services", name, "x-bayplan", "external",
+            todo="write port: NUMBER",
+        )  # fmt: skip
+    return External(
+        address=external.address, port=port, tls=bool(external.tls), check=_probe(external.check or ProbeFile())
+    )
+
+
+def _healthcheck(written: HealthcheckFile | None) -> Healthcheck | None:
+    if written is None:
+        return None
+    if written.disable or written.test == ("NONE",):
+        return Healthcheck(test=("NONE",))
+    return Healthcheck(
+        test=written.test or (),
+        interval=given(written.interval, 30.0),
+        timeout=given(written.timeout, 30.0),
+        start_period=given(written.start_period, 0.0),
+        retries=given(written.retries, 3),
+        start_interval=written.start_interval,
+    )
+
+
+def port_pairs(written: ServiceFile) -> Iterator[tuple[int, PortFile, int, int]]:
+    """Each published port: the index of its entry, the entry, the container's port, the published one."""
+    for index, entry in enumerate(written.ports or ()):
+        for target, published in zip(entry.target, entry.published or entry.target, strict=True):
+            yield index, entry, target, published
+
+
+def _ports(written: ServiceFile, *, http: bool) -> Iterator[Port]:
+    for _, entry, target, published in port_pairs(written):
+        said = entry.app_protocol
+        guess = http or not {target, published}.isdisjoint(_WEB_PORTS)
+        yield Port(
+            target=target,
+            published=published,
+            protocol=entry.protocol,
+            mode=entry.mode,
+            address=entry.host_ip,
+            app_protocol="http" if said == "http" or (said is None and guess) else "tcp",
+        )
+
+
+def _replicas(name: str, written: ServiceFile, around: Surroundings) -> int:
+    deployed = written.deploy.replicas if written.deploy else None
+    if written.scale is not None and deployed is not None and written.scale != deployed:
+        around.wrong(
+            f"services.{name}: scale says {written.scale}, deploy.replicas says {deployed}",
+            "services", name, "scale",
+            todo="remove scale",
+        )  # fmt: skip
+    return given(deployed, given(written.scale, 1))
+
+
+def _resources(name: str, written: ServiceFile, around: Surroundings) -> Resources:
+    deploy = (written.deploy and written.deploy.resources) or file.ResourcesFile()
+    limits, reserved = deploy.limits or file.LimitsFile(), deploy.reservations or file.ReservationsFile()
+    either = _Either(name, around)
+    pids = either.of(limits.pids, "deploy.resources.limits.pids", written.pids_limit, "pids_limit")
+    return Resources(
+        reserved_cpus=reserved.cpus or 0.0,
+        reserved_memory=either.of(
+            reserved.memory, "deploy.resources.reservations.memory", written.mem_reservation, "mem_reservation"
+        )
+        or 0,
+        limit_cpus=either.of(limits.cpus, "deploy.resources.limits.cpus", written.cpus, "cpus") or None,
+        limit_memory=either.of(limits.memory, "deploy.resources.limits.memory", written.mem_limit, "mem_limit") or None,
+        limit_pids=pids if pids and pids > 0 else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Either:
+    """A quantity that Compose lets one write in two places; both must say the same."""
+
+    service: str
+    around: Surroundings
+
+    def of(self, long: T | None, long_key: str, short: T | None, short_key: str) -> T | None:
+        if long is not None and short is not None and long != short:
+            self.around.wrong(
+                f"services.{self.service}: {short_key} and {long_key} differ",
+                "services", self.service, short_key,
+                todo=f"remove {short_key}",
+            )  # fmt: skip
+        return short if long is None else long
+
+
+def _placement(written: ServiceFile) -> Placement:
+    placement = (written.deploy and written.deploy.placement) or file.PlacementFile()
+    return Placement(
+        constraints=tuple(dict.fromkeys((*(placement.constraints or ()), *_arch(written.platform or "")))),
+        spread=tuple(p.spread for p in placement.preferences or ()),
+        max_per_host=placement.max_replicas_per_node or None,
+    )
+
+
+def _arch(platform: str) -> tuple[str, ...]:
+    """The constraint that `platform:` is. linux/arm/v7 is armv7l to the kernel, whose names hosts have."""
+    _, _, arch = platform.partition("/")
+    kind, _, variant = arch.partition("/")
+    name = {"386": "i686", "arm": f"arm{variant or 'v7'}l"}.get(kind, kind)
+    return (f"node.platform.arch == {name}",) if name else ()
+
+
+def _http(written: HttpFile | None) -> Http | None:
+    if written is None:
+        return None
+    return Http(hosts=written.host or (), path=written.path or "/", sticky=bool(written.sticky))
+
+
+def _probe(written: ProbeFile | None) -> Probe:
+    if written is None:
+        return Probe()
+    return Probe(
+        kind="http" if written.path else "tcp",
+        path=written.path or "/",
+        interval=given(written.interval, 2.0),
+        timeout=given(written.timeout, 2.0),
+    )

@@ -1,0 +1,164 @@
+"""What stands at the top of the file beside services, as far as services use it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from bayplan.spec.model import Network, Service
+from bayplan.spec.reading import shown
+from bayplan.spec.resolve.around import Surroundings, blank
+from bayplan.spec.resolve.mounts import absolute, volume_of
+from bayplan.spec.storage import Config, Secret, Volume
+from bayplan.spec.written.app import ComposeFile
+from bayplan.spec.written.networks import NetworkFile
+from bayplan.spec.written.storage import ConfigFile, ExternalFile, SecretFile, VolumeFile
+
+_ANYWHERE = "default"  # the network of services that name none
+
+W = TypeVar("W")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Top:
+    """By the keys that services name them with."""
+
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    configs: Mapping[str, Config] = field(default_factory=dict)
+
+
+def resolve_top(app: str, written: ComposeFile, services: Iterable[Service], around: Surroundings) -> Top:
+    """What the services use; what they use and is not there is a mistake, what nobody uses is left out."""
+    ours = _Definitions(app, around)
+    networks = {_ANYWHERE: NetworkFile(), **(written.networks or {})}
+    used = tuple(services)
+    builds = [(s.name, s.build) for s in used if s.build]
+    secrets = [(s.name, "secrets", g.source) for s in used for g in s.secrets]
+    secrets += [(name, "build.secrets", g.source) for name, build in builds for g in build.secrets]
+    return Top(
+        ours.named("network", networks, [(s.name, "networks", key) for s in used for key in s.networks], ours.network),
+        ours.named(
+            "volume",
+            written.volumes or {},
+            [(s.name, "volumes", key) for s in used for m in s.mounts if (key := volume_of(m))],
+            ours.volume,
+        ),
+        ours.named("secret", written.secrets or {}, secrets, ours.secret),
+        ours.named(
+            "config",
+            written.configs or {},
+            [(s.name, "configs", g.source) for s in used for g in s.configs],
+            ours.config,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Definitions:
+    app: str
+    around: Surroundings
+
+    def named(
+        self, kind: str, there: Mapping[str, W], uses: list[tuple[str, str, str]], make: Callable[[str, W], V]
+    ) -> dict[str, V]:
+        """The definitions that (service, its key, name) use, in the file's order."""
+        for service, key, name in uses:
+            if name not in there:
+                self._undefined(kind, service, key, name)
+        wanted = {name for _, _, name in uses}
+        return {name: make(name, written) for name, written in there.items() if name in wanted}
+
+    def _undefined(self, kind: str, service: str, key: str, name: str) -> None:
+        path = ("services", service, *key.split("."))
+        value = [*self._children(path)]
+        index = next((i for i, child in enumerate(value) if name in child), None)
+        self.around.wrong(
+            f"services.{service}: there is no {kind} {name!r} at the top of the file",
+            *path, *(() if index is None else (index,)),
+            todo=f"write {kind}s: {{{name}: …}}, or correct the name",
+        )  # fmt: skip
+
+    def _children(self, path: tuple[str, ...]) -> Iterable[str]:
+        from bayplan.spec.node import along, plain
+
+        *_, node = along(self.around.root, path)
+        return (str(plain(child)) for child in node.value) if isinstance(node.value, list) else ()
+
+    def _name(self, key: str, name: str | None, external: ExternalFile | None) -> tuple[str, bool]:
+        """What engines call it, and whether somebody else made it."""
+        is_external = external is not None and external.is_external
+        said = name or (external.name if external else None)
+        return said or (key if is_external else f"{self.app}_{key}"), is_external
+
+    def network(self, key: str, written: NetworkFile) -> Network:
+        name, is_external = self._name(key, written.name, written.external)
+        return Network(name=name, external=is_external, labels=blank(written.labels))
+
+    def volume(self, key: str, written: VolumeFile) -> Volume:
+        name, is_external = self._name(key, written.name, written.external)
+        if is_external and (written.driver or written.driver_opts):
+            self.around.wrong(
+                f"volumes.{key}: is external, and has a driver", "volumes", key, "driver",
+                todo="remove one: what is there already is as it is",
+            )  # fmt: skip
+        return Volume(
+            name=name,
+            driver=written.driver or "local",
+            driver_opts=blank(written.driver_opts),
+            labels=blank(written.labels),
+            external=is_external,
+        )
+
+    def secret(self, key: str, written: SecretFile) -> Secret:
+        name, is_external = self._name(key, written.name, written.external)
+        if written.environment:
+            self._variable("secrets", key, written.environment)
+        file = absolute(written.file, self.around) if written.file else ""
+        if file:
+            self._content("secrets", key, file)
+        return Secret(
+            name=name,
+            file=file,
+            environment=written.environment or "",
+            external=is_external,
+            labels=blank(written.labels),
+        )
+
+    def config(self, key: str, written: ConfigFile) -> Config:
+        name, is_external = self._name(key, written.name, written.external)
+        found = (written.content or "").encode()
+        if written.environment:
+            found = self._variable("configs", key, written.environment).encode()
+        elif written.file:
+            found = self._content("configs", key, absolute(written.file, self.around))
+        labels = blank(written.labels)
+        try:
+            return Config(name=name, content=found.decode(), external=is_external, labels=labels)
+        except UnicodeDecodeError:
+            text = base64.b64encode(found).decode()
+            return Config(name=name, content=text, encoding="base64", external=is_external, labels=labels)
+
+    def _variable(self, kind: str, key: str, name: str) -> str:
+        if name not in self.around.variables:
+            self.around.wrong(
+                f"{kind}.{key}: the variable {name} is not set", kind, key, "environment",
+                todo="set it in the environment or in .env",
+            )  # fmt: skip
+        return self.around.variables.get(name, "")
+
+    def _content(self, kind: str, key: str, path: str) -> bytes:
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            why = "there is no" if isinstance(error, FileNotFoundError) else f"{error.strerror}:"
+            self.around.wrong(
+                f"{kind}.{key}: {why} {shown(Path(path))}", kind, key, "file",
+                todo="write it, or correct the name; it is relative to the first Compose file",
+            )  # fmt: skip
+            return b""

@@ -1,0 +1,64 @@
+"""`build:` of a service."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, model_validator
+
+from bayplan.spec.shapes import FileModel, Flag, List, Maybe, Memory, Pairs, Scalars, Text, Value, wrong
+from bayplan.spec.written.fields import key
+from bayplan.spec.written.runtime import ExtraHosts, Ulimits
+from bayplan.spec.written.storage import Grants
+
+_NEEDS = "read, and shown by `config`; refused by `up` for now"
+
+
+def _ssh(value: Any) -> Any:
+    """A list of `id[=path]`, or a map of them, as a list."""
+    if isinstance(value, dict):
+        return [f"{name}={path}" if path is not None else name for name, path in value.items()]
+    return value
+
+
+class BuildFile(FileModel):
+    """`build:`, long."""
+
+    context: Maybe[Text] = key("a folder, which must be there")
+    dockerfile: Maybe[Text] = key("in the context, and there")
+    dockerfile_inline: Maybe[Text] = key()
+    args: Maybe[Pairs] = key("map or list; a name without a value takes it from your environment")
+    target: Maybe[Text] = key()
+    labels: Maybe[Pairs] = key("map or list")
+    no_cache: Maybe[Flag] = key()
+    pull: Maybe[Flag] = key()
+    additional_contexts: Maybe[Pairs] = key(_NEEDS)
+    cache_from: Maybe[List[Text]] = key(_NEEDS)
+    cache_to: Maybe[List[Text]] = key(_NEEDS)
+    entitlements: Maybe[List[Text]] = key(_NEEDS)
+    extra_hosts: Maybe[ExtraHosts] = key(_NEEDS)
+    network: Maybe[Text] = key(_NEEDS)
+    platforms: Maybe[List[Text]] = key(_NEEDS)
+    privileged: Maybe[Flag] = key(_NEEDS)
+    provenance: Maybe[Value] = key(_NEEDS)
+    sbom: Maybe[Value] = key(_NEEDS)
+    secrets: Maybe[Grants] = key(_NEEDS)
+    shm_size: Maybe[Memory] = key(_NEEDS)
+    ssh: Maybe[Annotated[Scalars, BeforeValidator(_ssh, json_schema_input_type=list[str] | dict[str, str | None])]] = (
+        key(_NEEDS)
+    )
+    tags: Maybe[List[Text]] = key(_NEEDS)
+    ulimits: Maybe[Ulimits] = key(_NEEDS)
+
+    @model_validator(mode="after")
+    def _one_dockerfile(self) -> BuildFile:
+        if self.dockerfile and self.dockerfile_inline:
+            raise wrong("has both dockerfile and dockerfile_inline", "keep one")
+        return self
+
+
+def _build(value: Any) -> Any:
+    return {"context": value} if isinstance(value, str) else value
+
+
+Build = Annotated[BuildFile, BeforeValidator(_build, json_schema_input_type=str | BuildFile)]

@@ -1,0 +1,122 @@
+"""`deploy:` of a service."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
+
+from bayplan.spec.shapes import Cores, FileModel, Integer, List, Maybe, Memory, Natural, Pairs, Seconds, Text, wrong
+from bayplan.spec.written.fields import key, required
+from bayplan.spec.written.runtime import DeviceRequestFile
+
+_CONSTRAINT = re.compile(r"node\.(hostname|zone|platform\.os|platform\.arch|labels\.[\w./-]+)\s*(==|!=)\s*(\S.*)")
+_ROLE = re.compile(r"node\.role\s*(==|!=)\s*\w+")
+_LATER = "read, and shown by `config`; refused by `up` for now unless it says what is done anyway"
+
+
+class LimitsFile(FileModel):
+    """`deploy.resources.limits`."""
+
+    cpus: Maybe[Cores] = key("what the engine enforces")
+    memory: Maybe[Memory] = key("what the engine enforces")
+    pids: Maybe[Integer] = key()
+
+
+class ReservationsFile(FileModel):
+    """`deploy.resources.reservations`."""
+
+    cpus: Maybe[Cores] = key("what packing counts")
+    memory: Maybe[Memory] = key("what packing counts")
+    devices: Maybe[List[DeviceRequestFile]] = key("the engine finds them; say with constraints which hosts have them")
+
+
+class ResourcesFile(FileModel):
+    """`deploy.resources`."""
+
+    limits: Maybe[LimitsFile] = key()
+    reservations: Maybe[ReservationsFile] = key()
+
+
+def _constraint(value: str) -> str:
+    if _ROLE.fullmatch(value.strip()):
+        raise wrong(f"{value!r}: a fleet's hosts have no roles", "give hosts labels: node.labels.NAME == VALUE")
+    if not _CONSTRAINT.fullmatch(value.strip()):
+        raise wrong(
+            f"{value!r} is not a constraint",
+            "write node.hostname, node.zone, node.labels.NAME, node.platform.os or node.platform.arch, "
+            "then == or !=, then a value",
+        )
+    return value.strip()
+
+
+def _spread(value: str) -> str:
+    if not re.fullmatch(r"node\.(zone|labels\.[\w./-]+)", value):
+        raise wrong(f"{value!r} cannot be spread over", "write node.zone or node.labels.NAME")
+    return value
+
+
+class PreferenceFile(FileModel):
+    """An entry of `deploy.placement.preferences`."""
+
+    spread: Annotated[Text, AfterValidator(_spread)] = required("`node.zone` or `node.labels.NAME`")
+
+
+class PlacementFile(FileModel):
+    """`deploy.placement`."""
+
+    constraints: Maybe[List[Annotated[Text, AfterValidator(_constraint)]]] = key(
+        "`node.hostname`, `node.zone`, `node.labels.NAME`, `node.platform.os`, `node.platform.arch`; `==` or `!=`"
+    )
+    preferences: Maybe[List[PreferenceFile]] = key()
+    max_replicas_per_node: Maybe[Natural] = key()
+
+
+def _ratio(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise wrong(f"must be from 0 to 1, not {value}")
+    return number
+
+
+class UpdateFile(FileModel):
+    """`deploy.update_config` and `deploy.rollback_config`."""
+
+    parallelism: Maybe[Natural] = key("0 or left out: a quarter of the replicas")
+    order: Maybe[Literal["start-first", "stop-first"]] = key("`start-first` unless written")
+    delay: Maybe[Seconds] = key(_LATER)
+    failure_action: Maybe[Literal["pause", "continue", "rollback"]] = key(f"`pause`; {_LATER}")
+    monitor: Maybe[Seconds] = key(_LATER)
+    max_failure_ratio: Maybe[Annotated[float, AfterValidator(_ratio)]] = key(_LATER)
+
+
+class RestartPolicyFile(FileModel):
+    """`deploy.restart_policy`: it outranks `restart`."""
+
+    condition: Maybe[Literal["none", "on-failure", "any"]] = key('as restart: "no", on-failure, always')
+    max_attempts: Maybe[Natural] = key("with `on-failure`")
+    delay: Maybe[Seconds] = key("engines have a rule of their own, 0.1 s doubling to a minute; changes nothing")
+    window: Maybe[Seconds] = key("engines have a rule of their own, 10 s; changes nothing")
+
+
+def _vip(value: str) -> str:
+    if value != "vip":
+        raise wrong(f"{value!r} cannot be had", "remove it: a service's name leads to one address, which is balanced")
+    return value
+
+
+class DeployFile(FileModel):
+    """`deploy:`."""
+
+    mode: Maybe[Literal["replicated", "global", "replicated-job", "global-job"]] = key(
+        "a service whose end others wait for (`service_completed_successfully`) is a replicated-job unless written"
+    )
+    replicas: Maybe[Natural] = key()
+    resources: Maybe[ResourcesFile] = key()
+    placement: Maybe[PlacementFile] = key()
+    update_config: Maybe[UpdateFile] = key()
+    rollback_config: Maybe[UpdateFile] = key("as update_config unless written")
+    restart_policy: Maybe[RestartPolicyFile] = key()
+    labels: Maybe[Pairs] = key("the release has them; replicas do not")
+    endpoint_mode: Maybe[Annotated[Text, AfterValidator(_vip)]] = key("`vip`: each service has an address")

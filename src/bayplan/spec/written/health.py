@@ -1,0 +1,32 @@
+"""`healthcheck:` of a service."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from bayplan.spec.shapes import FileModel, Flag, Maybe, Natural, Seconds, Text
+from bayplan.spec.written.fields import key
+
+
+def _test(value: Any) -> Any:
+    if isinstance(value, str):
+        return ("NONE",) if value == "NONE" else ("CMD-SHELL", value)
+    if isinstance(value, list) and (not value or value[0] not in {"NONE", "CMD", "CMD-SHELL"}):
+        raise ValueError("must start with CMD, CMD-SHELL or NONE when it is a list")
+    return value
+
+
+class HealthcheckFile(FileModel):
+    """`healthcheck:`."""
+
+    test: Maybe[Annotated[tuple[Text, ...], BeforeValidator(_test, json_schema_input_type=str | list[str])]] = key(
+        "a text, a list or `NONE`"
+    )
+    disable: Maybe[Flag] = key()
+    interval: Maybe[Seconds] = key()
+    timeout: Maybe[Seconds] = key()
+    start_period: Maybe[Seconds] = key()
+    start_interval: Maybe[Seconds] = key("engines from API 1.44 on; older ones ask every `interval`")
+    retries: Maybe[Natural] = key()

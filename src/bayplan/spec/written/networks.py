@@ -1,0 +1,121 @@
+"""Networks: at the top of the file, and on a service. What only a network of one's own could give is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator
+
+from bayplan.spec.shapes import FileModel, Flag, Integer, List, Map, Maybe, Pairs, Text, wrong
+from bayplan.spec.written.fields import key
+from bayplan.spec.written.storage import External, nothing_is_a_map
+
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_MEANT = {"", "default", "bridge", "overlay"}
+
+
+def _driver(value: str) -> str:
+    if value not in _MEANT:
+        raise wrong(
+            f"the driver {value!r} cannot be had on a fleet",
+            "remove it: services find each other by name on every host",
+        )
+    return value
+
+
+def _internal(value: bool) -> bool:
+    if value:
+        raise wrong(
+            "networks here are for names, and no firewall: one cannot be cut off",
+            "remove it, and cut the hosts off where that is needed",
+        )
+    return value
+
+
+def _ipv4(value: bool) -> bool:
+    if not value:
+        raise wrong("replicas are reached by IPv4", "remove it")
+    return value
+
+
+def _ipv6(value: bool) -> bool:
+    if value:
+        raise wrong("replicas have no IPv6 addresses of their own", "remove it")
+    return value
+
+
+def _no_subnets(value: Any) -> Any:
+    if value:
+        raise wrong("addresses are the engines' own, other ones on each host", "remove it; use services' names")
+    return value
+
+
+class IpamFile(FileModel):
+    """`ipam:` of a network."""
+
+    driver: Maybe[Literal["default"]] = key("`default`")
+    config: Maybe[Annotated[List[Any], AfterValidator(_no_subnets)]] = key("empty: addresses are the engines' own")
+    options: Maybe[Annotated[Pairs, AfterValidator(_no_subnets)]] = key("empty")
+
+
+def _no_options(value: dict[str, Any]) -> dict[str, Any]:
+    if value:
+        raise wrong("a network's driver takes no options here", "remove them")
+    return value
+
+
+class NetworkFile(FileModel):
+    """An entry of the top-level `networks:`."""
+
+    name: Maybe[Text] = key()
+    driver: Maybe[Annotated[Text, AfterValidator(_driver)]] = key(
+        "`bridge` and `overlay` mean the same: names resolve, on every host"
+    )
+    driver_opts: Maybe[Annotated[Pairs, AfterValidator(_no_options)]] = key("empty")
+    external: Maybe[External] = key("another app's; read, and refused by `up` for now")
+    internal: Maybe[Annotated[Flag, AfterValidator(_internal)]] = key("`false`: networks here are no firewall")
+    attachable: Maybe[Flag] = key("any container of a host can be attached; changes nothing")
+    enable_ipv4: Maybe[Annotated[Flag, AfterValidator(_ipv4)]] = key("`true`")
+    enable_ipv6: Maybe[Annotated[Flag, AfterValidator(_ipv6)]] = key("`false`")
+    ipam: Maybe[IpamFile] = key("what engines choose by themselves")
+    labels: Maybe[Pairs] = key()
+
+
+TopNetwork = Annotated[NetworkFile, BeforeValidator(nothing_is_a_map, json_schema_input_type=NetworkFile | None)]
+
+
+def _alias(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise wrong(f"{value!r} cannot be a host's name", "use letters, digits, -, _ and .")
+    return value
+
+
+Alias = Annotated[Text, AfterValidator(_alias)]
+
+
+class AttachmentFile(FileModel):
+    """An entry of `networks:` of a service, long."""
+
+    aliases: Maybe[List[Alias]] = key("two services cannot have the same one on a network")
+    priority: Maybe[Integer] = key("there is one interface; changes nothing")
+    gw_priority: Maybe[Integer] = key("there is one interface; changes nothing")
+
+
+def _attachments(value: Any) -> Any:
+    if isinstance(value, list):
+        return {name: {} for name in value if isinstance(name, str)} if _all_names(value) else value
+    return value
+
+
+def _all_names(value: list[Any]) -> bool:
+    for item in value:
+        if not isinstance(item, str):
+            raise wrong("must be a list of names, or a map", "write networks: [front, back]")
+    return True
+
+
+Attachments = Annotated[
+    Map[Annotated[AttachmentFile, BeforeValidator(nothing_is_a_map, json_schema_input_type=AttachmentFile | None)]],
+    BeforeValidator(_attachments, json_schema_input_type=list[str] | dict[str, AttachmentFile | None]),
+]

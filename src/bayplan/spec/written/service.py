@@ -1,0 +1,245 @@
+"""An entry of `services:`, with every key of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator
+
+from bayplan.spec.image_name import parse
+from bayplan.spec.shapes import (
+    Cores,
+    FileModel,
+    Flag,
+    Integer,
+    List,
+    Map,
+    Maybe,
+    Memory,
+    Natural,
+    Pairs,
+    Scalars,
+    Seconds,
+    Text,
+    Texts,
+    Words,
+    wrong,
+)  # fmt: skip
+from bayplan.spec.written import runtime as option
+from bayplan.spec.written.build import Build
+from bayplan.spec.written.deploy import DeployFile
+from bayplan.spec.written.extension import Extension
+from bayplan.spec.written.fields import key, required
+from bayplan.spec.written.health import HealthcheckFile
+from bayplan.spec.written.networks import Alias, Attachments
+from bayplan.spec.written.ports import Expose, Ports
+from bayplan.spec.written.storage import Grants, Mounts
+
+_RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
+_PLATFORM = re.compile(r"linux(/[a-z0-9_]+(/v\d+)?)?")
+_NO_HOST_NETWORK = "a replica on its host's own network answers on the host's public address too"
+
+
+def _env_file(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+class EnvFile(FileModel):
+    """An entry of `env_file:`, long."""
+
+    path: Text = required("from the first Compose file's folder")
+    required: Maybe[Flag] = key("`true` unless written")
+    format: Maybe[Literal["raw"]] = key("`raw`: quotes and dollar signs are part of values")
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+EnvFiles = Annotated[
+    tuple[Annotated[EnvFile, BeforeValidator(_env_file, json_schema_input_type=str | EnvFile)], ...],
+    BeforeValidator(_as_list, json_schema_input_type=str | EnvFile | list[str | EnvFile]),
+]
+
+
+def _image(value: str) -> str:
+    parse(value)
+    return value
+
+
+def _restart(value: str) -> str:
+    if not _RESTART.fullmatch(value):
+        raise ValueError(f'must be always, unless-stopped, on-failure[:times] or "no", not {value!r}')
+    return value
+
+
+def _signal(value: str) -> str:
+    if not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|\d+", value):
+        raise ValueError(f"{value!r} is not a signal, such as SIGTERM")
+    return value
+
+
+def _platform(value: str) -> str:
+    if not _PLATFORM.fullmatch(value):
+        raise wrong(f"{value!r} cannot be run", "write linux/amd64, linux/arm64 or another of Linux")
+    return value
+
+
+def _network_mode(value: str) -> str:
+    if value == "host":
+        raise wrong(f"{value!r}: {_NO_HOST_NETWORK}", "publish with ports, mode: host for a port of the host itself")
+    if value not in {"bridge", "none", "default"}:
+        return option.namespace(value)
+    return value
+
+
+def _pull_policy(value: str) -> str:
+    if value not in {"always", "missing", "if_not_present", "build"}:
+        raise wrong(
+            f"{value!r} cannot be meant: images are pinned by digest at each release",
+            "write always, missing or build; bayplan up --pull looks for a newer one",
+        )
+    return value
+
+
+def _isolation(value: str) -> str:
+    if value != "default":
+        raise wrong(f"{value!r} is for engines on Windows", "remove it")
+    return value
+
+
+class DependencyFile(FileModel):
+    """An entry of `depends_on:`, long."""
+
+    condition: Literal["service_started", "service_healthy", "service_completed_successfully"] = required()
+    required: Maybe[Flag] = key("`false`: a service that is not there, or of another profile, is no mistake")
+    restart: Maybe[Flag] = key()
+
+
+def _dependencies(value: Any) -> Any:
+    if isinstance(value, list):
+        for item in value:
+            if not isinstance(item, str):
+                raise wrong("must be a list of services, or a map", "write depends_on: [db]")
+        return {name: {"condition": "service_started"} for name in value}
+    return value
+
+
+Dependencies = Annotated[
+    Map[DependencyFile],
+    BeforeValidator(_dependencies, json_schema_input_type=list[str] | dict[str, DependencyFile]),
+]
+
+
+def _extends(value: Any) -> Any:
+    return {"service": value} if isinstance(value, str) else value
+
+
+class ExtendsFile(FileModel):
+    """`extends:`, long."""
+
+    service: Text = required()
+    file: Maybe[Text] = key("this one unless written; its own paths start from its own folder")
+
+
+Extends = Annotated[ExtendsFile, BeforeValidator(_extends, json_schema_input_type=str | ExtendsFile)]
+
+
+class ServiceFile(FileModel):
+    """An entry of `services:`."""
+
+    image: Maybe[Annotated[Text, AfterValidator(_image)]] = key("pinned by digest in a release; this or `build`")
+    build: Maybe[Build] = key("a folder, or a map")
+    command: Words = key("a list, or a text that is split as a shell would; `[]`: not the image's either")
+    entrypoint: Words = key("as `command`")
+    environment: Maybe[Pairs] = key(
+        "map or list; a name without a value takes it from your environment; numbers stay as written"
+    )
+    env_file: Maybe[EnvFiles] = key("one, a list, or maps")
+    labels: Maybe[Pairs] = key("every replica carries them")
+    label_file: Maybe[Texts] = key("under `labels`")
+    user: Maybe[Text] = key()
+    working_dir: Maybe[Text] = key()
+    init: Maybe[Flag] = key()
+    restart: Maybe[Annotated[Text, AfterValidator(_restart)]] = key(
+        "`always` unless written: a service is meant to stay. A job: `no`"
+    )
+    stop_signal: Maybe[Annotated[Text, AfterValidator(_signal)]] = key()
+    stop_grace_period: Maybe[Seconds] = key("10s")
+    healthcheck: Maybe[HealthcheckFile] = key("a replica has traffic once it is healthy")
+    ports: Maybe[Ports] = key("listeners of the balancer; see Ports")
+    expose: Maybe[Expose] = key("ports of the service's own address")
+    deploy: Maybe[DeployFile] = key()
+    scale: Maybe[Natural] = key("the same as `deploy.replicas`; both must agree")
+    cpus: Maybe[Cores] = key("the same as `deploy.resources.limits.cpus`; both must agree")
+    mem_limit: Maybe[Memory] = key("the same as `deploy.resources.limits.memory`; both must agree")
+    mem_reservation: Maybe[Memory] = key("the same as `deploy.resources.reservations.memory`; both must agree")
+    pids_limit: Maybe[Integer] = key("the same as `deploy.resources.limits.pids`; both must agree")
+    extends: Maybe[Extends] = key("a service of this file or of another one; circles are told")
+    profiles: Maybe[List[Text]] = key("the service is left out unless one of them is asked for (`COMPOSE_PROFILES`)")
+    depends_on: Maybe[Dependencies] = key("list or map; circles are told. Waiting: refused by `up` for now")
+    networks: Maybe[Attachments] = key("list or map; more than `default`, and aliases: refused by `up` for now")
+    network_mode: Maybe[Annotated[Text, AfterValidator(_network_mode)]] = key(
+        "`none`; `bridge` is what replicas have. Others are refused"
+    )
+    links: Maybe[List[Text]] = key("another service by another name; refused by `up` for now")
+    container_name: Maybe[Alias] = key(
+        "the service is found by this name too; containers keep their replicas' names, as two stand in a rollout"
+    )
+    volumes: Maybe[Mounts] = key("refused by `up` for now")
+    secrets: Maybe[Grants] = key("refused by `up` for now")
+    configs: Maybe[Grants] = key("refused by `up` for now")
+    tmpfs: Maybe[Texts] = key()
+    platform: Maybe[Annotated[Text, AfterValidator(_platform)]] = key("hosts of another platform are not chosen")
+    pull_policy: Maybe[Annotated[Text, AfterValidator(_pull_policy)]] = key(
+        "`missing` is what `up` does; `always`, `build`: read, and refused by `up` for now"
+    )
+    post_start: Maybe[List[option.HookFile]] = key("refused by `up` for now")
+    pre_stop: Maybe[List[option.HookFile]] = key("refused by `up` for now")
+    annotations: Maybe[Pairs] = key("engines from API 1.43 on")
+    attach: Maybe[Flag] = key("`up` shows no logs, `bayplan logs` does; changes nothing")
+    blkio_config: Maybe[option.BlkioFile] = key()
+    cap_add: Maybe[List[Text]] = key()
+    cap_drop: Maybe[List[Text]] = key()
+    cgroup: Maybe[Literal["host", "private"]] = key()
+    cgroup_parent: Maybe[Text] = key()
+    cpu_period: Maybe[option.Microseconds] = key("not beside `cpus`")
+    cpu_quota: Maybe[option.Microseconds] = key("not beside `cpus`")
+    cpu_rt_period: Maybe[option.Microseconds] = key()
+    cpu_rt_runtime: Maybe[option.Microseconds] = key()
+    cpu_shares: Maybe[Natural] = key()
+    cpuset: Maybe[Text] = key("of every host that may run the service")
+    develop: Any = key("of `docker compose watch`; changes nothing")
+    device_cgroup_rules: Maybe[List[Text]] = key()
+    devices: Maybe[option.Devices] = key("of every host that may run the service; CDI names too")
+    dns: Maybe[Texts] = key()
+    dns_opt: Maybe[List[Text]] = key()
+    dns_search: Maybe[Texts] = key()
+    domainname: Maybe[Text] = key()
+    extra_hosts: Maybe[option.ExtraHosts] = key("map or list; `host-gateway` is the replica's own host")
+    gpus: Maybe[option.Gpus] = key("say with constraints which hosts have some")
+    group_add: Maybe[Scalars] = key()
+    hostname: Maybe[Text] = key("`SERVICE-NUMBER` unless written")
+    ipc: Maybe[option.Namespace] = key("`host`, `private`, `shareable`, `none`; not of another container")
+    isolation: Maybe[Annotated[Text, AfterValidator(_isolation)]] = key("`default`")
+    logging: Maybe[option.LoggingFile] = key()
+    mac_address: Maybe[option.Mac] = key("of one replica, replaced stop-first")
+    mem_swappiness: Maybe[option.Percent] = key("cgroup v1")
+    memswap_limit: Maybe[option.Swap] = key("no swap beyond `mem_limit` unless written")
+    oom_kill_disable: Maybe[Flag] = key("cgroup v1")
+    oom_score_adj: Maybe[option.Score] = key()
+    pid: Annotated[Text | None, AfterValidator(lambda v: v and option.namespace(v))] = key("`host`")
+    privileged: Maybe[Flag] = key()
+    read_only: Maybe[Flag] = key()
+    runtime: Maybe[Text] = key("of every host that may run the service")
+    security_opt: Maybe[List[Text]] = key("the file of `seccomp:FILE` is read here")
+    shm_size: Maybe[Memory] = key()
+    stdin_open: Maybe[Flag] = key()
+    storage_opt: Maybe[Pairs] = key()
+    sysctls: Maybe[Pairs] = key()
+    tty: Maybe[Flag] = key()
+    ulimits: Maybe[option.Ulimits] = key()
+    userns_mode: Maybe[Text] = key()
+    uts: Maybe[Literal["host"]] = key()
+    extension: Maybe[Extension] = key("see `x-bayplan`", alias="x-bayplan")
