@@ -9,9 +9,8 @@ if TYPE_CHECKING:
     from bayplan.spec.app import app_name, load_app
     from bayplan.spec.both import load_both
     from bayplan.spec.fleet import load_fleet, local_fleet
-    from bayplan.spec.render import render
 
-__all__ = ["app_name", "load_app", "load_both", "load_fleet", "local_fleet", "render"]
+__all__ = ["app_name", "load_app", "load_both", "load_fleet", "local_fleet"]
 
 _HOMES = {
     "app_name": "app",
@@ -19,7 +18,6 @@ _HOMES = {
     "load_both": "both",
     "load_fleet": "fleet",
     "local_fleet": "fleet",
-    "render": "render",
 }
 
 

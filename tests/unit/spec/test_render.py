@@ -9,8 +9,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayplan.spec import load_app, local_fleet, render
+from bayplan.spec import load_app, local_fleet
 from bayplan.spec.model import App, Healthcheck, Http, Placement, Port, Probe, Resources, Service, Update
+from bayplan.spec.render import render
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\ufeff"), max_size=12)
 NAME = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,10}", fullmatch=True)
