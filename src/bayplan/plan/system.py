@@ -55,7 +55,8 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
 
 def _in_turn(fleet: Fleet, facts: Facts, steps: Iterable[Step]) -> Iterator[Step]:
     """Gateways of balancers are replaced one after another, the next when the one before answers."""
-    silent = {h.name for h in facts.reachable() if h.name in fleet.balancer.hosts and h.gateway is None}
+    there = (h for h in facts.reachable() if h.name in fleet.balancer.hosts)
+    silent = {h.name for h in there if h.gateway is None or h.system("gateway") is None}
     for step in steps:
         if isinstance(step, System) and step.role == "gateway" and step.host in fleet.balancer.hosts:
             if silent - {step.host} and step.host not in silent:
