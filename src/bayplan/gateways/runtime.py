@@ -66,8 +66,6 @@ async def _say(place: str, line: str, read: Read, *, last: bool = False) -> str:
     try:
         writer.write(line.encode() + b"\n")
         said = (await read(reader, writer)).decode(errors="replace")
-    except ConnectionResetError:
-        said = ""
     finally:
         writer.close()
     if last and not said:
