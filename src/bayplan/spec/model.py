@@ -163,7 +163,10 @@ class Network(Frozen):
 
 
 class Build(Frozen):
-    """`build:`. context: an absolute directory on the operator's machine; dockerfile relative to it, unless inline."""
+    """`build:`. context: an absolute directory on the operator's machine, or where it is fetched from.
+
+    dockerfile: relative to it, unless inline.
+    """
 
     context: str
     dockerfile: str = "Dockerfile"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 class Value(BaseModel):
     """A value: it does not change, and an unknown field is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
 
 
 class Device(Value):

@@ -11,6 +11,7 @@ from typing import Final
 
 from bayplan.spec.model import App, Build, Service, Update
 from bayplan.spec.resolve import Surroundings
+from bayplan.spec.resolve.build import is_remote
 
 _Path = tuple[str, ...]
 _NAMES: Final[_Path] = ("networks",)
@@ -63,6 +64,8 @@ def _of(service: Service) -> Iterator[tuple[_Path, str]]:
     for key in _UPDATE:
         if getattr(service.update, key) != getattr(default, key):
             yield ("deploy", "update_config", key), ""
+    if service.build is not None and is_remote(service.build.context):
+        yield ("build", "context"), "clone it, and name the directory"
     if service.build is not None:
         yield from ((("build", key), "") for key in _BUILD if _is_set(service.build, key))
 

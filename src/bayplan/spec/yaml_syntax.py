@@ -60,19 +60,19 @@ def events(text: str, file: str, mistakes: Mistakes) -> Iterator[Any]:
         if mark is not None and error.context_mark and mark.line >= text.rstrip().count("\n") + 1:
             mark = error.context_mark  # it ends before what began there does
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        what, todo = _sentence(str(error.problem or error.context), text, place)
+        at = text[mark.index : mark.index + 1] if mark else ""
+        what, todo = _sentence(str(error.problem or error.context), at)
         mistakes.add(f"this is not YAML: {what}", place, todo)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        at = getattr(error, "position", None) or getattr(error, "start", 0)
+        offset = getattr(error, "position", None) or getattr(error, "start", 0)
         first = str(error).partition("\n")[0]
-        mistakes.add(f"this is not YAML: {first}", Place(file, text.count("\n", 0, at) + 1), "is it a text file?")
+        mistakes.add(f"this is not YAML: {first}", Place(file, text.count("\n", 0, offset) + 1), "is it a text file?")
 
 
-def _sentence(problem: str, text: str, place: Place) -> tuple[str, str]:
-    if "cannot start any token" in problem:
-        line = text.split("\n")[place.line - 1]
-        if (found := _STARTS.get(line[place.column - 1 : place.column])) is not None:
-            return found
+def _sentence(problem: str, at: str) -> tuple[str, str]:
+    """What and what to do. at: the character that it is about."""
+    if "cannot start any token" in problem and at in _STARTS:
+        return _STARTS[at]
     return next(((what, todo) for part, what, todo in _SYNTAX if part in problem), (problem, ""))
 
 

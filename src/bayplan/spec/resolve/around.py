@@ -15,12 +15,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a service's definition refers to. directory: the project's, which relative paths start from."""
+    """What a service's definition refers to. directory: the project's, which relative paths start from.
+
+    only_read: the app is shown and not run, so that what only a run needs may be missing.
+    """
 
     directory: Path
     variables: Mapping[str, str]
     root: Node
     mistakes: Mistakes
+    only_read: bool = False
 
     def place(self, *path: str | int) -> Place:
         """Where something is written, or where it would be."""
@@ -34,6 +38,11 @@ class Surroundings:
     def wrong(self, what: str, *path: str | int, todo: str = "") -> None:
         """Tell a mistake; the first words say which service."""
         self.mistakes.add(what, self.place(*path), todo)
+
+    def missing(self, what: str, *path: str | int, todo: str = "") -> None:
+        """Tell what a run needs and is not there: a mistake, or, of an app that is only read, a warning."""
+        tell = self.mistakes.warn if self.only_read else self.mistakes.add
+        tell(what, self.place(*path), todo)
 
 
 def given(value: T | None, default: T) -> T:

@@ -23,12 +23,13 @@ def build(name: str, written: BuildFile, around: Surroundings) -> Build:
     said = written.context or "."
     context = _normal(around.directory / Path(said).expanduser())
     dockerfile = _normal(context / (written.dockerfile or "Dockerfile"))
-    _check_context(name, said, context, around)
-    if context.is_dir() and not is_remote(said) and written.dockerfile_inline is None:
-        _check_dockerfile(name, context, dockerfile, around)
+    if not is_remote(said):
+        _check_context(name, context, around)
+        if context.is_dir() and written.dockerfile_inline is None:
+            _check_dockerfile(name, context, dockerfile, around)
     return Build(
-        context=str(context),
-        dockerfile=os.path.relpath(dockerfile, context),
+        context=said if is_remote(said) else str(context),
+        dockerfile=(written.dockerfile or "Dockerfile") if is_remote(said) else os.path.relpath(dockerfile, context),
         dockerfile_inline=written.dockerfile_inline,
         args=known(written.args, around.variables),
         target=written.target,
@@ -58,14 +59,13 @@ def _normal(path: Path) -> Path:
     return Path(os.path.normpath(path))
 
 
-def _check_context(name: str, said: str, context: Path, around: Surroundings) -> None:
-    if is_remote(said):
-        what, todo = "a context on the network is not supported yet", "clone it, and name the directory"
-    elif not context.is_dir():
-        what, todo = f"there is no directory {shown(context)}", "context is relative to the first Compose file"
-    else:
-        return
-    around.wrong(f"services.{name}.build: {what}", "services", name, "build", "context", todo=todo)
+def _check_context(name: str, context: Path, around: Surroundings) -> None:
+    if not context.is_dir():
+        around.missing(
+            f"services.{name}.build: there is no directory {shown(context)}",
+            "services", name, "build", "context",
+            todo="context is relative to the first Compose file",
+        )  # fmt: skip
 
 
 def _check_dockerfile(name: str, context: Path, dockerfile: Path, around: Surroundings) -> None:
@@ -75,4 +75,4 @@ def _check_dockerfile(name: str, context: Path, dockerfile: Path, around: Surrou
         what, todo = f"{shown(dockerfile)} lies outside of the context", "move it there, or widen the context"
     else:
         return
-    around.wrong(f"services.{name}.build: {what}", "services", name, "build", "dockerfile", todo=todo)
+    around.missing(f"services.{name}.build: {what}", "services", name, "build", "dockerfile", todo=todo)

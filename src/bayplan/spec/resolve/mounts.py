@@ -21,16 +21,14 @@ from bayplan.spec.written.storage import (
 
 
 def mounts(name: str, written: ServiceFile, around: Surroundings) -> tuple[Mount, ...]:
-    """`volumes:`; two at one place are a mistake."""
+    """`volumes:`; of two at one place the later is taken, as Compose does."""
     found: dict[str, Mount] = {}
     for index, entry in enumerate(written.volumes or ()):
         mount = _mount(entry, around)
         where = mount.target.rstrip("/") or "/"
         if where in found:
-            around.wrong(
-                f"services.{name}: two volumes are mounted at {where}", "services", name, "volumes", index,
-                todo="remove one",
-            )  # fmt: skip
+            place = around.place("services", name, "volumes", index)
+            around.mistakes.warn(f"services.{name}: this volume stands in for another one at {where}", place)
         found[where] = mount
     return tuple(found.values())
 

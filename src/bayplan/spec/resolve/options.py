@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ _PLAIN = (
     "oom_score_adj", "pid", "privileged", "read_only", "runtime", "shm_size", "stdin_open", "tmpfs", "tty",
     "userns_mode", "uts",
 )  # fmt: skip
+_SECCOMP = re.compile(r"seccomp[:=]([^{].*)")
 _PAIRS = ("annotations", "storage_opt", "sysctls")
 
 
@@ -92,14 +94,14 @@ def _request(entry: DeviceRequestFile, capabilities: tuple[str, ...]) -> DeviceR
 def _security(name: str, written: ServiceFile, around: Surroundings) -> Iterable[str]:
     """A seccomp profile is a file of the operator's; the engine takes its text."""
     for index, entry in enumerate(written.security_opt or ()):
-        key, _, value = entry.replace(":", "=", 1).partition("=") if entry.startswith("seccomp") else (entry, "", "")
-        if not value or value in {"unconfined", "builtin"}:
+        match = _SECCOMP.fullmatch(entry)
+        if match is None or match[1] in {"unconfined", "builtin"}:
             yield entry
             continue
         place = around.place("services", name, "security_opt", index)
-        path = around.directory / Path(value).expanduser()
+        path = around.directory / Path(match[1]).expanduser()
         text = read_text(path, place, around.mistakes, f"services.{name}.security_opt: ")
-        yield f"{key}={_compact(text)}" if text is not None else entry
+        yield f"seccomp={_compact(text)}" if text is not None else entry
 
 
 def _compact(text: str) -> Any:

@@ -81,7 +81,7 @@ def _signal(value: str) -> str:
 
 
 def _platform(value: str) -> str:
-    if not _PLATFORM.fullmatch(value):
+    if value and not _PLATFORM.fullmatch(value):  # empty, as variables may be: any
         raise wrong(f"{value!r} cannot be run", "write linux/amd64, linux/arm64 or another of Linux")
     return value
 
@@ -95,7 +95,7 @@ def _network_mode(value: str) -> str:
 
 
 def _pull_policy(value: str) -> str:
-    if value not in {"always", "missing", "if_not_present", "build"}:
+    if value not in {"", "always", "missing", "if_not_present", "build"}:
         raise wrong(
             f"{value!r} cannot be meant: images are pinned by digest at each release",
             "write always, missing or build; bayplan up --pull looks for a newer one",

@@ -1,0 +1,45 @@
+"""What a replica's container is made of, and when another definition is another container."""
+
+from __future__ import annotations
+
+from tests import given
+
+from bayplan.plan.replica import definition, replica_container
+from bayplan.spec.model import Healthcheck, Service
+from bayplan.spec.options import Options
+
+
+def container(service: Service):
+    on = given.fleet("h1")
+    return replica_container(given.goal(on, service), service, 1, on.hosts["h1"], (), definition(service))
+
+
+def test_definitions_from_before_there_were_options_stay_as_they_were() -> None:
+    """A digest that changes would replace every replica of every fleet at the next release."""
+    assert definition(Service(name="x", image="x", healthcheck=Healthcheck())) == "5c8afef8ee8d"
+
+
+def test_an_option_is_another_definition() -> None:
+    plain = Service(name="x", image="x")
+    assert definition(plain) == definition(plain.model_copy(update={"options": Options()}))
+    assert definition(plain) != definition(plain.model_copy(update={"options": Options(read_only=True)}))
+    assert definition(plain) == definition(plain.model_copy(update={"service_labels": {"a": "b"}}))
+
+
+def test_options_reach_the_container() -> None:
+    options = Options(privileged=True, cap_add=("A",), cap_drop=("B",), pid="host", hostname="h", read_only=True)
+    made = container(given.service(options=options))
+    assert (made.privileged, made.cap_add, made.cap_drop, made.pid_mode, made.hostname) == (
+        True,
+        ("A",),
+        ("B",),
+        "host",
+        "h",
+    )
+    assert made.options.read_only
+
+
+def test_a_name_and_a_network_of_its_own_unless_written() -> None:
+    made = container(given.service())
+    assert (made.hostname, made.network) == ("web-1", "t-shop")
+    assert container(given.service(ports=(), options=Options(network_mode="none"))).network == "none"

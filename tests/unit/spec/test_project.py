@@ -1,0 +1,168 @@
+"""Files that bring others in: include, extends, profiles, and how forms merge."""
+
+from __future__ import annotations
+
+import pytest
+
+from bayplan.spec import load_app, local_fleet
+
+
+def test_include_has_its_own_folder_and_variables(folder) -> None:
+    folder.write(
+        "db/compose.yaml",
+        "services: {db: {image: 'x:$TAG', env_file: db.env, volumes: ['data:/d', './c:/c']}}\nvolumes: {data: }\n",
+    )
+    folder.write("db/.env", "TAG=1\nOURS=no\n")
+    folder.write("db/db.env", "A=$OURS\n")
+    folder.environment = {"OURS": "yes"}
+    app = _read(folder, "include: [db/compose.yaml]\nservices: {web: {image: x, depends_on: [db]}}")
+    db = app.services["db"]
+    assert (db.image, db.environment) == ("x:1", {"A": "yes"})
+    assert [m.source for m in db.mounts] == ["data", str(folder.path / "db" / "c")]
+    assert set(app.volumes) == {"data"}
+
+
+def test_include_long_form_merges_its_paths(folder) -> None:
+    folder.write("db/one.yaml", "services: {db: {image: 'x:$TAG', user: a}}\n")
+    folder.write("db/two.yaml", "services: {db: {user: b}}\n")
+    folder.write("some.env", "TAG=2\n")
+    text = "include: [{path: [db/one.yaml, db/two.yaml], project_directory: ., env_file: some.env}]\nservices: {}\n"
+    db = _read(folder, text).services["db"]
+    assert (db.image, db.user) == ("x:2", "b")
+
+
+def test_what_two_files_define_differently_is_told(folder) -> None:
+    folder.write("a.yaml", "services: {db: {image: a}}\n")
+    assert folder.mistakes(lambda: _read(folder, "include: [a.yaml]\nservices:\n  db: {image: b}\n")) == [
+        "3: services.db: is in an included file too | the other is in a.yaml:1; rename one, or change it in a file of its own with -f"
+    ]
+    assert _read(folder, "include: [a.yaml]\nservices:\n  db: {image: a}\n").services["db"].image == "a"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("none.yaml", "1: there is no none.yaml | check the name"),
+        (
+            "https://example.com/a.yaml",
+            "1: https://example.com/a.yaml is not on this machine, and is not fetched | fetch it, and name the file",
+        ),
+        ("{pth: a}", "1: include.0: unknown key 'pth' | did you mean 'path'?"),
+        ("a.yaml", "1: a.yaml includes itself, by way of others | break the circle"),
+    ],
+)
+def test_includes_that_cannot_be_had(folder, entry: str, told: str) -> None:
+    folder.write("a.yaml", "include: [a.yaml]\nservices: {db: {image: a}}\n")
+    assert folder.mistakes(lambda: _read(folder, f"include: [{entry}]\nservices: {{web: {{image: x}}}}\n")) == [told]
+
+
+def test_extends_of_the_same_file_and_of_another(folder) -> None:
+    folder.write(
+        "base/common.yaml",
+        "services:\n"
+        "  base: {image: x, environment: [A=1, B=1], volumes: ['./conf:/conf'], env_file: base.env}\n"
+        "  more: {extends: base, cap_add: [NET_ADMIN]}\n",
+    )
+    folder.write("base/base.env", "C=3\n")
+    text = """
+services:
+  one: {extends: {file: base/common.yaml, service: more}, environment: {B: 2}, cap_add: [SYS_TIME]}
+  two: {extends: one, image: y, cap_add: !reset []}
+"""
+    app = _read(folder, text)
+    one, two = app.services["one"], app.services["two"]
+    assert one.environment == {"A": "1", "B": "2", "C": "3"}
+    assert (one.options.cap_add, two.options.cap_add) == (("NET_ADMIN", "SYS_TIME"), ())
+    assert (two.image, two.mounts[0].source) == ("y", str(folder.path / "base" / "conf"))
+
+
+def test_extends_in_a_circle_and_of_nothing(folder) -> None:
+    text = "services:\n  a: {extends: b, image: x}\n  b: {extends: a, image: x}\n  c: {extends: d, image: x}\n"
+    told = folder.mistakes(lambda: _read(folder, text))
+    assert "2: services.a.extends: a -> b -> a is a circle | remove one of these" in told
+    assert "4: services.c.extends: there is no service 'd' | services there: a, b, c" in told
+
+
+def test_profiles(folder) -> None:
+    text = "services: {web: {image: x}, debug: {image: x, profiles: [debug, all]}}"
+    assert set(_read(folder, text).services) == {"web"}
+    for asked in ("debug", "other,all", "*"):
+        folder.environment = {"COMPOSE_PROFILES": asked}
+        assert set(_read(folder, text).services) == {"web", "debug"}
+    folder.environment = {}
+    folder.write(".env", "COMPOSE_PROFILES=debug\n")
+    assert set(_read(folder, text).services) == {"web", "debug"}
+
+
+def test_dotenv_may_name_the_files(folder) -> None:
+    folder.write("one.yaml", "services: {web: {image: x}}")
+    folder.write(".env", "COMPOSE_FILE=one.yaml\n")
+    assert load_app(None, project=None, environment={}, fleet=None).services["web"].image == "x"
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "field", "value"),
+    [
+        ("cap_add: [A, B]", "cap_add: [B, C]", "cap_add", ("A", "B", "C")),
+        ("dns: 1.1.1.1", "dns: [8.8.8.8]", "dns", ("1.1.1.1", "8.8.8.8")),
+        ("tmpfs: /run", "tmpfs: [/tmp]", "tmpfs", ("/run", "/tmp")),
+        ("sysctls: {a: 1}", "sysctls: [b=2]", "sysctls", {"a": "1", "b": "2"}),
+        ("extra_hosts: {a: 10.0.0.1}", "extra_hosts: ['b:10.0.0.2']", "extra_hosts", ("a=10.0.0.1", "b=10.0.0.2")),
+        ("devices: [/dev/a:/dev/x]", "devices: [/dev/b:/dev/x]", "devices", "/dev/b"),
+        ("ulimits: {n: 1}", "ulimits: {n: {soft: 2, hard: 3}}", "ulimits", 3),
+        ("logging: {driver: a, options: {x: 1}}", "logging: {driver: b}", "logging", {}),
+        ("logging: {driver: a, options: {x: 1}}", "logging: {options: {y: 2}}", "logging", {"x": "1", "y": "2"}),
+    ],
+)
+def test_options_merge(folder, base: str, over: str, field: str, value: object) -> None:
+    found = getattr(folder.web(base, over).options, field)
+    if field == "devices":
+        found = found[0].source if len(found) == 1 else found
+    elif field == "ulimits":
+        found = found["n"].hard
+    elif field == "logging":
+        found = found.options
+    assert found == value
+
+
+def test_volumes_and_grants_are_unique_by_their_place(folder) -> None:
+    base = "services: {web: {image: x, volumes: [a:/data, b:/more], configs: [{source: c, target: /c}], depends_on: [db], networks: [n]}, db: {image: x}}\n"
+    top = "volumes: {a: , b: , d: }\nconfigs: {c: {content: c}, e: {content: e}}\nnetworks: {n: {}}\n"
+    over = "services: {web: {volumes: [{type: volume, source: d, target: /data/}], configs: [{source: e, target: /c}], depends_on: {db: {condition: service_healthy}}, networks: {n: {aliases: [w]}}}}"
+    web = _read(folder, base + top, over).services["web"]
+    assert [m.source for m in web.mounts] == ["b", "d"]
+    assert [g.source for g in web.configs] == ["e"]
+    assert web.depends_on["db"].condition == "service_healthy"
+    assert web.networks == {"n": ("w",)}
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "what"),
+    [
+        ("ports: ['80:80']", "ports: {a: b}", "a map cannot be laid over a list"),
+        ("environment: DEBUG", "environment: {A: 1}", "a map cannot be laid over a single value"),
+        (
+            "deploy: {resources: {limits: {cpus: 1}}}",
+            "deploy: {resources: [limits]}",
+            "a list cannot be laid over a map",
+        ),
+    ],
+)
+def test_an_override_of_another_type_is_told_with_both_places(folder, base: str, over: str, what: str) -> None:
+    (told,) = folder.mistakes(lambda: folder.web(base, over))
+    assert told.startswith("3: services.web.")
+    assert what in told
+    assert "compose.yaml:4 has the other" in told
+
+
+def test_unset_variables_are_warned_of(folder) -> None:
+    warned = []
+    path = folder.write("compose.yaml", "services:\n  web:\n    image: x\n    environment: {A: $NOT}\n")
+    app = load_app([path], project=None, environment={}, fleet=None, warn=warned.append)
+    assert app.services["web"].environment == {"A": ""}
+    assert [(w.line, w.what) for w in warned] == [(4, "the variable NOT is not set: it is empty here")]
+
+
+def _read(folder, *texts: str):
+    files = [folder.write(f"{i}.yaml" if i else "compose.yaml", t) for i, t in enumerate(texts)]
+    return load_app(files, project=None, environment=folder.environment, fleet=local_fleet({}), only_read=True)
