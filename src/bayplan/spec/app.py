@@ -57,7 +57,8 @@ def load_app(
     app = App(name=name)
     if root is not None:
         asked = frozenset((*profiles, *re.split(r"[,\s]+", variables.get("COMPOSE_PROFILES", ""))))
-        around = Surroundings(directory, variables, root, mistakes, only_read)
+        alone = fleet is not None and len(fleet.hosts) == 1
+        around = Surroundings(directory, variables, root, mistakes, only_read, alone)
         app = _resolved(name, asked, fleet, around)
         if not only_read:
             check_pending(app, around)

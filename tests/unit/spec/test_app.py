@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.spec import app_name
+from bayplan.spec import app_name, load_app
 from bayplan.spec.model import Healthcheck, Http, Placement, Port, Probe, Resources, Service, Update
 
 
@@ -285,3 +285,30 @@ def test_the_example_site(monkeypatch: pytest.MonkeyPatch) -> None:
         (Port(target=80, published=80, app_protocol="http"),),
         "/health",
     )
+
+
+def test_udp_is_the_hosts_own_where_there_is_one_and_refused_where_there_are_more(folder) -> None:
+    text = "services:\n  dns: {image: x, ports: ['53:53/udp']}\n"
+    assert folder.app(text).services["dns"].ports == (Port(target=53, published=53, mode="host", protocol="udp"),)
+    two = folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1, b: ssh://10.0.0.2}")
+    assert folder.mistakes(lambda: folder.app(text, fleet=two)) == [
+        "2: services.dns: UDP cannot be balanced | publish it with mode: host"
+    ]
+
+
+def test_relative_binds_are_for_this_machine(folder) -> None:
+    text = "services:\n  web:\n    image: x\n    volumes:\n      - ./site:/site\n"
+    two = folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1, b: ssh://10.0.0.2}")
+    told = folder.mistakes(lambda: folder.app(text, fleet=two))
+    assert told[-1].startswith("5: services.web: ./site is a folder of this machine, and hosts do not have it")
+
+
+def test_a_swarms_roles_are_every_hosts(folder) -> None:
+    warned = []
+    path = folder.write(
+        "compose.yaml",
+        "services:\n  web:\n    image: x\n    deploy: {placement: {constraints: [node.role == manager]}}\n  db:\n    image: x\n    deploy:\n",
+    )
+    app = load_app([path], project=None, environment={}, fleet=None, warn=warned.append)
+    assert app.services["web"].placement == Placement()
+    assert "have no roles" in warned[0].what

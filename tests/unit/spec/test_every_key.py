@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bayplan.spec import load_app, local_fleet, render
+from bayplan.spec import load_app, local_fleet
 from bayplan.spec.model import Dependency, Exposed, External, Healthcheck, Hook, Link, Probe, Update
 from bayplan.spec.options import Blkio, Device, DeviceRequest, Logging, Throttle, Ulimit
+from bayplan.spec.render import render
 from bayplan.spec.storage import Config, Grant, Mount, Secret, Volume
 
 EVERYTHING = """

@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Surroundings:
     """What a service's definition refers to. directory: the project's, which relative paths start from.
 
-    only_read: the app is shown and not run, so that what only a run needs may be missing.
+    only_read: the app is shown and not run, so that what only a run needs may be missing. one_host: all of the fleet.
     """
 
     directory: Path
@@ -25,6 +25,7 @@ class Surroundings:
     root: Node
     mistakes: Mistakes
     only_read: bool = False
+    one_host: bool = False
 
     def place(self, *path: str | int) -> Place:
         """Where something is written, or where it would be."""

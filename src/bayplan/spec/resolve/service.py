@@ -60,10 +60,10 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         stop_signal=written.stop_signal or "",
         stop_grace_period=given(written.stop_grace_period, 10.0),
         healthcheck=_healthcheck(written.healthcheck),
-        ports=tuple(_ports(written, http=extension.http is not None)),
+        ports=tuple(_ports(written, around, http=extension.http is not None)),
         replicas=_replicas(name, written, around),
         resources=_resources(name, written, around),
-        placement=_placement(written),
+        placement=_placement(name, written, around),
         update=_update(deploy.update_config or file.UpdateFile()),
         http=_http(extension.http),
         probe=_probe(extension.probe),
@@ -197,7 +197,8 @@ def port_pairs(written: ServiceFile) -> Iterator[tuple[int, PortFile, int, int]]
             yield index, entry, target, published
 
 
-def _ports(written: ServiceFile, *, http: bool) -> Iterator[Port]:
+def _ports(written: ServiceFile, around: Surroundings, *, http: bool) -> Iterator[Port]:
+    """Where there is one host, it is the balancer's too: a UDP port is simply its own."""
     for _, entry, target, published in port_pairs(written):
         said = entry.app_protocol
         guess = http or not {target, published}.isdisjoint(_WEB_PORTS)
@@ -205,7 +206,7 @@ def _ports(written: ServiceFile, *, http: bool) -> Iterator[Port]:
             target=target,
             published=published,
             protocol=entry.protocol,
-            mode=entry.mode,
+            mode="host" if entry.protocol == "udp" and around.one_host else entry.mode,
             address=entry.host_ip,
             app_protocol="http" if said == "http" or (said is None and guess) else "tcp",
         )
@@ -256,10 +257,17 @@ class _Either:
         return short if long is None else long
 
 
-def _placement(written: ServiceFile) -> Placement:
+def _placement(name: str, written: ServiceFile, around: Surroundings) -> Placement:
     placement = (written.deploy and written.deploy.placement) or file.PlacementFile()
+    constraints = placement.constraints or ()
+    for index, constraint in enumerate(constraints):
+        if file.is_role(constraint):
+            place = around.place("services", name, "deploy", "placement", "constraints", index)
+            what = f"services.{name}: {constraint}: hosts of a fleet have no roles, and any will do"
+            around.mistakes.warn(what, place, "to choose some, give them labels: node.labels.NAME == VALUE")
+    kept = (c for c in constraints if not file.is_role(c))
     return Placement(
-        constraints=tuple(dict.fromkeys((*(placement.constraints or ()), *_arch(written.platform or "")))),
+        constraints=tuple(dict.fromkeys((*kept, *_arch(written.platform or "")))),
         spread=tuple(p.spread for p in placement.preferences or ()),
         max_per_host=placement.max_replicas_per_node or None,
     )

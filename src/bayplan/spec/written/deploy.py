@@ -39,10 +39,13 @@ class ResourcesFile(FileModel):
     reservations: Maybe[ReservationsFile] = key()
 
 
+def is_role(constraint: str) -> bool:
+    """Whether it is one of a swarm's roles, which hosts of a fleet do not have: each can what a manager can."""
+    return bool(_ROLE.fullmatch(constraint.strip()))
+
+
 def _constraint(value: str) -> str:
-    if _ROLE.fullmatch(value.strip()):
-        raise wrong(f"{value!r}: a fleet's hosts have no roles", "give hosts labels: node.labels.NAME == VALUE")
-    if not _CONSTRAINT.fullmatch(value.strip()):
+    if not is_role(value) and not _CONSTRAINT.fullmatch(value.strip()):
         raise wrong(
             f"{value!r} is not a constraint",
             "write node.hostname, node.zone, node.labels.NAME, node.platform.os or node.platform.arch, "
@@ -67,7 +70,8 @@ class PlacementFile(FileModel):
     """`deploy.placement`."""
 
     constraints: Maybe[List[Annotated[Text, AfterValidator(_constraint)]]] = key(
-        "`node.hostname`, `node.zone`, `node.labels.NAME`, `node.platform.os`, `node.platform.arch`; `==` or `!=`"
+        "`node.hostname`, `node.zone`, `node.labels.NAME`, `node.platform.os`, `node.platform.arch`; `==` or `!=`."
+        " `node.role` is a swarm's: any host will do, and a warning says so"
     )
     preferences: Maybe[List[PreferenceFile]] = key()
     max_replicas_per_node: Maybe[Natural] = key()

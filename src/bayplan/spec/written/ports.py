@@ -18,7 +18,9 @@ class PortFile(FileModel):
 
     target: PortRange = required("the replica's port")
     published: Maybe[PortRange] = key("the listener's; the same as target unless written")
-    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="`udp` with `mode: host` only")
+    protocol: Literal["tcp", "udp"] = Field(
+        default="tcp", description="`udp` with `mode: host`, which it has where the fleet is one host"
+    )
     mode: Literal["ingress", "host"] = Field(
         default="ingress", description="`ingress`: a listener of the balancer; `host`: that very port on the host"
     )

@@ -170,7 +170,7 @@ class ServiceFile(FileModel):
     healthcheck: Maybe[HealthcheckFile] = key("a replica has traffic once it is healthy")
     ports: Maybe[Ports] = key("listeners of the balancer; see Ports")
     expose: Maybe[Expose] = key("ports of the service's own address")
-    deploy: Maybe[DeployFile] = key()
+    deploy: DeployFile | None = key()
     scale: Maybe[Natural] = key("the same as `deploy.replicas`; both must agree")
     cpus: Maybe[Cores] = key("the same as `deploy.resources.limits.cpus`; both must agree")
     mem_limit: Maybe[Memory] = key("the same as `deploy.resources.limits.memory`; both must agree")
