@@ -14,6 +14,7 @@ from bayplan.facts import (
     Facts,
     GatewayFacts,
     HostFacts,
+    Names,
     Replica,
     Server,
     ServerFacts,
@@ -101,6 +102,13 @@ def engine(*replicas: Replica, cpus: float = 4, memory: int = 8 * GB, **more: An
     )
 
 
+def table(*args: Any, **more: Any) -> Table:
+    """A gateway's, with the names of any service of these tests laid down."""
+    text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+    names = tuple(Names("shop", name, text) for name in ("api", "db", "site", "web", "worker"))
+    return Table(*args, **{"names": names, **more})
+
+
 def silent(name: str, why: str = "no route to host") -> HostFacts:
     """A host that does not answer."""
     return HostFacts(name, reachable=False, why=why)
@@ -110,7 +118,7 @@ def up(name: str, *replicas: Replica, gateway: GatewayFacts | None = None, **mor
     """A host that answers, has the image, and whose gateway leads nowhere unless told."""
     images = more.pop("images", frozenset({IMAGE}))
     return HostFacts(
-        name, reachable=True, engine=engine(*replicas, **more), gateway=gateway or GatewayFacts(), images=images
+        name, reachable=True, engine=engine(*replicas, **more), gateway=gateway or GatewayFacts(table()), images=images
     )
 
 
@@ -121,9 +129,9 @@ def facts(*hosts: HostFacts) -> Facts:
 
 def serving(to: Goal, servers: Mapping[str, Iterable[ServerFacts]]) -> GatewayFacts:
     """A gateway with the app's pools and listeners, and these servers by pool."""
-    made = tuple(pools(to))
+    made = tuple(pools(to, to.fleet.balancer.hosts[0]))
     filled = {p.name: tuple(servers.get(p.name, ())) for p in made}
-    there = GatewayFacts(Table(pools=made), filled)
+    there = GatewayFacts(table(pools=made), filled)
     name = to.fleet.balancer.hosts[0]
     return GatewayFacts(desired(to, facts(up(name)), up(name), there), filled)
 
@@ -132,11 +140,11 @@ def standing(to: Goal, *replicas: Replica, down: Iterable[str] = ()) -> Facts:
     """The whole fleet, converged on these replicas: every one behind every listener of its service."""
     by_pool: dict[str, list[ServerFacts]] = {}
     for r in replicas:
-        for pool in (p for p in pools(to) if p.service == r.service):
+        for pool in (p for p in pools(to, to.fleet.balancer.hosts[0]) if p.service == r.service):
             by_pool.setdefault(pool.name, []).append(server(r))
     hosts = []
     for name in to.fleet.hosts:
-        gateway = serving(to, by_pool) if name in to.fleet.balancer.hosts else GatewayFacts()
+        gateway = serving(to, by_pool) if name in to.fleet.balancer.hosts else GatewayFacts(table())
         here = [r for r in replicas if r.host == name]
         hosts.append(silent(name) if name in down else up(name, *here, gateway=gateway))
     return settled(to.fleet, facts(*hosts))

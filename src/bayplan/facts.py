@@ -16,6 +16,10 @@ Health = Literal["none", "starting", "healthy", "unhealthy"]
 Role = Literal["gateway", "guard", "registry"]
 Mode = Literal["tcp", "http"]
 
+# Services' own addresses, 198.18.0.0/16: for benchmarking networks (RFC 2544), so that nobody routes it and no cloud
+# gives it out. They are the same on every host, and on no wire.
+INNER = "198.18."
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -124,17 +128,31 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A front port. address "": all of the balancer host's."""
+    """A front port. address "": all of the balancer host's; a service's own address: for the replicas on that host."""
 
     port: int
     address: str = ""
     mode: Mode = "tcp"
     routes: tuple[Route, ...] = ()
 
+    @property
+    def is_inner(self) -> bool:
+        """Whether it is at a service's own address."""
+        return self.address.startswith(INNER)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the replicas of one service on a host know by name. text: of their /etc/hosts."""
+
+    app: str
+    service: str
+    text: str
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a gateway is configured with, but for the endpoints: listeners, pools, and the way to the registry.
+    """What a gateway is configured with, but for the endpoints: listeners, pools, names, and the way to the registry.
 
     registry: (loopback port, address, port) of the fleet's registry, or None.
     """
@@ -142,6 +160,7 @@ class Table:
     listeners: tuple[Listener, ...] = ()
     pools: tuple[Pool, ...] = ()
     registry: tuple[int, str, int] | None = None
+    names: tuple[Names, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +244,11 @@ class Facts:
 
     @cached_property
     def routed(self) -> Mapping[str, frozenset[str]]:
-        """The pools that a listener leads to, by gateway."""
-        tables = {h.name: h.gateway.table for h in self.reachable() if h.gateway}
-        return {name: frozenset(r.pool for f in t.listeners for r in f.routes) for name, t in tables.items()}
+        """The pools that a listener for clients leads to, by gateway."""
+        fronts = {
+            h.name: [f for f in h.gateway.table.listeners if not f.is_inner] for h in self.reachable() if h.gateway
+        }
+        return {name: frozenset(r.pool for f in there for r in f.routes) for name, there in fronts.items()}
 
     @cached_property
     def _by_service(self) -> Mapping[tuple[str, str], tuple[Replica, ...]]:

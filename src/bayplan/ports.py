@@ -179,6 +179,9 @@ class Engine(Protocol):
     async def image_id(self, image: str) -> str | None:
         """The id (`sha256:…`) of an image by any of its names; None if it is not here."""
 
+    async def image_ports(self, image: str) -> tuple[int, ...]:
+        """TCP ports that an image says it listens on (EXPOSE). Raises NotFoundError."""
+
     async def close(self) -> None:
         """Let go of connections."""
 
@@ -250,6 +253,9 @@ class Registry(Protocol):
 
     async def stored(self, repository: str, tag: str) -> Stored | None:
         """What a tag stands for; None if there is none."""
+
+    async def image_ports(self, repository: str, tag: str) -> tuple[int, ...]:
+        """TCP ports that an image says it listens on (EXPOSE). tag: or digest."""
 
     async def repositories(self) -> tuple[Repository, ...]:
         """What it holds."""

@@ -72,9 +72,9 @@ def as_json(result: Result) -> dict[str, Any]:
 
 
 def _ready(result: Result, service: Service) -> int:
-    facts, balancers = result.outcome.facts, result.goal.fleet.balancer.hosts
+    facts, fleet = result.outcome.facts, result.goal.fleet
     replicas = facts.replicas(result.goal.app.name, service.name)
-    return len({r.slot for r in replicas if is_serving(r, service, balancers, facts, Run(), 0.0)})
+    return len({r.slot for r in replicas if is_serving(r, service, fleet, facts, Run(), 0.0)})
 
 
 def _tell_services(result: Result, console: Console, took: float) -> None:

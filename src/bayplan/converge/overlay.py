@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bayplan import labels
-from bayplan.facts import ContainerState, Facts, Health, HostFacts, Replica, SystemContainer
-from bayplan.plan.steps import Network, Pull, Remove, Run, Start, Step, Stop, System
+from bayplan.facts import ContainerState, Facts, GatewayFacts, Health, HostFacts, Replica, SystemContainer
+from bayplan.plan.steps import Configure, Network, Pull, Remove, Run, Start, Step, Stop, System
 
 
 def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
@@ -29,8 +29,8 @@ def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
     return replace(facts, hosts=hosts)
 
 
-def granted(facts: Facts, steps: Iterable[Network | Pull | System]) -> Facts:
-    """`facts`, with those networks, images and containers of bayplan's there."""
+def granted(facts: Facts, steps: Iterable[Configure | Network | Pull | System]) -> Facts:
+    """`facts`, with those networks, images and containers of bayplan's there, and gateways so configured."""
     hosts: dict[str, HostFacts] = dict(facts.hosts)
     for step in steps:
         host = hosts[step.host]
@@ -44,7 +44,12 @@ def granted(facts: Facts, steps: Iterable[Network | Pull | System]) -> Facts:
                 others = tuple(c for c in host.engine.system if c.role != step.role)
                 told = step.container.labels[labels.SPEC]
                 system = (*others, SystemContainer("", step.role, told, "running", step.container.ports))
-                hosts[step.host] = replace(host, engine=replace(host.engine, system=system))
+                gateway = (host.gateway or GatewayFacts()) if step.role == "gateway" else host.gateway
+                hosts[step.host] = replace(host, engine=replace(host.engine, system=system), gateway=gateway)
+            case Configure():
+                gateway = host.gateway or GatewayFacts()
+                pools = {pool.name: gateway.pools.get(pool.name, ()) for pool in step.table.pools}
+                hosts[step.host] = replace(host, gateway=replace(gateway, table=step.table, pools=pools))
     return replace(facts, hosts=hosts)
 
 

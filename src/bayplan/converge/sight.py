@@ -1,7 +1,7 @@
 """What a run sees of the fleet, and when it looks again.
 
 Looking costs an engine as much as a small step does, so a host is asked again when something of ours ended there, or
-after a while; a balancer's gateway, which is quick to ask and where replicas become ready, at every look. What an
+after a while; a gateway with pools, which is quick to ask and where replicas become ready, at every look. What an
 engine said when it started a replica is as good as a look at it.
 """
 
@@ -43,7 +43,7 @@ class Sight:
         names = list(self._ports.fleet.hosts)
         asked = {n for n in names if whole or self._is_due(n)}
         asked -= {n for n in asked if not self._is_worth_waiting_for(n, whole=whole)}
-        gateways = {n for n in self._ports.fleet.balancer.hosts if n in names and n not in asked}
+        gateways = {n for n in names if n not in asked and self._has_pools(n)}
         self._changed -= asked  # what ends from now on counts for the next look
         hosts = (self._aside.pop(n) if n in self._aside else self._host(n) for n in asked)
         await asyncio.gather(*hosts, *(self._gateway(n) for n in gateways))
@@ -66,7 +66,7 @@ class Sight:
         if isinstance(step, Pull) and well:
             self._images[step.host] = self._images.get(step.host, frozenset()) | {step.image}
         is_at_gateway = isinstance(step, PoolChange | Configure | Rewrite)
-        if not (is_at_gateway and step.host in self._ports.fleet.balancer.hosts):
+        if not (is_at_gateway and self._has_pools(step.host)):
             self._changed.add(step.host)
 
     def silent(self, host: str, why: str) -> None:
@@ -97,6 +97,11 @@ class Sight:
             return True
         age = self._ports.clock.now() - self._seen[host]
         return age >= GOOD_FOR or host in self._changed if known.reachable else age >= ASK_AGAIN
+
+    def _has_pools(self, host: str) -> bool:
+        """Whether replicas become ready at its gateway."""
+        gateway = self._known[host].gateway
+        return host in self._ports.fleet.balancer.hosts or (gateway is not None and bool(gateway.table.pools))
 
     async def _host(self, name: str) -> None:
         began = self._seen[name] = self._ports.clock.now()

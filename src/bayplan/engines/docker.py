@@ -55,6 +55,12 @@ class DockerEngine:
         except NotFoundError:
             return None
 
+    async def image_ports(self, image: str) -> tuple[int, ...]:
+        async with self._client.calling() as docker:
+            config: Mapping[str, Any] = (await docker.images.inspect(image)).get("Config") or {}
+        named = (port.partition("/") for port in config.get("ExposedPorts") or ())
+        return tuple(sorted(int(port) for port, _, protocol in named if protocol == "tcp"))
+
     async def run(self, container: Container) -> str:
         """Create, lay files, start. What was created is removed again when a later step fails, or is cancelled."""
         engine = await self._itself()

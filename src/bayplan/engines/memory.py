@@ -73,6 +73,11 @@ class MemoryEngine:
         self._reached()
         return self._images.get(image) or (image if image in self._images.values() else None)
 
+    async def image_ports(self, image: str) -> tuple[int, ...]:
+        if await self.image_id(image) is None:
+            raise NotFoundError(f"No such image: {image}", where=self.host, status=404)
+        return ()
+
     async def run(self, container: Container) -> str:
         self._reached()
         image = await self.image_id(container.image)

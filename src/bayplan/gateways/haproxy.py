@@ -10,6 +10,7 @@ from bayplan.errors import EngineError, GatewayError
 from bayplan.facts import GatewayFacts, Table
 from bayplan.gateways.batch import Batch, prepare
 from bayplan.gateways.moves import refusal
+from bayplan.gateways.naming import argv
 from bayplan.gateways.reading import LOOK, Look, old_workers, read_look, read_sessions, with_sessions
 from bayplan.gateways.reload import new_addresses, reload_fault, taken
 from bayplan.gateways.runtime import DEADLINE, ask, ask_master, reload_master
@@ -18,7 +19,7 @@ from bayplan.haproxy.config import ADMIN, MASTER, render
 from bayplan.haproxy.places import LIVE, SAVED
 from bayplan.haproxy.state import MAP, Pools, state_digest
 from bayplan.listening import TABLES
-from bayplan.plan.names import run_directory, system_name
+from bayplan.plan.names import names_directory, run_directory, system_name
 from bayplan.plan.steps import PoolChange
 from bayplan.ports import Engine, Reach
 
@@ -51,6 +52,8 @@ class HaproxyGateway:
             await self._saver.drop()
             look = await self._look()
             if look.table != table:
+                if look.table.names != table.names:
+                    await self._lay_names(table)
                 await self._replace(look, table)
             elif not look.facts.in_step:
                 await self._save()
@@ -99,6 +102,15 @@ class HaproxyGateway:
             raise
         finally:
             checking.cancel()
+
+    async def _lay_names(self, table: Table) -> None:
+        try:
+            done = await self._engine.exec(self._container, argv(names_directory(self._fleet), table.names))
+        except EngineError as error:
+            raise GatewayError(f"the names of services cannot be written: {error.what}", where=self.host) from error
+        if done.status:
+            said = done.output.decode(errors="replace").strip()
+            raise GatewayError(f"the names of services cannot be written: {said}", where=self.host)
 
     async def _save(self) -> None:
         """Write what runs."""

@@ -9,13 +9,20 @@ from bayplan.haproxy.words import check_name, quote
 
 UNMATCHED = "bayplan:unmatched"  # a pool's name never has a colon
 
-_HTTP = (
+_ANY_HTTP = (
     "mode http",
-    "timeout client 60s",
     # A reload ends a client's connection after an answer, not before the next question.
     "option idle-close-on-response",
     # A request that may not be done twice is tried again only while no byte of it has gone out.
     "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
+)
+
+# From one service to another: what the caller sends arrives as it is, and its idle connections stay.
+_HTTP_INNER = (*_ANY_HTTP, "timeout client 1h", "timeout http-keep-alive 1h")
+
+_HTTP = (
+    *_ANY_HTTP,
+    "timeout client 60s",
     # What a client says about where it comes from is not to be believed. Its Host header reaches the app as it is.
     "http-request del-header Forwarded",
     "http-request del-header X-Real-IP",
@@ -31,7 +38,7 @@ def frontend(listener: Listener, pools: Mapping[str, Pool]) -> Iterator[str]:
     yield f"frontend {check_name(f'listener:{address}')}"
     yield f"  bind {address}"
     if is_http(listener, pools):
-        yield from (f"  {line}" for line in _HTTP)
+        yield from (f"  {line}" for line in (_HTTP_INNER if listener.is_inner else _HTTP))
         yield from (f"  {line}" for line in _rules(listener.routes))
     else:
         yield "  mode tcp"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bayplan.facts import INNER
 from bayplan.haproxy.config import COMPLETE, MASTER
 
 DIRECTORY: Final = "/etc/bayplan"
@@ -19,7 +20,8 @@ _WAIT_FOR_GUARD = 50  # tenths of a second
 def start_script(run: str) -> str:
     """Start HAProxy with the newest whole file. run: the directory of its sockets.
 
-    The guard gives that directory the engine's group, and sockets made in it inherit it: that is waited for.
+    The guard gives that directory the engine's group, and sockets made in it inherit it: that is waited for; so is the
+    route to the addresses of services, without which none can be bound.
     """
     return f"""\
 #!/bin/sh
@@ -35,6 +37,11 @@ done
 [ "$newest" = {LIVE} ] || cp "$newest" {LIVE}
 waited=0
 while [ ! -g {run} ] && [ "$waited" -lt {_WAIT_FOR_GUARD} ]; do
+    sleep 0.1
+    waited=$((waited + 1))
+done
+has_way() {{ grep -q {INNER} /proc/net/fib_trie; }}
+while grep -q '^  bind {INNER}' {LIVE} && ! has_way && [ "$waited" -lt {_WAIT_FOR_GUARD} ]; do
     sleep 0.1
     waited=$((waited + 1))
 done

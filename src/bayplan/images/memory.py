@@ -32,6 +32,10 @@ class MemoryRegistry:
             return Stored(_sha256(document), len(document), is_image=False)
         return self._images.get((repository, tag))
 
+    async def image_ports(self, repository: str, tag: str) -> tuple[int, ...]:
+        del repository, tag
+        return ()
+
     async def repositories(self) -> tuple[Repository, ...]:
         names = sorted({r for r, _ in {**self._documents, **self._images}})
         return tuple([Repository(name, await self.tags(name)) for name in names])

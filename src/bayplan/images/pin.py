@@ -73,6 +73,19 @@ async def known_pins(
     return _pinned(app, pins), tuple(name for name, pin in found.items() if pin is None)
 
 
+async def listening(app: App, before: App | None, builder: Engine, registry: Registry | None) -> App:
+    """The pinned app, its services with the TCP ports that their images name.
+
+    before: of an image that it has, too, they are known. Raises RegistryError, EngineError.
+    """
+    place = place_for(registry, builder)
+    known = {s.image: s.listens for s in before.services.values()} if before else {}
+    asked = sorted({s.image for s in app.services.values() if s.image} - set(known))
+    known |= dict(zip(asked, await _all([place.ports(image) for image in asked]), strict=True))
+    services = {n: s.model_copy(update={"listens": known.get(s.image, ())}) for n, s in app.services.items()}
+    return app.model_copy(update={"services": services})
+
+
 class _Maker:
     """Makes images on one engine, a few at once."""
 

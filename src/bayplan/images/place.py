@@ -43,6 +43,9 @@ class Place(Protocol):
     async def keep(self, wanted: Wanted, on: OnTransfer) -> str:
         """Keep what the engine has by its whole name; the pin."""
 
+    async def ports(self, pin: str) -> tuple[int, ...]:
+        """TCP ports that a kept image says it listens on."""
+
 
 class InRegistry:
     """Copied to the fleet's registry: pinned by digest; a release depends on no other registry."""
@@ -76,6 +79,10 @@ class InRegistry:
         repository, _, _ = wanted.name.rpartition(":")
         return f"{self._registry.prefix}/{repository}@{digest}"
 
+    async def ports(self, pin: str) -> tuple[int, ...]:
+        repository, _, digest = pin.removeprefix(f"{self._registry.prefix}/").partition("@")
+        return await self._registry.image_ports(repository, digest)
+
 
 class OnEngine:
     """Left where it is built: one local engine, no registry; pinned by the image's id."""
@@ -102,6 +109,9 @@ class OnEngine:
         if pin is None:
             raise ImageError(f"{wanted.name} was removed while it was being used", todo="run it again")
         return pin
+
+    async def ports(self, pin: str) -> tuple[int, ...]:
+        return await self._engine.image_ports(pin)
 
 
 def place_for(registry: Registry | None, builder: Engine) -> Place:

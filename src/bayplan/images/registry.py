@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bayplan.errors import RegistryError
+from bayplan.images.exposed import exposed
 from bayplan.images.login import Login
 from bayplan.images.transport import Answer, Dial, Transport
 from bayplan.ports import Credentials, Reach, Repository, Stored
@@ -84,6 +85,16 @@ class HttpRegistry:
         size = sum(layer.get("size", 0) for layer in said.get("layers", ())) or len(answer.body)
         is_image = "artifactType" not in said and said.get("config", {}).get("mediaType") != _EMPTY
         return Stored(_digest_of(answer), size, is_image)
+
+    async def image_ports(self, repository: str, tag: str) -> tuple[int, ...]:
+        """From its configuration; of an index, from that of its first image."""
+        said = (await self._must("GET", self._manifest(repository, tag), _ACCEPT)).json()
+        if said.get("manifests"):
+            tag = str(said["manifests"][0]["digest"])
+            said = (await self._must("GET", self._manifest(repository, tag), _ACCEPT)).json()
+        digest = str(said.get("config", {}).get("digest", ""))
+        blob = await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
+        return exposed(blob.json().get("config") or {})
 
     async def repositories(self) -> tuple[Repository, ...]:
         """Those under the prefix, in the registry's order."""

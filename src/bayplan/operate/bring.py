@@ -11,11 +11,12 @@ from bayplan.converge.loop import Convergence, Outcome
 from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
-from bayplan.images import prepare
+from bayplan.images import listening, prepare
 from bayplan.operate import doors
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled
+from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
 from bayplan.plan.replica import ingress_targets
@@ -66,7 +67,8 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
         pull=wishes.pull,
         only=wishes.services,
     )
-    chosen = await record(ports.releases, pinned, "up", hosts.facts)
+    whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
+    chosen = await record(ports.releases, whole, "up", hosts.facts)
     return await converge(ports, chosen, wishes, on, sight)
 
 
@@ -119,6 +121,12 @@ async def converge(
     run = Convergence(ports, planner, on, patience=patience, login=login, sight=sight)
     outcome = await run.run()
     return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))
+
+
+async def completed(ports: FleetPorts, pinned: App, before: App | None, builder: Engine, facts: Facts) -> App:
+    """The pinned app as a release records it: with what its images listen on, and its services' own addresses."""
+    listens = await listening(pinned, before, builder, ports.registry)
+    return addressed(ports.fleet.name, listens, before, taken_by_others(facts, pinned.name))
 
 
 def builder_of(ports: FleetPorts, facts: Facts) -> Engine:

@@ -9,13 +9,15 @@ from typing import Any
 from bayplan.converge.observe import nobody_answers, observe
 from bayplan.converge.overlay import granted
 from bayplan.facts import Facts
-from bayplan.images import known_pins
+from bayplan.images import known_pins, listening
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of
 from bayplan.operate.release import current, is_new_fleet
+from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import (
+    Configure,
     Failure,
     Network,
     Plan,
@@ -31,10 +33,10 @@ from bayplan.plan.steps import (
     kind,
     subject,
 )
-from bayplan.ports import FleetPorts
+from bayplan.ports import Engine, FleetPorts
 from bayplan.spec.model import App
 
-_WAITS = 2  # a replica waits for its guard, and that for its image
+_WAITS = 3  # a replica waits for its names, these for a gateway, and that for its image
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
         raise nobody_answers(ports.fleet, facts)
     is_new = is_new_fleet(ports.fleet, facts)
     latest = None if is_new else await current(ports.releases, app.name)
-    pinned, unmade = await known_pins(app, builder_of(ports, facts), ports.registry, is_empty=is_new)
+    builder = builder_of(ports, facts)
+    pinned, unmade = await known_pins(app, builder, ports.registry, is_empty=is_new)
+    pinned = await _completed(ports, pinned, frozenset(unmade), latest.app if latest else None, builder, facts)
     number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
@@ -74,12 +78,22 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
     return Preview(found.steps, builds, copies, found.unplaced, found.failures, silent)
 
 
+async def _completed(
+    ports: FleetPorts, pinned: App, unmade: frozenset[str], before: App | None, builder: Engine, facts: Facts
+) -> App:
+    """As a release would record it. What an image that is yet to be made listens on is not known."""
+    made = pinned.model_copy(update={"services": {n: s for n, s in pinned.services.items() if n not in unmade}})
+    known = await listening(made, before, builder, ports.registry)
+    whole = pinned.model_copy(update={"services": {**pinned.services, **known.services}})
+    return addressed(ports.fleet.name, whole, before, taken_by_others(facts, pinned.name))
+
+
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:
     """The first pass's steps, and the replicas behind an image, a network or a guard: people ask for those."""
-    before: tuple[Pull | Network | System, ...] = ()
+    before: tuple[Configure | Network | Pull | System, ...] = ()
     for _ in range(_WAITS):
         found = plan(goal, granted(facts, before), now)
-        before = (*before, *(s for s in found.steps if isinstance(s, Pull | Network | System)))
+        before = (*before, *(s for s in found.steps if isinstance(s, Configure | Network | Pull | System)))
     return join((Plan(steps=before), plan(goal, granted(facts, before), now)))
 
 

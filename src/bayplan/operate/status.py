@@ -162,7 +162,7 @@ def instance_state(goal: Goal, service: Service, replica: Replica, facts: Facts)
         return "failed"
     if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in endpoints(replica, facts)):
         return "draining"
-    serving = is_serving(replica, service, goal.fleet.balancer.hosts, facts, Run(), 0.0)
+    serving = is_serving(replica, service, goal.fleet, facts, Run(), 0.0)
     return "ready" if serving else "starting"
 
 

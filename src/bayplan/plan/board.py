@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bayplan.facts import Facts, HostFacts
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.replica import host_ports, ingress_targets
+from bayplan.plan.replica import free_targets, host_ports
 from bayplan.spec.model import Host, Port, Service
 
 
@@ -60,9 +60,9 @@ class Board:
         self.counts[service.name][berth.host.name] += 1
 
     def ports_for(self, berth: Berth, service: Service, port_range: tuple[int, int]) -> tuple[int, ...] | None:
-        """Host ports for the service's listener targets; None if the range is full."""
+        """Host ports for those of the service that may be any; None if the range is full."""
         found: list[int] = []
-        for target in ingress_targets(service):
+        for target in free_targets(service):
             port = berth.free_port(*port_range, target)
             if port is None:
                 return None

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from bayplan.plan.addresses import BLOCK
+
 _ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
 
 
@@ -64,6 +66,8 @@ def _taken_in(watch: Watch) -> Iterator[str]:
         to_registry = f"{here} tcp -m tcp --dport {watch.registry[1]}"
         yield from (f"-s {peer}/32 {to_registry} -j RETURN" for peer in watch.peers)
         yield f"{to_registry} -j DROP"
+    yield f"-i {watch.bridges}+ -d {BLOCK} -j ACCEPT"  # whatever the host's own firewall says of containers
+    yield f"-d {BLOCK} -j DROP"
     yield f"-i {watch.bridges}+ -j RETURN"
     yield f"-s {watch.private_net} -j RETURN"
     first, last = watch.ports
@@ -100,12 +104,16 @@ forget() {{
     iptables -w 5 -D DOCKER-USER -j {chain}
     iptables -w 5 -D INPUT -j {chain}-IN
     for one in {chain} {chain}-IN; do iptables -w 5 -F $one; iptables -w 5 -X $one; done
+    iptables -w 5 -S | grep -q BAYPLAN- || ip route del local {BLOCK} dev lo
     has_gateway || rm -rf {run}
 }}
 open_run() {{
     group=$(stat -L -c %g {shlex.quote(watch.engine_socket)} || echo 0)
     mkdir -p {run} && chgrp "$group" {run} && chmod 2770 {run}
     for socket in {run}/*.sock; do [ ! -S "$socket" ] || chgrp "$group" "$socket"; done
+}}
+open_services() {{
+    ip route show table local {BLOCK} | grep -q . || ip route add local {BLOCK} dev lo
 }}
 has_bridges() {{
     ls /sys/class/net | grep -q '^{watch.bridges}'
@@ -124,6 +132,7 @@ open_run
 want=
 while :; do
     [ -g {run} ] || open_run
+    open_services
     if [ -z "$want" ] || [ "$(kept)" != "$want" ]; then
         if ensure; then want=$(kept); else echo 'the firewall cannot be kept: see the lines above' >&2; want=; fi
     fi

@@ -27,6 +27,16 @@ def system_name(role: Role, fleet: str) -> str:
     return f"bayplan-{role}-{fleet}"
 
 
+def names_directory(fleet: str) -> str:
+    """Where the names of services are kept on each host, by app and service: what the replicas have as /etc/hosts."""
+    return f"/var/lib/bayplan/{fleet}/names"
+
+
+def hosts_file(fleet: str, app: str, service: str) -> str:
+    """The /etc/hosts of a service's replicas, on their host."""
+    return f"{names_directory(fleet)}/{app}/{service}"
+
+
 def run_directory(fleet: str) -> str:
     """Where a gateway's sockets are, on the host and in the container alike."""
     return f"/run/bayplan/{fleet}"

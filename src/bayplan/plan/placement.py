@@ -101,10 +101,19 @@ class Placer:
             needed.append("its network")
             told = {labels.FLEET: fleet, labels.APP: app}
             self._once(Network(host, network, bridge_name(fleet, app), "no replica of the app stood here before", told))
+        if not self._is_named(berth):
+            needed.append("its names")
         if self.service.image not in berth.facts.images:
             needed.append("its image")
             self._once(Pull(host, self.service.image, f"{replica} is to run here"))
         return ", ".join(needed)
+
+    def _is_named(self, berth: Berth) -> bool:
+        """Whether the gateway there has laid down what the replica is to know by name: it mounts that file."""
+        if berth.facts.gateway is None or self.service.options.network_mode:
+            return berth.facts.gateway is not None
+        mine = (self.goal.app.name, self.service.name)
+        return any((n.app, n.service) == mine for n in berth.facts.gateway.table.names)
 
     def _once(self, step: Network | Pull) -> None:
         if (kind(step), step.host) not in self._prepared:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica, Server, ServerFacts
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import endpoint, ingress_targets, pool_name, server_name, slot_and_host
+from bayplan.plan.leads import leads
+from bayplan.plan.replica import endpoint, pool_name, server_name, slot_and_host
 from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.spec.model import Service
@@ -17,15 +18,14 @@ DEFAULT_DRAIN = 30.0
 
 
 def join(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Iterator[PoolChange]:
-    """Into every pool of its service at every balancer: checked first, then, once it is up, ready."""
+    """Into every pool of its service at every gateway: checked first, then, once it is up, ready."""
     seen = {(e.gateway, e.pool): e.facts for e in endpoints(replica, facts)}
-    for name in goal.fleet.balancer.hosts:
+    for name, target in leads(goal.fleet, service):
         gateway = facts.hosts[name].gateway if name in facts.hosts else None
-        for target in ingress_targets(service):
-            server = endpoint(replica, target, goal.fleet.hosts[replica.host])
-            pool = pool_name(goal.app.name, service.name, target)
-            if server and gateway and pool in gateway.pools:
-                yield from _towards_ready(name, pool, server, seen.get((name, pool)))
+        server = endpoint(replica, target, goal.fleet.hosts[replica.host])
+        pool = pool_name(goal.app.name, service.name, target)
+        if server and gateway and pool in gateway.pools:
+            yield from _towards_ready(name, pool, server, seen.get((name, pool)))
 
 
 def _towards_ready(gateway: str, pool: str, server: Server, known: ServerFacts | None) -> Iterator[PoolChange]:

@@ -9,6 +9,7 @@ from bayplan import labels
 from bayplan.container import Container, digest
 from bayplan.facts import Binding, Replica, Server
 from bayplan.plan.goal import Goal
+from bayplan.plan.names import hosts_file
 from bayplan.spec.model import Fleet, Host, Port, Service
 
 # What a container is made of. The rest of a service (how many, where, behind which listener) changes no container.
@@ -27,6 +28,7 @@ _MADE_OF = {
     "healthcheck",
     "resources",
 }
+HOSTNAME = 63  # characters (RFC 1123)
 _SERVER = re.compile(r"-(\d+)-r(\d+)\.(.+)$")
 
 
@@ -71,6 +73,8 @@ def definition(service: Service) -> str:
     )
     if options := service.options.model_dump(mode="json", exclude_defaults=True):
         made_of["options"] = options  # only what is set: a new kind of option is no new definition
+    if quiet := sorted(set(free_targets(service)) - set(ingress_targets(service))):
+        made_of["listens"] = quiet
     return digest(made_of)
 
 
@@ -79,18 +83,36 @@ def ingress_targets(service: Service) -> tuple[int, ...]:
     return tuple(dict.fromkeys(p.target for p in service.ports if p.mode == "ingress"))
 
 
+def free_targets(service: Service) -> tuple[int, ...]:
+    """Container ports for which any free port of the host will do: those that listeners lead to, and those that other
+    services reach.
+    """
+    fixed = {p.target for p in host_ports(service)}
+    named = (*(e.port for e in service.expose if e.protocol == "tcp"), *service.listens)
+    return tuple(dict.fromkeys((*ingress_targets(service), *(t for t in named if t not in fixed))))
+
+
+def asked_targets(service: Service) -> frozenset[int]:
+    """Container ports that the file itself names: a replica that does not answer there is not ready."""
+    return frozenset((*ingress_targets(service), *(e.port for e in service.expose if e.protocol == "tcp")))
+
+
+def targets(service: Service) -> tuple[int, ...]:
+    """Container ports that gateways may lead to."""
+    fixed = (p.target for p in host_ports(service) if p.protocol == "tcp" and not p.address)
+    return tuple(dict.fromkeys((*free_targets(service), *fixed)))
+
+
 def host_ports(service: Service) -> tuple[Port, ...]:
     """Ports that are to be that very port on the host."""
     return tuple(p for p in service.ports if p.mode == "host")
 
 
 def bindings(service: Service, host: Host, free: Sequence[int]) -> tuple[Binding, ...]:
-    """Where the container's ports are on the host; `free` are host ports for the ingress targets, in their order."""
-    ingress = (
-        Binding(target, port, host.private_ip) for target, port in zip(ingress_targets(service), free, strict=True)
-    )
+    """Where the container's ports are on the host; `free` are host ports for the free targets, in their order."""
+    inner = (Binding(target, port, host.private_ip) for target, port in zip(free_targets(service), free, strict=True))
     fixed = (Binding(p.target, p.published, p.address or host.private_ip, p.protocol) for p in host_ports(service))
-    return (*ingress, *fixed)
+    return (*inner, *fixed)
 
 
 def endpoint(replica: Replica, target: int, host: Host) -> Server | None:
@@ -105,6 +127,7 @@ def replica_container(
     """The container of one slot on one host."""
     app, name = goal.app.name, replica_name(goal.app.name, service.name, slot, goal.release)
     resources, options = service.resources, service.options
+    hostname = options.hostname or f"{service.name}-{slot}"[:HOSTNAME]
     return Container(
         name=name,
         image=service.image,
@@ -116,7 +139,7 @@ def replica_container(
             "BAYPLAN_HOST": host.name,
         },
         labels={**service.labels, **_labels(goal.fleet, app, service, slot, goal.release, ports, spec)},
-        hostname=options.hostname or f"{service.name}-{slot}",
+        hostname=hostname,
         user=service.user,
         working_dir=service.working_dir,
         init=service.init,
@@ -126,7 +149,8 @@ def replica_container(
         healthcheck=service.healthcheck,
         ports=ports,
         network=options.network_mode or network_name(goal.fleet.name, app),
-        aliases=(service.name,),
+        aliases=(hostname,),  # other names are in /etc/hosts: the engine knows the replicas of its own host only
+        binds={} if options.network_mode else {hosts_file(goal.fleet.name, app, service.name): "/etc/hosts:ro"},
         limit_cpus=resources.limit_cpus,
         limit_memory=resources.limit_memory,
         limit_pids=resources.limit_pids,

@@ -25,10 +25,11 @@ from math import ceil
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.leads import leads
 from bayplan.plan.placement import Placer
 from bayplan.plan.pools import join, retire
 from bayplan.plan.presume import presumed_slots
-from bayplan.plan.replica import definition, host_ports, ingress_targets, replica_name
+from bayplan.plan.replica import definition, host_ports, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot
 from bayplan.plan.standing import is_led_to
 from bayplan.plan.steps import Failure, Plan, Presumed, Start, Step, Stop, Unplaced, Waiting
@@ -108,7 +109,7 @@ class Rollout:
     def _what_is_missing(self, replica: Replica) -> str:
         if not replica.alive:
             return "is starting"
-        return "is not up in every pool yet" if ingress_targets(self.service) else "has just started"
+        return "is not up in every pool yet" if any(leads(self.goal.fleet, self.service)) else "has just started"
 
     def _give_up(self, replica: Replica, why: str) -> None:
         self.failures.append(Failure(replica.host, self.service.name, replica.name, why))

@@ -6,15 +6,17 @@ pool is dropped once nothing routes to it and it is empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Pool, Route, Table
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import ingress_targets, pool_name
+from bayplan.plan.hosts_file import names
+from bayplan.plan.leads import leads
+from bayplan.plan.replica import pool_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
 from bayplan.plan.system import registry_endpoint
-from bayplan.spec.model import Port, Service
+from bayplan.spec.model import WEB_PORTS, Port, Service
 
 Front = tuple[str, int]
 
@@ -36,23 +38,40 @@ def configure(goal: Goal, facts: Facts) -> tuple[tuple[Step, ...], tuple[Failure
 def desired(goal: Goal, facts: Facts, host: HostFacts, gateway: GatewayFacts) -> Table:
     """The table that this gateway is to have now."""
     mine = list(_fronts(goal, gateway)) if host.name in goal.fleet.balancer.hosts else []
-    listeners = _merge(_others(goal, gateway.table), mine)
+    listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal)])
     routed = {r.pool for front in listeners for r in front.routes}
-    wanted = {p.name: p for p in pools(goal)} if host.name in goal.fleet.balancer.hosts else {}
+    wanted = {p.name: p for p in pools(goal, host.name)}
     kept = {p.name: p for p in gateway.table.pools if _keep(goal, p, gateway, routed)}
     all_pools = kept | wanted
     return Table(
         listeners=listeners,
         pools=tuple(all_pools[name] for name in sorted(all_pools)),
         registry=registry_endpoint(goal.fleet, facts),
+        names=_merge_names(goal, gateway.table, names(goal, goal.fleet.hosts[host.name])),
     )
 
 
-def pools(goal: Goal) -> Iterator[Pool]:
-    """The pools of the app: one for each listener's target of each service."""
+def pools(goal: Goal, host: str) -> Iterator[Pool]:
+    """The app's pools at that host's gateway: one for each port of a service to which it leads."""
     for service in goal.app.services.values():
-        for target in ingress_targets(service):
-            yield _pool(goal.app.name, service, target)
+        yield from (_pool(goal.app.name, service, target) for at, target in leads(goal.fleet, service) if at == host)
+
+
+def inner_fronts(goal: Goal) -> Iterator[Listener]:
+    """Where the replicas of every host reach the app's services: always there, so that nobody waits for a reload."""
+    for service in goal.app.services.values():
+        for target in targets(service) if service.address else ():
+            route = Route(pool_name(goal.app.name, service.name, target))
+            yield Listener(target, service.address, _mode(service, target), (route,))
+
+
+def _merge_names(goal: Goal, table: Table, wanted: Iterable[Names]) -> tuple[Names, ...]:
+    """What is to be laid down; a name that nobody uses any more is no reason to."""
+    mine = tuple(wanted)
+    if set(mine) <= set(table.names):
+        return table.names
+    others = (n for n in table.names if n.app != goal.app.name)
+    return tuple(sorted((*others, *mine), key=lambda n: (n.app, n.service)))
 
 
 def routed_services(facts: Facts, app: str) -> frozenset[str]:
@@ -85,7 +104,10 @@ def _speaks_http(service: Service) -> bool:
 
 
 def _mode(service: Service, target: int) -> Mode:
+    """What its ports say; of one that no listener leads to, as of a port that is published: 80 and 8080 speak HTTP."""
     ports = [p for p in service.ports if p.mode == "ingress" and p.target == target]
+    if not ports:
+        return "http" if target in WEB_PORTS else "tcp"
     return "http" if any(p.app_protocol == "http" for p in ports) else "tcp"
 
 

@@ -84,8 +84,7 @@ class Reader:
         return any((b.protocol, b.port) in taken for b in replica.ports)
 
     def _serves(self, replica: Replica) -> bool:
-        balancers = self.goal.fleet.balancer.hosts
-        return is_serving(replica, self.service, balancers, self.facts, self.run, self.now)
+        return is_serving(replica, self.service, self.goal.fleet, self.facts, self.run, self.now)
 
     def _why_failed(self, replica: Replica) -> str | None:
         return None if self._serves(replica) else why_failed(replica, self.service, self.run, self.now)

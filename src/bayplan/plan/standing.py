@@ -15,14 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bayplan.facts import Endpoint, Facts, Replica, ServerFacts
+from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
 from bayplan.plan.goal import Run
-from bayplan.plan.replica import ingress_targets, pool_name, server_name
-from bayplan.spec.model import Service
+from bayplan.plan.leads import leads
+from bayplan.plan.replica import asked_targets, ingress_targets, pool_name, server_name
+from bayplan.spec.model import Fleet, Service
 
 START_DEADLINE = 60.0  # seconds to be ready, for a service whose health check does not say
 GRACE = 10.0  # seconds on top of what a health check says, for the engine to run it
 SETTLE = 1.0  # seconds that a replica nobody asks must run before it counts
+# Seconds after which a replica counts that answers on no port that its image, and nothing else, names: of one image,
+# there may be a server and a worker.
+QUIET = 10.0
 LOOP_DEADLINE = 15.0  # seconds for which a replica may exit and be restarted: what it needs may start a moment later
 
 
@@ -31,21 +35,29 @@ def endpoints(replica: Replica, facts: Facts) -> tuple[Endpoint, ...]:
     return facts.endpoints.get(server_name(replica.name, replica.host), ())
 
 
-def is_serving(
-    replica: Replica, service: Service, balancers: tuple[str, ...], facts: Facts, run: Run, now: float
-) -> bool:
-    """Whether it does its work: takes traffic wherever its service has a listener, or simply runs and stays.
+def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, run: Run, now: float) -> bool:
+    """Whether it does its work: takes traffic wherever a gateway leads to its service, or simply runs and stays.
 
     Balancers that do not answer are not asked: what they may still send here keeps others from going (`pools.retire`).
     """
     if not replica.alive:
         return False
-    pools = [pool_name(replica.app, service.name, t) for t in ingress_targets(service)]
-    if not pools:
+    surely = asked_targets(service)
+    led = {(h, pool_name(replica.app, service.name, t)) for h, t in leads(fleet, service) if t in surely or not surely}
+    if not led:
         return service.healthcheck is not None or has_settled(replica, run, now)
     taking = {(e.gateway, e.pool) for e in endpoints(replica, facts) if _takes_traffic(e.facts)}
-    answering = (name for name in balancers if name in facts.hosts and facts.hosts[name].reachable)
-    return all((name, pool) in taking for name in answering for pool in pools)
+    asked = {door for door in led if _answers(facts.hosts.get(door[0]), fleet)}
+    if surely:
+        return asked <= taking
+    return {host for host, _ in asked} <= {host for host, _ in taking} or has_settled(replica, run, now, QUIET)
+
+
+def _answers(host: HostFacts | None, fleet: Fleet) -> bool:
+    """Whether a gateway is asked: a balancer's also when only its host answers, since clients come through it."""
+    if host is None or not host.reachable:
+        return False
+    return host.gateway is not None or host.name in fleet.balancer.hosts
 
 
 def is_led_to(app: str, service: Service, balancers: Iterable[str], facts: Facts) -> bool:
@@ -63,9 +75,9 @@ def _takes_traffic(server: ServerFacts) -> bool:
     return server.state == "ready" and server.up is not False
 
 
-def has_settled(replica: Replica, run: Run, now: float) -> bool:
-    """Whether a replica of this run has stayed up for a moment; one that was there before has."""
-    return replica.id not in run.tried or now - run.first_seen.get(replica.id, now) >= SETTLE
+def has_settled(replica: Replica, run: Run, now: float, seconds: float = SETTLE) -> bool:
+    """Whether a replica of this run has stayed up for so long; one that was there before has."""
+    return replica.id not in run.tried or now - run.first_seen.get(replica.id, now) >= seconds
 
 
 def ready_deadline(service: Service) -> float:

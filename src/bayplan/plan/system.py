@@ -11,7 +11,7 @@ from bayplan.facts import Facts, GatewayFacts, HostFacts, Role
 from bayplan.haproxy.config import render
 from bayplan.haproxy.places import INITIAL, START, start_script
 from bayplan.plan.guard import Watch, script
-from bayplan.plan.names import bridge_prefix, run_directory, system_name
+from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
 from bayplan.plan.steps import Pull, Start, Step, System, key
 from bayplan.spec.model import Fleet, Host
 
@@ -99,7 +99,7 @@ def _gateway(fleet: Fleet) -> Container:
         stop_signal="SIGUSR1",  # it stops listening and lets requests end
         stop_grace=5.0,
         network="host",
-        binds={run: run},
+        binds={path: path for path in (run, names_directory(fleet.name))},
         files=(File(START, start_script(run).encode(), 0o755),),
         cap_drop=("ALL",),
         cap_add=_GATEWAY_MAY,

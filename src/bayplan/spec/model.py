@@ -17,6 +17,7 @@ from bayplan.spec.storage import Config, Grant, Mount, Secret, Volume
 Frozen = Value
 Protocol = Literal["tcp", "udp"]
 Order = Literal["start-first", "stop-first"]
+WEB_PORTS = frozenset({80, 8080})  # ports that speak HTTP unless something says otherwise
 Mode = Literal["replicated", "global", "replicated-job", "global-job"]
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 OnFailure = Literal["pause", "continue", "rollback"]
@@ -197,7 +198,8 @@ class Service(Frozen):
     """One entry under `services:`. image: as written, or, in a release, pinned by digest.
 
     networks: the key of each network, and the service's aliases on it. depends_on: by service. platform: "os/arch".
-    service_labels: of the service and not of its replicas (`deploy.labels`). rollback None: as `update`.
+    service_labels: of the service and not of its replicas (`deploy.labels`). rollback None: as `update`. In a release,
+    address: its own (198.18.…), "" of one that nobody else could ask; listens: TCP ports that its image names.
     """
 
     name: str
@@ -239,6 +241,8 @@ class Service(Frozen):
     pre_stop: tuple[Hook, ...] = ()
     external: External | None = None
     options: Options = Options()
+    address: str = ""
+    listens: tuple[int, ...] = ()
 
 
 class App(Frozen):

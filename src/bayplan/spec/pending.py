@@ -14,7 +14,6 @@ from bayplan.spec.resolve import Surroundings
 from bayplan.spec.resolve.build import is_remote
 
 _Path = tuple[str, ...]
-_NAMES: Final[_Path] = ("networks",)
 
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
@@ -22,8 +21,6 @@ _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("secrets",), lambda s: s.secrets, "environment, with a value of your own environment"),
     (("configs",), lambda s: s.configs, "put the file into the image with build"),
     (("depends_on",), lambda s: s.depends_on, "services start at once: let the service wait for what it needs"),
-    (_NAMES, lambda s: s.networks not in ({"default": ()}, {}), "remove it: services of an app share one network"),
-    (("links",), lambda s: s.links, "services find each other by their own names; remove it"),
     (("deploy", "mode"), lambda s: s.mode != "replicated", "only replicated is run"),
     (("deploy", "rollback_config"), lambda s: s.rollback, "remove it"),
     (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
@@ -41,9 +38,7 @@ _BUILD: Final = (
 def check_pending(app: App, around: Surroundings) -> None:
     """Adds a mistake for everything of the app that is not run yet."""
     for service in app.services.values():
-        for key, todo in _of(service):
-            is_written = key != _NAMES or around.has("services", service.name, *key)
-            path: _Path = key if is_written else ("container_name",)  # which is an alias, too
+        for path, todo in _of(service):
             around.wrong(
                 f"services.{service.name}: {'.'.join(path)} is not supported yet",
                 "services", service.name, *path,

@@ -38,4 +38,4 @@ def test_a_replica_waits_for_its_guard_and_is_previewed_all_the_same() -> None:
     has_images = Facts({"h1": replace(bare.hosts["h1"], images=frozenset({IMAGE, on.gateway_image}))})
     first = plan(wanted, has_images, 0.0)
     assert not [s for s in first.steps if isinstance(s, Run)], "its port would answer from outside"
-    assert [w.why for w in first.waiting] == ["waits for its guard"]
+    assert [w.why for w in first.waiting] == ["waits for its guard, its names"]

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tests import given
 
-from bayplan.facts import Facts, GatewayFacts, HostFacts, Replica, ServerFacts, Table
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Replica, ServerFacts
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import desired, pools
@@ -95,7 +95,7 @@ def _facts(case: dict[str, Any], goal: Goal) -> Facts:
     """Hosts that are not told of are empty."""
     images = {s.image for s in goal.app.services.values()} | {"old"} if case.get("pulled", True) else set()
     hosts: dict[str, HostFacts] = {}
-    in_pools: dict[str, list[ServerFacts]] = {p.name: [] for p in pools(goal)}
+    in_pools: dict[str, list[ServerFacts]] = {p.name: [] for p in pools(goal, goal.fleet.balancer.hosts[0])}
     for name in goal.fleet.hosts:
         stands = case.get("stands", {}).get(name) or []
         if stands == "silent":
@@ -117,7 +117,10 @@ def _with_gateways(
 ) -> Facts:
     for name in goal.fleet.balancer.hosts:
         if hosts[name].reachable and case.get("gateway", True):
-            there = GatewayFacts(Table(pools=tuple(pools(goal))), {p: tuple(s) for p, s in servers.items()})
+            there = GatewayFacts(
+                given.table(pools=tuple(pools(goal, goal.fleet.balancer.hosts[0]))),
+                {p: tuple(s) for p, s in servers.items()},
+            )
             hosts[name] = replace(
                 hosts[name], gateway=replace(there, table=desired(goal, Facts(hosts), hosts[name], there))
             )

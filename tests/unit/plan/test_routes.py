@@ -42,7 +42,7 @@ def http(name: str, *hosts: str, path: str = "/") -> Service:
 def test_a_listener_is_added_when_its_pool_has_somebody() -> None:
     web = given.service()
     goal = given.goal(FLEET, web)
-    empty = gateway(Table(pools=tuple(pools(goal))))
+    empty = gateway(given.table(pools=tuple(pools(goal, "h1"))))
     assert listeners(goal, empty) == ()
     there = gateway(empty.table, shop_web_8080=ready(web))
     assert listeners(goal, there) == (Listener(80, "", "tcp", (Route("shop.web.8080"),)),)
@@ -50,7 +50,7 @@ def test_a_listener_is_added_when_its_pool_has_somebody() -> None:
 
 def test_pools_come_first_and_only_to_balancers() -> None:
     goal = given.goal(FLEET, given.service(probe=Probe(kind="http", path="/up", interval=5), proxy_protocol=True))
-    steps, conflicts = configure(goal, facts(GatewayFacts()))
+    steps, conflicts = configure(goal, facts(GatewayFacts(given.table())))
     assert conflicts == ()
     [step] = steps
     assert isinstance(step, Configure)
@@ -62,7 +62,7 @@ def test_pools_come_first_and_only_to_balancers() -> None:
 def test_two_services_share_a_port_by_host_and_path() -> None:
     api, web = http("api", "shop.example", path="/api"), http("web", "shop.example")
     goal = given.goal(FLEET, api, web)
-    there = gateway(Table(pools=tuple(pools(goal))), shop_api_8080=ready(api), shop_web_8080=ready(web))
+    there = gateway(given.table(pools=tuple(pools(goal, "h1"))), shop_api_8080=ready(api), shop_web_8080=ready(web))
     [front] = listeners(goal, there)
     assert front.mode == "http"
     assert front.routes == (
@@ -72,19 +72,19 @@ def test_two_services_share_a_port_by_host_and_path() -> None:
 
 
 def blog(*hosts: str, mode: str = "http") -> Table:
-    return Table((Listener(80, "", mode, (Route(BLOG.name, hosts),)),), (BLOG,))  # type: ignore[arg-type]
+    return given.table((Listener(80, "", mode, (Route(BLOG.name, hosts),)),), (BLOG,))  # type: ignore[arg-type]
 
 
 def test_two_apps_share_a_port_by_host_and_leave_each_other_alone() -> None:
     web = http("web", "shop.example")
     goal = given.goal(FLEET, web)
     table = blog("blog.example")
-    there = gateway(Table(table.listeners, (BLOG, *pools(goal))), shop_web_8080=ready(web))
+    there = gateway(given.table(table.listeners, (BLOG, *pools(goal, "h1"))), shop_web_8080=ready(web))
     [front] = listeners(goal, there)
     assert {r.pool for r in front.routes} == {"blog.site.80", "shop.web.8080"}
     assert configure(goal, facts(there))[1] == ()
     gone = replace(goal, app=goal.app.model_copy(update={"services": {}}))
-    with_both = gateway(Table((front,), (BLOG, *pools(goal))))
+    with_both = gateway(given.table((front,), (BLOG, *pools(goal, "h1"))))
     seen = facts(with_both)
     assert desired(gone, seen, seen.hosts["h1"], with_both) == table
 
@@ -116,7 +116,7 @@ def test_a_listener_keeps_its_pool_until_the_next_one_has_somebody() -> None:
     old, new = given.service(), given.service(ports=(given.ingress(80, 9090),))
     now = Listener(80, "", "tcp", (Route("shop.web.8080"),))
     was, goal = given.goal(FLEET, old), given.goal(FLEET, new, release=2)
-    table = Table((now,), (*pools(was), *pools(goal)))
+    table = given.table((now,), (*pools(was, "h1"), *pools(goal, "h1")))
     assert listeners(goal, gateway(table, shop_web_8080=ready(old))) == (now,)
     dead = replace(ready(new), up=False)
     assert listeners(goal, gateway(table, shop_web_8080=ready(old), shop_web_9090=dead)) == (now,)
@@ -127,7 +127,7 @@ def test_a_listener_keeps_its_pool_until_the_next_one_has_somebody() -> None:
 def test_a_port_that_moves_is_opened_and_closed_in_one_reload() -> None:
     web = given.service(ports=(given.ingress(81),))
     goal = given.goal(FLEET, web, release=2)
-    now = Table((Listener(80, "", "tcp", (Route("shop.web.8080"),)),), tuple(pools(goal)))
+    now = given.table((Listener(80, "", "tcp", (Route("shop.web.8080"),)),), tuple(pools(goal, "h1")))
     [step], _ = configure(goal, facts(gateway(now, shop_web_8080=ready(web))))
     assert step.why == "adds port 81; drops port 80"
 
@@ -136,7 +136,7 @@ def test_a_renamed_service_takes_over_the_port_when_it_has_somebody() -> None:
     old, new = given.service("web"), given.service("site")
     goal = given.goal(FLEET, new, release=2)
     now = Listener(80, "", "tcp", (Route("shop.web.8080"),))
-    table = Table((now,), (*pools(given.goal(FLEET, old)), *pools(goal)))
+    table = given.table((now,), (*pools(given.goal(FLEET, old), "h1"), *pools(goal, "h1")))
     assert listeners(goal, gateway(table, shop_web_8080=ready(old))) == (now,)
     both = gateway(table, shop_web_8080=ready(old), shop_site_8080=ready(new))
     assert listeners(goal, both) == (Listener(80, "", "tcp", (Route("shop.site.8080"),)),)
@@ -145,7 +145,7 @@ def test_a_renamed_service_takes_over_the_port_when_it_has_somebody() -> None:
 def test_a_pool_goes_when_nothing_leads_to_it_and_nobody_is_in_it() -> None:
     goal = given.goal(FLEET, release=2)
     web = given.service()
-    table = Table(pools=tuple(pools(given.goal(FLEET, web))))
+    table = given.table(pools=tuple(pools(given.goal(FLEET, web), "h1")))
     seen = facts(gateway(table, shop_web_8080=ready(web)))
     assert configure(goal, seen)[0] == ()
     [step], _ = configure(goal, facts(gateway(table)))
@@ -155,6 +155,6 @@ def test_a_pool_goes_when_nothing_leads_to_it_and_nobody_is_in_it() -> None:
 def test_which_services_a_listener_leads_to() -> None:
     web = given.service()
     goal = given.goal(FLEET, web)
-    table = Table((Listener(80, "", "tcp", (Route("shop.web.8080"),)),), tuple(pools(goal)))
+    table = given.table((Listener(80, "", "tcp", (Route("shop.web.8080"),)),), tuple(pools(goal, "h1")))
     assert routed_services(facts(gateway(table)), "shop") == {"web"}
     assert routed_services(facts(gateway(blog())), "shop") == set()

@@ -32,7 +32,7 @@ def serves(server: ServerFacts | None, **replica: Any) -> bool:
     at_h1 = given.serving(GOAL, {"shop.web.8080": (server,) if server else ()})
     at_h2 = given.serving(GOAL, {"shop.web.8080": (given.server(made),)})
     facts = given.facts(given.up("h1", made, gateway=at_h1), given.up("h2", gateway=at_h2))
-    return is_serving(made, WEB, FLEET.balancer.hosts, facts, Run(), 0.0)
+    return is_serving(made, WEB, FLEET, facts, Run(), 0.0)
 
 
 ONE = given.replica(WEB, 1, "h1")
@@ -63,7 +63,7 @@ def test_it_serves_when_it_takes_traffic_at_every_balancer(
 def test_a_balancer_that_does_not_answer_is_not_asked() -> None:
     gateway = given.serving(GOAL, {"shop.web.8080": (given.server(ONE),)})
     facts = given.facts(given.up("h1", ONE, gateway=gateway), given.silent("h2"))
-    assert is_serving(ONE, WEB, FLEET.balancer.hosts, facts, Run(), 0.0)
+    assert is_serving(ONE, WEB, FLEET, facts, Run(), 0.0)
     assert silent_gateway(FLEET.balancer.hosts, facts) == "h2"
 
 
@@ -71,16 +71,16 @@ def test_without_a_listener_it_serves_when_it_has_stayed_up() -> None:
     worker = given.replica(WORKER, 1, "h1")
     facts = given.facts(given.up("h1", worker))
     just_started = Run(frozenset({worker.id}), {worker.id: 10.0})
-    assert not is_serving(worker, WORKER, ("h1",), facts, just_started, 10.5)
-    assert is_serving(worker, WORKER, ("h1",), facts, just_started, 11.0)
-    assert is_serving(worker, WORKER, ("h1",), facts, Run(), 0.0)
+    assert not is_serving(worker, WORKER, FLEET, facts, just_started, 10.5)
+    assert is_serving(worker, WORKER, FLEET, facts, just_started, 11.0)
+    assert is_serving(worker, WORKER, FLEET, facts, Run(), 0.0)
 
 
 def test_with_a_health_check_and_no_listener_that_is_what_counts() -> None:
     checked = WORKER.model_copy(update={"healthcheck": Healthcheck(test=("CMD", "true"))})
     worker = given.replica(checked, 1, "h1", health="healthy")
     run = Run(frozenset({worker.id}), {worker.id: 10.0})
-    assert is_serving(worker, checked, ("h1",), given.facts(given.up("h1", worker)), run, 10.0)
+    assert is_serving(worker, checked, FLEET, given.facts(given.up("h1", worker)), run, 10.0)
 
 
 def test_led_to_when_every_balancer_has_the_listener() -> None:

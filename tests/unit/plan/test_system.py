@@ -237,6 +237,8 @@ def test_the_guards_rules() -> None:
         f"{into} -s 10.77.0.11/32 {registry} -j RETURN",
         f"{into} -s 10.77.0.12/32 {registry} -j RETURN",
         f"{into} {registry} -j DROP",
+        f"{into} -i bp12ab+ -d 198.18.0.0/16 -j ACCEPT",
+        f"{into} -d 198.18.0.0/16 -j DROP",
         f"{into} -i bp12ab+ -j RETURN",
         f"{into} -s 10.77.0.0/24 -j RETURN",
         f"{into} -d 10.77.0.11/32 -p tcp -m tcp --dport 20000:29999 -j DROP",

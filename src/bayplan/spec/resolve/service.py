@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bayplan.spec.model import (
+    WEB_PORTS,
     Dependency,
     Exposed,
     External,
@@ -34,7 +35,6 @@ from bayplan.spec.written.ports import PortFile
 from bayplan.spec.written.runtime import HookFile
 from bayplan.spec.written.service import ServiceFile
 
-_WEB_PORTS = frozenset({80, 8080})
 _RESTARTS = {"none": "no", "any": "always", "on-failure": "on-failure"}
 
 T = TypeVar("T", int, float)
@@ -201,7 +201,7 @@ def _ports(written: ServiceFile, around: Surroundings, *, http: bool) -> Iterato
     """Where there is one host, it is the balancer's too: a UDP port is simply its own."""
     for _, entry, target, published in port_pairs(written):
         said = entry.app_protocol
-        guess = http or not {target, published}.isdisjoint(_WEB_PORTS)
+        guess = http or not {target, published}.isdisjoint(WEB_PORTS)
         yield Port(
             target=target,
             published=published,

@@ -179,11 +179,13 @@ class ServiceFile(FileModel):
     extends: Maybe[Extends] = key("a service of this file or of another one; circles are told")
     profiles: Maybe[List[Text]] = key("the service is left out unless one of them is asked for (`COMPOSE_PROFILES`)")
     depends_on: Maybe[Dependencies] = key("list or map; circles are told. Waiting: refused by `up` for now")
-    networks: Maybe[Attachments] = key("list or map; more than `default`, and aliases: refused by `up` for now")
+    networks: Maybe[Attachments] = key(
+        "list or map, with aliases. Services that share one find each other by name; on each host an app has one bridge"
+    )
     network_mode: Maybe[Annotated[Text, AfterValidator(_network_mode)]] = key(
         "`none`; `bridge` is what replicas have. Others are refused"
     )
-    links: Maybe[List[Text]] = key("another service by another name; refused by `up` for now")
+    links: Maybe[List[Text]] = key("another service by another name")
     container_name: Maybe[Alias] = key(
         "the service is found by this name too; containers keep their replicas' names, as two stand in a rollout"
     )

@@ -1,0 +1,45 @@
+"""Service addresses: each service of an app has one of its own, the same on every host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network
+from typing import Final
+
+from bayplan.container import digest
+from bayplan.facts import INNER, Facts
+from bayplan.spec.model import App, Service
+
+BLOCK: Final = IPv4Network(f"{INNER}0.0/16")
+_FIRST: Final = 256  # the first addresses of the block are for the fleet itself
+
+
+def addressed(fleet: str, app: App, before: App | None, taken: Iterable[str]) -> App:
+    """`app`, its services with their addresses: those of the release before, and free ones for services that are new.
+
+    taken: addresses that other apps have. Of one service alone nobody asks for its address; a job answers nobody.
+    """
+    old = {name: s.address for name, s in before.services.items() if s.address} if before else {}
+    if len(app.services) < 2 and not old:  # noqa: PLR2004  a service and another
+        return app
+    used = {*taken, *old.values()}
+    services: dict[str, Service] = {}
+    for name, service in app.services.items():
+        address = old.get(name) or next(a for a in _candidates(fleet, app.name, name) if a not in used)
+        used.add(address)
+        services[name] = service.model_copy(update={"address": address})
+    return app.model_copy(update={"services": services})
+
+
+def taken_by_others(facts: Facts, app: str) -> frozenset[str]:
+    """Service addresses that gateways of the fleet have for other apps."""
+    tables = (h.gateway.table for h in facts.reachable() if h.gateway)
+    inner = (front for table in tables for front in table.listeners if front.is_inner)
+    return frozenset(f.address for f in inner if not any(r.pool.startswith(f"{app}.") for r in f.routes))
+
+
+def _candidates(fleet: str, app: str, service: str) -> Iterator[str]:
+    """All of them, from one that follows from the names on."""
+    size = BLOCK.num_addresses - _FIRST
+    start = int(digest([fleet, app, service]), 16)
+    return (str(BLOCK[_FIRST + (start + i) % size]) for i in range(size))

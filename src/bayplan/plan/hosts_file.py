@@ -1,0 +1,46 @@
+"""/etc/hosts of an app's replicas: the services that they share a network with, by every name that they have there.
+
+It is one file a service on each host, and changes under the replicas that have it: a service that is added, or moves,
+makes nobody start again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bayplan.facts import Names
+from bayplan.plan.goal import Goal
+from bayplan.spec.model import App, Host, Service
+
+HOST_GATEWAY = "host-gateway"  # as Docker has it in extra_hosts: the host itself
+_ITSELF = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
+
+
+def names(goal: Goal, host: Host) -> Iterator[Names]:
+    """For every service of the app, on that host."""
+    for service in goal.app.services.values():
+        lines = (*_ITSELF, *_others(goal.app, service), *_extra(service, host))
+        yield Names(goal.app.name, service.name, "\n".join((*lines, "")))
+
+
+def _others(app: App, service: Service) -> Iterator[str]:
+    for other in app.services.values():
+        known = tuple(dict.fromkeys(_names_of(other, service)))
+        if other.address and known:
+            yield f"{other.address} {' '.join(known)}"
+
+
+def _names_of(other: Service, service: Service) -> Iterator[str]:
+    """What `service` may call `other`: its name and its aliases on the networks that they share, and links."""
+    shared = [aliases for network, aliases in other.networks.items() if network in service.networks]
+    if shared:
+        yield other.name
+        for aliases in shared:
+            yield from aliases
+        yield from (link.alias for link in service.links if link.service == other.name)
+
+
+def _extra(service: Service, host: Host) -> Iterator[str]:
+    for entry in service.options.extra_hosts:
+        name, _, address = entry.partition("=")
+        yield f"{host.private_ip if address == HOST_GATEWAY else address} {name}"

@@ -1,0 +1,18 @@
+"""Which gateways lead to which port of a service: the balancers to what it publishes, every host's to the rest too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bayplan.plan.replica import ingress_targets, targets
+from bayplan.spec.model import Fleet, Service
+
+
+def leads(fleet: Fleet, service: Service) -> Iterator[tuple[str, int]]:
+    """(gateway's host, container port) of every pool that the service's replicas are to be in."""
+    published = ingress_targets(service)
+    for host in fleet.hosts:
+        if service.address:
+            yield from ((host, target) for target in targets(service))
+        elif host in fleet.balancer.hosts:
+            yield from ((host, target) for target in published)
