@@ -16,6 +16,7 @@ from bayplan.converge.observe import observe
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import Program
 from bayplan.engines.memory_hub import MemoryHub
+from bayplan.engines.memory_lock import MemoryLock
 from bayplan.errors import BayplanError, HostUnreachableError
 from bayplan.facts import Facts, Server
 from bayplan.gateways.memory import MemoryGateway
@@ -110,6 +111,7 @@ class MemoryFleet:
             registry=None,
             releases=None,  # type: ignore[arg-type]
             clock=VirtualClock(),
+            lock=MemoryLock(),
         )
 
     def _answers(self, server: Server) -> bool:

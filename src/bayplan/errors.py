@@ -71,6 +71,18 @@ class LabError(BayplanError):
     """The lab cannot be made on this machine, or is not up."""
 
 
+class LockedError(BayplanError):
+    """Somebody else is changing the fleet; nothing was changed."""
+
+
+class NoMajorityError(BayplanError):
+    """Too few hosts answer to know that nobody else is changing the fleet; nothing was changed."""
+
+
+class LockLostError(BayplanError):
+    """The lock was lost while the fleet was being changed: somebody else may be changing it by now."""
+
+
 class DeadlineError(BayplanError):
     """Something did not happen in time."""
 

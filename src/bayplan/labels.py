@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 FLEET: Final = "bayplan.fleet"
-ROLE: Final = "bayplan.role"  # replica, gateway, guard or registry
+ROLE: Final = "bayplan.role"  # replica, gateway, guard, registry or lock
 APP: Final = "bayplan.app"
 SERVICE: Final = "bayplan.service"
 SLOT: Final = "bayplan.slot"
@@ -13,3 +13,8 @@ RELEASE: Final = "bayplan.release"
 SPEC: Final = "bayplan.spec"  # digest of the definition
 PORTS: Final = "bayplan.ports"  # "80=10.77.0.11:20080/tcp,…": a stopped container's bindings are in no list
 RESERVED: Final = "bayplan.reserved"  # "0.5,536870912": cores, bytes
+
+# Of the container that is the lock: who holds it, doing what, since when (Unix time).
+LOCK_BY: Final = "bayplan.lock.by"
+LOCK_DOING: Final = "bayplan.lock.doing"
+LOCK_AT: Final = "bayplan.lock.at"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from bayplan.container import Container
-from bayplan.errors import HostUnreachableError
+from bayplan.errors import HostUnreachableError, LockLostError
 from bayplan.facts import EngineFacts, GatewayFacts, Table
 from bayplan.plan.steps import PoolChange
 from bayplan.spec.model import Fleet
@@ -104,6 +104,16 @@ class Reach(Protocol):
         """Let go. A shared connection stays up for the next command."""
 
 
+class Held(Protocol):
+    """A container that lives as long as this process holds it."""
+
+    async def live(self) -> None:
+        """Start it, and show it that we live, until it is gone or does not answer. Raises EngineError and its like."""
+
+    async def let_go(self) -> None:
+        """It ends, and its engine removes it. Again is fine."""
+
+
 class Engine(Protocol):
     """One host's Docker Engine. Every method raises EngineError (or a kind of it) or HostUnreachableError."""
 
@@ -138,6 +148,14 @@ class Engine(Protocol):
 
     async def remove_network(self, name: str) -> None:
         """Remove a network; gone already is done already."""
+
+    async def hold(self, container: Container) -> Held:
+        """Create it, not started yet; it ends, and is removed, with this process. Its program reads bytes and says them
+        back. Raises ConflictError (name), NotFoundError (image).
+        """
+
+    async def until_removed(self, container: str) -> None:
+        """Wait, without end, until no container of that name or id is here."""
 
     async def inspect(self, name: str) -> Mapping[str, Any]:
         """The engine's own words on a container. Raises NotFoundError."""
@@ -301,6 +319,36 @@ class Releases(Protocol):
         """Apps that have releases."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who changes the fleet, doing what ("up site"), since when (Unix time)."""
+
+    by: str
+    doing: str
+    at: float
+
+
+class Hold(Protocol):
+    """The lock while it is ours. was_free: nobody else had it when it was asked for."""
+
+    was_free: bool
+
+    async def until_lost(self) -> LockLostError:
+        """Wait, without end, until it is not ours any more; why."""
+
+    async def release(self) -> None:
+        """Give it back."""
+
+
+class Lock(Protocol):
+    """One operator at a time on a fleet. It vanishes with its holder."""
+
+    async def take(self, claim: Claim, *, patience: float, gone: frozenset[str], say: Callable[[str], None]) -> Hold:
+        """Ours, at once or as soon as whoever has it lets go. patience: seconds for that; gone: hosts judged down,
+        which have no vote; say: told what it waits for. Raises LockedError, NoMajorityError.
+        """
+
+
 class Clock(Protocol):
     """Time, so that it can be a value in tests."""
 
@@ -322,3 +370,4 @@ class FleetPorts:
     registry: Registry | None
     releases: Releases
     clock: Clock
+    lock: Lock

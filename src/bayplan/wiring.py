@@ -6,14 +6,15 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from bayplan.engines.docker import DockerEngine
+from bayplan.engines.lock import EngineLock
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.hosts import reach_for
 from bayplan.images import registry_for
-from bayplan.ports import FleetPorts, Reach, Registry
+from bayplan.ports import Credentials, FleetPorts, Reach, Registry
 from bayplan.spec.model import Fleet
 from bayplan.store import releases_for
 
@@ -36,7 +37,10 @@ async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
     engines = {name: DockerEngine(reach) for name, reach in reaches.items()}
     gateways = {name: HaproxyGateway(reaches[name], engines[name], fleet.name) for name in fleet.hosts}
     registry = _registry(fleet, reaches)
-    ports = FleetPorts(fleet, reaches, engines, gateways, registry, releases_for(fleet, registry), SystemClock())
+    clock = SystemClock()
+    lock = EngineLock(fleet.name, fleet.gateway_image, engines, clock, _login(fleet.gateway_image, registry))
+    releases = releases_for(fleet, registry)
+    ports = FleetPorts(fleet, reaches, engines, gateways, registry, releases, clock, lock)
     try:
         yield ports
     finally:
@@ -64,3 +68,10 @@ def _registry(fleet: Fleet, reaches: dict[str, Reach]) -> Registry | None:
     if fleet.registry is None:
         return None
     return registry_for(fleet.registry, reaches[fleet.registry.host] if fleet.registry.host else None)
+
+
+def _login(image: str, registry: Registry | None) -> Callable[[], Awaitable[Credentials | None]] | None:
+    """What an engine needs to pull an image: something, if it is in the fleet's registry."""
+    if registry is None or not image.startswith(f"{registry.prefix.partition('/')[0]}/"):
+        return None
+    return lambda: asyncio.to_thread(lambda: registry.login)  # may run a command

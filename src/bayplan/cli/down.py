@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
 
 
 def down(
@@ -16,16 +16,21 @@ def down(
     everything: Annotated[
         bool, typer.Option("--all", help="Gateways, guards and the registry too, if no other app needs them.")
     ] = False,
+    assume_down: AssumeDown = None,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = None,
     json: Json = False,
 ) -> None:
     """Drain and remove the app's replicas, listeners and networks. Images and releases stay."""
     from bayplan.cli.progress import Progress
     from bayplan.cli.report import finish
     from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.bring import Wishes
     from bayplan.operate.remove import down as take_down
     from bayplan.spec.model import App
 
+    wishes = Wishes(assume_down=frozenset(assume_down or ()), patience=patience(wait, wait_timeout))
     name, where = read_name(files, project, fleet)
     with Progress(App(name=name), quiet=json) as progress:
-        result = on_fleet(where, lambda ports: take_down(ports, name, progress, everything=everything))
+        result = on_fleet(where, lambda ports: take_down(ports, name, progress, everything=everything, wishes=wishes))
     finish(result, progress, json=json)

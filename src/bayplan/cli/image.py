@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.options import Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
 
 app = typer.Typer(no_args_is_help=True, help="The images of the fleet.")
 
@@ -50,6 +50,8 @@ def push(
     fleet: FleetFile = None,
     build: Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")] = False,
     pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = None,
     json: Json = False,
 ) -> None:
     """Build and push the app's images, and start nothing: the next `up` finds them there."""
@@ -61,7 +63,12 @@ def push(
     wanted, where = read_both(files, project, fleet)
     chosen = frozenset(services) if services else None
     with Progress(wanted, quiet=json) as progress:
-        pins = on_fleet(where, lambda ports: publish(ports, wanted, chosen, progress, force_build=build, pull=pull))
+        pins = on_fleet(
+            where,
+            lambda ports: publish(
+                ports, wanted, chosen, progress, force_build=build, pull=pull, patience=patience(wait, wait_timeout)
+            ),
+        )
     if json:
         show_json({"images": [{"service": name, "image": pin} for name, pin in pins.items()]})
         return

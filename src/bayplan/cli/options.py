@@ -23,3 +23,14 @@ AssumeDown = Annotated[
     list[str] | None,
     typer.Option("--assume-down", metavar="HOST", help="This host is gone for good: replace what stood on it."),
 ]
+Wait = Annotated[bool, typer.Option("--wait", help="If somebody else is changing the fleet, wait until they are done.")]
+WaitTimeout = Annotated[
+    float | None, typer.Option("--wait-timeout", metavar="SECONDS", help="Wait for them so long at most.")
+]
+
+
+def patience(wait: bool, timeout: float | None) -> float:
+    """Seconds to wait for another operator."""
+    if timeout is not None:
+        return max(timeout, 0.0)
+    return float("inf") if wait else 0.0

@@ -94,6 +94,8 @@ class Progress:
                 self._end_stage()
                 self._recent = ()
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
+                if event.name == "lock":
+                    self._say(event.text)
             case ImageEvent():
                 self._image(event)
             case StepEvent():

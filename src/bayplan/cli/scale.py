@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
 
 
 def scale(
@@ -15,6 +15,8 @@ def scale(
     project: Project = None,
     fleet: FleetFile = None,
     assume_down: AssumeDown = None,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = None,
     json: Json = False,
 ) -> None:
     """Change how many replicas a service has. The next `up` goes back to what the file says."""
@@ -27,7 +29,7 @@ def scale(
 
     wanted = dict(_count(c) for c in counts)
     name, where = read_name(files, project, fleet)
-    wishes = Wishes(assume_down=frozenset(assume_down or ()))
+    wishes = Wishes(assume_down=frozenset(assume_down or ()), patience=patience(wait, wait_timeout))
     with Progress(App(name=name), quiet=json) as progress:
         result = on_fleet(where, lambda ports: bring(ports, name, wanted, wishes, progress))
     finish(result, progress, json=json)

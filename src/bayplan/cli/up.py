@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
 
 
 def up(
@@ -18,6 +18,8 @@ def up(
     pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
     assume_down: AssumeDown = None,
     detach: Annotated[bool, typer.Option("-d", "--detach", hidden=True)] = False,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = None,
     json: Json = False,
 ) -> None:
     """Bring the app to what its Compose file says: build, push, start, join, replace; nothing if nothing changed."""
@@ -29,7 +31,13 @@ def up(
     from bayplan.operate.bring import up as bring_up
 
     app, where = read_both(files, project, fleet)
-    wishes = Wishes(frozenset(services) if services else None, frozenset(assume_down or ()), build, pull)
+    wishes = Wishes(
+        frozenset(services) if services else None,
+        frozenset(assume_down or ()),
+        build,
+        pull,
+        patience(wait, wait_timeout),
+    )
     with Progress(app, quiet=json) as progress:
         result = on_fleet(where, lambda ports: bring_up(ports, app, wishes, progress))
     finish(result, progress, json=json)

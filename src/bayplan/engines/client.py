@@ -32,8 +32,8 @@ class Client:
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
-    async def calling(self, deadline: float = QUICK) -> AsyncIterator[Docker]:
-        """The library's client, for one request.
+    async def calling(self, deadline: float | None = QUICK) -> AsyncIterator[Docker]:
+        """The library's client, for one request. deadline None: it may wait for ever.
 
         Raises EngineError (or a kind of it), HostUnreachableError; DeadlineError for what a busy engine has not done.
         """
@@ -43,7 +43,7 @@ class Client:
                 async with asyncio.timeout(deadline):
                     yield docker
             except TimeoutError as late:
-                raise DeadlineError(self._late(deadline), where=self.host) from late
+                raise DeadlineError(self._late(deadline or 0), where=self.host) from late
 
     @staticmethod
     def _late(deadline: float) -> str:

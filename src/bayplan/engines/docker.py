@@ -10,13 +10,13 @@ from typing import Any
 
 from bayplan import labels
 from bayplan.container import Container, File
-from bayplan.engines import archive, attach, build, images, listing, streams
+from bayplan.engines import archive, attach, build, hold, images, listing, streams
 from bayplan.engines.body import create_body
 from bayplan.engines.client import QUICK, SLOW, Client
 from bayplan.engines.faults import CONFLICT
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
-from bayplan.ports import ENGINE_SOCKET, BuildRequest, Credentials, ExecResult, LogLine, OnTransfer, Reach, Usage
+from bayplan.ports import ENGINE_SOCKET, BuildRequest, Credentials, ExecResult, Held, LogLine, OnTransfer, Reach, Usage
 
 
 class DockerEngine:
@@ -136,6 +136,13 @@ class DockerEngine:
             async with self._client.calling(SLOW) as docker:
                 await (await docker.networks.get(name)).delete()
 
+    async def hold(self, container: Container) -> Held:
+        return await hold.hold(self._client, container)
+
+    async def until_removed(self, container: str) -> None:
+        with suppress(NotFoundError):
+            await self._wait_removed(container, None)
+
     async def inspect(self, name: str) -> Mapping[str, Any]:
         async with self._client.calling() as docker:
             return await docker.containers.container(name).show()
@@ -233,5 +240,8 @@ class DockerEngine:
     async def _until_removed(self, name: str) -> None:
         """Someone else is removing it: its name and ports are free when they are done."""
         with suppress(NotFoundError):
-            async with self._client.calling(QUICK) as docker:
-                await docker.containers.container(name).wait(condition="removed", timeout=None)
+            await self._wait_removed(name, QUICK)
+
+    async def _wait_removed(self, name: str, deadline: float | None) -> None:
+        async with self._client.calling(deadline) as docker:
+            await docker.containers.container(name).wait(condition="removed", timeout=None)

@@ -10,7 +10,7 @@ from typing import Any
 from bayplan import labels
 from bayplan.container import Container
 from bayplan.engines import listing
-from bayplan.engines.memory_container import MemoryContainer, Program
+from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, Program
 from bayplan.engines.memory_hub import MemoryHub, digest_name, image_id
 from bayplan.errors import (
     ConflictError,
@@ -21,7 +21,7 @@ from bayplan.errors import (
     UsageError,
 )
 from bayplan.facts import Binding, EngineFacts
-from bayplan.ports import BuildRequest, Credentials, ExecResult, LogLine, OnTransfer, Transfer, Usage
+from bayplan.ports import BuildRequest, Credentials, ExecResult, Held, LogLine, OnTransfer, Transfer, Usage
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  addresses that a container may be bound to
 _AT = "2000-01-01T00:00:00.000000000Z"  # no clock: lines are in order, that is all
@@ -79,6 +79,23 @@ class MemoryEngine:
         return ()
 
     async def run(self, container: Container) -> str:
+        made = await self._create(container)
+        self._start(made)
+        self._containers[container.name] = made
+        return made.id
+
+    async def hold(self, container: Container) -> Held:
+        made = await self._create(container)
+        self._containers[container.name] = made
+        return MemoryHeld(made, self.remove)
+
+    async def until_removed(self, container: str) -> None:
+        self._reached()
+        found = self._find(container)
+        if found is not None:
+            await found.gone.wait()
+
+    async def _create(self, container: Container) -> MemoryContainer:
         self._reached()
         image = await self.image_id(container.image)
         if image is None:
@@ -89,9 +106,7 @@ class MemoryEngine:
             raise NotFoundError(f"network {container.network} not found", where=self.host, status=404)
         made = MemoryContainer(self._new_id(), container, image, self._programs(container))
         made.files = {f.path: f.content for f in container.files}
-        self._start(made)
-        self._containers[container.name] = made
-        return made.id
+        return made
 
     async def start(self, name: str) -> None:
         self._start(self._container(name))
@@ -107,6 +122,7 @@ class MemoryEngine:
         container = self._find(name)
         if container is not None:
             del self._containers[container.made_of.name]
+            container.gone.set()
 
     async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:  # noqa: ARG002
         self._reached()

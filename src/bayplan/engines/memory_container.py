@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,7 @@ class MemoryContainer:
     seen: int = 0
     lines: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self) -> None:
         if self.state == "running":
@@ -103,3 +105,18 @@ class MemoryContainer:
         if self.program.healthy_after is None:
             return " (unhealthy)" if self.seen > check.retries else " (health: starting)"
         return " (healthy)" if self.seen > self.program.healthy_after else " (health: starting)"
+
+
+@dataclass(frozen=True)
+class MemoryHeld:
+    """A container that is held. remove: by its id."""
+
+    container: MemoryContainer
+    remove: Callable[[str, float], Awaitable[None]]
+
+    async def live(self) -> None:
+        self.container.start()
+        await self.container.gone.wait()
+
+    async def let_go(self) -> None:
+        await self.remove(self.container.id, 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, TypeVar
 
 from bayplan.converge.loop import Convergence, Outcome
 from bayplan.converge.sight import Sight
@@ -13,6 +14,7 @@ from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
 from bayplan.images import listening, prepare
 from bayplan.operate import doors
+from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled
@@ -23,6 +25,8 @@ from bayplan.plan.replica import ingress_targets
 from bayplan.plan.standing import endpoints, ready_deadline
 from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
 from bayplan.spec.model import App
+
+T = TypeVar("T")
 
 LAST_LINES = 10
 
@@ -45,12 +49,24 @@ class Wishes:
     assume_down: frozenset[str] = frozenset()
     force_build: bool = False
     pull: bool = False
+    patience: float = 0.0  # seconds to wait for another operator
 
 
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
     """The app as the file says, on the fleet. Raises UsageError for a service or host that is not there."""
     check_hosts(ports.fleet, wishes.assume_down)
-    sight = Sight(ports)
+    on(Stage("hosts", "hosts"))
+    return await changing(ports, f"up {app.name}", lambda sight: _up(ports, app, wishes, on, sight), wishes, on)
+
+
+async def changing(
+    ports: FleetPorts, doing: str, work: Callable[[Sight], Coroutine[Any, Any, T]], wishes: Wishes, on: OnEvent
+) -> T:
+    """`work` while nobody else changes the fleet. Raises as `alone` does."""
+    return await alone(ports, doing, work, on, gone=wishes.assume_down, patience=wishes.patience)
+
+
+async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
     builder = builder_of(ports, hosts.facts)
@@ -75,22 +91,28 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
 async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes: Wishes, on: OnEvent) -> Result:
     """Other replica counts for what runs now. Raises UsageError as `up` does."""
     check_hosts(ports.fleet, wishes.assume_down)
-    sight = Sight(ports)
-    looking = asyncio.create_task(sight.look())  # meanwhile
-    try:
-        now = await required(ports.releases, app)
-    finally:
-        await looking
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
-    chosen = await record(ports.releases, scaled(now.app, replicas), why, await looking)
-    return await converge(ports, chosen, wishes, on, sight)
+    return await change(ports, app, lambda now: scaled(now, replicas), why, wishes, on)
+
+
+async def change(
+    ports: FleetPorts, app: str, made: Callable[[App], App], why: str, wishes: Wishes, on: OnEvent
+) -> Result:
+    """A new release, made of the newest. why: the verb and what it was given."""
+
+    async def work(sight: Sight) -> Result:
+        now = await required(ports.releases, app)
+        chosen = await record(ports.releases, made(now.app), why, await sight.look(), latest=now)
+        return await converge(ports, chosen, wishes, on, sight)
+
+    verb, _, rest = why.partition(" ")
+    return await changing(ports, " ".join(w for w in (verb, app, rest) if w), work, wishes, on)
 
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
     """Gateways, guards and the registry on every host that answers. A host where that fails is told of at the end, by
     the same steps; raises PartialError when there is no other.
     """
-    on(Stage("hosts", "hosts"))
     run = Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on, sight=sight)
     outcome = await run.run()
     ready = {h.name for h in outcome.facts.reachable()} - {step.host for step, _ in outcome.errors}

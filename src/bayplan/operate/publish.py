@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bayplan.converge.sight import Sight
 from bayplan.images import prepare
+from bayplan.operate.alone import alone
 from bayplan.operate.bring import builder_of, image_events, ready_hosts
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import only
@@ -11,18 +13,24 @@ from bayplan.spec.model import App
 
 
 async def publish(
-    ports: FleetPorts, app: App, services: frozenset[str] | None, on: OnEvent, *, force_build: bool, pull: bool
+    ports: FleetPorts,
+    app: App,
+    services: frozenset[str] | None,
+    on: OnEvent,
+    *,
+    force_build: bool,
+    pull: bool,
+    patience: float = 0.0,
 ) -> dict[str, str]:
     """The pin of each service's image. Raises UsageError for a service that the app does not have."""
     wanted = only(None, app, services)
-    hosts = await ready_hosts(ports, on)
-    on(Stage("images", "images"))
-    pinned = await prepare(
-        wanted,
-        builder_of(ports, hosts.facts),
-        ports.registry,
-        image_events(on),
-        force_build=force_build,
-        pull=pull,
-    )
+
+    async def work(sight: Sight) -> App:
+        hosts = await ready_hosts(ports, on, sight)
+        on(Stage("images", "images"))
+        builder, tell = builder_of(ports, hosts.facts), image_events(on)
+        return await prepare(wanted, builder, ports.registry, tell, force_build=force_build, pull=pull)
+
+    on(Stage("hosts", "hosts"))
+    pinned = await alone(ports, f"image push {app.name}", work, on, patience=patience)
     return {name: service.image for name, service in pinned.services.items()}

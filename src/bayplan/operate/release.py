@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
+from bayplan.operate.operator import operator
 from bayplan.ports import Release, Releases
 from bayplan.spec.model import App, Fleet
 
@@ -48,18 +46,18 @@ async def required(releases: Releases, app: str) -> Chosen:
     return chosen
 
 
-async def record(releases: Releases, app: App, why: str, facts: Facts) -> Chosen:
-    """The newest release if it says the same as `app`, else a new one that does.
+async def record(releases: Releases, app: App, why: str, facts: Facts, *, latest: Chosen | None = None) -> Chosen:
+    """The newest release if it says the same as `app`, else a new one that does. latest: it has just been read.
 
     Its number is above all that stands, whatever became of the records: a replica of a later release stops an `up`.
     """
-    latest = await current(releases, app.name)
+    latest = latest or await current(releases, app.name)
     standing = max((r.release for r in facts.replicas(app.name)), default=0)
     if latest and latest.app == app and latest.number >= standing:
         return latest
     number, before = (latest.number, latest.before) if latest else (0, {})
     number = max(number, standing) + 1
-    await releases.put(Release(number, app.name, app.model_dump_json(), _operator(), time.time(), why))
+    await releases.put(Release(number, app.name, app.model_dump_json(), operator(), time.time(), why))
     return Chosen(number, app, is_new=True, before=before)
 
 
@@ -86,12 +84,3 @@ def scaled(app: App, replicas: Mapping[str, int]) -> App:
 
 def _replicas(app: App) -> dict[str, int]:
     return {name: service.replicas for name, service in app.services.items()}
-
-
-def _operator() -> str:
-    """Who releases. In a container, a user may well have no name."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # OSError from Python 3.13
-        name = str(os.getuid())
-    return f"{name}@{socket.gethostname()}"

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 from bayplan.converge.loop import Outcome
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, PartialError, UsageError
 from bayplan.facts import Facts, Role
-from bayplan.operate.bring import Result, Wishes, converge
+from bayplan.operate.ask import check_hosts
+from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import is_new_fleet, record
 from bayplan.plan.goal import Goal
@@ -20,31 +21,39 @@ from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
 ROLES: tuple[Role, ...] = ("guard", "gateway", "registry")
+PLAINLY = Wishes()
 
 
-async def down(ports: FleetPorts, app: str, on: OnEvent, *, everything: bool = False) -> Result:
+async def down(
+    ports: FleetPorts, app: str, on: OnEvent, *, everything: bool = False, wishes: Wishes = PLAINLY
+) -> Result:
     """Nothing of the app left running; its releases stay recorded. everything: nor anything of the fleet.
 
     Raises UsageError when others need what everything would remove, NoHostError.
     """
-    facts = await observe(ports, images=False)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    check_hosts(ports.fleet, wishes.assume_down)
+    return await changing(
+        ports, f"down {app}", lambda sight: _down(ports, app, on, everything, wishes, sight), wishes, on
+    )
+
+
+async def _down(ports: FleetPorts, app: str, on: OnEvent, everything: bool, wishes: Wishes, sight: Sight) -> Result:
+    facts = await sight.look()
     others = sorted({r.app for r in facts.replicas()} - {app})
     if everything and others:
         raise UsageError(f"the fleet still runs {', '.join(others)}", todo="take them down first, or leave out --all")
-    result = await _converge(ports, app, facts, on)
+    result = await _converge(ports, app, facts, on, wishes, sight)
     if result.outcome.is_whole:
         on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
         await _each(ports, [network_name(ports.fleet.name, app)], ROLES if everything else ())
     return result
 
 
-async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> Result:
+async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent, wishes: Wishes, sight: Sight) -> Result:
     """Until nothing of it runs. A `down --all` that was cut short may have left no registry to ask or record in."""
     if is_new_fleet(ports.fleet, facts):
         return Result(Goal(ports.fleet, App(name=app), 0), Outcome(facts, Plan(), passes=1), is_new=False)
-    return await converge(ports, await record(ports.releases, App(name=app), "down", facts), Wishes(), on)
+    return await converge(ports, await record(ports.releases, App(name=app), "down", facts), wishes, on, sight)
 
 
 async def _each(ports: FleetPorts, networks: Sequence[str], roles: Sequence[Role]) -> None:

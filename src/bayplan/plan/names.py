@@ -40,3 +40,8 @@ def hosts_file(fleet: str, app: str, service: str) -> str:
 def run_directory(fleet: str) -> str:
     """Where a gateway's sockets are, on the host and in the container alike."""
     return f"/run/bayplan/{fleet}"
+
+
+def lock_name(fleet: str) -> str:
+    """The name of the container that is the lock of one operator at a time."""
+    return f"bayplan-lock-{fleet}"

@@ -34,7 +34,7 @@ SEEN = HostFacts("h1", reachable=True, engine=EngineFacts("26.1", "1.45"))
 
 
 def judged(readings: Readings, facts: HostFacts = SEEN, app: App | None = None) -> dict[str, str]:
-    ports = FleetPorts(FLEET, {}, {}, {}, None, None, None)  # type: ignore[arg-type]  only the fleet is asked
+    ports = FleetPorts(FLEET, {}, {}, {}, None, None, None, None)  # type: ignore[arg-type]  only the fleet is asked
     worst: dict[str, str] = {}
     for f in reading_findings(ports, HOST, facts, readings, app):
         worst[f.check] = max(f.level, worst.get(f.check, ""), key=("", "ok", "warn", "fail").index)

@@ -44,7 +44,7 @@ def ports(*engines: Says) -> FleetPorts:
         name="f", private_net=IPv4Network("10.0.0.0/24"), hosts=hosts, balancer=Balancer(hosts=(), address=""), local=True
     )  # fmt: skip
     by_host = {e.host: e for e in engines}
-    return FleetPorts(fleet, {}, by_host, {}, None, releases_for(fleet, None), None)  # type: ignore[arg-type]
+    return FleetPorts(fleet, {}, by_host, {}, None, releases_for(fleet, None), None, None)  # type: ignore[arg-type]
 
 
 async def told(*engines: Says) -> list[Item]:

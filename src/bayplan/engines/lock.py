@@ -1,0 +1,314 @@
+"""The lock of one operator at a time: a container of one name on most of the hosts, each held by our connection.
+
+An engine gives a name once, so of those who race for a host one wins, and only one can win most of the hosts. A host
+that does not answer may have been won by another: most is counted of all that have a vote. Of two, the first decides.
+
+The name is ours once the container is created; it is started meanwhile, which takes ten times as long. One that stays
+created was left by a process that ended in between, and is removed by whoever waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bayplan import labels
+from bayplan.container import Container
+from bayplan.errors import BayplanError, ConflictError, LockedError, LockLostError, NoMajorityError, NotFoundError
+from bayplan.plan.names import lock_name
+from bayplan.ports import Claim, Clock, Credentials, Engine, Held, Hold
+from bayplan.units import show_seconds
+
+Say = Callable[[str], None]
+
+DYING = 3.0  # seconds for a holder that has just died to vanish; without more patience, nobody waits longer
+STUCK = 15.0  # seconds that a container may be created and not running; longer than `hold.START`
+SLICE = 1.0  # seconds between looks at one that starts
+FIRST_ALONE = 0.5  # seconds that a host is asked before another is asked in its place
+ANSWER = 10.0  # seconds for a host to answer
+SPARE = 1  # hosts more than are needed: one may fall silent meanwhile
+SPREAD = 0.1  # seconds within which those who waited try again
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Another has the name on a host. container: its id; claim None: it says not whose. starting: not running yet."""
+
+    host: str
+    container: str
+    claim: Claim | None
+    starting: bool
+
+
+class EngineLock:
+    """Of one fleet. engines: by host, in fleet.yaml's order; image: one that every host has, or pulls for this.
+
+    login: what an engine needs to pull it.
+    """
+
+    def __init__(
+        self,
+        fleet: str,
+        image: str,
+        engines: Mapping[str, Engine],
+        clock: Clock,
+        login: Callable[[], Awaitable[Credentials | None]] | None = None,
+    ) -> None:
+        self.engines, self.clock = engines, clock
+        self.asking: set[asyncio.Task[None]] = set()  # also those whose answer nobody waits for any more
+        self._fleet, self._image, self._login = fleet, image, login
+
+    async def take(self, claim: Claim, *, patience: float, gone: frozenset[str], say: Say) -> Hold:
+        """Raises LockedError, NoMajorityError."""
+        voters = _voters(self.engines, gone)
+        need = len(voters) // 2 + 1
+        began, was_free, starting = self.clock.now(), True, dict[str, float]()
+        while True:
+            asked = Round(self, claim, voters, need, say)
+            votes = await asked.run()
+            if len(votes.held) >= need:
+                hold = EngineHold(votes.held, need, was_free=was_free)
+                asked.hand_over(hold.adopt)
+                return hold
+            await asked.end()
+            if not votes.taken:
+                raise _no_majority(voters, need, votes)
+            other, now = votes.taken[0], self.clock.now()
+            left = max(patience, DYING, STUCK + SLICE if other.starting else 0.0) - (now - began)
+            if left <= 0:
+                raise _locked(other)
+            if was_free and patience > 0:
+                say(f"waits for {describe(other.claim)}")
+            was_free = False
+            if other.starting and now - starting.setdefault(other.container, now) >= STUCK:
+                await self._break(other)
+            await self._until_gone(other, min(left, SLICE) if other.starting else left)
+
+    async def ask(self, host: str, claim: Claim, say: Say) -> Held | Taken:
+        """One host. Raises BayplanError when it does not answer, or cannot have the image."""
+        try:
+            return await self._hold(host, claim)
+        except ConflictError:
+            return await self._whose(host)
+        except NotFoundError:
+            say(f"{host}: fetches {self._image}, for the lock")
+            login = await self._login() if self._login else None
+            await self.engines[host].pull(self._image, lambda _: None, login)
+        try:
+            return await self._hold(host, claim)
+        except ConflictError:
+            return await self._whose(host)
+
+    async def _hold(self, host: str, claim: Claim) -> Held:
+        told = {
+            labels.FLEET: self._fleet,
+            labels.ROLE: "lock",
+            labels.LOCK_BY: claim.by,
+            labels.LOCK_DOING: claim.doing,
+            labels.LOCK_AT: f"{claim.at:.3f}",
+        }
+        container = Container(lock_name(self._fleet), self._image, labels=told, network="none", cap_drop=("ALL",))
+        async with asyncio.timeout(ANSWER):
+            return await self.engines[host].hold(container)
+
+    async def _whose(self, host: str) -> Taken:
+        """One that has gone meanwhile has no id; nobody needs to wait for it."""
+        try:
+            seen = await self.engines[host].inspect(lock_name(self._fleet))
+        except NotFoundError:
+            return Taken(host, "", None, starting=False)
+        return Taken(host, seen["Id"], read_claim(seen["Config"]["Labels"]), seen["State"]["Status"] == "created")
+
+    async def _until_gone(self, other: Taken, seconds: float) -> None:
+        if other.container:
+            with suppress(TimeoutError, BayplanError):
+                async with asyncio.timeout(seconds if seconds < float("inf") else None):
+                    await self.engines[other.host].until_removed(other.container)
+        await self.clock.sleep(random.uniform(0, SPREAD))  # noqa: S311  so that those who wait do not all come at once
+
+    async def _break(self, other: Taken) -> None:
+        """By its id: should it be another's by now, that one stays."""
+        with suppress(BayplanError):
+            if (await self.engines[other.host].inspect(other.container))["State"]["Status"] == "created":
+                await self.engines[other.host].remove(other.container, 0)
+
+
+@dataclass(slots=True)
+class Votes:
+    """What the hosts said in one round."""
+
+    held: dict[str, Held] = field(default_factory=dict)
+    taken: list[Taken] = field(default_factory=list)
+    silent: dict[str, str] = field(default_factory=dict)
+
+
+class Round:
+    """Asking as many hosts as are needed, and a spare: the first one first, others for those that do not answer."""
+
+    def __init__(self, lock: EngineLock, claim: Claim, hosts: Sequence[str], need: int, say: Say) -> None:
+        self._lock, self._claim, self._left, self._need, self._say = lock, claim, list(hosts), need, say
+        self._votes = Votes()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._late: Callable[[str, Held], Awaitable[None]] | None = None
+
+    async def run(self) -> Votes:
+        """When most are ours, or one is another's, or nobody is left to be asked."""
+        self._start(1)
+        try:
+            while self._asking and not self._votes.taken and len(self._votes.held) < self._need:
+                done, _ = await asyncio.wait(self._asking, timeout=FIRST_ALONE, return_when=asyncio.FIRST_COMPLETED)
+                self._asking -= done
+                for task in done:
+                    task.result()
+                if not self._votes.taken:
+                    short = self._need + SPARE - len(self._votes.held) - len(self._asking)
+                    self._start(short if done else max(short, 1))
+        except BaseException:
+            await asyncio.shield(self.end())
+            raise
+        return self._votes
+
+    async def end(self) -> None:
+        """Nothing is kept, nor what comes later."""
+        self.hand_over(lambda _, held: held.let_go())
+        await _let_go(self._votes.held.values())
+
+    def hand_over(self, late: Callable[[str, Held], Awaitable[None]]) -> None:
+        """late: takes what is held from now on."""
+        self._late = late
+
+    def _start(self, count: int) -> None:
+        count = max(count, 0)
+        for host in self._left[:count]:
+            task = asyncio.create_task(self._ask(host))
+            self._asking.add(task)
+            self._lock.asking.add(task)
+            task.add_done_callback(self._lock.asking.discard)
+        self._left = self._left[count:]
+
+    async def _ask(self, host: str) -> None:
+        try:
+            said = await self._lock.ask(host, self._claim, self._say)
+        except TimeoutError:
+            self._votes.silent[host] = f"no answer within {ANSWER:g} s"
+        except BayplanError as error:
+            self._votes.silent[host] = error.what
+        else:
+            await self._count(host, said)
+
+    async def _count(self, host: str, said: Held | Taken) -> None:
+        if isinstance(said, Taken):
+            self._votes.taken.append(said)
+        elif self._late is not None:
+            await self._late(host, said)
+        else:
+            self._votes.held[host] = said
+
+
+class EngineHold:
+    """The lock on these hosts. It is lost when they are not most any more: from then on another may have it."""
+
+    def __init__(self, held: Mapping[str, Held], need: int, *, was_free: bool) -> None:
+        self.was_free = was_free
+        self._need = need
+        self._held: dict[str, Held] = {}
+        self._why: dict[str, str] = {}
+        self._released = False
+        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._watching: set[asyncio.Task[None]] = set()
+        for host, one in held.items():
+            self._add(host, one)
+
+    async def adopt(self, host: str, held: Held) -> None:
+        """One that was won later: the spare."""
+        if self._released:
+            await held.let_go()
+        else:
+            self._add(host, held)
+
+    async def until_lost(self) -> LockLostError:
+        why = await asyncio.shield(self._lost)
+        return LockLostError(
+            f"the lock was lost: {why}",
+            todo="somebody else may be changing the fleet by now; the next run finishes what was begun, or undoes it",
+        )
+
+    async def release(self) -> None:
+        self._released = True
+        await _end(self._watching)
+        await _let_go(self._held.values())
+        self._held.clear()
+
+    def _add(self, host: str, held: Held) -> None:
+        self._held[host] = held
+        self._watching.add(asyncio.create_task(self._watch(host, held)))
+
+    async def _watch(self, host: str, held: Held) -> None:
+        why = "its container is gone"
+        try:
+            await held.live()
+        except BayplanError as error:
+            why = error.what
+        self._why[host] = why
+        self._held.pop(host, None)
+        if len(self._held) < self._need and not self._lost.done():
+            self._lost.set_result("; ".join(f"{h}: {w}" for h, w in self._why.items()))
+        with suppress(BayplanError):
+            await held.let_go()
+
+
+def read_claim(told: Mapping[str, str]) -> Claim | None:
+    """From the labels of a lock's container; None if they are not as we write them."""
+    try:
+        return Claim(told[labels.LOCK_BY], told[labels.LOCK_DOING], float(told[labels.LOCK_AT]))
+    except (KeyError, ValueError):
+        return None
+
+
+def describe(claim: Claim | None) -> str:
+    """`ann@laptop: up site, since 14:02:11 (12 s ago)`."""
+    if claim is None:
+        return "somebody else"
+    ago = show_seconds(max(0.0, time.time() - claim.at))
+    return f"{claim.by}: {claim.doing}, since {datetime.fromtimestamp(claim.at).astimezone():%H:%M:%S} ({ago} ago)"
+
+
+def _voters(engines: Iterable[str], gone: frozenset[str]) -> tuple[str, ...]:
+    """Of two hosts no one is most: the first decides."""
+    voters = tuple(name for name in engines if name not in gone)
+    if not voters:
+        raise NoMajorityError("every host is said to be gone", todo="leave one out of --assume-down")
+    return voters[:1] if len(voters) == 2 else voters  # noqa: PLR2004
+
+
+def _locked(other: Taken) -> LockedError:
+    return LockedError(
+        f"somebody else is changing the fleet: {describe(other.claim)}; nothing was changed",
+        todo="run it again when they are done, or let it wait: --wait. If their bayplan hangs, that takes seconds only",
+    )
+
+
+def _no_majority(voters: Sequence[str], need: int, votes: Votes) -> NoMajorityError:
+    told = "".join(f"  {host}: {why}\n" for host, why in votes.silent.items())
+    gone = " ".join(f"--assume-down {host}" for host in votes.silent)
+    few = f"{need} of {len(voters)} hosts must answer" if len(voters) > 1 else f"{voters[0]} must answer"
+    return NoMajorityError(
+        f"{few} to be sure that nobody else is changing the fleet, and {len(votes.held)} did; nothing was changed",
+        todo=f"{told.strip()}\n  if what does not answer is gone for good, it has no vote: {gone}",
+    )
+
+
+async def _let_go(held: Iterable[Held]) -> None:
+    await asyncio.gather(*(one.let_go() for one in held), return_exceptions=True)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = tuple(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,167 @@
+"""How many hosts the lock needs, and what becomes of those that fail: on engines in memory, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.virtual_time import VirtualClock, run
+
+from bayplan.engines.lock import DYING, STUCK, EngineLock, read_claim
+from bayplan.engines.memory import MemoryEngine
+from bayplan.engines.memory_hub import MemoryHub
+from bayplan.errors import LockedError, NoMajorityError
+from bayplan.plan.names import lock_name
+from bayplan.ports import Claim, Hold
+
+IMAGE, NAME = "haproxy:3.2", lock_name("t")
+CLAIM = Claim("ann@laptop", "up shop", 1000.0)
+
+
+class World:
+    """Engines h1, h2, … and the lock as any process sees it."""
+
+    def __init__(self, hosts: int) -> None:
+        self.engines = {f"h{n}": MemoryEngine(f"h{n}", MemoryHub(IMAGE)) for n in range(1, hosts + 1)}
+        self.said: list[str] = []
+
+    async def take(self, by: str = "ann@laptop", *, patience: float = 0.0, gone: tuple[str, ...] = ()) -> Hold:
+        lock = EngineLock("t", IMAGE, self.engines, VirtualClock())
+        claim = Claim(by, CLAIM.doing, CLAIM.at)
+        return await lock.take(claim, patience=patience, gone=frozenset(gone), say=self.said.append)
+
+    def silence(self, *hosts: str) -> None:
+        for host in hosts:
+            self.engines[host].answers = False
+
+    async def holders(self) -> dict[str, str]:
+        """By host, of those that answer."""
+        found: dict[str, str] = {}
+        for name, engine in self.engines.items():
+            if engine.answers and NAME in engine._containers:
+                claim = read_claim((await engine.inspect(NAME))["Config"]["Labels"])
+                found[name] = claim.by if claim else "?"
+        return found
+
+
+@pytest.mark.parametrize(
+    ("hosts", "silent", "gone"),
+    [
+        (1, (), ()),
+        (2, ("h2",), ()),  # of two, the first decides
+        (2, ("h1",), ("h1",)),
+        (3, ("h1",), ()),
+        (4, ("h4",), ()),
+        (5, ("h1", "h3"), ()),
+        (5, ("h1", "h2", "h3"), ("h1", "h2")),
+    ],
+)
+def test_most_of_the_hosts_are_enough(hosts: int, silent: tuple[str, ...], gone: tuple[str, ...]) -> None:
+    async def story() -> None:
+        world = World(hosts)
+        world.silence(*silent)
+        hold = await world.take(gone=gone)
+        with pytest.raises(LockedError):
+            await world.take("bob", gone=gone)
+        await hold.release()
+        assert await world.holders() == {}
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("hosts", "silent", "gone", "said"),
+    [
+        (1, ("h1",), (), "h1 must answer"),
+        (2, ("h1",), (), "h1 must answer"),
+        (3, ("h1", "h3"), (), "2 of 3 hosts must answer .* 1 did"),
+        (4, ("h1", "h2"), (), "3 of 4 hosts must answer .* 2 did"),
+        (5, ("h1", "h2", "h3"), ("h1",), "3 of 4 hosts must answer"),
+    ],
+)
+def test_fewer_are_not_and_who_is_silent_is_told(
+    hosts: int, silent: tuple[str, ...], gone: tuple[str, ...], said: str
+) -> None:
+    async def story() -> dict[str, str]:
+        world = World(hosts)
+        world.silence(*silent)
+        with pytest.raises(NoMajorityError, match=said) as told:
+            await world.take(gone=gone)
+        assert all(f"{h}: " in told.value.todo and f"--assume-down {h}" in told.value.todo for h in {*silent} - {*gone})
+        return await world.holders()
+
+    assert run(story()) == {}
+
+
+def test_it_is_kept_while_most_hosts_are_and_lost_with_one_more() -> None:
+    async def story() -> str:
+        world = World(3)
+        hold = await world.take()
+        assert len(await _settled(world, 3)) == 3
+        losing = asyncio.create_task(hold.until_lost())
+        await world.engines["h2"].remove(NAME, 0)
+        await asyncio.sleep(1)
+        assert not losing.done()
+        await world.engines["h1"].remove(NAME, 0)
+        error = await losing
+        await hold.release()
+        assert await world.holders() == {}
+        return error.what
+
+    assert "h2: its container is gone; h1: its container is gone" in run(story())
+
+
+async def _settled(world: World, count: int) -> dict[str, str]:
+    """The spare is won a little later."""
+    async with asyncio.timeout(5):
+        while len(await world.holders()) < count:  # noqa: ASYNC110  virtual time
+            await asyncio.sleep(0.01)
+    return await world.holders()
+
+
+def test_one_that_was_created_and_never_started_is_removed_after_a_while() -> None:
+    async def story() -> float:
+        world = World(1)
+        await world.engines["h1"].pull(IMAGE, lambda _: None)
+        dead = await _killed_before_the_start(world)
+        began = asyncio.get_running_loop().time()
+        hold = await world.take("bob")
+        assert dead.container.gone.is_set()
+        await hold.release()
+        return asyncio.get_running_loop().time() - began
+
+    assert STUCK <= run(story()) < STUCK + DYING
+
+
+async def _killed_before_the_start(world: World) -> Any:
+    from bayplan.container import Container
+
+    return await world.engines["h1"].hold(Container(NAME, IMAGE))
+
+
+def test_a_host_without_the_image_fetches_it_for_the_lock() -> None:
+    async def story() -> list[str]:
+        world = World(1)
+        await (await world.take()).release()
+        await (await world.take()).release()
+        return world.said
+
+    assert run(story()) == [f"h1: fetches {IMAGE}, for the lock"]
+
+
+def test_a_holder_that_dies_meanwhile_is_not_in_the_way() -> None:
+    async def story() -> None:
+        world = World(3)
+        hold = await world.take()
+        loop = asyncio.get_running_loop()
+        dying = loop.call_later(DYING / 2, lambda: loop.create_task(hold.release()))
+        await (await world.take("bob")).release()
+        assert dying.when() <= loop.time()
+
+    run(story())
+
+
+def test_labels_that_say_nothing_are_nobody_s() -> None:
+    assert read_claim({}) is None
+    assert read_claim({"bayplan.lock.by": "a", "bayplan.lock.doing": "b", "bayplan.lock.at": "x"}) is None
