@@ -22,7 +22,7 @@ from bayplan.facts import (
     Table,
 )
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import definition, network_name, replica_name, server_name
+from bayplan.plan.replica import definition, is_job, network_name, replica_name, server_name
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import System
 from bayplan.plan.system import plan_system
@@ -81,6 +81,7 @@ def replica(of: Service, slot: int, at: str, *, port: int | None = None, **more:
         "ports": ports,
         "cpus": of.resources.reserved_cpus,
         "memory": of.resources.reserved_memory,
+        "job": is_job(of),
     }
     return Replica(**(given | more))
 
@@ -105,7 +106,9 @@ def engine(*replicas: Replica, cpus: float = 4, memory: int = 8 * GB, **more: An
 def table(*args: Any, **more: Any) -> Table:
     """A gateway's, with the names of any service of these tests laid down."""
     text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
-    names = tuple(Names("shop", name, text) for name in ("api", "db", "site", "web", "worker"))
+    names = tuple(
+        Names("shop", name, text) for name in ("api", "db", "extra", "migrate", "seed", "site", "ssh", "web", "worker")
+    )
     return Table(*args, **{"names": names, **more})
 
 

@@ -36,7 +36,7 @@ class Replica:
     """One container of a service, as its labels and its engine tell.
 
     slot: 1..n within the service, across the fleet. release: the number that started it. spec: digest of the
-    definition that it was started with. cpus, memory: what it reserves.
+    definition that it was started with. cpus, memory: what it reserves. job: it runs to its end.
     """
 
     id: str
@@ -54,6 +54,17 @@ class Replica:
     ports: tuple[Binding, ...] = ()
     cpus: float = 0.0
     memory: int = 0
+    job: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether it is a job that ended well."""
+        return self.job and self.state == "exited" and self.exit_code == 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is a job that ended, well or not: it uses nothing any more, and stays for its log and status."""
+        return self.job and self.state in ("exited", "dead")
 
     @property
     def alive(self) -> bool:

@@ -12,6 +12,7 @@ SLOT: Final = "bayplan.slot"
 RELEASE: Final = "bayplan.release"
 SPEC: Final = "bayplan.spec"  # digest of the definition
 PORTS: Final = "bayplan.ports"  # "80=10.77.0.11:20080/tcp,…": a stopped container's bindings are in no list
+JOB: Final = "bayplan.job"  # "yes" on what runs to its end; a service's replicas do not have it
 RESERVED: Final = "bayplan.reserved"  # "0.5,536870912": cores, bytes
 
 # Of the container that is the lock: who holds it, doing what, since when (Unix time).

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from tests import given
 
-from bayplan.spec.model import App, Fleet, Healthcheck, Placement, Port, Resources, Service, Update
+from bayplan.spec.model import App, Dependency, Fleet, Healthcheck, Placement, Port, Resources, Service, Update
 
 GOOD = ("shop/web@sha256:a", "shop/web@sha256:b")
 BROKEN = ("shop/web@sha256:bad", "shop/web@sha256:exits")
@@ -62,12 +62,26 @@ workers = st.builds(
 )
 
 
+jobs = st.builds(
+    Service,
+    name=st.just("migrate"),
+    image=st.sampled_from(GOOD),
+    replicas=st.integers(1, 2),
+    mode=st.just("replicated-job"),
+    restart=st.just("no"),
+)
+
+
 @st.composite
 def apps(draw: st.DrawFn, images: tuple[str, ...] = GOOD) -> App:
-    """Web, and perhaps a worker."""
+    """Web, and perhaps a worker, and perhaps a migration that web waits for."""
     services = [draw(webs(images))]
     if draw(st.booleans()):
         services.append(draw(workers))
+    if draw(st.booleans()):
+        services.append(draw(jobs))
+        after = {"migrate": Dependency(condition="service_completed_successfully")}
+        services[0] = services[0].model_copy(update={"depends_on": after})
     return App(name="shop", services={s.name: s for s in services})
 
 

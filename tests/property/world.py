@@ -118,7 +118,9 @@ class World:
 
     def _age(self, container: Container) -> None:
         facts = container.facts
-        if "exits" in facts.image and facts.state == "running":
+        if facts.job and facts.state == "running" and container.listens(self.now):
+            container.facts = replace(facts, state="exited", exit_code=0)
+        elif "exits" in facts.image and facts.state == "running":
             container.facts = replace(facts, state="exited", exit_code=1)
         elif container.has_healthcheck and facts.state == "running":
             health = "healthy" if container.listens(self.now) else "starting"
@@ -244,6 +246,7 @@ class World:
             ports=made.ports,
             cpus=float(cpus),
             memory=int(memory),
+            job=labels.JOB in made.labels,
         )
         machine.containers[made.name] = Container(facts, made.healthcheck is not None, self.now)
         return facts.id
@@ -335,13 +338,15 @@ class World:
         for name, machine in self.hosts.items():
             self._check_endpoints(name, machine)
             room = 1 - self.fleet.headroom
-            cpus = sum(c.facts.cpus for c in machine.containers.values())
-            memory = sum(c.facts.memory for c in machine.containers.values())
+            there = [c.facts for c in machine.containers.values() if not c.facts.ended]
+            cpus = sum(r.cpus for r in there)
+            memory = sum(r.memory for r in there)
             if cpus > machine.cpus * room + 1e-6 or memory > machine.memory * room:
                 raise BrokenPromiseError(f"{name} has {cpus} cores and {memory} bytes reserved")
 
     def _check_endpoints(self, name: str, machine: Machine) -> None:
-        ports = [(b.protocol, b.port) for c in machine.containers.values() for b in c.facts.ports]
+        there = (c.facts for c in machine.containers.values() if not c.facts.ended)
+        ports = [(b.protocol, b.port) for r in there for b in r.ports]
         if len(ports) != len(set(ports)):
             raise BrokenPromiseError(f"two replicas share an endpoint on {name}: {sorted(ports)}")
 

@@ -58,6 +58,8 @@ def _print(found: Preview, console: object) -> None:
         console.print(f"[yellow]![/] no host can take {unplaced.count} of [bold]{unplaced.service}[/]")
         for reason in unplaced.why:
             console.print(f"    {reason.host}  {escape(reason.reason)}")
+    for held in found.held:
+        console.print(f"[yellow]…[/] [bold]{held.service}[/] {escape(held.why)}")
     for failure in found.failures:
         console.print(f"[bold red]✗[/] [bold]{failure.service}[/] on {failure.host}: {escape(failure.why)}")
     for host, why in found.unreachable.items():

@@ -186,6 +186,8 @@ class Progress:
     def _state(self, replica: Replica) -> str:
         """As MARKS has it."""
         seen = endpoints(replica, self.facts) if self.facts else ()
+        if replica.done:
+            return "ready"
         if replica.state in ("exited", "dead", "restarting"):
             return "failed"
         if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in seen):

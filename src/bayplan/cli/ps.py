@@ -49,7 +49,8 @@ def _print_head(service: ServiceView, console: object) -> None:
     r = service.replicas
     style = "green" if r.ready == r.desired else "yellow"
     fronts = "  ".join(f"{x.address}:{x.port} -> {x.target_port}" for x in service.listeners)
-    console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} ready[/]  [cyan]{fronts}[/]")
+    what = "done" if any(i.job for i in service.instances) else "ready"
+    console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} {what}[/]  [cyan]{fronts}[/]")
 
 
 def _table() -> Table:
@@ -64,7 +65,7 @@ def _instances(service: ServiceView) -> Table:
     for column in ("  replica", "host", "state", "endpoint", "release"):
         table.add_column(column)
     for i in service.instances:
-        state = f"[{STYLES.get(i.state, '')}]{i.state}[/]"
+        state = f"[{STYLES.get(i.state, '')}]{f'job {i.job}' if i.job else i.state}[/]"
         table.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
     table.add_row()
     return table

@@ -65,6 +65,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "errors": [{"kind": kind(s), "host": s.host, "subject": subject(s), "why": str(e)} for s, e in outcome.errors],
         "unplaced": [asdict(u) for u in outcome.plan.unplaced],
         "presumed": [asdict(p) for p in outcome.plan.presumed],
+        "held": [asdict(h) for h in outcome.plan.held],
         "waiting": [asdict(w) for w in outcome.stalled],
         "unreachable": [{"host": h.name, "why": h.why} for h in outcome.facts.hosts.values() if not h.reachable],
         "status": exit_status(result),
@@ -130,6 +131,8 @@ def _tell(result: Result, console: Console) -> None:
         )
         if error.todo:
             console.print(f"  {escape(error.todo)}")
+    for held in outcome.plan.held:
+        console.print(f"[yellow]![/] [bold]{held.service}[/] {escape(held.why)}; what it had serves on")
     for unplaced in outcome.plan.unplaced:
         _tell_unplaced(unplaced, console)
     _tell_silent(result, console)

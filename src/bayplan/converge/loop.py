@@ -7,6 +7,7 @@ planner sees the work in flight as facts (`overlay`), so each pass is still one-
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -92,7 +93,8 @@ class Outcome:
     def is_whole(self) -> bool:
         """Whether everything is where it should be, on every host."""
         silent = any(not h.reachable for h in self.facts.hosts.values())
-        left = self.failures or self.errors or self.stalled or self.plan.unplaced or self.plan.presumed
+        plan = self.plan
+        left = self.failures or self.errors or self.stalled or plan.unplaced or plan.presumed or plan.held
         return not (left or silent)
 
 
@@ -138,7 +140,7 @@ class Convergence:
                     await self._until_something_is_done(POLL if self._waits_beside(plan) else POLL_LONGEST)
                 elif len(fresh) < len(able):
                     continue  # what was done while this pass looked is seen by the next
-                elif not self._may_hope(plan) or now - moved > self._patience:
+                elif not self._may_hope(plan) or now - moved > self._patience_with(plan):
                     if self._sight.is_good:
                         return self._outcome(number, facts, plan)
                     whole = True  # a host that was silent for a moment is asked once more
@@ -178,6 +180,10 @@ class Convergence:
         stuck = {s.host for s in plan.steps if not self._may_try(s)}
         stuck |= {h.name for h in self._facts.hosts.values() if not h.reachable}
         return any(w.host not in stuck for w in plan.waiting)
+
+    def _patience_with(self, plan: Plan) -> float:
+        """Seconds without a step; a job takes the time that it takes."""
+        return math.inf if any(w.open_end for w in plan.waiting) else self._patience
 
     def _fresh(self, steps: list[Step]) -> list[Step]:
         """Steps that are not being done and were not while this pass looked, and whose gateway is not busy."""

@@ -87,4 +87,5 @@ def _creating(step: Run) -> Replica:
         ports=step.container.ports,
         cpus=float(cpus),
         memory=int(memory),
+        job=labels.JOB in told,
     )

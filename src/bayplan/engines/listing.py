@@ -103,6 +103,7 @@ def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
         ports=bindings(told.get(labels.PORTS, "")),
         cpus=float(cpus),
         memory=int(memory),
+        job=labels.JOB in told,
     )
 
 

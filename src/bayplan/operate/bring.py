@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from bayplan.operate import doors
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
-from bayplan.operate.release import Chosen, current, only, record, required, scaled
+from bayplan.operate.release import Chosen, current, only, record, required, scaled, with_needed
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
@@ -67,6 +67,7 @@ async def changing(
 
 
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
+    wishes = replace(wishes, services=with_needed(app, wishes.services))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
     builder = builder_of(ports, hosts.facts)

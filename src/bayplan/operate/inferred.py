@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bayplan.facts import Facts
 from bayplan.operate.release import Chosen
 from bayplan.plan.replica import pool_name
-from bayplan.spec.model import App, Port, Service
+from bayplan.spec.model import App, Mode, Port, Service
 
 
 def inferred(facts: Facts, app: str) -> Chosen:
@@ -26,7 +26,10 @@ def _service(facts: Facts, app: str, name: str) -> Service:
     ports = tuple(
         dict.fromkeys(p for target in sorted(targets) for p in _ports(facts, pool_name(app, name, target), target))
     )
-    return Service(name=name, image=replicas[-1].image, replicas=len({r.slot for r in replicas}), ports=ports)
+    mode: Mode = "replicated-job" if replicas[-1].job else "replicated"
+    return Service(
+        name=name, image=replicas[-1].image, replicas=len({r.slot for r in replicas}), ports=ports, mode=mode
+    )
 
 
 def _ports(facts: Facts, pool: str, target: int) -> Iterator[Port]:

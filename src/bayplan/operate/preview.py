@@ -19,6 +19,7 @@ from bayplan.plan.plan import plan
 from bayplan.plan.steps import (
     Configure,
     Failure,
+    Held,
     Network,
     Plan,
     Pull,
@@ -41,18 +42,22 @@ _WAITS = 3  # a replica waits for its names, these for a gateway, and that for i
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The first pass's steps. builds, copies: services whose image is made first. failures: what stops it all."""
+    """The first pass's steps. builds, copies: services whose image is made first. held: what starts later.
+
+    failures: what stops it all.
+    """
 
     steps: tuple[Step, ...]
     builds: tuple[str, ...]
     copies: tuple[str, ...]
     unplaced: tuple[Unplaced, ...]
+    held: tuple[Held, ...]
     failures: tuple[Failure, ...]
     unreachable: Mapping[str, str]
 
     @property
     def is_empty(self) -> bool:
-        return not (self.steps or self.builds or self.copies or self.unplaced or self.failures)
+        return not (self.steps or self.builds or self.copies or self.unplaced or self.held or self.failures)
 
 
 async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> Preview:
@@ -75,7 +80,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
     builds = tuple(name for name in unmade if app.services[name].build)
     copies = tuple(name for name in unmade if not app.services[name].build)
-    return Preview(found.steps, builds, copies, found.unplaced, found.failures, silent)
+    return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent)
 
 
 async def _completed(
@@ -102,6 +107,7 @@ def as_json(found: Preview) -> dict[str, Any]:
     return {
         "steps": [_step(s) for s in found.steps],
         "unplaced": [asdict(u) for u in found.unplaced],
+        "held": [asdict(h) for h in found.held],
         "builds": list(found.builds),
         "copies": list(found.copies),
         "failures": [asdict(f) for f in found.failures],

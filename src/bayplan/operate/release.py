@@ -73,6 +73,19 @@ def only(chosen: Chosen | None, app: App, services: frozenset[str] | None) -> Ap
     return app.model_copy(update={"services": {**old, **{n: s for n, s in app.services.items() if n in services}}})
 
 
+def with_needed(app: App, services: frozenset[str] | None) -> frozenset[str] | None:
+    """The services, and all that they depend on, as Compose brings them up. None: all of the app's."""
+    if services is None:
+        return None
+    found, left = set(services), list(services)
+    while left:
+        needed = app.services[name].depends_on if (name := left.pop()) in app.services else {}
+        fresh = [n for n in needed if n in app.services and n not in found]
+        found.update(fresh)
+        left += fresh
+    return frozenset(found)
+
+
 def scaled(app: App, replicas: Mapping[str, int]) -> App:
     """`app` with other replica counts. Raises UsageError for a service that it does not have."""
     unknown = next((n for n in replicas if n not in app.services), None)

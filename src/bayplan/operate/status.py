@@ -24,7 +24,10 @@ InstanceState = Literal["starting", "ready", "draining", "standby", "failed", "u
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One replica. endpoint: "10.77.0.11:20080", "" for one that no listener leads to."""
+    """One replica. endpoint: "10.77.0.11:20080", "" for one that no listener leads to.
+
+    job: how far a job is; its state is starting, ready or failed, since others wait for that. "" for a service's.
+    """
 
     name: str
     host: str
@@ -32,6 +35,7 @@ class Instance:
     endpoint: str
     release: int
     image: str
+    job: Literal["", "running", "done", "failed"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +155,16 @@ def _instance(goal: Goal, service: Service, replica: Replica, facts: Facts) -> I
     targets = ingress_targets(service)
     at = next((f"{b.address}:{b.port}" for b in replica.ports if b.target in targets), "")
     state = instance_state(goal, service, replica, facts)
-    return Instance(replica.name, replica.host, state, at, replica.release, replica.image)
+    job: Literal["", "running", "done", "failed"] = ""
+    if replica.job:
+        job = "done" if replica.done else "failed" if state == "failed" else "running"
+    return Instance(replica.name, replica.host, state, at, replica.release, replica.image, job)
 
 
 def instance_state(goal: Goal, service: Service, replica: Replica, facts: Facts) -> InstanceState:
     """Read from the container's state and the pools, as plan/standing.py has it."""
+    if replica.done:
+        return "ready"
     if replica.state == "paused":
         return "standby"
     if replica.state in ("exited", "dead", "restarting") or replica.health == "unhealthy":
@@ -168,5 +177,6 @@ def instance_state(goal: Goal, service: Service, replica: Replica, facts: Facts)
 
 def _host(facts: HostFacts) -> HostView:
     engine = facts.engine
-    reserved = Reserved(sum(r.cpus for r in engine.replicas), sum(r.memory for r in engine.replicas))
+    holding = [r for r in engine.replicas if not r.ended]
+    reserved = Reserved(sum(r.cpus for r in holding), sum(r.memory for r in holding))
     return HostView(facts.name, "ready" if facts.reachable else "unreachable", engine.cpus, engine.memory, reserved)

@@ -75,7 +75,7 @@ class Board:
 def _berth(goal: Goal, facts: HostFacts, run: Run) -> Berth:
     engine, keep = facts.engine, 1 - goal.fleet.headroom
     berth = Berth(goal.fleet.hosts[facts.name], facts, engine.cpus * keep, engine.memory * keep)
-    for replica in engine.replicas:
+    for replica in (r for r in engine.replicas if not r.ended):
         berth.used_cpus += replica.cpus
         berth.used_memory += replica.memory
         berth.taken.update((b.protocol, b.port) for b in replica.ports)

@@ -8,8 +8,10 @@ from dataclasses import replace
 from bayplan.facts import Facts
 from bayplan.plan.board import Board
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.job import Job
+from bayplan.plan.order import Order, in_order
 from bayplan.plan.pools import retire, sweep
-from bayplan.plan.replica import release_of
+from bayplan.plan.replica import is_job, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Rewrite, Step, Waiting, join
@@ -30,14 +32,22 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     fronts, conflicts = configure(goal, facts)
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
-    board = Board(goal, facts, run)
-    services = (
-        Rollout(goal, service, facts, run, now, board).plan()
-        for service in goal.app.services.values()
-        if goal.only is None or service.name in goal.only
-    )
-    found = join((hosts, Plan(steps=fronts), *services, _orphans(goal, facts), Plan(steps=tuple(sweep(goal, facts)))))
+    services = tuple(_services(goal, facts, run, now))
+    is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
+    orphans = Plan() if is_held else _orphans(goal, facts)
+    found = join((hosts, Plan(steps=fronts), *services, orphans, Plan(steps=tuple(sweep(goal, facts)))))
     return replace(found, steps=tuple(_one_at_a_time(found.steps)))
+
+
+def _services(goal: Goal, facts: Facts, run: Run, now: float) -> Iterator[Plan]:
+    """Each service's own plan, after those of what it depends on."""
+    board, order = Board(goal, facts, run), Order(goal, facts, run, now)
+    for service in in_order(goal.app):
+        if goal.only is None or service.name in goal.only:
+            of = Job if is_job(service) else Rollout
+            made = of(goal, service, facts, run, now, board, order.held(service)).plan()
+            order.planned(service, made)
+            yield made
 
 
 def _overtaken(goal: Goal, facts: Facts) -> tuple[Failure, ...]:

@@ -75,7 +75,14 @@ def definition(service: Service) -> str:
         made_of["options"] = options  # only what is set: a new kind of option is no new definition
     if quiet := sorted(set(free_targets(service)) - set(ingress_targets(service))):
         made_of["listens"] = quiet
+    if is_job(service):
+        made_of["job"] = True
     return digest(made_of)
+
+
+def is_job(service: Service) -> bool:
+    """Whether it runs to its end."""
+    return service.mode.endswith("job")
 
 
 def ingress_targets(service: Service) -> tuple[int, ...]:
@@ -87,6 +94,8 @@ def free_targets(service: Service) -> tuple[int, ...]:
     """Container ports for which any free port of the host will do: those that listeners lead to, and those that other
     services reach.
     """
+    if is_job(service):
+        return ()
     fixed = {p.target for p in host_ports(service)}
     named = (*(e.port for e in service.expose if e.protocol == "tcp"), *service.listens)
     return tuple(dict.fromkeys((*ingress_targets(service), *(t for t in named if t not in fixed))))
@@ -176,4 +185,5 @@ def _labels(
         labels.SPEC: spec,
         labels.PORTS: ",".join(f"{b.target}={b.address}:{b.port}/{b.protocol}" for b in ports),
         labels.RESERVED: f"{resources.reserved_cpus:g},{resources.reserved_memory}",
+        **({labels.JOB: "yes"} if is_job(service) else {}),
     }

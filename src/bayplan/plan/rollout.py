@@ -14,7 +14,8 @@ beyond n          goes, once a slot within n serves
 *Goes* is: drained in every pool, then out of the pools, then stopped and removed: a step a pass, so that what a pool
 holds is always there. At most `parallelism` slots are being replaced at a time, lowest first (the window); a failure
 closes it, and what serves stays. Two replicas cannot share a host port or, on one host, a name: where the new one would
-need its predecessor's, the order is stop-first.
+need its predecessor's, the order is stop-first. While the service is *held* (plan/order.py), nothing of it is started
+and nothing is taken away that would be missed.
 """
 
 from __future__ import annotations
@@ -32,15 +33,18 @@ from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, host_ports, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot
 from bayplan.plan.standing import is_led_to
-from bayplan.plan.steps import Failure, Plan, Presumed, Start, Step, Stop, Unplaced, Waiting
+from bayplan.plan.steps import Failure, Held, Plan, Presumed, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 
 
 class Rollout:
     """The plan for one service; `plan` is its only door. What it finds on the way it collects in its fields."""
 
-    def __init__(self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board) -> None:
+    def __init__(
+        self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board, held: Held | None = None
+    ) -> None:
         self.goal, self.service, self.facts, self.run, self.board = goal, service, facts, run, board
+        self.held_by, self.is_held = held, False
         self.spec = definition(service)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
@@ -64,7 +68,8 @@ class Rollout:
         self._join()
         self._spread()
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
-        return Plan(tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed)
+        held = (self.held_by,) if self.held_by and self.is_held else ()
+        return Plan(tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed, held)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -100,6 +105,8 @@ class Rollout:
             return
         if slot.failed:
             self._give_up(replica, slot.failed)
+        elif replica.state in ("exited", "created", "paused") and self.held_by:
+            self.is_held = True
         elif replica.state in ("exited", "created", "paused"):
             why = "was stopped" if replica.state != "created" else "was created and never started"
             self.steps.append(Start(replica.host, self.service.name, replica.name, why))
@@ -125,6 +132,9 @@ class Rollout:
     def _fill(self, window: set[int]) -> None:
         if self.service.name in self.run.given_up:
             return
+        if self.held_by:
+            self.is_held |= any(self._lacks(n) for n in self._wanted())
+            return
         placer = Placer(self.goal, self.facts, self.board, self.service, self.spec)
         standing = sum(1 for n in self._wanted() if n in self.slots)
         for number in self._wanted():
@@ -139,9 +149,14 @@ class Rollout:
         self.waiting += placer.waiting
         self.unplaced += placer.unplaced()
 
+    def _lacks(self, number: int) -> bool:
+        """Whether nothing of this definition stands in a slot, as far as is known."""
+        slot = self.slots.get(number)
+        return number not in self.presumed if slot is None else slot.keeper is None
+
     def _window(self) -> set[int]:
         """Slots that may be in the middle of being replaced now."""
-        if self._has_given_up():
+        if self._has_given_up() or self.held_by:
             return set()
         limit = self.service.update.parallelism or max(1, ceil(self.service.replicas / 4))
         return set([n for n in self._wanted() if self._is_unfinished(n)][:limit])
@@ -196,7 +211,7 @@ class Rollout:
     def _spread(self) -> None:
         """Two or more replicas never stand on one host while another could take one: the last of them moves."""
         keepers = [s.keeper for n, s in sorted(self.slots.items()) if n in self._wanted() and s.keeper]
-        busy = self.steps or self.waiting or self.unplaced or self.presumed or self._has_given_up()
+        busy = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by or self._has_given_up()
         if busy or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
             return
         last = keepers[-1]

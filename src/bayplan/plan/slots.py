@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.replica import definition
 from bayplan.plan.standing import is_serving, why_failed
 from bayplan.spec.model import Service
 
@@ -88,6 +89,15 @@ class Reader:
 
     def _why_failed(self, replica: Replica) -> str | None:
         return None if self._serves(replica) else why_failed(replica, self.service, self.run, self.now)
+
+
+def jobs_of(goal: Goal, job: Service, facts: Facts) -> dict[int, list[Replica]]:
+    """A job's containers of the release's very definition, by slot."""
+    found: dict[int, list[Replica]] = defaultdict(list)
+    for replica in sorted(facts.replicas(goal.app.name, job.name), key=lambda r: (r.slot, r.host, r.name)):
+        if replica.job and replica.spec == definition(job) and replica.state != "removing":
+            found[replica.slot].append(replica)
+    return found
 
 
 def _taken(host: HostFacts, run: Run) -> frozenset[tuple[str, int]]:

@@ -5,6 +5,7 @@
 creating  is being made                      none
 starting  runs, own health check not passed  none, or checked and not up yet
 ready     runs, healthy                      takes traffic in every pool (a service without listeners: none needed)
+          a job: exited with 0               none
 draining  runs                               finishes what it has
 failed    exited, dead, restarting,          any
           unhealthy, or not ready in time
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
 from bayplan.plan.goal import Run
 from bayplan.plan.leads import leads
-from bayplan.plan.replica import asked_targets, ingress_targets, pool_name, server_name
+from bayplan.plan.replica import asked_targets, ingress_targets, is_job, pool_name, server_name
 from bayplan.spec.model import Fleet, Service
 
 START_DEADLINE = 60.0  # seconds to be ready, for a service whose health check does not say
@@ -40,6 +41,8 @@ def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, r
 
     Balancers that do not answer are not asked: what they may still send here keeps others from going (`pools.retire`).
     """
+    if is_job(service):
+        return replica.done
     if not replica.alive:
         return False
     surely = asked_targets(service)

@@ -149,12 +149,16 @@ def key(step: Step) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Something that time, not a step, will change. replica "" stands for the host as a whole."""
+    """Something that time, not a step, will change. replica "" stands for the host as a whole.
+
+    open_end: a job's own process says how long that takes.
+    """
 
     host: str
     service: str
     replica: str
     why: str
+    open_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,16 @@ class Failure:
     service: str
     replica: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A service of which nothing is started before another one is so far (`depends_on`). failed: it never will be."""
+
+    service: str
+    waits_for: str
+    why: str
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +216,7 @@ class Plan:
     failures: tuple[Failure, ...] = ()
     unplaced: tuple[Unplaced, ...] = ()
     presumed: tuple[Presumed, ...] = ()
+    held: tuple[Held, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -221,4 +236,5 @@ def join(plans: Iterable[Plan]) -> Plan:
         failures=tuple(f for p in plans for f in p.failures),
         unplaced=tuple(u for p in plans for u in p.unplaced),
         presumed=tuple(x for p in plans for x in p.presumed),
+        held=tuple(h for p in plans for h in p.held),
     )

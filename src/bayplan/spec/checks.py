@@ -43,6 +43,7 @@ def check(
         _check_extension(service, file, around)
         _check_cpus(service, around)
         _check_networks(service, file, around)
+        _check_job(service, published, around)
         _check_mac(service, around)
         _check_targets(published, around)
         for one in published:
@@ -87,6 +88,17 @@ def _check_extension(service: Service, written: ServiceFile, around: Surrounding
                 "services", service.name, "x-bayplan", key,
                 todo="publish one with ports, or remove it",
             )  # fmt: skip
+
+
+def _check_job(service: Service, published: Sequence[_Published], around: Surroundings) -> None:
+    """What runs to its end serves nobody."""
+    if not service.mode.endswith("job"):
+        return
+    for one in (p for p in published if p.port.mode == "ingress"):
+        around.wrong(
+            f"services.{service.name}: a job ends, and nobody can be led to its port", *one.path,
+            todo="remove the port, or write deploy: {mode: replicated} and let nobody wait for its end",
+        )  # fmt: skip
 
 
 def _check_cpus(service: Service, around: Surroundings) -> None:

@@ -20,8 +20,7 @@ _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("volumes",), lambda s: s.mounts, "put files into the image with build; data stays outside of the fleet for now"),
     (("secrets",), lambda s: s.secrets, "environment, with a value of your own environment"),
     (("configs",), lambda s: s.configs, "put the file into the image with build"),
-    (("depends_on",), lambda s: s.depends_on, "services start at once: let the service wait for what it needs"),
-    (("deploy", "mode"), lambda s: s.mode != "replicated", "only replicated is run"),
+    (("deploy", "mode"), lambda s: s.mode.startswith("global"), "only replicated and replicated-job are run"),
     (("deploy", "rollback_config"), lambda s: s.rollback, "remove it"),
     (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
     (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
@@ -55,6 +54,9 @@ def check_pending(app: App, around: Surroundings) -> None:
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:
     yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
+    for name, dependency in service.depends_on.items():
+        if dependency.restart:
+            yield ("depends_on", name, "restart"), "bayplan restart, once it is replaced"
     default = Update()
     for key in _UPDATE:
         if getattr(service.update, key) != getattr(default, key):

@@ -17,7 +17,7 @@ from bayplan.plan.steps import Failure, Pull, Run, System
 
 def test_a_listener_that_another_app_holds_is_not_nothing_to_do() -> None:
     held = Failure("h1", "web", "", "port 80 of the balancer is held by the app blog")
-    found = Preview((), (), (), (), (held,), {})
+    found = Preview((), (), (), (), (), (held,), {})
     assert not found.is_empty
     assert [f["why"] for f in as_json(found)["failures"]] == [held.why]
 

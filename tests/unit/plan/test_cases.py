@@ -1,7 +1,8 @@
 """Every scenario in tests/cases/plan: a fleet, an app, what stands; and the steps of the next pass, each with its reason.
 
 A scenario's own words: `stands` has, by host, replicas as `web-1-r1: serving` (or starting, exited 1, restarting,
-unhealthy, sick, draining 3, maint, stopped, created, joining, paused), or `silent`. Releases in `same` have the app's
+unhealthy, sick, draining 3, maint, stopped, created, joining, paused; of a job:
+running, ended 0), or `silent`. Releases in `same` have the app's
 very definition, as those of `release` do; others are older. A step is `run web-1-r1 on h2: why`, of which the why may be
 any part of the real one.
 """
@@ -41,6 +42,7 @@ def test_scenario(path: Path, tmp_path: Path) -> None:
         told = [f"{x.replica.removeprefix('shop-') or x.service} on {x.host}: {x.why}" for x in getattr(found, what)]
         assert told == _expected(case.get(what, []), told), what
     assert _unplaced(found) == case.get("unplaced", {})
+    assert [f"{h.service}: {h.why}" for h in found.held] == case.get("held", [])
     assert [f"{p.service}-{p.slot} on {' or '.join(p.hosts)}" for p in found.presumed] == case.get("presumed", [])
 
 
@@ -147,6 +149,7 @@ def _ghost(case: dict[str, Any], goal: Goal, gone: str) -> Replica:
 def _state(told: str) -> dict[str, Any]:
     word, _, number = told.partition(" ")
     return {
+        "ended": {"state": "exited", "exit_code": int(number or 0)},
         "exited": {"state": "exited", "exit_code": int(number or 0)},
         "stopped": {"state": "exited", "exit_code": 0},
         "restarting": {"state": "restarting", "exit_code": int(number or 1)},

@@ -114,7 +114,8 @@ class DeployFile(FileModel):
     """`deploy:`."""
 
     mode: Maybe[Literal["replicated", "global", "replicated-job", "global-job"]] = key(
-        "a service whose end others wait for (`service_completed_successfully`) is a replicated-job unless written"
+        "a job runs once for each definition, `replicas` times; one whose end others wait for "
+        "(`service_completed_successfully`) is a replicated-job unless written. `global`, `global-job`: refused for now"
     )
     replicas: Maybe[Natural] = key()
     resources: Maybe[ResourcesFile] = key()

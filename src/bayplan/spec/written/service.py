@@ -114,7 +114,7 @@ class DependencyFile(FileModel):
 
     condition: Literal["service_started", "service_healthy", "service_completed_successfully"] = required()
     required: Maybe[Flag] = key("`false`: a service that is not there, or of another profile, is no mistake")
-    restart: Maybe[Flag] = key()
+    restart: Maybe[Flag] = key("`true` is refused by `up` for now")
 
 
 def _dependencies(value: Any) -> Any:
@@ -178,7 +178,10 @@ class ServiceFile(FileModel):
     pids_limit: Maybe[Integer] = key("the same as `deploy.resources.limits.pids`; both must agree")
     extends: Maybe[Extends] = key("a service of this file or of another one; circles are told")
     profiles: Maybe[List[Text]] = key("the service is left out unless one of them is asked for (`COMPOSE_PROFILES`)")
-    depends_on: Maybe[Dependencies] = key("list or map; circles are told. Waiting: refused by `up` for now")
+    depends_on: Maybe[Dependencies] = key(
+        "list or map; circles are told. What waits is started once the other one runs (`service_started`), serves "
+        "(`service_healthy`: its own check, and every gateway's probe) or has ended with 0"
+    )
     networks: Maybe[Attachments] = key(
         "list or map, with aliases. Services that share one find each other by name; on each host an app has one bridge"
     )

@@ -1,0 +1,142 @@
+"""A job's way to its end: once for each definition, one pass at a time.
+
+```
+slot has                       then
+nothing                        run
+current, runs                  wait for its end, as long as it takes
+current, ended with 0          done: it stays, and says so
+current, ended otherwise       this run started it: a failure; an earlier one did: it goes, then the slot has nothing
+another definition's, runs     wait for its end: of one job two never run side by side
+another definition's, ended    goes once the slot has a current one (its log is read until then)
+beyond n                       goes once it has ended
+```
+
+What waits for a job's end is held meanwhile (plan/order.py). A container that is stopped by hand counts as ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bayplan.facts import Facts, Replica
+from bayplan.plan.board import Board
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.placement import Placer
+from bayplan.plan.pools import retire
+from bayplan.plan.presume import presumed_slots
+from bayplan.plan.replica import definition, replica_name
+from bayplan.plan.slots import jobs_of
+from bayplan.plan.standing import why_failed
+from bayplan.plan.steps import Failure, Held, Plan, Presumed, Remove, Start, Step, Stop, Waiting
+from bayplan.spec.model import Service
+
+_RUNS = ("creating", "running", "restarting", "paused")
+
+
+class Job:
+    """The plan for one job; `plan` is its only door. held: nothing is started, for that reason."""
+
+    def __init__(
+        self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board, held: Held | None = None
+    ) -> None:
+        self.goal, self.service, self.facts, self.run, self.now = goal, service, facts, run, now
+        self.spec = definition(service)
+        self.held_by, self.is_held = held, False
+        self.steps: list[Step] = []
+        self.waiting: list[Waiting] = []
+        self.failures: list[Failure] = []
+        self.placer = Placer(goal, facts, board, service, self.spec)
+        there = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.host, r.name))
+        self.slots: dict[int, list[Replica]] = {}
+        for replica in there:
+            self.slots.setdefault(replica.slot, []).append(replica)
+        self.mine = jobs_of(goal, service, facts)
+        self.presumed = presumed_slots(goal, service, facts, self.slots, run)
+        for replica in there:
+            if not replica.ended:
+                board.counts[service.name][replica.host] += 1
+
+    def plan(self) -> Plan:
+        """Steps and the rest for this job."""
+        for number in range(1, self.service.replicas + 1):
+            self._slot(number, self.slots.get(number, []))
+        for number in (n for n in self.slots if n > self.service.replicas):
+            self._clear(self.slots[number], f"{self.service.replicas} wanted")
+        presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
+        return Plan(
+            (*self.steps, *self.placer.steps),
+            (*self.waiting, *self.placer.waiting),
+            tuple(self.failures),
+            tuple(self.placer.unplaced()),
+            presumed,
+            (self.held_by,) if self.held_by and self.is_held else (),
+        )
+
+    def _slot(self, number: int, there: list[Replica]) -> None:
+        mine = self.mine.get(number, [])
+        old = [r for r in there if r not in mine]
+        keeper = next((r for r in mine if r.done), None) or next((r for r in mine if r.state in _RUNS), None)
+        keeper = keeper or next(iter(mine), None)
+        if keeper is None:
+            self._begin(number, old)
+            return
+        self._clear([r for r in there if r is not keeper and r.state != "creating"], "is of no use any more")
+        if not keeper.done:
+            self._tend(keeper)
+
+    def _tend(self, job: Replica) -> None:
+        why = why_failed(job, self.service, self.run, self.now) if job.state not in ("running", "paused") else None
+        if why is not None:
+            self.failures.append(Failure(job.host, self.service.name, job.name, _as_a_job(job, why)))
+            if job.state == "restarting":
+                self.steps.append(self._stop(job))
+        elif job.state in _RUNS:
+            self._wait(job, "is starting" if job.state == "creating" else "runs, and has not ended yet")
+        elif self._may_start():
+            self._again(job)
+
+    def _again(self, job: Replica) -> None:
+        if job.state == "created":
+            self.steps.append(Start(job.host, self.service.name, job.name, "was created and never started"))
+        else:
+            why = f"ended with status {job.exit_code} in an earlier run: it is run again"
+            self.steps.append(Remove(job.host, self.service.name, job.name, 0, why))
+
+    def _begin(self, number: int, old: Iterable[Replica]) -> None:
+        """Run it, when nothing is in its way."""
+        running = [r for r in old if r.job and (r.state in _RUNS or r.state == "removing")]
+        for replica in running:
+            self._wait(replica, f"is of release {replica.release} and has not ended yet")
+        self._clear([r for r in old if not r.job or r.name == self._name(number)], "is in the way of its successor")
+        if number in self.presumed or running or any(r.name == self._name(number) for r in old):
+            return
+        if self.service.name not in self.run.given_up and self._may_start():
+            self.placer.place(number, f"release {self.goal.release} has not run it yet")
+
+    def _may_start(self) -> bool:
+        self.is_held |= self.held_by is not None
+        return self.held_by is None
+
+    def _clear(self, replicas: Iterable[Replica], why: str) -> None:
+        """Away with what has ended, or is no job."""
+        for replica in replicas:
+            if replica.state == "removing":
+                self._wait(replica, "is removing")
+            elif replica.job and replica.state in _RUNS:
+                self._wait(replica, "has not ended yet")
+            else:
+                self.steps += retire(self.goal, replica, self.service, self.facts, why, self.waiting)
+
+    def _wait(self, job: Replica, why: str) -> None:
+        is_open = job.job and job.state in ("running", "restarting", "paused")
+        self.waiting.append(Waiting(job.host, self.service.name, job.name, why, open_end=is_open))
+
+    def _stop(self, job: Replica) -> Stop:
+        return Stop(job.host, self.service.name, job.name, self.service.stop_grace_period, "does not end well")
+
+    def _name(self, slot: int) -> str:
+        return replica_name(self.goal.app.name, self.service.name, slot, self.goal.release)
+
+
+def _as_a_job(job: Replica, why: str) -> str:
+    return f"ended with status {job.exit_code}" if job.state in ("exited", "dead") else why

@@ -1,0 +1,95 @@
+"""Which service may start something now: `depends_on`, read from the facts at every pass.
+
+```
+condition                        what it waits for must be
+service_started                  running, of this release, in every slot in which it stands
+service_healthy                  serving: healthy by its own check, and in every pool
+service_completed_successfully   done: every slot of the job ended with 0
+```
+
+Only what would be started waits. What stands goes on, also when what it waited for is ill or replaced later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from bayplan.facts import Facts
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.replica import definition, is_job
+from bayplan.plan.slots import Reader, Slot, jobs_of
+from bayplan.plan.steps import Held, Plan
+from bayplan.spec.model import App, Condition, Service
+
+_WORDS: Final[Mapping[Condition, str]] = {
+    "service_started": "start",
+    "service_healthy": "be healthy and serve",
+    "service_completed_successfully": "end",
+}
+
+
+def in_order(app: App) -> Iterator[Service]:
+    """Each service after all that it depends on; else in the file's order."""
+    done: set[str] = set()
+
+    def visit(service: Service) -> Iterator[Service]:
+        if service.name not in done:
+            done.add(service.name)
+            for name in service.depends_on:
+                if name in app.services:
+                    yield from visit(app.services[name])
+            yield service
+
+    for each in app.services.values():
+        yield from visit(each)
+
+
+class Order:
+    """One pass's answers. It is told of each service's plan, in order, since what failed is waited for by nobody."""
+
+    def __init__(self, goal: Goal, facts: Facts, run: Run, now: float) -> None:
+        self._goal, self._facts, self._run, self._now = goal, facts, run, now
+        self._failed = set(run.given_up)
+
+    def planned(self, service: Service, plan: Plan) -> None:
+        """What came of a service in this pass."""
+        if plan.failures or any(held.failed for held in plan.held):
+            self._failed.add(service.name)
+
+    def held(self, service: Service) -> Held | None:
+        """What keeps it from starting anything, the first of what it depends on; None: nothing."""
+        for name, dependency in service.depends_on.items():
+            other = self._goal.app.services.get(name)
+            if other is None or other.external is not None or self._is_met(other, dependency.condition):
+                continue
+            if name not in self._failed:
+                return Held(service.name, name, f"waits for {name} to {_WORDS[dependency.condition]}")
+            if dependency.required:
+                return Held(service.name, name, f"is not started: {name}, which it waits for, failed", failed=True)
+        return None
+
+    def _is_met(self, other: Service, condition: Condition) -> bool:
+        if is_job(other):
+            return self._is_far(other, condition)
+        reader = Reader(self._goal, other, definition(other), self._facts, self._run, self._now)
+        wanted = [slot for number, slot in reader.slots().items() if number <= other.replicas]
+        enough = _is_started if condition == "service_started" else _is_serving
+        return not other.replicas or (bool(wanted) and all(enough(slot) for slot in wanted))
+
+    def _is_far(self, job: Service, condition: Condition) -> bool:
+        """Of a job every slot is asked: one that nobody has seen has not ended."""
+        there = jobs_of(self._goal, job, self._facts)
+        begun = condition != "service_completed_successfully"
+        return all(
+            any(r.done or (begun and r.state not in ("creating", "created")) for r in there.get(number, ()))
+            for number in range(1, job.replicas + 1)
+        )
+
+
+def _is_started(slot: Slot) -> bool:
+    return slot.keeper is not None and slot.keeper.state == "running"
+
+
+def _is_serving(slot: Slot) -> bool:
+    return slot.keeper is not None and slot.serves
