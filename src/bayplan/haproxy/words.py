@@ -14,10 +14,6 @@ _ASK_AGAIN = 0.05  # seconds, while down
 _CONFIRM = 0.25  # seconds, between the first failed check and the one that takes it out
 _FALL = 2
 
-# A request that went out over a connection to a host that is lost meanwhile is given up, and tried elsewhere, after
-# this (TCP_USER_TIMEOUT). A server that takes its time is not meant: its host acknowledges what it has been sent.
-_UNANSWERED = 3.0  # seconds
-
 # Configuration manual 3.0, 4 "Proxies": names are of letters, digits and these four.
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
@@ -42,7 +38,8 @@ def server_words(pool: Pool, server: Server) -> str:
         f"{server.address}:{server.port} check inter {_ms(pool.interval)}",
         f"fastinter {_ms(min(pool.interval, _CONFIRM))} downinter {_ms(min(pool.interval, _ASK_AGAIN))}",
         f"rise 1 fall {_FALL}",
-        f"tcp-ut {_ms(_UNANSWERED)}",
+        # Requests to a host that is lost would wait for ever over their open connections: cut, they can be tried again.
+        "on-marked-down shutdown-sessions",
     ]
     if pool.proxy_protocol:
         words.append("send-proxy-v2 check-send-proxy")
