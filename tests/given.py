@@ -61,7 +61,9 @@ def goal(on: Fleet, *services: Service, release: int = 1, app: str = "shop", **m
     return Goal(on, App(name=app, services={s.name: s for s in services}), release, **more)
 
 
-def replica(of: Service, slot: int, at: str, *, port: int | None = None, **more: Any) -> Replica:
+def replica(
+    of: Service, slot: int, at: str, *, port: int | None = None, of_app: App | None = None, **more: Any
+) -> Replica:
     """A running replica of that very definition, on the port that it would be given on an empty host."""
     release = more.pop("release", 1)
     targets = list(dict.fromkeys(p.target for p in of.ports if p.mode == "ingress"))
@@ -75,7 +77,7 @@ def replica(of: Service, slot: int, at: str, *, port: int | None = None, **more:
         "service": of.name,
         "slot": slot,
         "release": release,
-        "spec": definition(of),
+        "spec": definition(of, of_app),
         "state": "running",
         "image": of.image,
         "ports": ports,
@@ -107,7 +109,8 @@ def table(*args: Any, **more: Any) -> Table:
     """A gateway's, with the names of any service of these tests laid down."""
     text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
     names = tuple(
-        Names("shop", name, text) for name in ("api", "db", "extra", "migrate", "seed", "site", "ssh", "web", "worker")
+        Names("shop", name, text)
+        for name in ("api", "backup", "db", "extra", "files", "migrate", "seed", "site", "ssh", "web", "worker")
     )
     return Table(*args, **{"names": names, **more})
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from bayplan.facts import Binding
 from bayplan.spec.model import Healthcheck
 from bayplan.spec.options import Options
+from bayplan.spec.storage import Mount
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,21 @@ class File:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A mount, and, of a named volume, how it is made where it is not there yet. name: what engines call it.
+
+    create: a bind's source is made, as a directory, where it is missing.
+    """
+
+    mount: Mount
+    name: str = ""
+    driver: str = ""
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    create: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,7 @@ class Container:
     network: str = ""
     aliases: tuple[str, ...] = ()
     binds: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mounted, ...] = ()
     files: tuple[File, ...] = ()
     limit_cpus: float | None = None
     limit_memory: int | None = None
@@ -76,5 +93,6 @@ def _plain(value: object) -> object:
         return value.model_dump(exclude_defaults=True)
     if hasattr(value, "__dataclass_fields__"):
         fields = asdict(value)  # type: ignore[call-overload]
-        return {k: v for k, v in fields.items() if v != Options()}  # none: as before there were options
+        # None of them: as before there were any.
+        return {k: v for k, v in fields.items() if v != Options() and (k != "mounts" or v)}
     return str(value)

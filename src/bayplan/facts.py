@@ -37,6 +37,7 @@ class Replica:
 
     slot: 1..n within the service, across the fleet. release: the number that started it. spec: digest of the
     definition that it was started with. cpus, memory: what it reserves. job: it runs to its end.
+    volumes: names of those of its host that it mounts.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Replica:
     cpus: float = 0.0
     memory: int = 0
     job: bool = False
+    volumes: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -87,7 +89,7 @@ class SystemContainer:
 class EngineFacts:
     """What one engine said. taken: (protocol, port) that anything else on it publishes; networks: of ours, by name.
 
-    arch: "x86_64", "aarch64", … as the kernel calls it.
+    arch: "x86_64", "aarch64", … as the kernel calls it. volumes: the names of all that are there, whoever made them.
     """
 
     version: str = ""
@@ -99,6 +101,7 @@ class EngineFacts:
     taken: frozenset[tuple[str, int]] = frozenset()
     networks: frozenset[str] = frozenset()
     arch: str = ""
+    volumes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,10 @@ class GatewayFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """One host. why: the reason that it did not answer; todo: what may help. gateway None: none runs or answers."""
+    """One host. why: the reason that it did not answer; todo: what may help. gateway None: none runs or answers.
+
+    missing: of the paths that the app's bind mounts need, those that it does not have.
+    """
 
     name: str
     reachable: bool
@@ -210,6 +216,7 @@ class HostFacts:
     engine: EngineFacts = field(default_factory=EngineFacts)
     gateway: GatewayFacts | None = None
     images: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
 
     def system(self, role: Role) -> SystemContainer | None:
         """The container of that role, in whatever state."""

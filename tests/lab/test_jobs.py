@@ -79,5 +79,5 @@ def test_a_migration_that_fails_shows_its_log_and_the_old_release_serves(site: S
 def test_up_of_one_service_brings_what_it_depends_on(site: Site) -> None:
     write(site, "true", other={"build": "./web"})
     site.bayplan("up", "web")
-    assert jobs(site) == {"jobs-migrate-1-r1": "exited"}
+    assert list(jobs(site).values()) == ["exited"]
     assert {name.split("-")[1] for name in site.names()} == {"web"}

@@ -84,6 +84,7 @@ class Machine:
     images: set[str] = field(default_factory=set)
     foreign: set[tuple[str, int]] = field(default_factory=set)
     hidden: set[tuple[str, int]] = field(default_factory=set)
+    volumes: set[str] = field(default_factory=set)
     gateway: Gateway = field(default_factory=Gateway)
     silent: bool = False
     powered: bool = True
@@ -168,6 +169,7 @@ class World:
             system=tuple(machine.system.values()),
             taken=frozenset(machine.foreign),
             networks=frozenset(machine.networks),
+            volumes=frozenset(machine.volumes),
         )
         gateway = machine.gateway if machine.gateway.answers else None
         pools = {pool: tuple(servers.values()) for pool, servers in gateway.pools.items()} if gateway else {}
@@ -247,9 +249,19 @@ class World:
             cpus=float(cpus),
             memory=int(memory),
             job=labels.JOB in made.labels,
+            volumes=tuple(name for name in made.labels.get(labels.VOLUMES, "").split(",") if name),
         )
+        machine.volumes |= set(facts.volumes)
+        self._check_one_home(facts.volumes)
         machine.containers[made.name] = Container(facts, made.healthcheck is not None, self.now)
         return facts.id
+
+    def _check_one_home(self, volumes: tuple[str, ...]) -> None:
+        """Data is never left behind for an empty volume elsewhere."""
+        for name in volumes:
+            homes = [h for h, machine in self.hosts.items() if name in machine.volumes]
+            if len(homes) > 1:
+                raise BrokenPromiseError(f"the volume {name} is on {homes}")
 
     def _bind(self, machine: Machine, ports: tuple[Binding, ...], name: str) -> None:
         running = (c for n, c in machine.containers.items() if n != name and c.facts.state == "running")

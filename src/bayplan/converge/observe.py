@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from bayplan.errors import BayplanError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
+from bayplan.plan.names import system_name
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet
 
 HOST_DEADLINE = 10.0  # seconds; longer than a lossy link's retransmissions, shorter than patience
 GATEWAY_DEADLINE = 6.0
+_MISSING = 'for path; do [ -e "$path" ] || echo "$path"; done'
 
 
 async def observe(ports: FleetPorts, *, images: bool = True, skip: frozenset[str] = frozenset()) -> Facts:
@@ -41,6 +43,16 @@ async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
 async def see_gateway(ports: FleetPorts, host: HostFacts) -> HostFacts:
     """The host with its gateway as it is now, the rest as it was."""
     return replace(host, gateway=_if_running(host.engine, await _gateway(ports, host.name)))
+
+
+async def missing_paths(ports: FleetPorts, host: HostFacts, paths: frozenset[str]) -> frozenset[str]:
+    """Those that the host does not have, as its guard sees it. None while no guard runs: no replica starts then."""
+    guard = host.system("guard")
+    if guard is None or guard.state != "running":
+        return frozenset()
+    argv = ("chroot", "/host", "/bin/sh", "-c", _MISSING, "sh", *sorted(paths))
+    told = await ports.engines[host.name].exec(system_name("guard", ports.fleet.name), argv)
+    return frozenset(line for line in told.output.decode(errors="replace").split("\n") if line)
 
 
 async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[str]:

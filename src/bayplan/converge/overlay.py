@@ -88,4 +88,5 @@ def _creating(step: Run) -> Replica:
         cpus=float(cpus),
         memory=int(memory),
         job=labels.JOB in told,
+        volumes=tuple(name for name in told.get(labels.VOLUMES, "").split(",") if name),
     )

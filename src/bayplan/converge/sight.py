@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import replace
 
-from bayplan.converge.observe import nobody_answers, see_gateway, see_host
+from bayplan.converge.observe import missing_paths, nobody_answers, see_gateway, see_host
 from bayplan.converge.overlay import started, with_replica
+from bayplan.errors import BayplanError
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.steps import Configure, PoolChange, Pull, Rewrite, Run, Step
 from bayplan.ports import FleetPorts
@@ -36,6 +38,8 @@ class Sight:
         self._changed: set[str] = set()
         self._images: dict[str, frozenset[str]] = {}
         self._started: dict[str, list[tuple[float, Replica]]] = defaultdict(list)  # since the last look, and when
+        self._paths: frozenset[str] = frozenset()
+        self._missing: dict[str, frozenset[str]] = {}
         self._aside: dict[str, asyncio.Task[None]] = {}  # hosts that did not answer, being asked again
 
     async def look(self, *, whole: bool = False) -> Facts:
@@ -52,6 +56,13 @@ class Sight:
         if not any(facts.reachable()):
             raise nobody_answers(self._ports.fleet, facts)
         return facts
+
+    def look_for(self, paths: frozenset[str]) -> None:
+        """Paths that the app's replicas mount from their hosts: every host is asked once which of them it lacks."""
+        if paths != self._paths:
+            self._paths = paths
+            self._missing.clear()
+            self._changed |= set(self._ports.fleet.hosts)
 
     def started(self, step: Run, container: str) -> None:
         """The engine has started a replica and told its id."""
@@ -114,7 +125,12 @@ class Sight:
         for _, replica in self._started[name]:  # the list that the engine gave may be from before
             host = with_replica(host, replica)
         images = self._images.setdefault(name, host.images)
-        self._known[name] = replace(host, images=images)
+        if self._paths and name not in self._missing:
+            with suppress(
+                BayplanError
+            ):  # asked again at the next look; until then the engine refuses what it cannot mount
+                self._missing[name] = await missing_paths(self._ports, host, self._paths)
+        self._known[name] = replace(host, images=images, missing=self._missing.get(name, frozenset()))
 
     async def _gateway(self, name: str) -> None:
         if self._known[name].reachable:

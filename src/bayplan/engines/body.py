@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from bayplan.container import Container
+from bayplan.engines.mounts_body import as_binds, as_mounts
 from bayplan.engines.options_body import host_config, log_config, top_level
 from bayplan.spec.model import Healthcheck
 
@@ -60,7 +61,7 @@ def _host_config(container: Container, cores: float, log_driver: str) -> dict[st
     config: dict[str, Any] = {
         "NetworkMode": container.network or "default",
         "PortBindings": _port_bindings(container),
-        "Binds": [f"{source}:{target}" for source, target in container.binds.items()],
+        "Binds": [*(f"{source}:{target}" for source, target in container.binds.items()), *as_binds(container.mounts)],
         "RestartPolicy": restart_policy(container.restart),
         "Init": container.init,
         "Privileged": container.privileged,
@@ -70,6 +71,8 @@ def _host_config(container: Container, cores: float, log_driver: str) -> dict[st
         **_limits(container, cores),
         **host_config(container.options),
     }
+    if found := as_mounts(container.mounts):
+        config["Mounts"] = found
     if (said := log_config(container.options, log_driver)) is not None:
         config["LogConfig"] = said
     elif log_driver == "json-file":

@@ -29,16 +29,17 @@ class DockerEngine:
         self._learning = asyncio.Lock()
 
     async def observe(self, fleet: str) -> EngineFacts:
-        """Two requests side by side; at first use also who the engine is."""
+        """Three requests side by side; at first use also who the engine is."""
         try:
             async with asyncio.TaskGroup() as asking:
                 engine = asking.create_task(self._itself())
                 entries = asking.create_task(self._list_containers())
                 networks = asking.create_task(self._list_networks(fleet))
+                volumes = asking.create_task(self._list_volumes())
         except ExceptionGroup as failed:  # one host, one reason; the other requests are over by now
             first = failed.exceptions[0]
             raise first from first.__cause__
-        return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet)
+        return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet, volumes.result())
 
     async def info(self) -> Mapping[str, Any]:
         async with self._client.calling() as docker:
@@ -219,6 +220,11 @@ class DockerEngine:
         async with self._client.calling() as docker:
             found = await docker.networks.list(filters={"label": f"{labels.FLEET}={fleet}"})
         return [n["Name"] for n in found]
+
+    async def _list_volumes(self) -> list[str]:
+        async with self._client.calling() as docker:
+            found = await docker.volumes.list()  # type: ignore[no-untyped-call]
+            return [volume["Name"] for volume in found["Volumes"] or ()]
 
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
         async with self._client.calling(SLOW) as docker:

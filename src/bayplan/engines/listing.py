@@ -30,7 +30,14 @@ class Engine:
     arch: str = ""
 
 
-def read(entries: Iterable[Entry], networks: Iterable[str], engine: Engine, host: str, fleet: str) -> EngineFacts:
+def read(
+    entries: Iterable[Entry],
+    networks: Iterable[str],
+    engine: Engine,
+    host: str,
+    fleet: str,
+    volumes: Iterable[str] = (),
+) -> EngineFacts:
     """The facts of one fleet. A container whose labels are not as we write them is foreign: only its ports count."""
     replicas: list[Replica] = []
     system: list[SystemContainer] = []
@@ -54,6 +61,7 @@ def read(entries: Iterable[Entry], networks: Iterable[str], engine: Engine, host
         taken=frozenset(taken),
         networks=frozenset(networks),
         arch=engine.arch,
+        volumes=frozenset(volumes),
     )
 
 
@@ -104,6 +112,7 @@ def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
         cpus=float(cpus),
         memory=int(memory),
         job=labels.JOB in told,
+        volumes=tuple(name for name in told.get(labels.VOLUMES, "").split(",") if name),
     )
 
 

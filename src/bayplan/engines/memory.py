@@ -52,13 +52,14 @@ class MemoryEngine:
         self._containers: dict[str, MemoryContainer] = {}
         self._networks: dict[str, dict[str, str]] = {}
         self._images: dict[str, str] = {}
+        self._volumes: set[str] = set()
         self._ids = itertools.count(1)
 
     async def observe(self, fleet: str) -> EngineFacts:
         self._reached()
         ours = [n for n, told in self._networks.items() if told.get(labels.FLEET) == fleet]
         entries = [*(c.entry() for c in self._containers.values()), *self._foreign_entries()]
-        return listing.read(entries, ours, self._about, self.host, fleet)
+        return listing.read(entries, ours, self._about, self.host, fleet, self._volumes)
 
     async def info(self) -> Mapping[str, Any]:
         self._reached()
@@ -106,6 +107,7 @@ class MemoryEngine:
             raise NotFoundError(f"network {container.network} not found", where=self.host, status=404)
         made = MemoryContainer(self._new_id(), container, image, self._programs(container))
         made.files = {f.path: f.content for f in container.files}
+        self._volumes |= {m.name for m in container.mounts if m.name}
         return made
 
     async def start(self, name: str) -> None:

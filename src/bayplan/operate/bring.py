@@ -25,6 +25,7 @@ from bayplan.plan.replica import ingress_targets
 from bayplan.plan.standing import endpoints, ready_deadline
 from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
 from bayplan.spec.model import App
+from bayplan.spec.pinned import host_paths
 
 T = TypeVar("T")
 
@@ -141,6 +142,8 @@ async def converge(
     patience = 30 + max((ready_deadline(s) + s.drain for s in chosen.app.services.values()), default=30)
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command
     planner = partial(plan, goal)
+    sight = sight or Sight(ports)
+    sight.look_for(frozenset() if ports.fleet.local else host_paths(chosen.app))
     run = Convergence(ports, planner, on, patience=patience, login=login, sight=sight)
     outcome = await run.run()
     return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))

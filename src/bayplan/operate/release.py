@@ -11,6 +11,7 @@ from bayplan.facts import Facts
 from bayplan.operate.operator import operator
 from bayplan.ports import Release, Releases
 from bayplan.spec.model import App, Fleet
+from bayplan.spec.pinned import writes_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ def scaled(app: App, replicas: Mapping[str, int]) -> App:
     unknown = next((n for n in replicas if n not in app.services), None)
     if unknown:
         raise UsageError(f"no service {unknown} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    for name, count in replicas.items():
+        volume = writes_volume(app, app.services[name])
+        if volume and count > 1 and not app.services[name].mode.startswith("global"):
+            raise UsageError(f"{name} writes to the volume {volume}: one replica a volume", todo="scale what has none")
     changed = {n: app.services[n].model_copy(update={"replicas": count}) for n, count in replicas.items()}
     return app.model_copy(update={"services": {**app.services, **changed}})
 

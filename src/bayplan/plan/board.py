@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bayplan.facts import Facts, HostFacts
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import free_targets, host_ports
+from bayplan.plan.volumes import homes_of
 from bayplan.spec.model import Host, Port, Service
 
 
@@ -43,6 +44,7 @@ class Board:
 
     def __init__(self, goal: Goal, facts: Facts, run: Run) -> None:
         self.berths = {h.name: _berth(goal, h, run) for h in facts.reachable() if h.name in goal.fleet.hosts}
+        self.homes = homes_of(goal, facts, run)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         by_address = {b.host.private_ip: b for b in self.berths.values()}
         for host in facts.reachable():
@@ -53,6 +55,7 @@ class Board:
 
     def take(self, berth: Berth, service: Service, ports: tuple[int, ...]) -> None:
         """Put a replica there."""
+        self.homes.take(berth.host.name, service)
         berth.used_cpus += service.resources.reserved_cpus
         berth.used_memory += service.resources.reserved_memory
         berth.taken.update(("tcp", p) for p in ports)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.replica import host_ports
+from bayplan.plan.volumes import unmountable
 from bayplan.spec.model import Host, Service
 from bayplan.units import show_bytes
 
@@ -86,7 +87,17 @@ def range_ports(service: Service, berth: Berth, board: Board, port_range: tuple[
     return None
 
 
-FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports)
+def volumes(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
+    """A service lives where its volumes are, where the paths that it mounts are, on an engine that can mount them."""
+    return board.homes.rejection(berth.host.name, service) or unmountable(service, berth.facts)
+
+
+def barred(service: Service, berth: Berth, board: Board) -> str | None:
+    """Why a host can never take a replica, however much is free on it."""
+    return unmet(service, berth.host, berth.facts.engine.arch) or volumes(service, berth, board, (0, 0))
+
+
+FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes)
 
 
 def reject(service: Service, berth: Berth, board: Board, port_range: tuple[int, int]) -> str | None:

@@ -40,7 +40,7 @@ class Job:
         self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board, held: Held | None = None
     ) -> None:
         self.goal, self.service, self.facts, self.run, self.now = goal, service, facts, run, now
-        self.spec = definition(service)
+        self.spec = definition(service, goal.app)
         self.held_by, self.is_held = held, False
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []

@@ -72,7 +72,7 @@ class Order:
     def _is_met(self, other: Service, condition: Condition) -> bool:
         if is_job(other):
             return self._is_far(other, condition)
-        reader = Reader(self._goal, other, definition(other), self._facts, self._run, self._now)
+        reader = Reader(self._goal, other, definition(other, self._goal.app), self._facts, self._run, self._now)
         wanted = [slot for number, slot in reader.slots().items() if number <= other.replicas]
         enough = _is_started if condition == "service_started" else _is_serving
         return not other.replicas or (bool(wanted) and all(enough(slot) for slot in wanted))

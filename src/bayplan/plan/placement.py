@@ -15,6 +15,7 @@ from bayplan.plan.pack import Choice, choose
 from bayplan.plan.replica import bindings, network_name, replica_container, replica_name
 from bayplan.plan.steps import Network, Pull, Rejection, Run, Step, Unplaced, Waiting, kind
 from bayplan.spec.model import Host, Service
+from bayplan.spec.pinned import pinned
 
 
 class Placer:
@@ -46,7 +47,10 @@ class Placer:
             return
         choice = self._choose(able, instead_of)
         self._stow(slot, self.board.berths[choice.host], f"{why}; {choice.why}")
-        self._rejected[choice.host] = self._reject(choice.host)
+        if any(pinned(self.goal.app, self.service)):
+            self._rejected = {name: self._reject(name) for name in self._rejected}  # its volume has a home now
+        else:
+            self._rejected[choice.host] = self._reject(choice.host)
 
     def unplaced(self) -> list[Unplaced]:
         """What no host could take."""

@@ -10,7 +10,8 @@ from bayplan.container import Container, digest
 from bayplan.facts import Binding, Replica, Server
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import hosts_file
-from bayplan.spec.model import Fleet, Host, Port, Service
+from bayplan.plan.volumes import mounted, mounts_definition, volumes_label
+from bayplan.spec.model import App, Fleet, Host, Port, Service
 
 # What a container is made of. The rest of a service (how many, where, behind which listener) changes no container.
 _MADE_OF = {
@@ -64,8 +65,8 @@ def network_name(fleet: str, app: str) -> str:
     return f"{fleet}-{app}"
 
 
-def definition(service: Service) -> str:
-    """Digest of what the service's containers are made of."""
+def definition(service: Service, app: App | None = None) -> str:
+    """Digest of what the service's containers are made of. app: whose volumes they mount."""
     made_of = service.model_dump(mode="json", include=_MADE_OF)
     made_of["ports"] = sorted(
         (p.target, p.protocol, p.mode, p.published if p.mode == "host" else 0, p.address if p.mode == "host" else "")
@@ -77,6 +78,8 @@ def definition(service: Service) -> str:
         made_of["listens"] = quiet
     if is_job(service):
         made_of["job"] = True
+    if service.mounts:
+        made_of["mounts"] = list(mounts_definition(app, service.mounts))
     return digest(made_of)
 
 
@@ -147,7 +150,7 @@ def replica_container(
             "BAYPLAN_REPLICA": f"{service.name}-{slot}",
             "BAYPLAN_HOST": host.name,
         },
-        labels={**service.labels, **_labels(goal.fleet, app, service, slot, goal.release, ports, spec)},
+        labels={**service.labels, **_labels(goal.fleet, goal.app, service, slot, goal.release, ports, spec)},
         hostname=hostname,
         user=service.user,
         working_dir=service.working_dir,
@@ -168,22 +171,24 @@ def replica_container(
         cap_drop=options.cap_drop,
         pid_mode=options.pid,
         options=options,
+        mounts=mounted(goal.fleet, goal.app, service),
     )
 
 
 def _labels(
-    fleet: Fleet, app: str, service: Service, slot: int, release: int, ports: Iterable[Binding], spec: str
+    fleet: Fleet, app: App, service: Service, slot: int, release: int, ports: Iterable[Binding], spec: str
 ) -> dict[str, str]:
     resources = service.resources
     return {
         labels.FLEET: fleet.name,
         labels.ROLE: "replica",
-        labels.APP: app,
+        labels.APP: app.name,
         labels.SERVICE: service.name,
         labels.SLOT: str(slot),
         labels.RELEASE: str(release),
         labels.SPEC: spec,
         labels.PORTS: ",".join(f"{b.target}={b.address}:{b.port}/{b.protocol}" for b in ports),
         labels.RESERVED: f"{resources.reserved_cpus:g},{resources.reserved_memory}",
+        **volumes_label(app, service),
         **({labels.JOB: "yes"} if is_job(service) else {}),
     }

@@ -13,9 +13,10 @@ beyond n          goes, once a slot within n serves
 
 *Goes* is: drained in every pool, then out of the pools, then stopped and removed: a step a pass, so that what a pool
 holds is always there. At most `parallelism` slots are being replaced at a time, lowest first (the window); a failure
-closes it, and what serves stays. Two replicas cannot share a host port or, on one host, a name: where the new one would
-need its predecessor's, the order is stop-first. While the service is *held* (plan/order.py), nothing of it is started
-and nothing is taken away that would be missed.
+closes it, and what serves stays. Two replicas cannot share a host port or, on one host, a name, and must not write to
+one volume: where the new one would need its predecessor's, the order is stop-first, and the old one goes only if some
+host can take the new one. While the service is *held* (plan/order.py), nothing of it is started, and nothing is taken
+away that would be missed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from math import ceil
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
+from bayplan.plan.filters import barred
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.leads import leads
 from bayplan.plan.placement import Placer
@@ -33,8 +35,9 @@ from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, host_ports, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot
 from bayplan.plan.standing import is_led_to
-from bayplan.plan.steps import Failure, Held, Plan, Presumed, Start, Step, Stop, Unplaced, Waiting
+from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
+from bayplan.spec.pinned import writes_volume
 
 
 class Rollout:
@@ -45,7 +48,7 @@ class Rollout:
     ) -> None:
         self.goal, self.service, self.facts, self.run, self.board = goal, service, facts, run, board
         self.held_by, self.is_held = held, False
-        self.spec = definition(service)
+        self.spec = definition(service, goal.app)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self.failures: list[Failure] = []
@@ -64,7 +67,7 @@ class Rollout:
             self._tend(self.slots[number])
         window = self._window()
         self._fill(window)
-        self._retire(window)
+        self._retire(window if self._has_a_place() else set())
         self._join()
         self._spread()
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
@@ -82,6 +85,8 @@ class Rollout:
     def _is_stop_first(self) -> bool:
         if self.service.update.order == "stop-first" or host_ports(self.service):
             return True
+        if writes_volume(self.goal.app, self.service):
+            return True
         return any(o.state not in (*STOPPED, "removing") for o in self.in_the_way.values())
 
     def _count(self) -> None:
@@ -90,6 +95,19 @@ class Rollout:
             at = slot.keeper or next(iter(slot.old), None)
             if at and number <= self.service.replicas:
                 self.board.counts[self.service.name][at.host] += 1
+
+    def _has_a_place(self) -> bool:
+        """Whether any host may have this definition; told, where none may and something is to go for it."""
+        why = tuple(Rejection(name, told) for name, told in self._barred().items() if told)
+        if len(why) < len(self.board.berths) or not (self.stop_first and any(s.old for s in self.slots.values())):
+            return True
+        if not self._has_given_up() and not self.held_by and not self.unplaced:
+            self.unplaced.append(Unplaced(self.service.name, 1, why))
+        return False
+
+    def _barred(self) -> dict[str, str | None]:
+        """What bars each host whatever stands on it now."""
+        return {name: barred(self.service, berth, self.board) for name, berth in self.board.berths.items()}
 
     def _wanted(self) -> range:
         return range(1, self.service.replicas + 1)

@@ -95,7 +95,7 @@ def jobs_of(goal: Goal, job: Service, facts: Facts) -> dict[int, list[Replica]]:
     """A job's containers of the release's very definition, by slot."""
     found: dict[int, list[Replica]] = defaultdict(list)
     for replica in sorted(facts.replicas(goal.app.name, job.name), key=lambda r: (r.slot, r.host, r.name)):
-        if replica.job and replica.spec == definition(job) and replica.state != "removing":
+        if replica.job and replica.spec == definition(job, goal.app) and replica.state != "removing":
             found[replica.slot].append(replica)
     return found
 

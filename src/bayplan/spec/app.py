@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bayplan.errors import Mistake
 from bayplan.spec.checks import check
+from bayplan.spec.checks_volumes import check_volumes
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.find import COMPOSE_NAMES, compose_files, project_directory
 from bayplan.spec.interpolate import Told, substitute
@@ -140,7 +141,7 @@ def _resolved(name: str, asked: frozenset[str], fleet: Fleet | None, around: Sur
     made = {service.name: service for service, _ in pairs}
     if top is None:
         return App(name=name, services=made)
-    return App(
+    app = App(
         name=name,
         services=made,
         networks=top.networks,
@@ -148,6 +149,8 @@ def _resolved(name: str, asked: frozenset[str], fleet: Fleet | None, around: Sur
         secrets=top.secrets,
         configs=top.configs,
     )
+    check_volumes(app, around)
+    return app
 
 
 def _is_asked_for(service: ServiceFile, asked: frozenset[str]) -> bool:

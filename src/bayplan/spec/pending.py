@@ -15,9 +15,14 @@ from bayplan.spec.resolve.build import is_remote
 
 _Path = tuple[str, ...]
 
+
+def _image_mounts(service: Service) -> object:
+    return [mount for mount in service.mounts if mount.kind == "image"]
+
+
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
-    (("volumes",), lambda s: s.mounts, "put files into the image with build; data stays outside of the fleet for now"),
+    (("volumes",), _image_mounts, "put its files into the service's image with build (COPY --from)"),
     (("secrets",), lambda s: s.secrets, "environment, with a value of your own environment"),
     (("configs",), lambda s: s.configs, "put the file into the image with build"),
     (("deploy", "mode"), lambda s: s.mode.startswith("global"), "only replicated and replicated-job are run"),

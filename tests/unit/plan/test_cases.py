@@ -87,7 +87,7 @@ def _fleet(written: dict[str, Any]) -> Fleet:
 def _goal(case: dict[str, Any], fleet: Fleet, directory: Path) -> Goal:
     file = directory / "compose.yaml"
     with file.open("w") as out:
-        yaml.safe_dump({"services": case["app"]}, out)
+        yaml.safe_dump({"services": case["app"], "volumes": case.get("volumes", {})}, out)
     app = load_app([file], project="shop", environment={}, fleet=fleet)
     down = frozenset(case.get("assume_down", ()))
     return Goal(fleet, app, case.get("release", 1), before=case.get("before", {}), assume_down=down)
@@ -107,8 +107,12 @@ def _facts(case: dict[str, Any], goal: Goal) -> Facts:
         for replica, state in made:
             _join(in_pools, replica, state)
         about = case.get("engines", {}).get(name, {})
+        volumes, missing = frozenset(about.pop("volumes", ())), frozenset(about.pop("missing", ()))
         taken = frozenset(("tcp", port) for port in about.pop("taken", ()))
-        hosts[name] = given.up(name, *(r for r, _ in made), images=frozenset(images), taken=taken, **about)
+        hosts[name] = given.up(
+            name, *(r for r, _ in made), images=frozenset(images), taken=taken, volumes=volumes, **about
+        )
+        hosts[name] = replace(hosts[name], missing=missing)
     for gone in case.get("gone", ()):
         _join(in_pools, _ghost(case, goal, gone), "serving")
     return given.settled(goal.fleet, _with_gateways(case, goal, hosts, in_pools))
@@ -134,7 +138,7 @@ def _replica(case: dict[str, Any], goal: Goal, host: str, number: int, entry: di
     service, slot, release = name.rsplit("-", 2)
     number_of = int(release.removeprefix("r"))
     of = goal.app.services.get(service) or Service(name=service, image="old", ports=())
-    made = given.replica(of, int(slot), host, release=number_of, port=28080 + number, **_state(state))
+    made = given.replica(of, int(slot), host, release=number_of, port=28080 + number, of_app=goal.app, **_state(state))
     if number_of not in (case.get("release", 1), *case.get("same", ())):
         made = replace(made, spec="older")
     return made, state

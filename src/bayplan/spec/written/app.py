@@ -37,6 +37,6 @@ class ComposeFile(FileModel):
     services: Map[ServiceFile] = required("names: lower-case letters, digits, - and _")
     include: Maybe[List[Include]] = key("other apps' files; what is there twice is told")
     networks: Maybe[Map[TopNetwork]] = key("names resolve between services that share one; no firewall")
-    volumes: Maybe[Map[TopVolume]] = key("refused by `up` for now")
+    volumes: Maybe[Map[TopVolume]] = key("made on the host of the service that mounts it, or found there")
     secrets: Maybe[Map[SecretFile]] = key("refused by `up` for now")
     configs: Maybe[Map[ConfigFile]] = key("refused by `up` for now")

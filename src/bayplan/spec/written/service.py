@@ -192,7 +192,10 @@ class ServiceFile(FileModel):
     container_name: Maybe[Alias] = key(
         "the service is found by this name too; containers keep their replicas' names, as two stand in a rollout"
     )
-    volumes: Maybe[Mounts] = key("refused by `up` for now")
+    volumes: Maybe[Mounts] = key(
+        "a service lives where its named volume is (one replica writes to one; stop-first; never moved by itself); a "
+        "path must be there on each host that may run it; `image`: refused by `up` for now"
+    )
     secrets: Maybe[Grants] = key("refused by `up` for now")
     configs: Maybe[Grants] = key("refused by `up` for now")
     tmpfs: Maybe[Texts] = key()

@@ -1,0 +1,132 @@
+"""Volumes in a plan: where they are, what a replica mounts, and which hosts cannot give it.
+
+A volume of one host is never left behind: where it is, its service lives. Nobody knows what is on a host that does not
+answer; so while one does not, and no other has the volume, a service that was released before begins no empty one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bayplan import labels
+from bayplan.container import Mounted
+from bayplan.facts import Facts, HostFacts
+from bayplan.plan.goal import Goal, Run
+from bayplan.spec.model import App, Fleet, Service
+from bayplan.spec.pinned import pinned
+from bayplan.spec.storage import Mount, Volume
+
+_SUBPATH: Final = (1, 45)  # the API that has it (Docker Engine API, "ContainerCreate", version history)
+_RECURSIVE: Final = (1, 44)
+
+
+@dataclass
+class Homes:
+    """Where the volumes of one host are. at: hosts by volume; used: those of them where a replica mounts it.
+
+    silent: hosts that do not answer.
+    """
+
+    app: App
+    silent: tuple[str, ...]
+    before: Mapping[str, int]
+    stood: frozenset[str]
+    at: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    used: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def take(self, host: str, service: Service) -> None:
+        """The service is put there."""
+        for _, volume in pinned(self.app, service):
+            self.at[volume.name].add(host)
+            self.used[volume.name].add(host)
+
+    def rejection(self, host: str, service: Service) -> str | None:
+        """Why the service cannot live there with its volumes."""
+        if service.mode.startswith("global"):
+            return None  # a volume on each host
+        return next(
+            (why for _, volume in pinned(self.app, service) if (why := self._why_not(host, service, volume))), None
+        )
+
+    def _why_not(self, host: str, service: Service, volume: Volume) -> str | None:
+        name = volume.name
+        homes = self.used[name] if len(self.at[name]) > 1 and self.used[name] else self.at[name]
+        if len(homes) > 1:
+            return f"its volume {name} is on {' and on '.join(sorted(homes))}: remove the wrong one (bayplan volume rm)"
+        if host in homes:
+            return None
+        if homes:
+            return f"its volume {name} is on {next(iter(homes))} (bayplan volume move)"
+        if volume.external:
+            return f"has no volume {name}, which is external"
+        if self.silent and (self.before.get(service.name) or service.name in self.stood):
+            return (
+                f"its volume {name} may be on {' or '.join(self.silent)}, which does not answer: bring it back, or "
+                "restore a backup here (bayplan volume restore)"
+            )
+        return None
+
+
+def homes_of(goal: Goal, facts: Facts, run: Run) -> Homes:
+    """As the facts tell it."""
+    silent = tuple(h.name for h in facts.hosts.values() if not h.reachable)
+    stood = frozenset(s for h in silent for app, s, _ in run.stood.get(h, ()) if app == goal.app.name)
+    homes = Homes(goal.app, silent, goal.before, stood)
+    for host in facts.reachable():
+        for name in host.engine.volumes:
+            homes.at[name].add(host.name)
+        for replica in host.engine.replicas:
+            for name in replica.volumes:
+                homes.at[name].add(host.name)
+                homes.used[name].add(host.name)
+    return homes
+
+
+def unmountable(service: Service, host: HostFacts) -> str | None:
+    """What of the service's mounts a host, or its engine, cannot give."""
+    absent = sorted({m.source for m in service.mounts if m.kind == "bind"} & host.missing)
+    if absent:
+        return f"has no {', '.join(absent)}, which is mounted from the host"
+    for mount in service.mounts:
+        wanted = _SUBPATH if mount.subpath else _RECURSIVE if mount.recursive in ("writable", "readonly") else None
+        if wanted and _version(host.engine.api) < wanted:
+            what = "subpath" if mount.subpath else f"recursive: {mount.recursive}"
+            return f"its engine speaks API {host.engine.api}, and {what} needs {wanted[0]}.{wanted[1]}"
+    return None
+
+
+def _version(api: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in api.split(".") if part.isdigit())
+
+
+def mounted(fleet: Fleet, app: App, service: Service) -> tuple[Mounted, ...]:
+    """What a replica's container mounts."""
+    return tuple(_mounted(fleet, app, mount) for mount in service.mounts)
+
+
+def _mounted(fleet: Fleet, app: App, mount: Mount) -> Mounted:
+    volume = app.volumes.get(mount.source) if mount.kind == "volume" else None
+    if volume is None:
+        is_made = mount.kind == "bind" and fleet.local and mount.create_host_path
+        return Mounted(mount, labels=mount.labels, create=is_made)
+    if volume.external:
+        return Mounted(mount, name=volume.name)
+    told = {**volume.labels, labels.FLEET: fleet.name, labels.APP: app.name, labels.VOLUME: mount.source}
+    return Mounted(mount, volume.name, volume.driver, volume.driver_opts, told)
+
+
+def volumes_label(app: App, service: Service) -> Mapping[str, str]:
+    """The label that tells which volumes of its host a replica mounts; none for none."""
+    names = dict.fromkeys(volume.name for _, volume in pinned(app, service))
+    return {labels.VOLUMES: ",".join(names)} if names else {}
+
+
+def mounts_definition(app: App | None, mounts: Iterable[Mount]) -> Iterator[dict[str, object]]:
+    """What of mounts makes another container."""
+    for mount in sorted(mounts, key=lambda m: m.target):
+        volume = app.volumes.get(mount.source) if app and mount.kind == "volume" else None
+        made_of = mount.model_dump(mode="json", exclude_defaults=True, exclude={"labels", "create_host_path"})
+        yield made_of | ({"name": volume.name} if volume else {})

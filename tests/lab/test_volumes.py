@@ -1,0 +1,108 @@
+"""Data that stays, on real hosts: a service lives where its volume is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.lab.site import Site, asked, on
+
+from bayplan.lab import Lab
+
+
+class Keeper(Site):
+    """An app of one service `db` with a volume, and whatever else a test writes."""
+
+    def write_db(self, command: str = "exec sleep 1000", **more: Any) -> None:
+        db: dict[str, Any] = {
+            "build": "./web",
+            "command": ["sh", "-c", f"echo start >> /data/log; {command}"],
+            "volumes": ["data:/data"],
+            "stop_grace_period": "0s",
+        } | more.pop("db", {})
+        given = {"name": self.name, "services": {"db": db, **more.pop("services", {})}, "volumes": {"data": {}}} | more
+        (self.directory / "compose.yaml").write_text(json.dumps(given).replace("$", "$$"))
+
+    def host_of(self, service: str) -> str:
+        [host] = [c[0] for n, c in self.containers().items() if f"-{service}-" in n]
+        return host
+
+    def volumes(self) -> dict[str, list[str]]:
+        """Names of the app's volumes by host."""
+        found = {h.name: asked(self.lab, h.name, "/volumes")["Volumes"] or [] for h in self.lab.hosts}
+        return {h: [v["Name"] for v in vs if v["Name"].startswith(self.name)] for h, vs in found.items()}
+
+    def inside(self, service: str, script: str) -> str:
+        """What a shell in its one replica prints."""
+        [(name, host)] = [n.split(" on ") for n, c in self.containers().items() if f"-{service}-" in n]
+        return on(self.lab, host, "docker", "exec", name, "sh", "-c", script)
+
+
+@pytest.fixture
+def app(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Keeper]:
+    made = Keeper(lab, tmp_path, f"v{abs(hash(request.node.name)) % 10_000}")
+    yield made
+    made.bayplan("down")
+    for host, names in made.volumes().items():
+        for name in names:
+            on(lab, host, "docker", "volume", "rm", name)
+
+
+def test_a_volume_that_compose_made_is_found_and_kept_over_releases(lab: Lab, app: Keeper) -> None:
+    on(lab, "h2", "docker", "volume", "create", "--label", "com.docker.compose.project=x", f"{app.name}_data")
+    app.write_db()
+    app.bayplan("up")
+    assert app.host_of("db") == "h2"
+    app.write_db("echo again; exec sleep 1000")
+    app.bayplan("up")
+    assert app.host_of("db") == "h2"
+    assert app.inside("db", "cat /data/log").split() == ["start", "start"]
+    app.bayplan("down")
+    assert app.volumes() == {"h1": [], "h2": [f"{app.name}_data"], "h3": []}
+    app.bayplan("up")
+    assert app.inside("db", "cat /data/log").split() == ["start"] * 3
+
+
+def test_two_services_of_one_volume_share_a_host_and_mounts_are_what_is_written(lab: Lab, app: Keeper) -> None:
+    for host in ("h1", "h3"):
+        on(lab, host, "sh", "-c", "mkdir -p /srv/bind && echo bound > /srv/bind/file")
+    mounts = [
+        "data:/read:ro",
+        "/scratch",
+        "/srv/bind:/bind:ro",
+        {"type": "tmpfs", "target": "/tmp2", "tmpfs": {"size": "1m", "mode": 0o750}},
+    ]
+    app.write_db(
+        services={"reader": {"build": "./web", "command": ["sleep", "1000"], "init": True, "volumes": mounts}},
+    )
+    app.bayplan("up")
+    assert app.host_of("db") == app.host_of("reader")
+    assert app.host_of("reader") in ("h1", "h3")
+    assert app.inside("reader", "cat /read/log /bind/file") == "start\nbound"
+    assert "Read-only" in app.inside("reader", "touch /read/x 2>&1; true")
+    memory = "stat -c %a /tmp2; stat -f -c %T /tmp2; df -k --output=size /tmp2 | tail -1"
+    assert app.inside("reader", memory).split() == ["750", "tmpfs", "1024"]
+    assert app.inside("reader", "touch /scratch/x && echo made") == "made"
+
+
+def test_a_host_that_lacks_a_path_or_the_volume_is_told(app: Keeper) -> None:
+    app.write_db(db={"volumes": ["/srv/nowhere:/data"]})
+    said = app.bayplan("up", status=3)
+    assert said.count("has no /srv/nowhere, which is mounted from the host") == 3
+    app.write_db(db={"deploy": {"placement": {"constraints": ["node.hostname == h3"]}}})
+    app.bayplan("up")
+    app.write_db(db={"deploy": {"placement": {"constraints": ["node.hostname == h2"]}}})
+    said = app.bayplan("up", status=3)
+    assert f"its volume {app.name}_data is on h3" in said
+    assert app.states() == {"running": 1}
+
+
+def test_replicas_of_one_volume_are_refused(app: Keeper) -> None:
+    app.write_db(db={"deploy": {"replicas": 2}})
+    assert "2 replicas would write to the one volume" in app.bayplan("up", status=2)
+    app.write_db()
+    app.bayplan("up")
+    assert "one replica a volume" in app.bayplan("scale", "db=2", status=2)
