@@ -206,7 +206,8 @@ class GatewayFacts:
 class HostFacts:
     """One host. why: the reason that it did not answer; todo: what may help. gateway None: none runs or answers.
 
-    missing: of the paths that the app's bind mounts need, those that it does not have.
+    missing: of the paths that the app's bind mounts need, those that it does not have. delivered: paths of secrets and
+    configs that this run put into its memory.
     """
 
     name: str
@@ -217,6 +218,7 @@ class HostFacts:
     gateway: GatewayFacts | None = None
     images: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    delivered: frozenset[str] = frozenset()
 
     def system(self, role: Role) -> SystemContainer | None:
         """The container of that role, in whatever state."""

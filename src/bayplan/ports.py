@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from bayplan.container import Container
+from bayplan.container import Container, File
 from bayplan.errors import HostUnreachableError, LockLostError
 from bayplan.facts import EngineFacts, GatewayFacts, Table
 from bayplan.plan.steps import PoolChange
@@ -157,6 +157,9 @@ class Engine(Protocol):
     async def until_removed(self, container: str) -> None:
         """Wait, without end, until no container of that name or id is here."""
 
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume with all that is in it; gone already is done already. Raises ConflictError: it is in use."""
+
     async def inspect(self, name: str) -> Mapping[str, Any]:
         """The engine's own words on a container. Raises NotFoundError."""
 
@@ -181,6 +184,9 @@ class Engine(Protocol):
 
     async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:
         """Lay a file into a container, running or not."""
+
+    async def lay(self, name: str, files: Sequence[File]) -> None:
+        """Lay files into a container, running or not, with their owners and modes."""
 
     async def build(self, request: BuildRequest, on: OnTransfer) -> str:
         """Build an image; its id. Raises ImageError with the last lines of the build."""

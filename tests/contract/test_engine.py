@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bayplan import labels
-from bayplan.container import Container, File
+from bayplan.container import Container, File, Mounted
 from bayplan.engines.docker import DockerEngine
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import Program
@@ -31,6 +31,7 @@ from bayplan.hosts import reach_for
 from bayplan.lab import Lab
 from bayplan.ports import BuildRequest, Engine, ExecResult, Transfer
 from bayplan.spec.model import Healthcheck, Host, Ssh, Tls
+from bayplan.spec.storage import Mount
 
 IMAGE = "debian:bookworm-slim"
 STAYS = ("sleep", "1000")
@@ -375,6 +376,28 @@ async def test_files_are_there_before_it_starts(kit: Kit, engine: Engine) -> Non
     assert await engine.read_file(container.name, "/etc/new/dir/a.conf") == b"second\n"
     with pytest.raises(NotFoundError):
         await engine.read_file(container.name, "/etc/nosuch")
+
+
+async def test_files_laid_into_one_that_runs_have_their_owners(kit: Kit, engine: Engine) -> None:
+    made = kit.replica(command=STAYS)
+    await engine.run(made)
+    await engine.lay(made.name, (File("/new/a", b"one", 0o640, 7, 8), File("/new/b", b"two")))
+    assert await engine.read_file(made.name, "/new/a") == b"one"
+    assert await engine.read_file(made.name, "/new/b") == b"two"
+
+
+async def test_a_named_volume_is_made_with_its_container_and_outlives_it(kit: Kit, engine: Engine) -> None:
+    name = f"v-{uuid.uuid4().hex[:8]}"
+    mount = Mount(kind="volume", target="/data", source="data")
+    made = replace(kit.replica(command=STAYS), mounts=(Mounted(mount, name, "local", {}, {"a": "b"}),))
+    await engine.run(made)
+    try:
+        assert name in (await engine.observe(kit.fleet)).volumes
+        await engine.remove(made.name, 0)
+        assert name in (await engine.observe(kit.fleet)).volumes
+    finally:
+        await engine.remove_volume(name)
+    assert name not in (await engine.observe(kit.fleet)).volumes
 
 
 async def test_networks(kit: Kit, engine: Engine, ground: Ground) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests import given
 
 from bayplan.spec.model import App, Dependency, Fleet, Healthcheck, Placement, Port, Resources, Service, Update
+from bayplan.spec.storage import Config, Grant
 
 GOOD = ("shop/web@sha256:a", "shop/web@sha256:b")
 BROKEN = ("shop/web@sha256:bad", "shop/web@sha256:exits")
@@ -82,7 +83,11 @@ def apps(draw: st.DrawFn, images: tuple[str, ...] = GOOD) -> App:
         services.append(draw(jobs))
         after = {"migrate": Dependency(condition="service_completed_successfully")}
         services[0] = services[0].model_copy(update={"depends_on": after})
-    return App(name="shop", services={s.name: s for s in services})
+    if draw(st.booleans()):
+        granted = (Grant(source="conf", target="/conf"),)
+        services[0] = services[0].model_copy(update={"configs": granted})
+    configs = {"conf": Config(name="conf", content=draw(st.sampled_from(("a", "b"))))}
+    return App(name="shop", services={s.name: s for s in services}, configs=configs)
 
 
 @dataclass(frozen=True)

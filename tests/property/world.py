@@ -31,6 +31,7 @@ from bayplan.facts import (
 )
 from bayplan.plan.steps import (
     Configure,
+    Deliver,
     Network,
     PoolChange,
     Pull,
@@ -85,6 +86,7 @@ class Machine:
     foreign: set[tuple[str, int]] = field(default_factory=set)
     hidden: set[tuple[str, int]] = field(default_factory=set)
     volumes: set[str] = field(default_factory=set)
+    delivered: set[str] = field(default_factory=set)
     gateway: Gateway = field(default_factory=Gateway)
     silent: bool = False
     powered: bool = True
@@ -174,7 +176,14 @@ class World:
         gateway = machine.gateway if machine.gateway.answers else None
         pools = {pool: tuple(servers.values()) for pool, servers in gateway.pools.items()} if gateway else {}
         seen = GatewayFacts(gateway.table, pools) if gateway else None
-        return HostFacts(name, reachable=True, engine=engine, gateway=seen, images=frozenset(machine.images))
+        return HostFacts(
+            name,
+            reachable=True,
+            engine=engine,
+            gateway=seen,
+            images=frozenset(machine.images),
+            delivered=frozenset(machine.delivered),
+        )
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
@@ -202,6 +211,8 @@ class World:
                 machine.networks.add(step.name)
             case Pull():
                 machine.images.add(step.image)
+            case Deliver():
+                machine.delivered |= {item.path for item in step.items}
             case System():
                 self._system(step, machine)
             case Run():
@@ -230,6 +241,9 @@ class World:
             raise BrokenPromiseError(f"{made.image} was not pulled to {step.host}")
         if made.network not in machine.networks:
             raise BrokenPromiseError(f"the network {made.network} is not on {step.host}")
+        lacking = {m.mount.source for m in made.mounts if m.mount.kind == "bind"} - machine.delivered
+        if lacking:
+            raise BrokenPromiseError(f"{step.host} has no {lacking}, which {made.name} mounts")
         self._bind(machine, made.ports, made.name)
         cpus, memory = made.labels[labels.RESERVED].split(",")
         self.made += 1
@@ -307,6 +321,7 @@ class World:
     def lose_power(self, host: str) -> None:
         """Everything on a host ends; what it is made of stays on its disk."""
         self.hosts[host].powered = False
+        self.hosts[host].delivered.clear()
 
     def come_back(self, host: str) -> None:
         """A host answers again; what ran is started again by its restart policy, if its ports are free."""

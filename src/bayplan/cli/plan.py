@@ -27,11 +27,12 @@ def plan(
 ) -> None:
     """Show what `up` would do now, each step with its reason. Nothing is built and nothing is changed."""
     from bayplan.cli.console import out, show_json
-    from bayplan.cli.session import on_fleet, read_both
+    from bayplan.cli.session import on_fleet, read_both, read_secrets
     from bayplan.operate.preview import as_json, preview
 
     app, where = read_both(files, project, fleet)
-    found = on_fleet(where, lambda ports: preview(ports, app, frozenset(assume_down or ())))
+    secrets = read_secrets(app, files)
+    found = on_fleet(where, lambda ports: preview(ports, app, frozenset(assume_down or ()), secrets))
     if json:
         show_json(as_json(found))
     else:

@@ -38,6 +38,7 @@ DONE = {
     "run": "started",
     "pull": "pulled",
     "system": "started",
+    "deliver": "has secrets and configs of",
     "network": "created network",
     "start": "started again",
     "stop": "stopped",

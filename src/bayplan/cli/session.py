@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from bayplan.cli.console import run, tell_warning
 from bayplan.ports import FleetPorts
-from bayplan.spec import app_name, load_both, load_fleet
+from bayplan.spec import app_name, load_both, load_fleet, secret_values
 from bayplan.spec.model import App, Fleet
 from bayplan.wiring import open_fleet
 
@@ -24,6 +24,11 @@ def read_fleet(path: Path | None, files: Sequence[Path] | None = None) -> Fleet:
 def read_both(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[App, Fleet]:
     """Both files, checked. Raises SpecError with every mistake."""
     return load_both(files, project=project, fleet=fleet, environment=os.environ, warn=tell_warning)
+
+
+def read_secrets(app: App, files: Sequence[Path] | None) -> Mapping[str, bytes]:
+    """The values of the app's secrets, by key. Raises SpecError."""
+    return secret_values(app, files, os.environ) if app.secrets else {}
 
 
 def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]]) -> T:

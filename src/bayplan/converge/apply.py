@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, GatewayError
 from bayplan.plan.steps import (
     Configure,
+    Deliver,
     Network,
     PoolChange,
     Pull,
@@ -18,17 +20,24 @@ from bayplan.plan.steps import (
     Stop,
     System,
 )
-from bayplan.ports import Credentials, FleetPorts, Gateway, OnTransfer
+from bayplan.ports import Credentials, Engine, FleetPorts, Gateway, OnTransfer
 
 Started = Callable[[str], None]  # told the id of a new container
 
 
-async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Started, login: Credentials | None) -> None:
+async def apply(
+    step: Step, ports: FleetPorts, on: OnTransfer, started: Started, login: Credentials | None, vault: Vault
+) -> None:
     """Do one step that is not a PoolChange. Done again, or found done, is done."""
     if isinstance(step, Configure | Rewrite):
         await _gateway(step, ports.gateways[step.host])
-        return
-    engine = ports.engines[step.host]
+    elif isinstance(step, Deliver):
+        await vault.deliver(step, ports)
+    else:
+        await _engine(step, ports.engines[step.host], on, started, login)
+
+
+async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, login: Credentials | None) -> None:
     match step:
         case Network():
             await engine.ensure_network(step.name, step.bridge, step.labels)
@@ -36,8 +45,7 @@ async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Started,
             await engine.remove(step.container.name, 0)
             await engine.run(step.container)
         case Pull():
-            is_there = login is not None and step.image.startswith(f"{login.server}/")
-            await engine.pull(step.image, on, login if is_there else None)
+            await engine.pull(step.image, on, _login_for(step.image, login))
         case Run():
             started(await engine.run(step.container))
         case Start():
@@ -46,8 +54,13 @@ async def apply(step: Step, ports: FleetPorts, on: OnTransfer, started: Started,
             await engine.stop(step.replica, step.grace)
         case Remove():
             await engine.remove(step.replica, step.grace)
-        case PoolChange():
+        case _:
             raise AssertionError
+
+
+def _login_for(image: str, login: Credentials | None) -> Credentials | None:
+    """A password goes to its own registry only."""
+    return login if login is not None and image.startswith(f"{login.server}/") else None
 
 
 async def _gateway(step: Configure | Rewrite, gateway: Gateway) -> None:

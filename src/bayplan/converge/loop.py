@@ -18,6 +18,7 @@ from bayplan import labels
 from bayplan.converge.apply import apply, change_pools
 from bayplan.converge.overlay import overlay
 from bayplan.converge.sight import Sight
+from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, HostUnreachableError, PortTakenError
 from bayplan.facts import Binding, Facts, Replica
 from bayplan.plan.goal import Run as Memory
@@ -110,8 +111,10 @@ class Convergence:
         patience: float = 120.0,
         login: Credentials | None = None,
         sight: Sight | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self._ports, self._planner, self._on, self._patience, self._login = ports, planner, on, patience, login
+        self._vault = vault or Vault({}, {})
         self._memory, self._facts = Memory(), Facts()
         self._in_flight: dict[asyncio.Task[None], tuple[Step, ...]] = {}
         self._underway: tuple[Step, ...] = ()  # what was in flight when this pass began to look
@@ -221,7 +224,14 @@ class Convergence:
         async with self._lanes_of(step.host).lane(step):
             self._on(StepEvent(step, "started"))
             try:
-                await apply(step, self._ports, partial(self._moved, step), partial(self._started, step), self._login)
+                await apply(
+                    step,
+                    self._ports,
+                    partial(self._moved, step),
+                    partial(self._started, step),
+                    self._login,
+                    self._vault,
+                )
             except BayplanError as error:
                 self._note_failure(step, error)
             else:

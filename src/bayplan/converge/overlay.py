@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bayplan import labels
 from bayplan.facts import ContainerState, Facts, GatewayFacts, Health, HostFacts, Replica, SystemContainer
-from bayplan.plan.steps import Configure, Network, Pull, Remove, Run, Start, Step, Stop, System
+from bayplan.plan.steps import Configure, Deliver, Network, Pull, Remove, Run, Start, Step, Stop, System
 
 
 def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
@@ -29,14 +29,16 @@ def overlay(facts: Facts, in_flight: Iterable[Step]) -> Facts:
     return replace(facts, hosts=hosts)
 
 
-def granted(facts: Facts, steps: Iterable[Configure | Network | Pull | System]) -> Facts:
-    """`facts`, with those networks, images and containers of bayplan's there, and gateways so configured."""
+def granted(facts: Facts, steps: Iterable[Configure | Deliver | Network | Pull | System]) -> Facts:
+    """`facts`, with those networks, images, files and containers of bayplan's there, and gateways so configured."""
     hosts: dict[str, HostFacts] = dict(facts.hosts)
     for step in steps:
         host = hosts[step.host]
         match step:
             case Pull():
                 hosts[step.host] = replace(host, images=host.images | {step.image})
+            case Deliver():
+                hosts[step.host] = replace(host, delivered=host.delivered | {item.path for item in step.items})
             case Network():
                 networks = host.engine.networks | {step.name}
                 hosts[step.host] = replace(host, engine=replace(host.engine, networks=networks))

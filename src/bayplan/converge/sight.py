@@ -16,7 +16,7 @@ from bayplan.converge.observe import missing_paths, nobody_answers, see_gateway,
 from bayplan.converge.overlay import started, with_replica
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, HostFacts, Replica
-from bayplan.plan.steps import Configure, PoolChange, Pull, Rewrite, Run, Step
+from bayplan.plan.steps import Configure, Deliver, PoolChange, Pull, Rewrite, Run, Step
 from bayplan.ports import FleetPorts
 
 # Seconds that what was seen of a host counts, as long as nothing of ours ended there. No longer than `standing.SETTLE`:
@@ -38,6 +38,7 @@ class Sight:
         self._changed: set[str] = set()
         self._images: dict[str, frozenset[str]] = {}
         self._started: dict[str, list[tuple[float, Replica]]] = defaultdict(list)  # since the last look, and when
+        self._delivered: dict[str, set[str]] = defaultdict(set)
         self._paths: frozenset[str] = frozenset()
         self._missing: dict[str, frozenset[str]] = {}
         self._aside: dict[str, asyncio.Task[None]] = {}  # hosts that did not answer, being asked again
@@ -73,6 +74,10 @@ class Sight:
     def ended(self, step: Step, *, well: bool) -> None:
         """The step's host is not as it was seen."""
         if isinstance(step, Run) and well:
+            return
+        if isinstance(step, Deliver) and well:
+            self._delivered[step.host] |= {item.path for item in step.items}
+            self._known[step.host] = replace(self._known[step.host], delivered=frozenset(self._delivered[step.host]))
             return
         if isinstance(step, Pull) and well:
             self._images[step.host] = self._images.get(step.host, frozenset()) | {step.image}
@@ -130,7 +135,8 @@ class Sight:
                 BayplanError
             ):  # asked again at the next look; until then the engine refuses what it cannot mount
                 self._missing[name] = await missing_paths(self._ports, host, self._paths)
-        self._known[name] = replace(host, images=images, missing=self._missing.get(name, frozenset()))
+        missing, delivered = self._missing.get(name, frozenset()), frozenset(self._delivered[name])
+        self._known[name] = replace(host, images=images, missing=missing, delivered=delivered)
 
     async def _gateway(self, name: str) -> None:
         if self._known[name].reachable:

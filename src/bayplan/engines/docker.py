@@ -71,7 +71,7 @@ class DockerEngine:
         try:
             made = await asyncio.shield(creating)
             if container.files:
-                await self._lay(made, container.files)
+                await self.lay(made, container.files)
             await self._start(made)
         except BaseException:
             await asyncio.shield(self._discard(made, creating))
@@ -144,6 +144,11 @@ class DockerEngine:
         with suppress(NotFoundError):
             await self._wait_removed(container, None)
 
+    async def remove_volume(self, name: str) -> None:
+        with suppress(NotFoundError):
+            async with self._client.calling(SLOW) as docker:
+                await (await docker.volumes.get(name)).delete()  # type: ignore[no-untyped-call]
+
     async def inspect(self, name: str) -> Mapping[str, Any]:
         async with self._client.calling() as docker:
             return await docker.containers.container(name).show()
@@ -173,7 +178,11 @@ class DockerEngine:
         return content
 
     async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:
-        await self._lay(name, (File(path, content, mode),))
+        await self.lay(name, (File(path, content, mode),))
+
+    async def lay(self, name: str, files: Sequence[File]) -> None:
+        async with self._client.calling(SLOW) as docker:
+            await docker.containers.container(name).put_archive("/", archive.pack(files))  # type: ignore[no-untyped-call]
 
     async def build(self, request: BuildRequest, on: OnTransfer) -> str:
         return await build.build(self._client, request, on)
@@ -233,10 +242,6 @@ class DockerEngine:
     async def _start(self, name: str) -> None:
         async with self._client.calling(SLOW) as docker:
             await docker.containers.container(name).start()
-
-    async def _lay(self, name: str, files: Sequence[File]) -> None:
-        async with self._client.calling(SLOW) as docker:
-            await docker.containers.container(name).put_archive("/", archive.pack(files))  # type: ignore[no-untyped-call]
 
     async def _discard(self, made: str, creating: asyncio.Task[str]) -> None:
         """Cancelled while the engine was creating it: it goes on, so that what it made is known and can be removed."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bayplan import labels
-from bayplan.container import Container
+from bayplan.container import Container, File
 from bayplan.engines import listing
 from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, Program
 from bayplan.engines.memory_hub import MemoryHub, digest_name, image_id
@@ -134,6 +134,12 @@ class MemoryEngine:
         self._reached()
         self._networks.pop(name, None)
 
+    async def remove_volume(self, name: str) -> None:
+        self._reached()
+        if any(m.name == name for c in self._containers.values() for m in c.made_of.mounts):
+            raise ConflictError(f"remove {name}: volume is in use", where=self.host, status=409)
+        self._volumes.discard(name)
+
     async def inspect(self, name: str) -> Mapping[str, Any]:
         c = self._container(name)
         return {
@@ -189,6 +195,9 @@ class MemoryEngine:
 
     async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:  # noqa: ARG002
         self._container(name).files[path] = content
+
+    async def lay(self, name: str, files: Sequence[File]) -> None:
+        self._container(name).files |= {file.path: file.content for file in files}
 
     async def build(self, request: BuildRequest, on: OnTransfer) -> str:
         self._reached()

@@ -9,7 +9,7 @@ from bayplan.container import Mounted
 
 
 def as_binds(mounts: Iterable[Mounted]) -> list[str]:
-    """Bind mounts that only the old form can say: with SELinux's label, or a source that is made if it is missing."""
+    """Bind mounts that only the old form can say: a label for SELinux, or a source that is made if it is missing."""
     return [_bind(m) for m in mounts if _is_old_form(m)]
 
 

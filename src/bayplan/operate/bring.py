@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from bayplan.converge.loop import Convergence, Outcome
 from bayplan.converge.sight import Sight
+from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
 from bayplan.images import listening, prepare
@@ -18,6 +19,7 @@ from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled, with_needed
+from bayplan.operate.secrets import forget, versioned
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
@@ -44,13 +46,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How `up` is to go about it."""
+    """How `up` is to go about it. secrets: values of the app's secrets, as far as they are known here."""
 
     services: frozenset[str] | None = None
     assume_down: frozenset[str] = frozenset()
     force_build: bool = False
     pull: bool = False
     patience: float = 0.0  # seconds to wait for another operator
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
@@ -86,6 +89,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
         only=wishes.services,
     )
     whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
+    whole = await versioned(whole, before.app if before else None, wishes.secrets)
     chosen = await record(ports.releases, whole, "up", hosts.facts)
     return await converge(ports, chosen, wishes, on, sight)
 
@@ -144,8 +148,11 @@ async def converge(
     planner = partial(plan, goal)
     sight = sight or Sight(ports)
     sight.look_for(frozenset() if ports.fleet.local else host_paths(chosen.app))
-    run = Convergence(ports, planner, on, patience=patience, login=login, sight=sight)
+    vault = Vault(wishes.secrets, chosen.app.configs)
+    run = Convergence(ports, planner, on, patience=patience, login=login, sight=sight, vault=vault)
     outcome = await run.run()
+    if outcome.is_whole and outcome.passes > 1 and (chosen.app.secrets or chosen.app.configs):
+        await forget(ports, chosen.app)
     return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))
 
 

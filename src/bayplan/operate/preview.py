@@ -13,11 +13,13 @@ from bayplan.images import known_pins, listening
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of
 from bayplan.operate.release import current, is_new_fleet
+from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import (
     Configure,
+    Deliver,
     Failure,
     Held,
     Network,
@@ -60,7 +62,9 @@ class Preview:
         return not (self.steps or self.builds or self.copies or self.unplaced or self.held or self.failures)
 
 
-async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> Preview:
+async def preview(
+    ports: FleetPorts, app: App, assume_down: frozenset[str], secrets: Mapping[str, bytes] | None = None
+) -> Preview:
     """Plan one pass for what the file says. Replacements that wait for a build are planned as they would be.
 
     Raises UsageError for a host that the fleet does not have, NoHostError.
@@ -71,6 +75,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str]) -> P
         raise nobody_answers(ports.fleet, facts)
     is_new = is_new_fleet(ports.fleet, facts)
     latest = None if is_new else await current(ports.releases, app.name)
+    app = await versioned(app, latest.app if latest else None, secrets or {})
     builder = builder_of(ports, facts)
     pinned, unmade = await known_pins(app, builder, ports.registry, is_empty=is_new)
     pinned = await _completed(ports, pinned, frozenset(unmade), latest.app if latest else None, builder, facts)
@@ -95,10 +100,11 @@ async def _completed(
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:
     """The first pass's steps, and the replicas behind an image, a network or a guard: people ask for those."""
-    before: tuple[Configure | Network | Pull | System, ...] = ()
+    before: tuple[Configure | Deliver | Network | Pull | System, ...] = ()
     for _ in range(_WAITS):
         found = plan(goal, granted(facts, before), now)
-        before = (*before, *(s for s in found.steps if isinstance(s, Configure | Network | Pull | System)))
+        wanted = (s for s in found.steps if isinstance(s, Configure | Deliver | Network | Pull | System))
+        before = (*before, *wanted)
     return join((Plan(steps=before), plan(goal, granted(facts, before), now)))
 
 
@@ -116,7 +122,7 @@ def as_json(found: Preview) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, str]:
-    service = step.service if isinstance(step, Run | Start | Stop | Remove) else ""
+    service = step.service if isinstance(step, Deliver | Run | Start | Stop | Remove) else ""
     return {
         "kind": kind(step),
         "service": service,

@@ -13,6 +13,8 @@ from bayplan.ports import Release, Releases
 from bayplan.spec.model import App, Fleet
 from bayplan.spec.pinned import writes_volume
 
+_AROUND = ("networks", "volumes", "secrets", "configs")  # what services name
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -71,7 +73,9 @@ def only(chosen: Chosen | None, app: App, services: frozenset[str] | None) -> Ap
         known = ", ".join(app.services)
         raise UsageError(f"no service {unknown[0]} in the app {app.name}", todo=f"it has: {known}")
     old = chosen.app.services if chosen else {}
-    return app.model_copy(update={"services": {**old, **{n: s for n, s in app.services.items() if n in services}}})
+    kept = {n: s for n, s in app.services.items() if n in services}
+    around = {key: {**getattr(chosen.app, key), **getattr(app, key)} for key in _AROUND} if chosen else {}
+    return app.model_copy(update={**around, "services": {**old, **kept}})
 
 
 def with_needed(app: App, services: frozenset[str] | None) -> frozenset[str] | None:

@@ -13,6 +13,7 @@ from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import is_new_fleet, record
+from bayplan.operate.secrets import forget
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import system_name
 from bayplan.plan.replica import network_name
@@ -45,6 +46,7 @@ async def _down(ports: FleetPorts, app: str, on: OnEvent, everything: bool, wish
     result = await _converge(ports, app, facts, on, wishes, sight)
     if result.outcome.is_whole:
         on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
+        await forget(ports, App(name=app))
         await _each(ports, [network_name(ports.fleet.name, app)], ROLES if everything else ())
     return result
 

@@ -45,3 +45,8 @@ def run_directory(fleet: str) -> str:
 def lock_name(fleet: str) -> str:
     """The name of the container that is the lock of one operator at a time."""
     return f"bayplan-lock-{fleet}"
+
+
+def grants_directory(fleet: str, app: str) -> str:
+    """Where an app's secrets and configs are, on the host and in its gateway alike: in memory."""
+    return f"{run_directory(fleet)}/grants/{app}"

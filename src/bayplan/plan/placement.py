@@ -10,10 +10,11 @@ from bayplan.facts import Facts
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal
+from bayplan.plan.grants import delivery
 from bayplan.plan.names import bridge_name
 from bayplan.plan.pack import Choice, choose
 from bayplan.plan.replica import bindings, network_name, replica_container, replica_name
-from bayplan.plan.steps import Network, Pull, Rejection, Run, Step, Unplaced, Waiting, kind
+from bayplan.plan.steps import Deliver, Network, Pull, Rejection, Run, Step, Unplaced, Waiting, kind
 from bayplan.spec.model import Host, Service
 from bayplan.spec.pinned import pinned
 
@@ -110,6 +111,9 @@ class Placer:
         if self.service.image not in berth.facts.images:
             needed.append("its image")
             self._once(Pull(host, self.service.image, f"{replica} is to run here"))
+        if step := delivery(fleet, self.goal.app, self.service, berth.facts):
+            needed.append("its secrets and configs")
+            self._once(step)
         return ", ".join(needed)
 
     def _is_named(self, berth: Berth) -> bool:
@@ -119,7 +123,7 @@ class Placer:
         mine = (self.goal.app.name, self.service.name)
         return any((n.app, n.service) == mine for n in berth.facts.gateway.table.names)
 
-    def _once(self, step: Network | Pull) -> None:
+    def _once(self, step: Network | Pull | Deliver) -> None:
         if (kind(step), step.host) not in self._prepared:
             self._prepared.add((kind(step), step.host))
             self.steps.append(step)

@@ -9,6 +9,7 @@ from bayplan import labels
 from bayplan.container import Container, digest
 from bayplan.facts import Binding, Replica, Server
 from bayplan.plan.goal import Goal
+from bayplan.plan.grants import granted_mounts, grants_definition
 from bayplan.plan.names import hosts_file
 from bayplan.plan.volumes import mounted, mounts_definition, volumes_label
 from bayplan.spec.model import App, Fleet, Host, Port, Service
@@ -66,7 +67,7 @@ def network_name(fleet: str, app: str) -> str:
 
 
 def definition(service: Service, app: App | None = None) -> str:
-    """Digest of what the service's containers are made of. app: whose volumes they mount."""
+    """Digest of what the service's containers are made of. app: whose volumes and files they mount."""
     made_of = service.model_dump(mode="json", include=_MADE_OF)
     made_of["ports"] = sorted(
         (p.target, p.protocol, p.mode, p.published if p.mode == "host" else 0, p.address if p.mode == "host" else "")
@@ -80,6 +81,8 @@ def definition(service: Service, app: App | None = None) -> str:
         made_of["job"] = True
     if service.mounts:
         made_of["mounts"] = list(mounts_definition(app, service.mounts))
+    if grants := grants_definition(app, service):
+        made_of["grants"] = grants
     return digest(made_of)
 
 
@@ -171,7 +174,7 @@ def replica_container(
         cap_drop=options.cap_drop,
         pid_mode=options.pid,
         options=options,
-        mounts=mounted(goal.fleet, goal.app, service),
+        mounts=(*mounted(goal.fleet, goal.app, service), *granted_mounts(goal.fleet.name, goal.app, service)),
     )
 
 

@@ -28,6 +28,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.filters import barred
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.grants import delivery
 from bayplan.plan.leads import leads
 from bayplan.plan.placement import Placer
 from bayplan.plan.pools import join, retire
@@ -126,10 +127,18 @@ class Rollout:
         elif replica.state in ("exited", "created", "paused") and self.held_by:
             self.is_held = True
         elif replica.state in ("exited", "created", "paused"):
-            why = "was stopped" if replica.state != "created" else "was created and never started"
-            self.steps.append(Start(replica.host, self.service.name, replica.name, why))
+            self._start(replica)
         else:
             self._wait(replica, self._what_is_missing(replica))
+
+    def _start(self, replica: Replica) -> None:
+        """Again, once what it mounts from its host's memory is there: a host that was booted has forgotten it."""
+        if step := delivery(self.goal.fleet.name, self.goal.app, self.service, self.facts.hosts[replica.host]):
+            self.steps.append(step)
+            self._wait(replica, "waits for its secrets and configs")
+            return
+        why = "was stopped" if replica.state != "created" else "was created and never started"
+        self.steps.append(Start(replica.host, self.service.name, replica.name, why))
 
     def _what_is_missing(self, replica: Replica) -> str:
         if not replica.alive:

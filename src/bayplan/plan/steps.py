@@ -41,6 +41,28 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """A file of a secret or config in a host's memory. source: its key in the app; its value is in no plan."""
+
+    kind: Literal["secret", "config"]
+    source: str
+    path: str
+    uid: int
+    gid: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Put a service's secrets and configs into a host's memory."""
+
+    host: str
+    service: str
+    items: tuple[Item, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Create and start a new replica."""
 
@@ -114,7 +136,7 @@ class Rewrite:
     why: str
 
 
-Step = Network | System | Pull | Run | Start | Stop | Remove | Configure | PoolChange | Rewrite
+Step = Network | System | Pull | Deliver | Run | Start | Stop | Remove | Configure | PoolChange | Rewrite
 
 
 def kind(step: Step) -> str:
@@ -131,6 +153,8 @@ def subject(step: Step) -> str:
             return step.role
         case Pull():
             return step.image
+        case Deliver():
+            return step.service
         case Run():
             return step.container.name
         case Start() | Stop() | Remove():

@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayplan.spec.app import app_name, load_app
+    from bayplan.spec.app import app_name, load_app, secret_values
     from bayplan.spec.both import load_both
     from bayplan.spec.fleet import load_fleet, local_fleet
 
-__all__ = ["app_name", "load_app", "load_both", "load_fleet", "local_fleet"]
+__all__ = ["app_name", "load_app", "load_both", "load_fleet", "local_fleet", "secret_values"]
 
 _HOMES = {
     "app_name": "app",
@@ -18,6 +18,7 @@ _HOMES = {
     "load_both": "both",
     "load_fleet": "fleet",
     "local_fleet": "fleet",
+    "secret_values": "app",
 }
 
 

@@ -69,6 +69,26 @@ def load_app(
     return app
 
 
+def secret_values(app: App, files: Sequence[Path] | None, environment: Mapping[str, str]) -> dict[str, bytes]:
+    """The values of the app's secrets, by their keys. files, environment: as `load_app` got them.
+
+    Raises SpecError for a file that cannot be read (any more).
+    """
+    mistakes = Mistakes()
+    variables = _variables(project_directory(_found(files, environment, mistakes)), environment, mistakes)
+    values: dict[str, bytes] = {}
+    for key, secret in app.secrets.items():
+        if secret.environment:
+            values[key] = variables.get(secret.environment, "").encode()
+        elif secret.file:
+            try:
+                values[key] = Path(secret.file).read_bytes()
+            except OSError as error:
+                mistakes.add(f"secrets.{key}: {error.strerror}", Place(secret.file), "write it, or correct the name")
+    mistakes.raise_any()
+    return values
+
+
 def app_name(files: Sequence[Path] | None, *, project: str | None, environment: Mapping[str, str]) -> str:
     """The app's name alone, for verbs that ask what runs; with -p no file is read. Raises SpecError."""
     mistakes = Mistakes()

@@ -23,8 +23,6 @@ def _image_mounts(service: Service) -> object:
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("volumes",), _image_mounts, "put its files into the service's image with build (COPY --from)"),
-    (("secrets",), lambda s: s.secrets, "environment, with a value of your own environment"),
-    (("configs",), lambda s: s.configs, "put the file into the image with build"),
     (("deploy", "mode"), lambda s: s.mode.startswith("global"), "only replicated and replicated-job are run"),
     (("deploy", "rollback_config"), lambda s: s.rollback, "remove it"),
     (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),

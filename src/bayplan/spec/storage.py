@@ -60,7 +60,8 @@ class Secret(Value):
     """One entry of the top-level `secrets:`: where its value is found, never the value.
 
     One of them is set. file: an absolute path on the operator's machine; environment: a variable of theirs; external:
-    it is kept elsewhere under `name`.
+    it is kept elsewhere under `name`. In a release also version, at random, which changes with the value, and check, a
+    salted hash that tells whether it did (`operate/secrets.py`).
     """
 
     name: str
@@ -68,6 +69,8 @@ class Secret(Value):
     environment: str = ""
     external: bool = False
     labels: Mapping[str, str] = {}
+    version: str = ""
+    check: str = ""
 
 
 class Config(Value):

@@ -38,5 +38,5 @@ class ComposeFile(FileModel):
     include: Maybe[List[Include]] = key("other apps' files; what is there twice is told")
     networks: Maybe[Map[TopNetwork]] = key("names resolve between services that share one; no firewall")
     volumes: Maybe[Map[TopVolume]] = key("made on the host of the service that mounts it, or found there")
-    secrets: Maybe[Map[SecretFile]] = key("refused by `up` for now")
+    secrets: Maybe[Map[SecretFile]] = key("a release keeps their names, never their values")
     configs: Maybe[Map[ConfigFile]] = key("refused by `up` for now")

@@ -196,8 +196,8 @@ class ServiceFile(FileModel):
         "a service lives where its named volume is (one replica writes to one; stop-first; never moved by itself); a "
         "path must be there on each host that may run it; `image`: refused by `up` for now"
     )
-    secrets: Maybe[Grants] = key("refused by `up` for now")
-    configs: Maybe[Grants] = key("refused by `up` for now")
+    secrets: Maybe[Grants] = key("files in the memory of the host, mounted read-only; another value is another replica")
+    configs: Maybe[Grants] = key("as secrets")
     tmpfs: Maybe[Texts] = key()
     platform: Maybe[Annotated[Text, AfterValidator(_platform)]] = key("hosts of another platform are not chosen")
     pull_policy: Maybe[Annotated[Text, AfterValidator(_pull_policy)]] = key(
