@@ -363,6 +363,16 @@ def held(lab: Lab, host: str, port: int) -> Iterator[None]:
 
 
 @contextmanager
+def cut(lab: Lab, host: str) -> Iterator[None]:
+    """Its cable is pulled, until the body ends."""
+    lab.fault("cut", host)
+    try:
+        yield
+    finally:
+        lab.fault("heal", host)
+
+
+@contextmanager
 def a_site(lab: Lab, directory: Path, name: str) -> Iterator[Site]:
     """Up in three replicas, then taken down."""
     site = Site(lab, directory, name)

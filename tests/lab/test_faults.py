@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from tests.lab.site import PATIENCE, Site, a_site, asked, on
+from tests.lab.site import PATIENCE, Site, a_site, asked, cut, on
 
 from bayplan import labels
 from bayplan.lab import Lab
@@ -113,15 +113,6 @@ def test_two_ups_of_the_same_at_once(fresh: Site, tmp_path: Path) -> None:
 
 
 # -- a host, an engine, a gateway dies --------------------------------------------------------------------------------
-
-
-@contextmanager
-def cut(lab: Lab, host: str) -> Iterator[None]:
-    lab.fault("cut", host)
-    try:
-        yield
-    finally:
-        lab.fault("heal", host)
 
 
 def test_a_host_that_is_cut_and_comes_back(site: Site) -> None:

@@ -23,6 +23,7 @@ PATIENCE: Final = 10  # seconds without one until the container ends
 # It ends no sooner than that after what we sent last, so whoever gives up sooner never holds what is gone already.
 ANSWER: Final = 8.0  # seconds until a sign of life must have come back
 START: Final = 10.0  # seconds for the engine to start it
+SENT: Final = 0.1  # seconds for a request to be on its way: an engine finishes what it was asked, heard or not
 
 # Each byte is said back. It ends at the end of its input, and after PATIENCE without a byte. Nothing but POSIX and
 # `timeout`, which coreutils and BusyBox have.
@@ -83,12 +84,12 @@ class DockerHeld:
             return False
 
     async def let_go(self) -> None:
-        """The end of its input ends it; one that may not run has nobody who reads that."""
+        """The end of its input ends it. One that may not run yet is removed, when its engine comes to it."""
         hang_up(self._stream)
         if self._runs:
             return
         with suppress(BayplanError):
-            async with self._client.calling(SLOW) as docker:
+            async with self._client.calling(SENT) as docker:
                 await docker.containers.container(self._made).delete(force=True, v=True)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.virtual_time import VirtualClock, run
 
+from bayplan.container import Container
 from bayplan.engines.lock import DYING, STUCK, EngineLock, read_claim
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_hub import MemoryHub
@@ -135,8 +136,6 @@ def test_one_that_was_created_and_never_started_is_removed_after_a_while() -> No
 
 
 async def _killed_before_the_start(world: World) -> Any:
-    from bayplan.container import Container
-
     return await world.engines["h1"].hold(Container(NAME, IMAGE))
 
 
@@ -165,3 +164,19 @@ def test_a_holder_that_dies_meanwhile_is_not_in_the_way() -> None:
 def test_labels_that_say_nothing_are_nobody_s() -> None:
     assert read_claim({}) is None
     assert read_claim({"bayplan.lock.by": "a", "bayplan.lock.doing": "b", "bayplan.lock.at": "x"}) is None
+
+
+def test_one_that_never_ran_is_passed_over_where_another_host_makes_up_for_it_and_removed() -> None:
+    async def story() -> None:
+        world = World(3)
+        await world.engines["h2"].pull(IMAGE, lambda _: None)
+        dead = await world.engines["h2"].hold(Container(NAME, IMAGE))
+        began = asyncio.get_running_loop().time()
+        hold = await world.take("bob")
+        assert asyncio.get_running_loop().time() - began < DYING
+        await asyncio.sleep(1)
+        assert dead.container.gone.is_set()  # type: ignore[attr-defined]
+        assert await world.holders() == {"h1": "bob", "h3": "bob"}
+        await hold.release()
+
+    run(story())
