@@ -117,7 +117,8 @@ class Server:
 class Pool:
     """How a gateway treats the endpoints of one port of one service; which ones they are is not part of it.
 
-    name: `app.service.target`. check: "tcp", or "http PATH". Seconds.
+    name: `app.service.target`. check: "tcp", or "http PATH". Seconds. fixed: of a service that is not run here, where
+    it is, "db.example.com:3306".
     """
 
     name: str
@@ -129,6 +130,7 @@ class Pool:
     timeout: float = 2.0
     sticky: bool = False
     proxy_protocol: bool = False
+    fixed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,18 @@ def test_a_service_that_is_added_is_known_to_all_and_starts_nobody_anew(shop: Sh
         assert [line.split()[0] for line in shop.asks(host.name, "late", 80, 2)] == ["late-1", "late-1"]
 
 
+def test_a_service_that_is_not_run_here_has_a_name_and_an_address_all_the_same(shop: Shop) -> None:
+    told = json.loads(shop.bayplan("ps", "--json"))
+    [api] = [s for s in told["services"] if s["service"] == "api"]
+    address, _, port = api["instances"][0]["endpoint"].partition(":")
+    shop.services["managed"] = {"x-bayplan": {"external": {"address": address, "port": int(port)}}}
+    shop.write()
+    shop.bayplan("up")
+    said = shop.asks("h1", "managed", int(port), 3)
+    assert {line.split()[0] for line in said} == {api["instances"][0]["name"].removeprefix("shop-").rpartition("-r")[0]}
+    del shop.services["managed"]
+
+
 def test_a_called_service_is_rolled_and_no_call_fails(shop: Shop) -> None:
     asking = [shop.asking(host.name, "api", 80, 1500, 0.01) for host in shop.lab.hosts[:2]]
     shop.services["api"]["environment"] = {"VERSION": "two"}

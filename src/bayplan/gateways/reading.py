@@ -11,6 +11,7 @@ from typing import Literal
 from bayplan.errors import GatewayError
 from bayplan.facts import GatewayFacts, Server, ServerFacts, Table
 from bayplan.haproxy.state import MAP, SAVED, Pools, state_digest, unpack
+from bayplan.haproxy.words import AWAY
 
 # Management manual 3.0, "show servers state": srv_admin_state is a mask. 0x04 (maintenance is what the file says) stays
 # when the server has long been made ready. srv_check_result is nothing while a check is under way: `show stat` has the
@@ -87,6 +88,8 @@ def _servers(states: str, sessions: Mapping[tuple[str, str], tuple[int, str]]) -
     found: dict[str, list[ServerFacts]] = defaultdict(list)
     for line in lines[2:]:
         row = dict(zip(names, line.split(), strict=True))
+        if row["srv_name"] == AWAY:
+            continue
         open_now, check = sessions.get((row["be_name"], row["srv_name"]), (0, ""))
         found[row["be_name"]].append(_server(row, open_now, check))
     return found

@@ -6,17 +6,21 @@ starts HAProxy with the newest whole one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from bayplan.facts import Pool, ServerFacts, Table
 from bayplan.haproxy.fronts import UNMATCHED, frontend
 from bayplan.haproxy.state import MAP, SAVED, Pools, pack, state_digest
-from bayplan.haproxy.words import check_name, quote, server_words
+from bayplan.haproxy.words import AWAY, check_name, check_words, quote, server_words
 
 ADMIN: Final = "admin.sock"
 MASTER: Final = "master.sock"
 COMPLETE: Final = "# complete"
+
+# How one is found that has a name: also when nobody knows it yet as HAProxy starts.
+_BY_NAME = "resolvers bayplan init-addr last,libc,none"
 
 # An old process that still has TCP connections after a reload ends with them, or after this.
 _HARD_STOP = "4h"
@@ -60,7 +64,7 @@ def render(fleet: str, run: str, table: Table, pools: Pools, generation: int) ->
         lines += [*frontend(listener, known), ""]
     for pool in table.pools:
         lines += [*_backend(pool, kept.get(pool.name, ())), ""]
-    lines += [*_registry(table), *_own()]
+    lines += [*_registry(table), *_resolvers(table), *_own()]
     return "\n".join([*lines, COMPLETE, ""])
 
 
@@ -92,6 +96,8 @@ def _backend(pool: Pool, servers: tuple[ServerFacts, ...]) -> Iterator[str]:
     yield from _check(pool)
     if pool.sticky and pool.mode == "http":
         yield f"  cookie {check_name('BAYPLAN-' + pool.name.replace('.', '-'))} insert indirect nocache httponly"
+    if pool.fixed:
+        yield f"  server {AWAY} {pool.fixed} {check_words(pool)}{' ' + _BY_NAME if by_name(pool) else ''}"
     yield from (f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}" for s in servers)
 
 
@@ -115,6 +121,17 @@ def _registry(table: Table) -> Iterator[str]:
         port, address, target = table.registry
         yield from ("listen bayplan:registry", "  mode tcp", f"  bind 127.0.0.1:{port}")
         yield from (f"  server registry {address}:{target}", "")
+
+
+def _resolvers(table: Table) -> Iterator[str]:
+    """Who is asked, again and again, where a service is that is not run here."""
+    if any(by_name(pool) for pool in table.pools):
+        yield from ("resolvers bayplan", "  parse-resolv-conf", "  hold valid 10s", "")
+
+
+def by_name(pool: Pool) -> bool:
+    """Whether what it leads to has a host name and no address."""
+    return bool(pool.fixed) and not re.fullmatch(r"[\d.]+", pool.fixed.rpartition(":")[0])
 
 
 def _own() -> Iterator[str]:

@@ -14,6 +14,8 @@ _ASK_AGAIN = 0.05  # seconds, while down
 _CONFIRM = 0.25  # seconds, between the first failed check and the one that takes it out
 _FALL = 2
 
+AWAY = "bayplan:away"  # the one server of a pool that leads out of the fleet; a replica's name has no colon
+
 # Configuration manual 3.0, 4 "Proxies": names are of letters, digits and these four.
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
@@ -34,17 +36,23 @@ def quote(text: str) -> str:
 
 def server_words(pool: Pool, server: Server) -> str:
     """Address and options. All of them: `add server` heeds no `default-server`."""
+    words = [f"{server.address}:{server.port}", check_words(pool)]
+    if pool.proxy_protocol:
+        words.append("send-proxy-v2 check-send-proxy")
+    if pool.sticky:
+        words.append(f"cookie {digest(server.name)}")  # a client is not told the names of replicas and hosts
+    return " ".join(words)
+
+
+def check_words(pool: Pool) -> str:
+    """How a server is asked whether it is well, and what becomes of it when it is not."""
     words = [
-        f"{server.address}:{server.port} check inter {_ms(pool.interval)}",
+        f"check inter {_ms(pool.interval)}",
         f"fastinter {_ms(min(pool.interval, _CONFIRM))} downinter {_ms(min(pool.interval, _ASK_AGAIN))}",
         f"rise 1 fall {_FALL}",
         # Requests to a host that is lost would wait for ever over their open connections: cut, they can be tried again.
         "on-marked-down shutdown-sessions",
     ]
-    if pool.proxy_protocol:
-        words.append("send-proxy-v2 check-send-proxy")
-    if pool.sticky:
-        words.append(f"cookie {digest(server.name)}")  # a client is not told the names of replicas and hosts
     return " ".join(words)
 
 

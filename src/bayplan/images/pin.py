@@ -80,7 +80,7 @@ async def listening(app: App, before: App | None, builder: Engine, registry: Reg
     """
     place = place_for(registry, builder)
     known = {s.image: s.listens for s in before.services.values()} if before else {}
-    asked = sorted({s.image for s in app.services.values() if s.image} - set(known))
+    asked = sorted({s.image for s in app.services.values() if s.image and not s.external} - set(known))
     known |= dict(zip(asked, await _all([place.ports(image) for image in asked]), strict=True))
     services = {n: s.model_copy(update={"listens": known.get(s.image, ())}) for n, s in app.services.items()}
     return app.model_copy(update={"services": services})
@@ -163,7 +163,7 @@ class _Maker:
 
 
 async def _wanted(app: App, place: Place, only: frozenset[str] | None) -> dict[str, Wanted]:
-    services = [s for s in app.services.values() if only is None or s.name in only]
+    services = [s for s in app.services.values() if (only is None or s.name in only) and not s.external]
     found = await _all([asyncio.to_thread(_one, place, app.name, service) for service in services])
     return {w.service: w for w in found}
 

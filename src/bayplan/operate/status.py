@@ -13,7 +13,7 @@ from bayplan.operate.inferred import inferred
 from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
-from bayplan.plan.replica import ingress_targets
+from bayplan.plan.replica import targets
 from bayplan.plan.standing import endpoints, is_serving
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
@@ -152,8 +152,8 @@ def _listeners(fleet: Fleet, service: Service) -> tuple[ListenerView, ...]:
 
 
 def _instance(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Instance:
-    targets = ingress_targets(service)
-    at = next((f"{b.address}:{b.port}" for b in replica.ports if b.target in targets), "")
+    led = targets(service)
+    at = next((f"{b.address}:{b.port}" for b in replica.ports if b.target in led), "")
     state = instance_state(goal, service, replica, facts)
     job: Literal["", "running", "done", "failed"] = ""
     if replica.job:

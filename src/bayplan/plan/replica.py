@@ -100,7 +100,7 @@ def free_targets(service: Service) -> tuple[int, ...]:
     """Container ports for which any free port of the host will do: those that listeners lead to, and those that other
     services reach.
     """
-    if is_job(service):
+    if is_job(service) or service.external:
         return ()
     fixed = {p.target for p in host_ports(service)}
     named = (*(e.port for e in service.expose if e.protocol == "tcp"), *service.listens)
@@ -114,6 +114,8 @@ def asked_targets(service: Service) -> frozenset[int]:
 
 def targets(service: Service) -> tuple[int, ...]:
     """Container ports that gateways may lead to."""
+    if service.external:
+        return (service.external.port,)
     fixed = (p.target for p in host_ports(service) if p.protocol == "tcp" and not p.address)
     return tuple(dict.fromkeys((*free_targets(service), *fixed)))
 

@@ -83,7 +83,8 @@ def routed_services(facts: Facts, app: str) -> frozenset[str]:
 
 def _pool(app: str, service: Service, target: int) -> Pool:
     mode = _mode(service, target)
-    probe = service.probe
+    away = service.external
+    probe = (away.check if away else None) or service.probe
     asks = probe.kind == "http" and (mode == "http" or not _speaks_http(service))
     return Pool(
         name=pool_name(app, service.name, target),
@@ -95,6 +96,7 @@ def _pool(app: str, service: Service, target: int) -> Pool:
         timeout=probe.timeout,
         sticky=bool(service.http and service.http.sticky),
         proxy_protocol=service.proxy_protocol,
+        fixed=f"{away.address}:{away.port}" if away else "",
     )
 
 

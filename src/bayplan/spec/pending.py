@@ -28,7 +28,7 @@ _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
     (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
     (("pre_stop",), lambda s: s.pre_stop, "a handler of stop_signal in the image"),
-    (("x-bayplan", "external"), lambda s: s.external, "give its address to services with environment"),
+    (("x-bayplan", "external", "tls"), lambda s: s.external and s.external.tls, "let the callers speak TLS to it"),
 )
 _UPDATE: Final = ("delay", "failure_action", "monitor", "max_failure_ratio")
 _BUILD: Final = (

@@ -145,3 +145,21 @@ def test_the_digest_tells_states_endpoints_and_tables_apart_and_not_what_checks_
     assert all(state_digest(*other) != of for other in _others())
     checked = ServerFacts(served("a").server, "ready", True, "L7OK", 3, 9.0)
     assert state_digest(table, {WEB: (checked,)}) == of
+
+
+def test_a_service_that_is_not_run_here_is_one_server_found_by_its_name() -> None:
+    found = lines(Table((), (Pool("site.db.3306", "site", "db", fixed="db.example.com:3306"),)))
+    [server] = [line for line in found if line.startswith("server ")]
+    assert server.startswith("server bayplan:away db.example.com:3306 check ")
+    assert server.endswith(" resolvers bayplan init-addr last,libc,none")
+    assert found.count("resolvers bayplan") == 1
+    by_address = lines(Table((), (Pool("site.db.3306", "site", "db", fixed="192.0.2.7:3306"),)))
+    assert not [line for line in by_address if "resolvers" in line]
+
+
+def test_between_services_requests_arrive_as_they_are_sent() -> None:
+    front = Listener(80, "198.18.1.1", "http", (Route(WEB),))
+    found = lines(Table((front,), (HTTP,)))
+    assert "bind 198.18.1.1:80" in found
+    assert "timeout http-keep-alive 1h" in found
+    assert not [line for line in found if "X-Forwarded" in line]

@@ -61,7 +61,7 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         stop_grace_period=given(written.stop_grace_period, 10.0),
         healthcheck=_healthcheck(written.healthcheck),
         ports=tuple(_ports(written, around, http=extension.http is not None)),
-        replicas=_replicas(name, written, around),
+        replicas=0 if extension.external else _replicas(name, written, around),
         resources=_resources(name, written, around),
         placement=_placement(name, written, around),
         update=_update(deploy.update_config or file.UpdateFile()),
