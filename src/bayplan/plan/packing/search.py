@@ -1,0 +1,116 @@
+"""The search: quick answers of several kinds, the best of them improved until it is proven best or the budget is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bayplan.plan.packing.arrays import ROUNDING, Arrays, Ints, arrays
+from bayplan.plan.packing.bounds import Lowest, lowest
+from bayplan.plan.packing.budget import Budget
+from bayplan.plan.packing.cliques import hosts_needed
+from bayplan.plan.packing.construct import by_dot_product, first_fit
+from bayplan.plan.packing.improve import Kept, Search
+from bayplan.plan.packing.problem import Packing, Problem, Stowed
+from bayplan.plan.packing.stowage import Stowage
+
+EFFORT = 200_000  # units: minutes on a large problem, and the default; a proof or the caller's clock ends it sooner
+_SEED = 1
+
+
+def never() -> bool:
+    """The clock of one who waits."""
+    return False
+
+
+@dataclass
+class Best:
+    """The best answer so far: first of all nothing left over, then the lowest cost."""
+
+    given: Arrays
+    lowest: float
+    kept: Kept = field(default_factory=list)
+    left: int = 1 << 60
+    cost: float = float("inf")
+    method: str = ""
+
+    def offer(self, kept: Kept, cost: float, left: int, method: str) -> None:
+        """Take it if it is better."""
+        if (left, cost) < (self.left, self.cost - ROUNDING) or (left < self.left):
+            self.kept, self.cost, self.left, self.method = kept, cost, left, method
+
+    @property
+    def is_proven(self) -> bool:
+        return self.left == 0 and self.cost <= self.lowest + ROUNDING
+
+
+def pack(problem: Problem, effort: int = EFFORT, expired: Callable[[], bool] = never) -> Packing:
+    """The cheapest packing found. The same for the same problem and effort, unless `expired` cuts it short.
+
+    expired: asked about once a millisecond; the first answer is given whatever it says.
+    """
+    given = arrays(problem)
+    bound = lowest(given, [load.name for load in problem.loads])
+    budget = Budget(effort, expired)
+    best = Best(given, bound.cheapest.value)
+    for method, stowage in _first_answers(given, bound):
+        best.offer(stowage.copy_of(), stowage.cost, int(stowage.left.sum()), method)
+        if best.is_proven or not budget.spend(_units(given)):
+            break
+    _improve(best, budget)
+    return _packing(problem, best, bound, budget)
+
+
+def _units(given: Arrays) -> int:
+    return 1 + given.services // 4
+
+
+def _improve(best: Best, budget: Budget) -> None:
+    if best.is_proven or budget.over or best.left:
+        return
+    search = Search(Stowage.restored(best.given, best.kept), budget, _SEED)
+    search.descend(best.lowest, lambda kept, cost: best.offer(kept, cost, 0, f"{best.method.split(',')[0]}, improved"))
+
+
+def _first_answers(given: Arrays, bound: Lowest) -> Iterator[tuple[str, Stowage]]:
+    """Constructions, the quickest to prove something first."""
+    size = given.key_demand.sum(axis=1)
+    largest = given.key_demand.max(axis=1, initial=0.0)
+    types = _types(given)
+    by_hosts = np.lexsort((-largest, -hosts_needed(given)))
+    by_size, by_largest = np.argsort(-size, kind="stable"), np.argsort(-largest, kind="stable")
+    yield "spread over the bound", by_dot_product(given, by_size, types, bound.fleet)
+    yield "most hosts needed first", by_dot_product(given, by_hosts, types)
+    for order in (by_size, by_largest, np.arange(given.services)):
+        for preferred in _preferences(given, types):
+            yield "first fit", first_fit(given, order, preferred)
+
+
+def _types(given: Arrays) -> Ints:
+    """Host types, those first that are cheapest for what they hold of what is scarce."""
+    need = given.replicas @ given.key_demand
+    weight = need / max(float(need.sum()), ROUNDING)
+    holds = (given.capacity[:, given.keys] / given.scale[given.keys]) @ weight
+    return np.argsort(given.price / np.maximum(holds, ROUNDING), kind="stable")
+
+
+def _preferences(given: Arrays, types: Ints) -> Iterator[Ints]:
+    """Orders of types to open hosts in."""
+    yield types
+    cheapest = np.argsort(given.price, kind="stable")
+    if (cheapest != types).any():
+        yield cheapest
+
+
+def _packing(problem: Problem, best: Best, bound: Lowest, budget: Budget) -> Packing:
+    names = [load.name for load in problem.loads]
+    placed = np.zeros(len(names), dtype=np.int64)
+    hosts = []
+    for host_type, on in sorted(best.kept, key=lambda h: h[0]):
+        for s, count in on.items():
+            placed[s] += count
+        hosts.append(Stowed(problem.types[host_type].name, {names[s]: on[s] for s in sorted(on)}))
+    left = {names[s]: int(n) for s, n in enumerate(best.given.replicas - placed) if n}
+    return Packing(tuple(hosts), left, best.cost, bound.fewest, bound.cheapest, budget.spent, best.method)
