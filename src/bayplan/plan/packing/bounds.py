@@ -91,41 +91,45 @@ def _functions(share: Floats) -> Iterator[Floats]:
 
 @dataclass(frozen=True, slots=True)
 class Lowest:
-    """fewest: hosts; cheapest: cost; fleet: (T,) the hosts that the bound of the cost is made of."""
+    """fewest: hosts; cheapest: cost; fleet: (T,) and share: (S, T) the hosts and replicas that the cost is made of.
+
+    share is None where one type will do.
+    """
 
     fewest: Bound
     cheapest: Bound
     fleet: Ints
+    share: Floats | None
 
 
 def lowest(given: Arrays, names: list[str]) -> Lowest:
     """The fewest hosts, the lowest cost, and what hosts it would be."""
     rows = bound_rows(given, heaviest_clique(given), names)
-    fewest, fleet = _bound(replace(given, price=np.ones_like(given.price)), rows)
+    fewest, fleet, share = _bound(replace(given, price=np.ones_like(given.price)), rows)
     if np.ptp(given.price) == 0.0:
-        return Lowest(fewest, Bound(fewest.value * float(given.price[0]), fewest.why), fleet)
-    cheapest, fleet = _bound(given, rows)
-    return Lowest(fewest, cheapest, fleet)
+        return Lowest(fewest, Bound(fewest.value * float(given.price[0]), fewest.why), fleet, share)
+    cheapest, fleet, share = _bound(given, rows)
+    return Lowest(fewest, cheapest, fleet, share)
 
 
-def _bound(given: Arrays, rows: list[Row]) -> tuple[Bound, Ints]:
+def _bound(given: Arrays, rows: list[Row]) -> tuple[Bound, Ints, Floats | None]:
     kept = _undominated_types(given, rows)
     if len(kept) == 1:
         return _one_type(given, rows, int(kept[0]))
     from bayplan.plan.packing.lp import relaxed
 
-    value, fleet, tight = relaxed(given, rows)
-    return Bound(_up(value, given.price), tight), fleet
+    value, fleet, share, tight = relaxed(given, rows)
+    return Bound(_up(value, given.price), tight), fleet, share
 
 
-def _one_type(given: Arrays, rows: list[Row], host_type: int) -> tuple[Bound, Ints]:
+def _one_type(given: Arrays, rows: list[Row], host_type: int) -> tuple[Bound, Ints, None]:
     needs = [float(given.replicas @ row.share[:, host_type]) for row in rows]
     best = int(np.argmax(needs)) if needs else 0
     hosts = math.ceil(needs[best] * (1 - _SAFE)) if needs else 0
     hosts = max(hosts, 1 if given.replicas.any() else 0)
     fleet = np.zeros(len(given.price), dtype=np.int64)
     fleet[host_type] = hosts
-    return Bound(hosts * float(given.price[host_type]), rows[best].why if rows else ""), fleet
+    return Bound(hosts * float(given.price[host_type]), rows[best].why if rows else ""), fleet, None
 
 
 def _undominated_types(given: Arrays, rows: list[Row]) -> Ints:

@@ -6,6 +6,9 @@ docs/decisions/0010-packing-method.md has the comparison.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from bayplan.plan.packing.arrays import ROUNDING, Arrays, Floats, Ints
@@ -41,32 +44,88 @@ def first_fit(given: Arrays, order: Ints, types: Ints) -> Stowage:
     return stowage
 
 
-def by_dot_product(given: Arrays, order: Ints, types: Ints, start: Ints | None = None) -> Stowage:
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """fleet: (T,) hosts to open at once; quota: (S, T) replicas that are to stand on each type, as far as they fit."""
+
+    fleet: Ints
+    quota: Ints | None = None
+
+
+Narrow = Callable[[Stowage, Ints], Ints]
+
+
+def every(_stowage: Stowage, hosts: Ints) -> Ints:
+    """Any host will do: work spreads over all that are open."""
+    return hosts
+
+
+def in_use(stowage: Stowage, hosts: Ints) -> Ints:
+    """Those that something stands on, if there is one: an empty host is kept for what fits nowhere else."""
+    used = np.array([bool(stowage.on[h]) for h in hosts], dtype=bool)
+    return hosts[used] if used.any() else hosts
+
+
+def by_dot_product(given: Arrays, order: Ints, types: Ints, guide: Guide | None = None, narrow: Narrow = every) -> Stowage:
     """Each service in turn, one replica each, on the hosts whose free room points the way that its demand does.
 
-    start: (T,) hosts to open at once; those that stay empty are given back. With as many as are needed anyway, work
-    spreads over them from the beginning, which leaves room of every shape. Where services exclude each other, those hosts
-    come first where that takes the fewest places from what is still to come.
+    guide: with as many hosts as are needed anyway open from the beginning, there is room of every shape. Where services
+    exclude each other, those hosts come first where that takes the fewest places from what is still to come.
     """
-    stowage = Stowage(given)
-    for host_type, count in enumerate(start if start is not None else ()):
-        for _ in range(min(int(count), int(given.count[host_type]))):
-            stowage.open(host_type)
-    excluded, needed = exclusions(given), hosts_needed(given)
+    work = _ByDotProduct(given, narrow, guide)
     for service in order:
-        while stowage.left[service]:
+        work.place(int(service))
+        if guide is None:
+            work.open_and_put(int(service), types)
+    for service in order:
+        work.open_and_put(int(service), types)
+    close_empty(work.stowage)
+    return work.stowage
+
+
+class _ByDotProduct:
+    """One construction under way."""
+
+    def __init__(self, given: Arrays, narrow: Narrow, guide: Guide | None) -> None:
+        self.given, self.narrow, self.guide = given, narrow, guide
+        self.stowage = Stowage(given)
+        self.excluded, self.needed = exclusions(given), hosts_needed(given)
+        for host_type, count in enumerate(guide.fleet if guide else ()):
+            for _ in range(min(int(count), int(given.count[host_type]))):
+                self.stowage.open(host_type)
+
+    def place(self, service: int) -> None:
+        """On the types that the guide says, then on any that is open."""
+        if self.guide is not None and self.guide.quota is not None:
+            for host_type, count in enumerate(self.guide.quota[service]):
+                self.put(service, int(count), host_type)
+        self.put(service)
+
+    def open_and_put(self, service: int, types: Ints) -> None:
+        """What is left, on hosts that are opened one by one: the next replica may find room on the last."""
+        self.put(service)
+        while self.stowage.left[service] and open_for(self.stowage, service, types, at_most=1):
+            self.put(service)
+
+    def put(self, service: int, at_most: int = 1 << 30, host_type: int | None = None) -> None:
+        """Up to `at_most` on hosts that are open."""
+        stowage = self.stowage
+        rest = min(int(stowage.left[service]), at_most)
+        while rest:
             hosts = stowage.candidates(service)
+            hosts = hosts if host_type is None else hosts[stowage.type[hosts] == host_type]
             if not len(hosts):
-                if not open_for(stowage, service, types, at_most=1):
-                    break
-                continue
-            score = stowage.key_free[hosts] @ given.key_demand[service]
-            if excluded[service]:
-                score -= _spoilt(stowage, excluded[service], needed)[hosts] * _SPOILT
-            for host in hosts[np.argsort(-score, kind="stable")[: int(stowage.left[service])]]:
+                return
+            hosts = self.narrow(stowage, hosts)
+            for host in hosts[np.argsort(-self._score(service, hosts), kind="stable")[:rest]]:
                 stowage.add(int(host), service)
-    close_empty(stowage)
-    return stowage
+                rest -= 1
+
+    def _score(self, service: int, hosts: Ints) -> Floats:
+        score: Floats = self.stowage.key_free[hosts] @ self.given.key_demand[service]
+        if self.excluded[service]:
+            score -= _spoilt(self.stowage, self.excluded[service], self.needed)[hosts] * _SPOILT
+        return score
 
 
 def _spoilt(stowage: Stowage, excluded: tuple[int, ...], needed: Ints) -> Floats:

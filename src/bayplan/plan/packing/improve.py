@@ -23,6 +23,7 @@ Kept = list[tuple[int, dict[int, int]]]
 _NEAR = 40  # hosts that a swap looks at
 _TRIES = 12  # swaps that are checked in all dimensions
 _STALE = 400  # moves without a smaller pool, after which sizes are weighed anew
+_PATIENCE = 3  # times that it goes stale before another host is tried in its place
 _SHARPNESS = 6.0  # how much more the fullest dimension counts
 
 
@@ -35,19 +36,28 @@ class Search:
         self.rng = np.random.default_rng(seed)
         self.weight: Floats = np.ones(len(self.given.keys))
         self.size: Floats = np.ones(self.given.services)
+        self.failed = 0
         self._weigh()
 
     def descend(self, enough: float, found: Callable[[Kept, float], None]) -> None:
         """Cheaper and cheaper until `enough` or the budget is over. found: gets each packing that holds everything."""
+        kept: Kept = []
         while not self.budget.over:
             if not self.stowage.left.any():
-                found(self.stowage.copy_of(), self.stowage.cost)
+                kept, self.failed = self.stowage.copy_of(), 0
+                found(kept, self.stowage.cost)
                 if self.stowage.cost <= enough + ROUNDING or not self._give_back():
                     return
                 self._weigh()
             if not self._settle():
-                self._weigh(noise=0.5)
-                self._shake()
+                self.failed += 1
+                if self.failed % _PATIENCE:
+                    self._weigh(noise=0.5)
+                    self._shake()
+                else:
+                    self.stowage = Stowage.restored(self.given, kept)
+                    self._give_back()
+                    self._weigh()
 
     def _weigh(self, noise: float = 0.0) -> None:
         """What a replica's size is: its shares, those counted most of which the open hosts have least."""
@@ -66,7 +76,8 @@ class Search:
             return False
         prices = self.given.price[self.stowage.type[hosts]]
         filled = (self._capacity(hosts) - self.stowage.key_free[hosts]) @ self.weight
-        worst = hosts[np.argsort(filled / np.maximum(prices, ROUNDING), kind="stable")[: 1 + len(hosts) // 20]]
+        some = 1 + len(hosts) * (1 + self.failed // _PATIENCE) // 20
+        worst = hosts[np.argsort(filled / np.maximum(prices, ROUNDING), kind="stable")[:some]]
         host = int(self.rng.choice(worst))
         was = int(self.stowage.type[host])
         self.stowage.close(host)
@@ -102,8 +113,12 @@ class Search:
         hosts = self.stowage.candidates(service)
         if len(hosts):
             self.stowage.add(self._tightest(hosts), service)
-        elif self.rng.random() < 0.5:  # noqa: PLR2004  half of each
+            return
+        kind = self.rng.random()
+        if kind < 0.4:  # noqa: PLR2004  shares found to do well on sets of all kinds: docs/decisions/0010
             self._swap(service)
+        elif kind < 0.6:  # noqa: PLR2004
+            self._push(service)
         else:
             self._refill(pool)
 
@@ -115,7 +130,7 @@ class Search:
         hosts = self.stowage.open_hosts
         if len(hosts) <= _NEAR:
             return hosts
-        missing = (self.given.key_demand[service] - self.stowage.key_free[hosts]).max(axis=1)
+        missing = np.maximum((self.given.key_demand[service] - self.stowage.key_free[hosts]).max(axis=1), 0.0)
         missing = missing + self.rng.exponential(max(float(missing.mean()), 0.0) * 0.3 + ROUNDING, len(hosts))
         near: Ints = hosts[np.argpartition(missing, _NEAR)[:_NEAR]]
         return near
@@ -135,6 +150,46 @@ class Search:
                 stowage.add(host, service)
                 return
             stowage.add(host, out)
+
+    def _push(self, service: int) -> None:
+        """One in for another that finds a place elsewhere, whatever its size; those that a rule is about come first."""
+        stowage = self.stowage
+        tried = 0
+        for host in self.rng.permutation(self._near(service)).tolist():
+            for out in self._in_the_way(host, service):
+                tried += 1
+                count = stowage.on[host][out]
+                stowage.remove(host, out, count)
+                if stowage.takes(host, service):
+                    stowage.add(host, service)
+                    if self._rehouse(out, count, host):
+                        return
+                    stowage.remove(host, service)
+                stowage.add(host, out, count)
+                if tried > _TRIES:
+                    return
+
+    def _in_the_way(self, host: int, service: int) -> list[int]:
+        """Services on a host without which one more might be let in."""
+        on, given = self.stowage.on[host], self.given
+        by_rule = {o for o, k in given.bounded_by[service] if o in on and on.get(service, 0) >= k}
+        by_rule |= {o for o, k in given.bounds[service] if on.get(o, 0) > k}
+        if by_rule:
+            return list(by_rule) if len(by_rule) == 1 else []
+        missing = given.key_demand[service] - self.stowage.key_free[host]
+        found = [o for o in on if on[o] == 1 and (given.key_demand[o] >= missing).all()]
+        return found[: _TRIES // 4]
+
+    def _rehouse(self, service: int, count: int, but: int) -> bool:
+        """Find `count` places elsewhere; none is taken if there are not enough."""
+        hosts = self.stowage.candidates(service)
+        hosts = hosts[hosts != but]
+        if len(hosts) < count:
+            return False
+        free = self.stowage.key_free[hosts] @ self.weight
+        for host in hosts[np.argsort(free, kind="stable")[:count]].tolist():
+            self.stowage.add(host, service)
+        return True
 
     def _refill(self, pool: Ints, noise: float = 0.3, *, accept: bool = False) -> None:
         """Empty a few hosts and fill them anew, the pool at hand; as it was, if the pool would grow."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import highspy
 import numpy as np
 
-from bayplan.plan.packing.arrays import Arrays, Ints
+from bayplan.plan.packing.arrays import Arrays, Floats, Ints
 
 if TYPE_CHECKING:
     from bayplan.plan.packing.bounds import Row
 
 
-def relaxed(given: Arrays, rows: list[Row]) -> tuple[float, Ints, str]:
+def relaxed(given: Arrays, rows: list[Row]) -> tuple[float, Ints, Floats, str]:
     """The least cost of hosts on which all shares fit, hosts and replicas divisible; (T,) those hosts,
     rounded up; and the rows that bind, in words.
 
@@ -64,9 +64,11 @@ def relaxed(given: Arrays, rows: list[Row]) -> tuple[float, Ints, str]:
     solver.passModel(lp)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return 0.0, np.zeros(types, dtype=np.int64), "nothing that could be proven"
+        return 0.0, np.zeros(types, dtype=np.int64), np.zeros((given.services, types)), "nothing that could be proven"
     duals = np.abs(np.array(solver.getSolution().row_dual)[first_bound : first_bound + types * len(rows)])
     weight = duals.reshape(types, len(rows)).sum(axis=0)
     named = [rows[i].why for i in np.argsort(-weight, kind="stable") if weight[i] > weight.max() * 0.05]
     fleet = np.ceil(np.array(solver.getSolution().col_value[:types]) - 1e-6).astype(np.int64)
-    return float(solver.getInfo().objective_function_value), fleet, "; ".join(dict.fromkeys(named))
+    share = np.zeros((given.services, types))
+    share[pairs[:, 0], pairs[:, 1]] = solver.getSolution().col_value[types:]
+    return float(solver.getInfo().objective_function_value), fleet, share, "; ".join(dict.fromkeys(named))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bayplan.plan.packing.arrays import ROUNDING, Arrays, Ints, arrays
+from bayplan.plan.packing.arrays import ROUNDING, Arrays, Floats, Ints, arrays
 from bayplan.plan.packing.bounds import Lowest, lowest
 from bayplan.plan.packing.budget import Budget
 from bayplan.plan.packing.cliques import hosts_needed
-from bayplan.plan.packing.construct import by_dot_product, first_fit
+from bayplan.plan.packing.construct import Guide, by_dot_product, every, first_fit, in_use
 from bayplan.plan.packing.improve import Kept, Search
 from bayplan.plan.packing.problem import Packing, Problem, Stowed
 from bayplan.plan.packing.stowage import Stowage
 
 EFFORT = 200_000  # units: minutes on a large problem, and the default; a proof or the caller's clock ends it sooner
 _SEED = 1
+_SPARE = (0.015, 0.03, 0.045)
 
 
 def never() -> bool:
@@ -52,10 +53,11 @@ def pack(problem: Problem, effort: int = EFFORT, expired: Callable[[], bool] = n
     expired: asked about once a millisecond; the first answer is given whatever it says.
     """
     given = arrays(problem)
-    bound = lowest(given, [load.name for load in problem.loads])
+    names = [load.name for load in problem.loads]
+    bound = lowest(given, names)
     budget = Budget(effort, expired)
     best = Best(given, bound.cheapest.value)
-    for method, stowage in _first_answers(given, bound):
+    for method, stowage in _first_answers(given, names, bound):
         best.offer(stowage.copy_of(), stowage.cost, int(stowage.left.sum()), method)
         if best.is_proven or not budget.spend(_units(given)):
             break
@@ -74,18 +76,41 @@ def _improve(best: Best, budget: Budget) -> None:
     search.descend(best.lowest, lambda kept, cost: best.offer(kept, cost, 0, f"{best.method.split(',')[0]}, improved"))
 
 
-def _first_answers(given: Arrays, bound: Lowest) -> Iterator[tuple[str, Stowage]]:
+def _first_answers(given: Arrays, names: list[str], bound: Lowest) -> Iterator[tuple[str, Stowage]]:
     """Constructions, the quickest to prove something first."""
     size = given.key_demand.sum(axis=1)
     largest = given.key_demand.max(axis=1, initial=0.0)
-    types = _types(given)
+    types, cheapest = _types(given), np.argsort(given.price, kind="stable")
     by_hosts = np.lexsort((-largest, -hosts_needed(given)))
     by_size, by_largest = np.argsort(-size, kind="stable"), np.argsort(-largest, kind="stable")
-    yield "spread over the bound", by_dot_product(given, by_size, types, bound.fleet)
-    yield "most hosts needed first", by_dot_product(given, by_hosts, types)
+    yield "most hosts needed first", by_dot_product(given, by_hosts, types, narrow=in_use)
     for order in (by_size, by_largest, np.arange(given.services)):
-        for preferred in _preferences(given, types):
+        for preferred in (types, cheapest) if (types != cheapest).any() and np.ptp(given.price) else (types,):
             yield "first fit", first_fit(given, order, preferred)
+    guide = Guide(bound.fleet, _rounded(bound.share))
+    ways = ((by_hosts, in_use), (by_size, every))
+    costs = []
+    for order, narrow in ways:
+        stowage = by_dot_product(given, order, cheapest, guide, narrow)
+        costs.append((int(stowage.left.sum()), stowage.cost))
+        yield "guided by the bound", stowage
+    order, narrow = ways[costs.index(min(costs))]
+    for spare in _SPARE:
+        stowage = by_dot_product(given, order, cheapest, _guide(given, names, spare), narrow)
+        costs.append((int(stowage.left.sum()), stowage.cost))
+        yield f"guided by the bound with {spare:.1%} to spare", stowage
+        if costs[-1] > costs[-2]:
+            return
+
+
+def _guide(given: Arrays, names: list[str], spare: float) -> Guide:
+    """What the bound would be made of if hosts were somewhat smaller: as no packing is without gaps."""
+    smaller = lowest(replace(given, capacity=given.capacity * (1 - spare)), names)
+    return Guide(smaller.fleet, _rounded(smaller.share))
+
+
+def _rounded(share: Floats | None) -> Ints | None:
+    return None if share is None else np.round(share).astype(np.int64)
 
 
 def _types(given: Arrays) -> Ints:
@@ -94,14 +119,6 @@ def _types(given: Arrays) -> Ints:
     weight = need / max(float(need.sum()), ROUNDING)
     holds = (given.capacity[:, given.keys] / given.scale[given.keys]) @ weight
     return np.argsort(given.price / np.maximum(holds, ROUNDING), kind="stable")
-
-
-def _preferences(given: Arrays, types: Ints) -> Iterator[Ints]:
-    """Orders of types to open hosts in."""
-    yield types
-    cheapest = np.argsort(given.price, kind="stable")
-    if (cheapest != types).any():
-        yield cheapest
 
 
 def _packing(problem: Problem, best: Best, bound: Lowest, budget: Budget) -> Packing:
