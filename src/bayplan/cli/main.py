@@ -22,6 +22,7 @@ from bayplan.cli import (
     plan,
     ps,
     scale,
+    size,
     stats,
     up,
 )
@@ -70,6 +71,7 @@ app.command(rich_help_panel=_LOOK)(logs.logs)
 app.command("exec", rich_help_panel=_LOOK, context_settings={"allow_interspersed_args": False})(exec.exec_)
 app.command(rich_help_panel=_LOOK)(stats.stats)
 app.command(rich_help_panel=_LOOK)(explain.explain)
+app.command(rich_help_panel=_FLEET)(size.size)
 app.add_typer(image.app, name="image", rich_help_panel=_FLEET)
 app.add_typer(balancer.app, name="balancer", rich_help_panel=_FLEET)
 app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)

@@ -1,0 +1,134 @@
+"""`bayplan size`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayplan.cli.options import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bayplan.operate.size.answer import Answer
+    from bayplan.operate.size.reading import Asked
+
+_FILES = "Files"
+
+
+def size(
+    services: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="service,replicas,RESOURCE,… per replica.", rich_help_panel=_FILES)
+    ] = None,
+    hosts: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="type,count,price,RESOURCE,…", rich_help_panel=_FILES)
+    ] = None,
+    usage: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="service,resource,v0,v1,… over the day.", rich_help_panel=_FILES)
+    ] = None,
+    apart: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="service,other,limit: at most so many.", rich_help_panel=_FILES)
+    ] = None,
+    tolerate: Annotated[int, typer.Option(metavar="N", min=0, help="Hosts that may be lost at once.")] = 0,
+    headroom: Annotated[str, typer.Option(metavar="P", help="Share of every host to keep free.")] = "0%",
+    seconds: Annotated[float, typer.Option(metavar="S", min=0, help="How long it may search.")] = 20.0,
+    effort: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Search so much: the same answer on any machine.")
+    ] = None,
+    placement: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Write host,type,service,replicas.", rich_help_panel=_FILES)
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="SVG", help="Draw it, before beside after.", rich_help_panel=_FILES)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """How few hosts would this need? Packs services onto hosts and proves how close to the fewest that is."""
+    import time
+
+    from bayplan.cli.console import out, show_json
+    from bayplan.operate.size.answer import answer, placement_csv
+    from bayplan.plan.packing.search import EFFORT
+
+    asked = _asked(services, hosts, usage, apart, _percent(headroom), tolerate)
+    found = answer(asked, effort=effort or EFFORT, seconds=seconds, clock=time.monotonic)
+    if placement is not None:
+        _write(placement, placement_csv(found.packing))
+    if svg is not None:
+        from bayplan.cli.size_picture import picture
+
+        _write(svg, picture(found))
+    if json:
+        show_json(found.as_json())
+    else:
+        _tell(found, out())
+
+
+def _asked(
+    services: Path | None, hosts: Path | None, usage: Path | None, apart: Path | None, headroom: float, tolerate: int
+) -> Asked:
+    from bayplan.errors import UsageError
+    from bayplan.operate.size.reading import Files, read_problem
+
+    if services is None or hosts is None:
+        raise UsageError("--services and --hosts belong together", todo="name both CSV files")
+    return read_problem(Files(services, hosts, usage, apart), headroom=headroom, tolerate=tolerate)
+
+
+def _percent(written: str) -> float:
+    from bayplan.errors import UsageError
+    from bayplan.units import parse_percent
+
+    try:
+        return parse_percent(written)
+    except ValueError as error:
+        raise UsageError(f"--headroom: {error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    from bayplan.errors import UsageError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _tell(found: Answer, console: Console) -> None:
+    from rich.table import Table
+
+    after, before = found.after, found.before
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "one service a host", "packed"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("hosts", f"{before.hosts:,}", f"[bold]{after.hosts:,}[/]")
+    for name in dict.fromkeys((*before.by_type, *after.by_type)):
+        table.add_row(f"  {name}", f"{before.by_type.get(name, 0):,}", f"{after.by_type.get(name, 0):,}")
+    table.add_row("cost", f"{before.cost:,.10g}", f"[bold]{after.cost:,.10g}[/]")
+    for resource in after.use:
+        table.add_row(f"{resource} in use", f"{before.use.get(resource, 0):.0%}", f"{after.use[resource]:.0%}")
+    console.print(table)
+    console.print()
+    for line in _proof(found):
+        console.print(line)
+    console.print(f"[dim]{found.seconds:.1f} s, {found.packing.method}[/]")
+
+
+def _proof(found: Answer) -> list[str]:
+    from rich.markup import escape
+
+    packing = found.packing
+    lines = [f"no fleet has fewer than [bold]{packing.fewest.value:,.0f}[/] hosts: {escape(packing.fewest.why)}"]
+    if packing.cheapest.value != packing.fewest.value:
+        lines.append(f"none costs less than [bold]{packing.cheapest.value:,.10g}[/]: {escape(packing.cheapest.why)}")
+    if found.gap:
+        lines.append(f"this one is at most [bold]{found.gap:.1%}[/] above the best possible")
+    else:
+        lines.append("[green]✓[/] this is the best possible")
+    tolerate = found.problem.tolerate
+    if tolerate:
+        what = "any one host" if tolerate == 1 else f"any {tolerate} hosts"
+        lines.append(f"[green]✓[/] with {what} lost, all of it still fits on the rest")
+    return lines
