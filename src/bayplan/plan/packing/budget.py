@@ -21,3 +21,11 @@ class Budget:
     @property
     def over(self) -> bool:
         return self.cut or self.spent >= self.effort
+
+    def part(self, units: int) -> Budget:
+        """Some of what is left, to be spent apart; `settle` it afterwards."""
+        return Budget(min(units, self.effort - self.spent), lambda: self.spend(0) is False and self.cut)
+
+    def settle(self, part: Budget) -> None:
+        """Count what a part has spent."""
+        self.spent += part.spent

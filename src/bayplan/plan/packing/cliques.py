@@ -10,6 +10,8 @@ from bayplan.plan.packing.arrays import ROUNDING, Arrays, Bools, Ints
 
 _MEMBERS = 1500  # of the graph, the weightiest: its matrix has the square of that
 _STARTS = 60
+_TIES = 40
+_WORK = 3e7  # entries of the matrix looked at, over all starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def heaviest_clique(given: Arrays) -> Clique:
     weight = weight[members]
     exclude = _exclusions(given, members)
     best: list[int] = []
-    for start in range(min(_STARTS, len(members))):
+    starts = min(_STARTS, len(members), 1 + int(_WORK / (1 + int(exclude.sum()))))
+    for start in range(starts):
         found = _exchanged(_grown([start], exclude, weight), exclude, weight)
         if weight[found].sum() > weight[best].sum():
             best = found
@@ -79,8 +82,9 @@ def _grown(clique: list[int], exclude: Bools, weight: Ints) -> list[int]:
     open_to = exclude[clique].all(axis=0)
     while open_to.any():
         candidates = np.flatnonzero(open_to)
-        after = exclude[np.ix_(candidates, candidates)] @ weight[candidates]
-        best = int(candidates[np.argmax(weight[candidates] * 1000.0 + after)])
+        heaviest = candidates[weight[candidates] == weight[candidates].max()][:_TIES]
+        after = exclude[np.ix_(heaviest, candidates)] @ weight[candidates].astype(np.float64)
+        best = int(heaviest[np.argmax(after)])
         clique = [*clique, best]
         open_to &= exclude[best]
     return clique

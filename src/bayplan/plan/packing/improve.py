@@ -59,6 +59,17 @@ class Search:
                     self._give_back()
                     self._weigh()
 
+    def absorb(self, tries: int = 1) -> bool:
+        """Find room on the open hosts for all that is left. tries: times that it may go stale."""
+        for _ in range(tries):
+            if self._settle():
+                return True
+            if self.budget.over:
+                return False
+            self._weigh(noise=0.5)
+            self._shake()
+        return False
+
     def _weigh(self, noise: float = 0.0) -> None:
         """What a replica's size is: its shares, those counted most of which the open hosts have least."""
         capacity = self.stowage.opened @ (self.given.capacity / self.given.scale)

@@ -11,13 +11,14 @@ from bayplan.plan.packing.arrays import ROUNDING, Arrays, Floats, Ints, arrays
 from bayplan.plan.packing.bounds import Lowest, lowest
 from bayplan.plan.packing.budget import Budget
 from bayplan.plan.packing.cliques import hosts_needed
-from bayplan.plan.packing.construct import Guide, by_dot_product, every, first_fit, in_use
+from bayplan.plan.packing.construct import Guide, by_dot_product, close_empty, every, first_fit, in_use
 from bayplan.plan.packing.improve import Kept, Search
 from bayplan.plan.packing.problem import Packing, Problem, Stowed
 from bayplan.plan.packing.stowage import Stowage
 
 EFFORT = 200_000  # units: minutes on a large problem, and the default; a proof or the caller's clock ends it sooner
 _SEED = 1
+_MOST_COLUMNS = 1500  # services up to which columns are tried
 _SPARE = (0.015, 0.03, 0.045)
 
 
@@ -57,11 +58,14 @@ def pack(problem: Problem, effort: int = EFFORT, expired: Callable[[], bool] = n
     bound = lowest(given, names)
     budget = Budget(effort, expired)
     best = Best(given, bound.cheapest.value)
+    seen: list[Kept] = []
     for method, stowage in _first_answers(given, names, bound):
-        best.offer(stowage.copy_of(), stowage.cost, int(stowage.left.sum()), method)
+        seen.append(stowage.copy_of())
+        best.offer(seen[-1], stowage.cost, int(stowage.left.sum()), method)
         if best.is_proven or not budget.spend(_units(given)):
             break
-    _improve(best, budget)
+    if best.left == 0:
+        _improve(best, budget, seen)
     return _packing(problem, best, bound, budget)
 
 
@@ -69,11 +73,54 @@ def _units(given: Arrays) -> int:
     return 1 + given.services // 4
 
 
-def _improve(best: Best, budget: Budget) -> None:
-    if best.is_proven or budget.over or best.left:
-        return
-    search = Search(Stowage.restored(best.given, best.kept), budget, _SEED)
-    search.descend(best.lowest, lambda kept, cost: best.offer(kept, cost, 0, f"{best.method.split(',')[0]}, improved"))
+def _improve(best: Best, budget: Budget, seen: list[Kept]) -> None:
+    """Local search and, where there are not too many services, columns by turns."""
+    few = best.given.services <= _MOST_COLUMNS
+    rounds = 0
+    while not best.is_proven and not budget.over:
+        rounds += 1
+        _descend(best, budget, 1500 if few else 1 << 60, _SEED + rounds)
+        if few and not best.is_proven and not budget.over:
+            seen.append(best.kept)
+            _by_columns(best, budget, seen, rounds)
+
+
+def _descend(best: Best, budget: Budget, units: int, seed: int) -> None:
+    part = budget.part(units)
+    search = Search(Stowage.restored(best.given, best.kept), part, seed)
+    search.descend(best.lowest, lambda kept, cost: best.offer(kept, cost, 0, _improved(best)))
+    budget.settle(part)
+
+
+def _improved(best: Best) -> str:
+    return f"{best.method.removesuffix(', improved')}, improved"
+
+
+def _by_columns(best: Best, budget: Budget, seen: list[Kept], seed: int) -> None:
+    from bayplan.plan.packing.columns import Columns, columns_of, dive, stow
+
+    master = Columns(best.given, seed)
+    for kept in seen:
+        master.add(columns_of(kept))
+    master.generate(budget)
+    if not budget.over and (chosen := master.whole(budget, best.cost)) is not None:
+        stowage = stow(best.given, chosen)
+        best.offer(stowage.copy_of(), stowage.cost, int(stowage.left.sum()), "columns")
+    if not budget.over and not best.is_proven:
+        dive(master, budget, lambda stowage: _complete(best, stowage, budget, seed))
+
+
+def _complete(best: Best, stowage: Stowage, budget: Budget, seed: int) -> None:
+    """Hosts for what a dive left over, if that can be done for less than the best answer."""
+    given = best.given
+    for host_type in np.argsort(given.price, kind="stable")[::-1].tolist():
+        while stowage.can_open(host_type) and stowage.cost + given.price[host_type] < best.cost - ROUNDING:
+            stowage.open(host_type)
+    part = budget.part(1500)
+    if stowage.cost < best.cost - ROUNDING and Search(stowage, part, seed).absorb(tries=3):
+        close_empty(stowage)
+        best.offer(stowage.copy_of(), stowage.cost, 0, "columns, rounded")
+    budget.settle(part)
 
 
 def _first_answers(given: Arrays, names: list[str], bound: Lowest) -> Iterator[tuple[str, Stowage]]:
