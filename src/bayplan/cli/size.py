@@ -50,7 +50,7 @@ def size(
 
     from bayplan.cli.console import out, show_json
     from bayplan.operate.size.answer import answer, placement_csv
-    from bayplan.plan.packing.search import EFFORT
+    from bayplan.plan.packing.pack import EFFORT
 
     asked = _asked(services, hosts, usage, apart, _percent(headroom), tolerate)
     found = answer(asked, effort=effort or EFFORT, seconds=seconds, clock=time.monotonic)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bayplan.errors import Mistake, SpecError
+from bayplan.errors import Mistake, SpecError, UsageError
 from bayplan.operate.size.reading import Asked
 from bayplan.plan.packing.figures import Figures, figures, names, one_service_a_host
 from bayplan.plan.packing.problem import Packing, Problem, Stowed
-from bayplan.plan.packing.search import pack
+from bayplan.plan.packing.pack import pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,19 @@ class Answer:
 
 
 def answer(asked: Asked, *, effort: int, seconds: float, clock: Callable[[], float]) -> Answer:
-    """Search for so long. Raises SpecError if hosts run out: what is left over, and where their count is written."""
+    """Search for so long. Raises SpecError if hosts run out: what is left over, and where their count
+    is written; UsageError if `tolerate` cannot be met."""
     begun = clock()
     packing = pack(asked.problem, effort, lambda: clock() - begun > seconds)
     took = clock() - begun
     if packing.left:
         raise SpecError([_left_over(asked, packing)])
+    if packing.unsafe:
+        raise UsageError(
+            f"--tolerate {asked.problem.tolerate} cannot be met: {packing.unsafe}",
+            where=asked.hosts_file,
+            todo="raise a count in the column count, or leave it empty: as many as needed",
+        )
     return of(asked.problem, packing, took)
 
 

@@ -45,6 +45,8 @@ class Arrays:
     price: Floats
     bounded_by: tuple[tuple[tuple[int, int], ...], ...]
     bounds: tuple[tuple[tuple[int, int], ...], ...]
+    written_limit: Ints  # (S,) the limits as they are written: those that hold after hosts are lost
+    pinned: Bools  # (S,)
 
     @property
     def services(self) -> int:
@@ -99,6 +101,8 @@ def arrays(problem: Problem) -> Arrays:
         price=np.array([t.price for t in problem.types], dtype=np.float64),
         bounded_by=bounded_by,
         bounds=bounds,
+        written_limit=np.array([_limit(load, 0) for load in problem.loads], dtype=np.int64),
+        pinned=np.array([load.pinned for load in problem.loads], dtype=bool),
     )
 
 

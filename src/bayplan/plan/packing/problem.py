@@ -6,7 +6,7 @@ A demand is a number, or a profile: its values over the day, as many for every s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Profile = tuple[float, ...]
 Demand = float | Profile
@@ -72,7 +72,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """An answer. left: replicas that found no host, by service; effort: how much was spent on the search."""
+    """An answer. left: replicas that found no host, by service; effort: how much was spent on the search.
+
+    unsafe: in words, a loss of hosts that it does not survive as it should; empty if there is none.
+    """
 
     hosts: Sequence[Stowed]
     left: Mapping[str, int]
@@ -81,4 +84,4 @@ class Packing:
     cheapest: Bound
     effort: int
     method: str
-    stranded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unsafe: str = ""

@@ -1,0 +1,93 @@
+"""The way in: a problem to a packing of it, with the bound that it can be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from bayplan.plan.packing.arrays import UNLIMITED, Arrays, arrays
+from bayplan.plan.packing.bounds import Lowest, lowest
+from bayplan.plan.packing.budget import Budget
+from bayplan.plan.packing.improve import Kept
+from bayplan.plan.packing.problem import Bound, Packing, Problem, Stowed
+from bayplan.plan.packing.search import Best, search
+from bayplan.plan.packing.secure import secured
+
+EFFORT = 200_000  # units: minutes on a large problem, and the default; a proof or the caller's clock ends it sooner
+
+
+def never() -> bool:
+    """The clock of one who waits."""
+    return False
+
+
+def pack(problem: Problem, effort: int = EFFORT, expired: Callable[[], bool] = never) -> Packing:
+    """The cheapest packing found. The same for the same problem and effort, unless `expired` cuts it short.
+
+    expired: asked about once a millisecond; the first answer is given whatever it says.
+    """
+    given = arrays(problem)
+    names = [load.name for load in problem.loads]
+    bound = lowest(given, names)
+    budget = Budget(effort, expired)
+    if not problem.tolerate:
+        return _packing(problem, search(given, names, bound, budget), bound, budget)
+    return _tolerant(problem, given, names, bound, budget)
+
+
+def _tolerant(problem: Problem, given: Arrays, names: list[str], bound: Lowest, budget: Budget) -> Packing:
+    """Packed with the spread that it takes, on fewer hosts than there are, and then made to survive."""
+    lost = problem.tolerate
+    bound = _with_lost(given, names, bound, lost)
+    best = search(replace(given, count=_reserved(given, lost)), names, bound, budget)
+    if best.left:
+        best = search(given, names, bound, budget)
+    best.given = given
+    unsafe = ""
+    if best.left == 0:
+        kept, loss = secured(best, lost)
+        best.kept, best.cost = kept, _cost(given, kept)
+        if loss is not None:
+            hosts = " and ".join(f"one of type {problem.types[kept[h][0]].name}" for h in loss.hosts)
+            unsafe = f"with {hosts} lost, no place is left for {names[loss.service]}"
+    return replace(_packing(problem, best, bound, budget), unsafe=unsafe)
+
+
+def _reserved(given: Arrays, lost: int) -> np.ndarray:
+    """(T,) counts without the hosts that are to stand by: of the type that is roomiest in every dimension."""
+    count = given.count.copy()
+    largest = int((given.capacity / given.scale).sum(axis=1).argmax())
+    if count[largest] < UNLIMITED and (given.capacity[largest] >= given.capacity).all():
+        count[largest] = max(count[largest] - lost, 0)
+    return count
+
+
+def _with_lost(given: Arrays, names: list[str], bound: Lowest, lost: int) -> Lowest:
+    """Bounds for fleets that survive: what is left after the loss of the dearest hosts must hold all that can move."""
+    movable = np.where(given.pinned, 0, given.replicas)
+    rest = lowest(replace(given, limit=given.written_limit, replicas=movable), names)
+    why = f"{lost} more, as so many may be lost; and {{}}"
+    fewest, cheapest = rest.fewest.value + lost, rest.cheapest.value + lost * float(given.price.min())
+    if fewest >= bound.fewest.value:
+        bound = replace(bound, fewest=Bound(fewest, why.format(rest.fewest.why)))
+    if cheapest >= bound.cheapest.value:
+        bound = replace(bound, cheapest=Bound(cheapest, why.format(rest.cheapest.why)))
+    return bound
+
+
+def _cost(given: Arrays, kept: Kept) -> float:
+    return float(sum(given.price[host_type] for host_type, _ in kept))
+
+
+def _packing(problem: Problem, best: Best, bound: Lowest, budget: Budget) -> Packing:
+    names = [load.name for load in problem.loads]
+    placed = np.zeros(len(names), dtype=np.int64)
+    hosts = []
+    for host_type, on in sorted(best.kept, key=lambda h: h[0]):
+        for s, count in on.items():
+            placed[s] += count
+        hosts.append(Stowed(problem.types[host_type].name, {names[s]: on[s] for s in sorted(on)}))
+    left = {names[s]: int(n) for s, n in enumerate(best.given.replicas - placed) if n}
+    return Packing(tuple(hosts), left, best.cost, bound.fewest, bound.cheapest, budget.spent, best.method)
