@@ -46,7 +46,7 @@ class Search:
             if not self.stowage.left.any():
                 kept, self.failed = self.stowage.copy_of(), 0
                 found(kept, self.stowage.cost)
-                if self.stowage.cost <= enough + ROUNDING or not self._give_back():
+                if self.stowage.cost <= enough + ROUNDING or not self.give_back():
                     return
                 self._weigh()
             if not self._settle():
@@ -56,7 +56,7 @@ class Search:
                     self._shake()
                 else:
                     self.stowage = Stowage.restored(self.given, kept)
-                    self._give_back()
+                    self.give_back()
                     self._weigh()
 
     def absorb(self, tries: int = 1) -> bool:
@@ -80,7 +80,7 @@ class Search:
         self.weight = weight / max(float(weight.sum()), ROUNDING)
         self.size = self.given.key_demand @ self.weight + ROUNDING
 
-    def _give_back(self) -> bool:
+    def give_back(self) -> bool:
         """Close one of the emptiest hosts for their price, or take a cheaper one in its place."""
         hosts = self.stowage.open_hosts
         if len(hosts) < 2:  # noqa: PLR2004  the last one carries what there is

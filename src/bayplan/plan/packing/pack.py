@@ -40,14 +40,16 @@ def pack(problem: Problem, effort: int = EFFORT, expired: Callable[[], bool] = n
 def _tolerant(problem: Problem, given: Arrays, names: list[str], bound: Lowest, budget: Budget) -> Packing:
     """Packed with the spread that it takes, on fewer hosts than there are, and then made to survive."""
     lost = problem.tolerate
-    bound = _with_lost(given, names, bound, lost)
-    best = search(replace(given, count=_reserved(given, lost)), names, bound, budget)
+    standing, bound = bound, _with_lost(given, names, bound, lost)
+    part = budget.part(budget.effort * 3 // 4)
+    best = search(replace(given, count=_reserved(given, lost)), names, standing, part)
     if best.left:
-        best = search(given, names, bound, budget)
+        best = search(given, names, standing, part)
+    budget.settle(part)
     best.given = given
     unsafe = ""
     if best.left == 0:
-        kept, loss = secured(best, lost)
+        kept, loss = secured(best, lost, bound.cheapest.value, budget)
         best.kept, best.cost = kept, _cost(given, kept)
         if loss is not None:
             hosts = " and ".join(f"one of type {problem.types[kept[h][0]].name}" for h in loss.hosts)
@@ -67,14 +69,28 @@ def _reserved(given: Arrays, lost: int) -> np.ndarray:
 def _with_lost(given: Arrays, names: list[str], bound: Lowest, lost: int) -> Lowest:
     """Bounds for fleets that survive: what is left after the loss of the dearest hosts must hold all that can move."""
     movable = np.where(given.pinned, 0, given.replicas)
-    rest = lowest(replace(given, limit=given.written_limit, replicas=movable), names)
+    after = replace(given, limit=given.written_limit, replicas=movable)
+    rest = lowest(after, names)
     why = f"{lost} more, as so many may be lost; and {{}}"
-    fewest, cheapest = rest.fewest.value + lost, rest.cheapest.value + lost * float(given.price.min())
+    fewest, cheapest = rest.fewest.value + lost, _dearest_lost(after, names, rest, lost)
     if fewest >= bound.fewest.value:
         bound = replace(bound, fewest=Bound(fewest, why.format(rest.fewest.why)))
     if cheapest >= bound.cheapest.value:
         bound = replace(bound, cheapest=Bound(cheapest, why.format(rest.cheapest.why)))
     return bound
+
+
+def _dearest_lost(after: Arrays, names: list[str], rest: Lowest, lost: int) -> float:
+    """The lowest cost, over what the dearest host may be: all others are at most as dear, and it is among the lost."""
+    least = float(after.price.min())
+    costs = []
+    for price in sorted(set(after.price.tolist())):
+        cheaper = replace(after, allowed=after.allowed & (after.price <= price))
+        if ((cheaper.fits_empty.max(axis=1) == 0) & (after.replicas > 0)).any():
+            continue
+        cost = rest.cheapest.value if price == after.price.max() else lowest(cheaper, names).cheapest.value
+        costs.append(max(cost, rest.cheapest.value) + price + (lost - 1) * least)
+    return min(costs, default=rest.cheapest.value + lost * least)
 
 
 def _cost(given: Arrays, kept: Kept) -> float:

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayplan.plan.packing.arrays import ROUNDING, Arrays, Ints
-from bayplan.plan.packing.construct import Guide, by_dot_product, every
-from bayplan.plan.packing.improve import Kept
+from bayplan.plan.packing.budget import Budget
+from bayplan.plan.packing.construct import Guide, by_dot_product, close_empty, every
+from bayplan.plan.packing.improve import Kept, Search
 from bayplan.plan.packing.search import Best
+from bayplan.plan.packing.stowage import Stowage
 from bayplan.plan.packing.survive import Loss, can_try, first_loss, unlimited, with_refuges
 
+_ATTEMPTS = 60  # hosts given back, each time another
+_CHEAPEN = 20_000  # units at most
 
-def secured(best: Best, lost: int) -> tuple[Kept, Loss | None]:
+
+def secured(best: Best, lost: int, enough: float, budget: Budget) -> tuple[Kept, Loss | None]:
     """The cheapest packing found that survives the loss of any `lost` hosts; else the best, and a loss that is too much."""
     given = best.given
     after = unlimited(given, given.written_limit)
@@ -31,8 +36,30 @@ def secured(best: Best, lost: int) -> tuple[Kept, Loss | None]:
             found.append((cost, kept))
         loss = loss or harm
     if found:
-        return min(found, key=lambda x: x[0])[1], None
+        cost, kept = min(found, key=lambda x: x[0])
+        return _cheapened(after, given, kept, cost, lost, enough, budget), None
     return best.kept, loss or Loss(tuple(range(min(lost, len(best.kept)))), int(np.argmax(given.replicas)))
+
+
+def _cheapened(
+    after: Arrays, given: Arrays, kept: Kept, cost: float, lost: int, enough: float, budget: Budget
+) -> Kept:
+    """Where each loss can be tried: hosts given back or made cheaper, as long as it survives."""
+    if not can_try(len(kept), lost):
+        return kept
+    part = budget.part(_CHEAPEN)
+    for attempt in range(_ATTEMPTS):
+        if cost <= enough + ROUNDING or part.over:
+            break
+        search = Search(Stowage.restored(given, kept), part, attempt)
+        if not (search.give_back() and search.absorb(tries=1)):
+            continue
+        close_empty(search.stowage)
+        tried = search.stowage.copy_of()
+        if first_loss(after, given.pinned, tried, lost) is None:
+            kept, cost = tried, search.stowage.cost
+    budget.settle(part)
+    return kept
 
 
 def _balanced(best: Best, lost: int) -> Iterator[Kept]:
