@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 RUN := .venv/bin
 
-.PHONY: help setup setup-lab demo test check bench clean
+.PHONY: help setup setup-lab demo test check bench bench-pack clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ check: setup  ## lint, types, layers
 
 bench: setup-lab  ## the figures of docs/benchmarks.md, measured again
 	@scripts/as-root $(RUN)/python -m bench
+
+DATA ?= ../shared/data/day-profile
+bench-pack: setup  ## hosts that packing needs, beside others' rules (DATA=directory of CSV files)
+	@$(RUN)/python -m bench.packing $(DATA)
 
 clean:  ## the environment and caches (the lab: bayplan lab down)
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -140,6 +140,8 @@ def _host(host: Stowed, scale: _Scale, x: float, floor: float) -> Iterator[str]:
     yield f"<g><title>{escape(_told(host))}</title>"
     yield _box(x, floor - height, scale.width, height, _FREE)
     at = floor
+    if not host.replicas and scale.width >= 40:  # noqa: PLR2004  as below
+        yield _text(x + 4, floor - height / 2 + 4, "stands by", _LABEL, fill=_PALE)
     for service, count, tall in _blocks(host, scale):
         for _ in range(count):
             at -= tall

@@ -62,7 +62,7 @@ def every(_stowage: Stowage, hosts: Ints) -> Ints:
 
 def in_use(stowage: Stowage, hosts: Ints) -> Ints:
     """Those that something stands on, if there is one: an empty host is kept for what fits nowhere else."""
-    used = np.array([bool(stowage.on[h]) for h in hosts], dtype=bool)
+    used = stowage.stands[hosts] > 0
     return hosts[used] if used.any() else hosts
 
 

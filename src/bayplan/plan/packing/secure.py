@@ -29,14 +29,14 @@ def secured(best: Best, lost: int, enough: float, budget: Budget) -> tuple[Kept,
         found.append((_cost(given, refuges), refuges))
     for kept in _balanced(best, lost):
         cost = _cost(given, kept)
-        if not can_try(len(kept), lost) or any(cost >= known - ROUNDING for known, _ in found):
+        if not can_try(len(kept), lost) or any(cost > known + ROUNDING for known, _ in found):
             continue
         harm = first_loss(after, given.pinned, kept, lost)
         if harm is None:
             found.append((cost, kept))
         loss = loss or harm
     if found:
-        cost, kept = min(found, key=lambda x: x[0])
+        cost, kept = min(found, key=lambda x: (x[0], _idle(x[1])))
         return _cheapened(after, given, kept, cost, lost, enough, budget), None
     return best.kept, loss or Loss(tuple(range(min(lost, len(best.kept)))), int(np.argmax(given.replicas)))
 
@@ -86,6 +86,11 @@ def _more(given: Arrays, fleet: Ints, lost: int) -> Iterator[Ints]:
             if (more <= given.count).all():
                 yield more
     yield np.minimum(given.count, fleet + int(fleet.sum()) + lost)
+
+
+def _idle(kept: Kept) -> int:
+    """Hosts that nothing stands on: of two answers that cost the same, one that uses what it pays for."""
+    return sum(1 for _, on in kept if not on)
 
 
 def _cost(given: Arrays, kept: Kept) -> float:

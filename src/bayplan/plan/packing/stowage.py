@@ -22,6 +22,7 @@ class Stowage:
         self._free = np.zeros((64, given.demand.shape[1]))
         self._key_free = np.zeros((64, len(given.keys)))
         self._type = np.full(64, -1, dtype=np.int64)
+        self._stands = np.zeros(64, dtype=np.int64)
         self.on: list[dict[int, int]] = []
         self.where: list[dict[int, int]] = [{} for _ in range(given.services)]
         self.left: Ints = given.replicas.copy()
@@ -39,6 +40,11 @@ class Stowage:
     @property
     def type(self) -> Ints:
         return self._type[: self.hosts]
+
+    @property
+    def stands(self) -> Ints:
+        """(H,) replicas on each host."""
+        return self._stands[: self.hosts]
 
     @property
     def open_hosts(self) -> Ints:
@@ -83,6 +89,7 @@ class Stowage:
             del self.where[service][host]
             self.left[service] += count
         self.on[host].clear()
+        self._stands[host] = 0
         self._free[host] = self.slack[self._type[host]]
         self._key_free[host] = self._keys_of(host)
         return stood
@@ -93,6 +100,7 @@ class Stowage:
         on[service] = on.get(service, 0) + count
         self.where[service][host] = on[service]
         self.left[service] -= count
+        self._stands[host] += count
         self._free[host] -= self.given.demand[service] * count
         self._key_free[host] -= self.given.key_demand[service] * count
 
@@ -105,6 +113,7 @@ class Stowage:
         else:
             del on[service], self.where[service][host]
         self.left[service] += count
+        self._stands[host] -= count
         self._free[host] += self.given.demand[service] * count
         self._key_free[host] += self.given.key_demand[service] * count
 
@@ -186,4 +195,5 @@ class Stowage:
         more = len(self._type)
         self._free = np.concatenate([self._free, np.zeros((more, self._free.shape[1]))])
         self._key_free = np.concatenate([self._key_free, np.zeros((more, self._key_free.shape[1]))])
+        self._stands = np.concatenate([self._stands, np.zeros(more, dtype=np.int64)])
         self._type = np.concatenate([self._type, np.full(more, -1, dtype=np.int64)])

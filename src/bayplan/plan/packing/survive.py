@@ -56,22 +56,12 @@ def can_try(hosts: int, lost: int) -> bool:
 def _homeless(stowage: Stowage, hosts: tuple[int, ...], pinned: Bools) -> int | None:
     """A service that would have no place if these hosts were lost. The stowage is as it was afterwards."""
     lost = [(host, int(stowage.type[host]), stowage.close(host)) for host in hosts]
-    moving = [(s, n) for _, _, stood in lost for s, n in stood if not pinned[s]]
-    placed: list[tuple[int, int]] = []
-    homeless = None
     size = stowage.given.key_demand.max(axis=1, initial=0.0)
-    for service, count in sorted(moving, key=lambda x: (-size[x[0]], x[0])):
-        for _ in range(count):
-            host = _refuge_for(stowage, service)
-            if host is None:
-                homeless = service
-                break
-            stowage.add(host, service)
-            placed.append((host, service))
-        if homeless is not None:
-            break
-    for host, service in placed:
-        stowage.remove(host, service)
+    moving = sorted((-size[s], s, n) for _, _, stood in lost for s, n in stood if not pinned[s])
+    replicas = [service for _, service, count in moving for _ in range(count)]
+    homeless = _rehoused(stowage, replicas, 1.0)
+    if homeless is not None:
+        homeless = _rehoused(stowage, replicas, -1.0)
     for host, host_type, stood in reversed(lost):
         assert stowage.open(host_type) == host  # noqa: S101  the last that was closed is the first to be opened again
         for service, count in stood:
@@ -79,14 +69,30 @@ def _homeless(stowage: Stowage, hosts: tuple[int, ...], pinned: Bools) -> int | 
     return homeless
 
 
-def _refuge_for(stowage: Stowage, service: int) -> int | None:
-    """The tightest host that has none of the service, else the tightest."""
+def _rehoused(stowage: Stowage, replicas: list[int], sign: float) -> int | None:
+    """The first of these for which no host has room, each put where `_refuge_for` says; all are taken off again."""
+    placed: list[tuple[int, int]] = []
+    homeless = None
+    for service in replicas:
+        host = _refuge_for(stowage, service, sign)
+        if host is None:
+            homeless = service
+            break
+        stowage.add(host, service)
+        placed.append((host, service))
+    for host, service in placed:
+        stowage.remove(host, service)
+    return homeless
+
+
+def _refuge_for(stowage: Stowage, service: int, sign: float) -> int | None:
+    """Of the hosts that have none of the service, else of all: the emptiest (sign 1), or the tightest (-1)."""
     hosts = stowage.candidates(service)
     if not len(hosts):
         return None
-    has = np.array([service in stowage.on[h] for h in hosts])
+    has = np.isin(hosts, list(stowage.where[service]))
     others = hosts[~has] if not has.all() else hosts
-    return int(others[np.argmin(stowage.key_free[others].sum(axis=1))])
+    return int(others[np.argmax(sign * stowage.key_free[others].sum(axis=1))])
 
 
 def with_refuges(given: Arrays, pinned: Bools, kept: Kept, lost: int) -> Kept | None:

@@ -1,0 +1,206 @@
+"""`python -m bench.packing DIRECTORY [--only NAME,…]`: hosts that each rule of placement needs, beside ours, and bounds.
+
+DIRECTORY has services.csv, hosts.csv, usage.csv and apart.csv. Writes docs/benchmarks-packing.md after a whole run. Every
+placement of ours is checked by tests/check_placement.py, which shares no code with the packer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bayplan.operate.size.answer import placement_csv
+from bayplan.operate.size.reading import Files, read_problem
+from bayplan.plan.packing.pack import pack
+from bayplan.plan.packing.problem import Packing, Problem
+from bench.packing import instances, references
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs/benchmarks-packing.md"
+Line = tuple[str, ...]
+
+
+def main() -> None:
+    """Print each table as it is measured."""
+    asked = _arguments().parse_args()
+    folder: Path = asked.directory
+    tables = {
+        "the day": lambda: _day(folder),
+        "variants": lambda: _variants(folder),
+        "a larger day": lambda: _larger(folder),
+        "vectors": _vectors,
+        "brimful": _brimful,
+        "growth": _growth,
+    }
+    wanted = asked.only.split(",") if asked.only else list(tables)
+    told = [_told(name, tables[name]) for name in wanted]
+    if wanted == list(tables):
+        PAGE.write_text(_page(told), encoding="utf-8")
+        print(f"written: {PAGE.relative_to(ROOT)}")
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.packing")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--only", default="")
+    return parser
+
+
+def _told(name: str, measure: Callable[[], Iterator[Line]]) -> str:
+    lines = []
+    for line in measure():
+        lines.append(f"| {' | '.join(line)} |")
+        print(lines[-1], flush=True)
+        if len(lines) == 1:
+            lines.append("| " + " | ".join(["---", *["---:"] * (len(line) - 1)]) + " |")
+    return f"## {name[0].upper()}{name[1:]}\n\n" + "\n".join(lines) + "\n"
+
+
+def _files(folder: Path) -> Files:
+    return Files(*(folder / f"{name}.csv" for name in ("services", "hosts", "usage", "apart")))
+
+
+def _timed(problem: Problem, seconds: float) -> tuple[Packing, float]:
+    begun = time.monotonic()
+    packing = pack(problem, 1 << 40, lambda: time.monotonic() - begun > seconds)
+    return packing, time.monotonic() - begun
+
+
+def _check(folder: Path, packing: Packing, *options: str) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        placement = Path(scratch) / "placement.csv"
+        placement.write_text(placement_csv(packing), encoding="utf-8")
+        command = [sys.executable, str(ROOT / "tests/check_placement.py"), str(placement)]
+        for name in ("services", "hosts", "usage", "apart"):
+            if (folder / f"{name}.csv").exists():
+                command += [f"--{name}", str(folder / f"{name}.csv")]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    return "accepted" if done.returncode == 0 else done.stdout.strip().splitlines()[-1]
+
+
+def _day(folder: Path) -> Iterator[Line]:
+    problem = read_problem(_files(folder), headroom=0.0, tolerate=0).problem
+    yield "placed by", "hosts", "seconds", "bound"
+    yield from _references(problem)
+    packing, took = _timed(problem, 20)
+    proven = f"{packing.fewest.value:,.0f}, proven"
+    yield f"**bayplan** ({_check(folder, packing)})", f"**{len(packing.hosts):,}**", f"{took:.1f}", proven
+
+
+def _references(problem: Problem) -> Iterator[Line]:
+    ways: tuple[tuple[str, Callable[[], int]], ...] = (
+        ("Nomad's BinPack score, order of the file", lambda: references.one_by_one(problem, references.nomad)),
+        ("Kubernetes' MostAllocated", lambda: references.one_by_one(problem, references.most_allocated)),
+        ("first-fit decreasing", lambda: references.one_by_one(problem, references.first, decreasing=True)),
+        ("Swarm's spread, smallest fleet that it fills", lambda: references.spread(problem, 1, 4 * _alone(problem))),
+    )
+    for name, place in ways:
+        begun = time.monotonic()
+        hosts = place()
+        yield name, f"{hosts:,}", f"{time.monotonic() - begun:.1f}", ""
+
+
+def _alone(problem: Problem) -> int:
+    return max(sum(load.replicas for load in problem.loads) // 10, 1)
+
+
+def _variants(folder: Path) -> Iterator[Line]:
+    yield "asked", "hosts", "cost", "bound of the cost", "above it at most", "seconds", "checked"
+    for tolerate, headroom, priced in ((1, 0.1, False), (0, 0.0, True), (1, 0.1, True)):
+        with tempfile.TemporaryDirectory() as scratch:
+            at = _priced(folder, Path(scratch)) if priced else folder
+            problem = read_problem(_files(at), headroom=headroom, tolerate=tolerate).problem
+            packing, took = _timed(problem, 20)
+            told = _check(at, packing, "--tolerate", str(tolerate), "--headroom", str(headroom))
+        asked = [f"tolerate {tolerate}"] * bool(tolerate) + [f"headroom {headroom:.0%}"] * bool(headroom)
+        name = ", ".join([*asked, *(["c32 at 0.4"] if priced else [])])
+        bound = packing.cheapest.value
+        above = f"{packing.cost / bound - 1:.1%}"
+        yield name, f"{len(packing.hosts):,}", f"{packing.cost:,.6g}", f"{bound:,.6g}", above, f"{took:.1f}", told
+
+
+def _priced(folder: Path, scratch: Path) -> Path:
+    """The same files, and the smallest type of host at 0.4."""
+    for name in ("services", "usage", "apart"):
+        (scratch / f"{name}.csv").symlink_to((folder / f"{name}.csv").absolute())
+    with (folder / "hosts.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    smallest = min(rows, key=lambda r: float(r["cpu"]))
+    for row in rows:
+        row["price"] = "0.4" if row is smallest else "1"
+    with (scratch / "hosts.csv").open("w", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return scratch
+
+
+def _larger(folder: Path) -> Iterator[Line]:
+    day = read_problem(_files(folder), headroom=0.0, tolerate=0).problem
+    yield "placed by", "hosts", "seconds", "bound"
+    problem = instances.larger_day(day, 4, seed=4)
+    yield from _references(problem)
+    packing, took = _timed(problem, 60)
+    above = f"{packing.fewest.value:,.0f} ({len(packing.hosts) / packing.fewest.value - 1:.1%} below)"
+    yield "**bayplan**", f"**{len(packing.hosts):,}**", f"{took:.1f}", above
+
+
+def _vectors() -> Iterator[Line]:
+    yield "kind, items, resources", "first-fit decreasing", "bayplan", "bound", "over the bound", "seconds"
+    for kind in ("small", "any", "large", "smaller", "tiny", "two or three"):
+        for items, resources in ((25, 3), (100, 5), (200, 3)):
+            problem = instances.vectors(kind, items, resources, seed=items + resources)
+            yield _against(f"{kind}, {items}, {resources}", problem, None)
+
+
+def _brimful() -> Iterator[Line]:
+    yield "hosts of the optimum, items a host, resources", "first-fit decreasing", "bayplan", "optimum", "over", "seconds"
+    for hosts, a_host, resources in ((8, 3, 3), (30, 3, 5), (60, 3, 10), (20, 5, 3), (50, 4, 5), (40, 10, 5), (25, 20, 8)):
+        problem = instances.brimful(hosts, a_host, resources, seed=hosts + a_host + resources)
+        yield _against(f"{hosts}, {a_host}, {resources}", problem, hosts)
+
+
+def _against(name: str, problem: Problem, optimum: int | None) -> Line:
+    decreasing = references.one_by_one(problem, references.first, decreasing=True)
+    packing, took = _timed(problem, 10)
+    best = optimum or int(packing.fewest.value)
+    over = f"{len(packing.hosts) / best:.3f}"
+    return name, str(decreasing), str(len(packing.hosts)), str(best), over, f"{took:.1f}"
+
+
+def _growth() -> Iterator[Line]:
+    yield "replicas", "about so many hosts", "hosts", "bound", "seconds to the first answer", "µs a replica and 1,000 hosts"
+    for replicas, hosts in ((2_000, 100), (10_000, 1_000), (30_000, 3_000), (100_000, 10_000)):
+        problem = instances.many(replicas, hosts, seed=1)
+        begun = time.monotonic()
+        packing = pack(problem, 1)
+        took = time.monotonic() - begun
+        each = f"{took / replicas / hosts * 1e9:.1f}"
+        bound = f"{packing.fewest.value:,.0f}"
+        yield f"{replicas:,}", f"{hosts:,}", f"{len(packing.hosts):,}", bound, f"{took:.2f}", each
+
+
+def _page(tables: list[str]) -> str:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False)
+    return (
+        "# Benchmarks: packing\n\n"
+        "Measured by `make bench-pack DATA=directory`, where the directory has the four CSV files of `bayplan size`; each\n"
+        f"command line of `size` gives the same. {os.cpu_count()} cores, {platform.machine()}, Python "
+        f"{platform.python_version()}, commit {commit.stdout.strip()}.\n"
+        "The references are scorers of ours after others' published rules (`bench/packing/references.py`): they see peaks\n"
+        "only, one container at a time. A bound is proven by bayplan; an optimum is known because the instance was made\n"
+        "from it. 'accepted' is the word of `tests/check_placement.py`, a program that shares no code with the packer.\n\n"
+        + "\n".join(tables)
+    )
+
+
+if __name__ == "__main__":
+    main()
