@@ -45,7 +45,8 @@ class World:
             for s in services
         }
         self.have = {
-            h["type"]: [float(h.get(r) or 0) * (1 - asked.headroom) for r in self.resources for _ in slots] for h in hosts
+            h["type"]: [float(h.get(r) or 0) * (1 - asked.headroom) for r in self.resources for _ in slots]
+            for h in hosts
         }
         self.count = {h["type"]: int(h["count"]) if h.get("count") else None for h in hosts}
         self.at_most: dict[str, int] = {}
@@ -128,7 +129,9 @@ def survives(world: World, hosts: dict[str, Host], lost: tuple[str, ...]) -> str
     """What finds no place, or nothing."""
     moving = sorted(
         (s for name in lost for s, n in hosts[name].on.items() for _ in range(n)),
-        key=lambda s: -max((n / h for n, h in zip(world.need[s], max(world.have.values()), strict=True) if h), default=0),
+        key=lambda s: (
+            -max((n / h for n, h in zip(world.need[s], max(world.have.values()), strict=True) if h), default=0)
+        ),
     )
     rest = [h for name, h in hosts.items() if name not in lost]
     homeless = ""

@@ -20,7 +20,8 @@ _FILES = "Files"
 
 def size(
     services: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="service,replicas,RESOURCE,… per replica.", rich_help_panel=_FILES)
+        Path | None,
+        typer.Option(metavar="CSV", help="service,replicas,RESOURCE,… per replica.", rich_help_panel=_FILES),
     ] = None,
     hosts: Annotated[
         Path | None, typer.Option(metavar="CSV", help="type,count,price,RESOURCE,…", rich_help_panel=_FILES)

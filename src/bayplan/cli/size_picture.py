@@ -112,7 +112,9 @@ def _heading(x: float, title: str, figures: Figures, resource: str) -> str:
 
 
 def _text(x: float, y: float, text: str, size: float, weight: int = 400, fill: str = _INK) -> str:
-    return f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size:g}' font-weight='{weight}' fill='{fill}'>{escape(text)}</text>"
+    return (
+        f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size:g}' font-weight='{weight}' fill='{fill}'>{escape(text)}</text>"
+    )
 
 
 def _panel(hosts: Sequence[Stowed], scale: _Scale, x: float) -> tuple[list[str], float]:

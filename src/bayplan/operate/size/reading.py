@@ -45,7 +45,10 @@ def read_problem(files: Files, *, headroom: float, tolerate: int) -> Asked:
     hosts = read_table(files.hosts, _HOST[:1], mistakes)
     usage = read_table(files.usage, _USAGE, mistakes) if files.usage else None
     apart = read_table(files.apart, _APART, mistakes) if files.apart else None
-    if services is None or hosts is None:
+    for table in (services, hosts):
+        if table is not None and not table.rows:
+            mistakes.add("has no line after its first", Place(table.file, 1), "write one line for each")
+    if services is None or hosts is None or not services.rows:
         mistakes.raise_any()
     assert services is not None and hosts is not None  # noqa: S101, PT018  without one there was a mistake
     types, type_line = _types(hosts)
@@ -69,8 +72,8 @@ def _resources(table: Table, fixed: Sequence[str]) -> tuple[str, ...]:
 def _types(hosts: Table) -> tuple[dict[str, HostType], dict[str, int]]:
     resources = _resources(hosts, _HOST)
     if not resources:
-        what = "names no resource"
-        hosts.rows[0].mistakes.add(what, Place(hosts.file, 1), "add a column such as cpu") if hosts.rows else None
+        for row in hosts.rows[:1]:
+            row.mistakes.add("names no resource", Place(hosts.file, 1), "add a column such as cpu")
     types: dict[str, HostType] = {}
     line: dict[str, int] = {}
     for row in hosts.rows:

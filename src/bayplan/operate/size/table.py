@@ -102,8 +102,6 @@ def read_table(path: Path, needed: Sequence[str], mistakes: Mistakes) -> Table |
     if missing or twice:
         return None
     rows = tuple(_rows(file, header, lines[1:], mistakes))
-    if len(lines) == 1:
-        mistakes.add("has no line after its first", Place(file, first), "write one line for each")
     return Table(file, tuple(header), rows)
 
 

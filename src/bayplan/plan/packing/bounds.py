@@ -83,9 +83,13 @@ def _functions(share: Floats) -> Iterator[Floats]:
         scaled = share * (k + 1)
         whole = np.abs(scaled - np.round(scaled)) < exact
         yield np.where(whole, np.minimum(share, np.floor(scaled + exact) / k), np.floor(scaled) / k)
-    for cut in np.unique(np.quantile(share[(share > 0) & (share <= 0.5)], np.linspace(0, 1, 12), method="lower")) if (
-        ((share > 0) & (share <= 0.5)).any()  # noqa: PLR2004  half a host: two that are larger never share one
-    ) else ():
+    for cut in (
+        np.unique(np.quantile(share[(share > 0) & (share <= 0.5)], np.linspace(0, 1, 12), method="lower"))
+        if (
+            ((share > 0) & (share <= 0.5)).any()  # noqa: PLR2004  half a host: two that are larger never share one
+        )
+        else ()
+    ):
         yield np.where(share > 1 - cut + exact, 1.0, np.where(share < cut - exact, 0.0, share))
 
 
@@ -150,6 +154,8 @@ def _undominated_types(given: Arrays, rows: list[Row]) -> Ints:
 def _up(value: float, price: Floats) -> float:
     """Up to the next cost that hosts of these prices can have together."""
     exact = [Fraction(str(round(p, 6))) for p in price.tolist()]
-    step = Fraction(math.gcd(*(f.numerator * (math.lcm(*(g.denominator for g in exact)) // f.denominator) for f in exact)))
+    step = Fraction(
+        math.gcd(*(f.numerator * (math.lcm(*(g.denominator for g in exact)) // f.denominator) for f in exact))
+    )
     step /= math.lcm(*(f.denominator for f in exact))
     return float(math.ceil(value * (1 - _SAFE) / float(step)) * step) if step else value

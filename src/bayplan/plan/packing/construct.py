@@ -66,7 +66,9 @@ def in_use(stowage: Stowage, hosts: Ints) -> Ints:
     return hosts[used] if used.any() else hosts
 
 
-def by_dot_product(given: Arrays, order: Ints, types: Ints, guide: Guide | None = None, narrow: Narrow = every) -> Stowage:
+def by_dot_product(
+    given: Arrays, order: Ints, types: Ints, guide: Guide | None = None, narrow: Narrow = every
+) -> Stowage:
     """Each service in turn, one replica each, on the hosts whose free room points the way that its demand does.
 
     guide: with as many hosts as are needed anyway open from the beginning, there is room of every shape. Where services

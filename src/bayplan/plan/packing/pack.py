@@ -69,6 +69,8 @@ def _reserved(given: Arrays, lost: int) -> np.ndarray:
 def _with_lost(given: Arrays, names: list[str], bound: Lowest, lost: int) -> Lowest:
     """Bounds for fleets that survive: what is left after the loss of the dearest hosts must hold all that can move."""
     movable = np.where(given.pinned, 0, given.replicas)
+    if not movable.any():
+        return bound
     after = replace(given, limit=given.written_limit, replicas=movable)
     rest = lowest(after, names)
     why = f"{lost} more, as so many may be lost; and {{}}"

@@ -41,9 +41,7 @@ def secured(best: Best, lost: int, enough: float, budget: Budget) -> tuple[Kept,
     return best.kept, loss or Loss(tuple(range(min(lost, len(best.kept)))), int(np.argmax(given.replicas)))
 
 
-def _cheapened(
-    after: Arrays, given: Arrays, kept: Kept, cost: float, lost: int, enough: float, budget: Budget
-) -> Kept:
+def _cheapened(after: Arrays, given: Arrays, kept: Kept, cost: float, lost: int, enough: float, budget: Budget) -> Kept:
     """Where each loss can be tried: hosts given back or made cheaper, as long as it survives."""
     if not can_try(len(kept), lost):
         return kept
