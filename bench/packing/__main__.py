@@ -1,7 +1,7 @@
-"""`python -m bench.packing DIRECTORY [--only NAME,…]`: hosts that each rule of placement needs, beside ours, and bounds.
+"""`python -m bench.packing DIRECTORY [--only NAME,…]`: hosts by each rule of placement, beside ours.
 
-DIRECTORY has services.csv, hosts.csv, usage.csv and apart.csv. Writes docs/benchmarks-packing.md after a whole run. Every
-placement of ours is checked by tests/check_placement.py, which shares no code with the packer.
+DIRECTORY has services.csv, hosts.csv, usage.csv and apart.csv. Writes docs/benchmarks-packing.md after a whole run.
+Placements of ours are checked by tests/check_placement.py, which shares no code with the packer.
 """
 
 from __future__ import annotations
@@ -212,20 +212,23 @@ def _growth() -> Iterator[Line]:
         yield f"{replicas:,}", f"{hosts:,}", f"{len(packing.hosts):,}", bound, f"{took:.2f}", each
 
 
+_HEAD = """\
+# Benchmarks: packing
+
+Measured by `make bench-pack DATA=directory`, where the directory has the four CSV files of `bayplan size`, which
+gives the same answers. {cores} cores, {machine}, Python {python}, commit {commit}.
+
+The references are scorers of ours after others' published rules (`bench/packing/references.py`): they see peaks, one
+container at a time. A bound is proven by bayplan; an optimum is known where the instance was made from it. "accepted"
+is the word of `tests/check_placement.py`, a program that shares no code with the packer.
+"""
+
+
 def _page(tables: list[str]) -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    return (
-        "# Benchmarks: packing\n\n"
-        "Measured by `make bench-pack DATA=directory`, where the directory has the four CSV files of `bayplan size`; each\n"
-        f"command line of `size` gives the same. {os.cpu_count()} cores, {platform.machine()}, Python "
-        f"{platform.python_version()}, commit {commit.stdout.strip()}.\n"
-        "The references are scorers of ours after others' published rules (`bench/packing/references.py`): they see peaks\n"
-        "only, one container at a time. A bound is proven by bayplan; an optimum is known because the instance was made\n"
-        "from it. 'accepted' is the word of `tests/check_placement.py`, a program that shares no code with the packer.\n\n"
-        + "\n".join(tables)
-    )
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, cwd=ROOT, check=False).stdout.strip()
+    where = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    return "\n".join([_HEAD.format(commit=commit, **where), *tables])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Made instances, so that nothing is tuned to one file: a larger day, and vector packing of the usual classes.
 
 `larger_day` draws services of a given problem again, with other sizes, counts and rules. `vectors` are of the kinds of
-Caprara and Toth (Discrete Appl. Math. 111, 2001) in more dimensions; `brimful` cuts full hosts up, so that the optimum is
-known and leaves no gap.
+Caprara and Toth (Discrete Appl. Math. 111, 2001) in more dimensions; `brimful` cuts full hosts up: the optimum is known
+and leaves no gap.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 def larger_day(problem: Problem, times: int, seed: int) -> Problem:
-    """`times` as many services, each drawn from the problem's and changed; none needs more than a few hosts of its own."""
+    """`times` as many services, each drawn from the problem's and changed; conflicts decide nothing."""
     rng = np.random.default_rng(seed)
     number = len(problem.loads) * times
     loads = [_redrawn(problem.loads[int(rng.integers(len(problem.loads)))], i, rng) for i in range(number)]

@@ -1,7 +1,7 @@
 """How others place: one container at a time, on static peaks, by their published scores. Reference scorers, not theirs.
 
-Nomad, `scheduler/rank.go` and `structs.ScoreFitBinPack`: 20 - (10^free_cpu + 10^free_memory), free after placement, after
-"Bin packing" of Google's BestFit v3. Kubernetes, `noderesources/most_allocated.go`: the mean of requested over
+Nomad, `scheduler/rank.go` and `structs.ScoreFitBinPack`: 20 - (10^free_cpu + 10^free_memory), free after
+placement. Kubernetes, `noderesources/most_allocated.go`: the mean of requested over
 allocatable. Swarm, `manager/scheduler/scheduler.go`: the fewest tasks of the service, then the fewest tasks. First-fit
 decreasing: by the largest share of a host, on the first host that takes it.
 """

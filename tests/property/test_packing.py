@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench.packing.references import first, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayplan.operate.size.answer import placement_csv
 from bayplan.plan.packing.pack import pack
 from bayplan.plan.packing.problem import Apart, HostType, Load, Packing, Problem
-from bench.packing.references import first, one_by_one
 
 CHECKER = Path(__file__).parents[1] / "check_placement.py"
 EFFORT = 600

@@ -53,8 +53,9 @@ def size(
     from bayplan.operate.size.answer import answer, placement_csv
     from bayplan.plan.packing.pack import EFFORT
 
+    begun = time.monotonic()
     asked = _asked(services, hosts, usage, apart, _percent(headroom), tolerate)
-    found = answer(asked, effort=effort or EFFORT, seconds=seconds, clock=time.monotonic)
+    found = answer(asked, effort=effort or EFFORT, seconds=seconds, clock=lambda: time.monotonic() - begun)
     if placement is not None:
         _write(placement, placement_csv(found.packing))
     if svg is not None:

@@ -48,8 +48,7 @@ def picture(found: Answer) -> str:
     legend, legend_height = _legend(found, scale, bottom)
     width, height = 2 * _MARGIN + 2 * _PANEL + _GAP, bottom + legend_height + 20
     parts = [
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height:.0f}' "
-        f"width='{width}' height='{height:.0f}' {_FONT}>",
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height:.0f}' {_FONT}>",
         f"<rect width='{width}' height='{height:.0f}' fill='white'/>",
         _text(_MARGIN, 48, _headline(found), 28, weight=700),
         _heading(_MARGIN, "One service a host", found.before, scale.resource),
@@ -171,7 +170,7 @@ def _blocks(host: Stowed, scale: _Scale) -> list[tuple[str, int, float]]:
 
 
 def _told(host: Stowed) -> str:
-    return f"{host.type}: " + (", ".join(f"{n} × {s}" for s, n in host.replicas.items()) or "stands by")
+    return f"{host.type}: " + (", ".join(f"{n} x {s}" for s, n in host.replicas.items()) or "stands by")
 
 
 def _legend(found: Answer, scale: _Scale, top: float) -> tuple[list[str], float]:
@@ -183,7 +182,7 @@ def _legend(found: Answer, scale: _Scale, top: float) -> tuple[list[str], float]
     for i, name in enumerate(heaviest):
         x, y = _MARGIN + (i % across) * step, top + (i // across) * 22
         parts.append(_box(x, y, 13, 13, scale.colour[name]))
-        parts.append(_text(x + 19, y + 11, f"{name[:16]} × {scale.load[name].replicas}", 12, fill=_PALE))
+        parts.append(_text(x + 19, y + 11, f"{name[:16]} x {scale.load[name].replicas}", 12, fill=_PALE))
     y = top + (-(-len(heaviest) // across)) * 22 + 22
     parts.append(_text(_MARGIN, y, _note(found, scale), 13, fill=_PALE))
     return parts, y - top + 10

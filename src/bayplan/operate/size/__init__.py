@@ -1,1 +1,1 @@
-"""`bayplan size`: what is asked (CSV files, or an app and its fleet) to a packing problem, and its answer to figures."""
+"""`bayplan size`: what is asked (CSV files) to a packing problem, and its answer to figures."""

@@ -11,8 +11,8 @@ from typing import Any
 from bayplan.errors import Mistake, SpecError, UsageError
 from bayplan.operate.size.reading import Asked
 from bayplan.plan.packing.figures import Figures, figures, names, one_service_a_host
-from bayplan.plan.packing.problem import Packing, Problem, Stowed
 from bayplan.plan.packing.pack import pack
+from bayplan.plan.packing.problem import Packing, Problem, Stowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,13 @@ class Answer:
 
 
 def answer(asked: Asked, *, effort: int, seconds: float, clock: Callable[[], float]) -> Answer:
-    """Search for so long. Raises SpecError if hosts run out: what is left over, and where their count
-    is written; UsageError if `tolerate` cannot be met."""
-    begun = clock()
-    packing = pack(asked.problem, effort, lambda: clock() - begun > seconds)
-    took = clock() - begun
+    """Search for so long. clock: seconds since it was asked, reading included.
+
+    Raises SpecError if hosts run out: what is left over, and where their count is written; UsageError if `tolerate`
+    cannot be met.
+    """
+    packing = pack(asked.problem, effort, lambda: clock() > seconds)
+    took = clock()
     if packing.left:
         raise SpecError([_left_over(asked, packing)])
     if packing.unsafe:

@@ -71,7 +71,8 @@ class Arrays:
         for t, capacity in enumerate(self.capacity):
             fits[:, t] = most(self.demand, capacity + ROUNDING * self.scale)
         fits = np.minimum(fits, self.limit[:, None])
-        return np.where(self.allowed, fits, 0)
+        allowed: Ints = np.where(self.allowed, fits, 0).astype(np.int64)
+        return allowed
 
 
 def most(demand: Floats, room: Floats) -> Ints:
@@ -79,7 +80,8 @@ def most(demand: Floats, room: Floats) -> Ints:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(demand > 0, room / demand, np.inf)
     least = ratio.min(axis=-1, initial=float(UNLIMITED))
-    return np.maximum(least, 0).astype(np.int64)
+    fits: Ints = np.maximum(least, 0).astype(np.int64)
+    return fits
 
 
 def arrays(problem: Problem) -> Arrays:

@@ -1,9 +1,10 @@
 """What no packing can be below, proven: by resources, large items, limits, exclusions, and prices.
 
-Every bound here is a row: a share a[s, t] that a replica of s takes of a host of type t, such that on every feasible host
-the shares sum to at most 1. Resources are rows (demand over capacity), cliques are (one of its members a host), and so are
-dual feasible functions of a resource (Fekete and Schepers, Math. Program. 91, 2001), which see that large items leave
-gaps. Hosts of one type: the fullest row. Several types or prices: a small linear program over all rows (`lp`).
+Every bound here is a row: a share a[s, t] that a replica of s takes of a host of type t, such that on every feasible
+host the shares sum to at most 1. Resources are rows (demand over capacity), cliques are (one of its members a host),
+and so are dual feasible functions of a resource (Fekete and Schepers, Math. Program. 91, 2001), which see that large
+items leave gaps. Hosts of one type: the fullest row. Several types or prices: a small linear program over all rows
+(`lp`).
 """
 
 from __future__ import annotations
@@ -78,18 +79,15 @@ def _large(given: Arrays) -> Iterator[Row]:
 
 
 def _functions(share: Floats) -> Iterator[Floats]:
-    exact = 1e-9
+    exact, half = 1e-9, 0.5  # two that are larger than half a host never share one
     for k in _DFF_STEPS:  # u(k): whole multiples of 1/(k+1) stay, the rest round down to multiples of 1/k
         scaled = share * (k + 1)
         whole = np.abs(scaled - np.round(scaled)) < exact
         yield np.where(whole, np.minimum(share, np.floor(scaled + exact) / k), np.floor(scaled) / k)
-    for cut in (
-        np.unique(np.quantile(share[(share > 0) & (share <= 0.5)], np.linspace(0, 1, 12), method="lower"))
-        if (
-            ((share > 0) & (share <= 0.5)).any()  # noqa: PLR2004  half a host: two that are larger never share one
-        )
-        else ()
-    ):
+    small = share[(share > 0) & (share <= half)]
+    if not small.size:
+        return
+    for cut in np.unique(np.quantile(small, np.linspace(0, 1, 12), method="lower")):
         yield np.where(share > 1 - cut + exact, 1.0, np.where(share < cut - exact, 0.0, share))
 
 

@@ -1,8 +1,8 @@
-"""Column generation: hosts as columns of a linear program, which says what each replica is worth, which finds new hosts.
+"""Column generation: hosts as columns of a linear program, whose prices find new hosts.
 
 The set-covering relaxation of Gilmore and Gomory (Oper. Res. 9, 1961) is far tighter than resources summed up, and good
-packings are made of few of its columns. It pays where services are few hundreds. HiGHS solves the programs; both it and
-the pricing are limited by counts (nodes, rounds), not by time, so that the same effort gives the same answer.
+packings are made of few of its columns, which diving picks one by one. It pays where services are few hundreds. HiGHS
+solves the programs; rounds are counted, not timed, so that the same effort gives the same answer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ MOST_SERVICES = 1500
 _ROUNDS = 60  # of pricing, before its columns are put together
 _BATCH = 48
 _DRY = 4  # rounds without a new column
-_NODES = 300
-_SECONDS = 3.0  # a program never takes longer, whatever its counts say
+_GAIN = 1e-7
 
 
 class Columns:
@@ -35,10 +34,9 @@ class Columns:
         self.given = given
         self.rng = np.random.default_rng(seed)
         self.found: dict[Column, int] = {}
-        self.solver = highspy.Highs()
-        self.solver.setOptionValue("output_flag", False)  # noqa: FBT003  HiGHS takes no names
+        self.solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        self.solver.setOptionValue("output_flag", False)
         self.solver.setOptionValue("threads", 1)
-        self.solver.setOptionValue("time_limit", 1e9)
         infinite = highspy.kHighsInf
         for replicas in given.replicas.tolist():
             self.solver.addRow(float(replicas), infinite, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
@@ -72,14 +70,14 @@ class Columns:
             if dry >= _DRY or not budget.spend(20):
                 return
             _, worth = self.relax()
-            dry = 0 if self.add(self._priced(worth)) else dry + 1
+            dry = 0 if self.add(self.priced(worth)) else dry + 1
 
-    def _priced(self, worth: Floats) -> list[Column]:
+    def priced(self, worth: Floats) -> list[Column]:
+        """Columns that are worth more than they cost."""
         columns: list[Column] = []
         for host_type, price in enumerate(self.given.price.tolist()):
-            for on in price_columns(self.given, host_type, worth, _BATCH, self.rng):
-                if sum(worth[s] * n for s, n in on) > price + 1e-7:
-                    columns.append((host_type, on))
+            fillings = price_columns(self.given, host_type, worth, _BATCH, self.rng)
+            columns += [(host_type, on) for on in fillings if sum(worth[s] * n for s, n in on) > price + _GAIN]
         return columns
 
     def chosen(self) -> list[tuple[Column, float]]:
@@ -87,22 +85,6 @@ class Columns:
         used = np.array(self.solver.getSolution().col_value)
         columns = list(self.found)
         return [(columns[i], float(used[i])) for i in np.flatnonzero(used > ROUNDING)]
-
-    def whole(self, budget: Budget, at_most: float) -> list[Column] | None:
-        """A cheap choice of whole columns, cheaper than `at_most`, or None if none was found within some nodes."""
-        solver, columns = self.solver, len(self.found)
-        every = np.arange(columns, dtype=np.int32)
-        solver.changeColsIntegrality(columns, every, np.full(columns, highspy.HighsVarType.kInteger))
-        solver.setOptionValue("mip_max_nodes", _NODES)
-        solver.setOptionValue("time_limit", _SECONDS)
-        solver.run()
-        chosen = [c for c, n in self.chosen() for _ in range(round(n))]
-        fine = solver.getInfo().primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-        cost = float(solver.getInfo().objective_function_value)
-        solver.changeColsIntegrality(columns, every, np.full(columns, highspy.HighsVarType.kContinuous))
-        solver.setOptionValue("time_limit", 1e9)
-        budget.spend(1000)
-        return chosen if fine and cost < at_most - ROUNDING else None
 
 
 def columns_of(kept: Kept) -> list[Column]:
@@ -123,7 +105,7 @@ def stow(given: Arrays, columns: Iterable[Column]) -> Stowage:
 
 
 def dive(master: Columns, budget: Budget, finish: Callable[[Stowage], None]) -> None:
-    """Round the master program up column by column, the surest first; `finish` gets what that leaves, to be completed."""
+    """Round the master program up column by column, the surest first; `finish` completes what that leaves."""
     given = master.given
     left: Ints = given.replicas.copy()
     taken: list[Column] = []
@@ -140,7 +122,7 @@ def dive(master: Columns, budget: Budget, finish: Callable[[Stowage], None]) -> 
             master.solver.changeRowBounds(service, float(left[service]), highspy.kHighsInf)
         _, worth = master.relax()
         short = np.where(left > 0, worth, 0.0)
-        master.add(master._priced(short))
+        master.add(master.priced(short))
         budget.spend(25)
     for service, replicas in enumerate(given.replicas.tolist()):
         master.solver.changeRowBounds(service, float(replicas), highspy.kHighsInf)

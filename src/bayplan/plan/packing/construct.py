@@ -1,7 +1,7 @@
 """Fast first answers: service by service (first fit, dot product) and host by host (the densest next replica).
 
-Both see the rules through `Stowage`. Which is best depends on what binds, so the search tries several and keeps the best:
-docs/decisions/0010-packing-method.md has the comparison.
+Both see the rules through `Stowage`. Which is best depends on what binds, so the search tries several and keeps
+the best: docs/decisions/0010-packing-method.md has the comparison.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from bayplan.plan.packing.arrays import ROUNDING, Arrays, Floats, Ints
 from bayplan.plan.packing.cliques import exclusions, hosts_needed
 from bayplan.plan.packing.stowage import Stowage
 
+Stop = Callable[[], bool]
 _SPOILT = 0.02  # of a host's free room: what one place lost to another service counts
+
+
+def never() -> bool:
+    """When an answer is wanted however long it takes. Stopped early, a construction leaves some over."""
+    return False
 
 
 def sizes(given: Arrays, weight: Floats) -> Floats:
@@ -30,10 +36,12 @@ def scarcity(given: Arrays) -> Floats:
     return weight / max(float(weight.sum()), 1e-12)
 
 
-def first_fit(given: Arrays, order: Ints, types: Ints) -> Stowage:
+def first_fit(given: Arrays, order: Ints, types: Ints, stop: Stop = never) -> Stowage:
     """Each service in turn on the first hosts that take it. types: those to open, the first that will do."""
     stowage = Stowage(given)
     for service in order:
+        if stop():
+            break
         for host in stowage.candidates(service):
             count = min(int(stowage.left[service]), stowage.room(host, service))
             if count:
@@ -67,7 +75,12 @@ def in_use(stowage: Stowage, hosts: Ints) -> Ints:
 
 
 def by_dot_product(
-    given: Arrays, order: Ints, types: Ints, guide: Guide | None = None, narrow: Narrow = every
+    given: Arrays,
+    order: Ints,
+    types: Ints,
+    guide: Guide | None = None,
+    narrow: Narrow = every,
+    stop: Stop = never,
 ) -> Stowage:
     """Each service in turn, one replica each, on the hosts whose free room points the way that its demand does.
 
@@ -76,10 +89,14 @@ def by_dot_product(
     """
     work = _ByDotProduct(given, narrow, guide)
     for service in order:
+        if stop():
+            return work.stowage
         work.place(int(service))
         if guide is None:
             work.open_and_put(int(service), types)
     for service in order:
+        if stop():
+            break
         work.open_and_put(int(service), types)
     close_empty(work.stowage)
     return work.stowage

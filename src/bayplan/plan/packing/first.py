@@ -10,14 +10,14 @@ import numpy as np
 from bayplan.plan.packing.arrays import ROUNDING, Arrays, Floats, Ints
 from bayplan.plan.packing.bounds import Lowest, lowest
 from bayplan.plan.packing.cliques import hosts_needed
-from bayplan.plan.packing.construct import Guide, by_dot_product, every, first_fit, in_use
+from bayplan.plan.packing.construct import Guide, Stop, by_dot_product, every, first_fit, in_use
 from bayplan.plan.packing.stowage import Stowage
 
 _SPARE = (0.015, 0.03, 0.045)
 
 
-def first_answers(given: Arrays, names: list[str], bound: Lowest) -> Iterator[tuple[str, Stowage]]:
-    """Constructions, the quickest to prove something first."""
+def first_answers(given: Arrays, names: list[str], bound: Lowest, stop: Stop) -> Iterator[tuple[str, Stowage]]:
+    """Constructions, the quickest to prove something first; all but the first give up when told to stop."""
     size = given.key_demand.sum(axis=1)
     largest = given.key_demand.max(axis=1, initial=0.0)
     types, cheapest = _types(given), np.argsort(given.price, kind="stable")
@@ -26,17 +26,17 @@ def first_answers(given: Arrays, names: list[str], bound: Lowest) -> Iterator[tu
     yield "most hosts needed first", by_dot_product(given, by_hosts, types, narrow=in_use)
     for order in (by_size, by_largest, np.arange(given.services)):
         for preferred in (types, cheapest) if (types != cheapest).any() and np.ptp(given.price) else (types,):
-            yield "first fit", first_fit(given, order, preferred)
+            yield "first fit", first_fit(given, order, preferred, stop)
     guide = Guide(bound.fleet, _rounded(bound.share))
     ways = ((by_hosts, in_use), (by_size, every))
     costs = []
     for order, narrow in ways:
-        stowage = by_dot_product(given, order, cheapest, guide, narrow)
+        stowage = by_dot_product(given, order, cheapest, guide, narrow, stop)
         costs.append((int(stowage.left.sum()), stowage.cost))
         yield "guided by the bound", stowage
     order, narrow = ways[costs.index(min(costs))]
     for spare in _SPARE:
-        stowage = by_dot_product(given, order, cheapest, _guide(given, names, spare), narrow)
+        stowage = by_dot_product(given, order, cheapest, _guide(given, names, spare), narrow, stop)
         costs.append((int(stowage.left.sum()), stowage.cost))
         yield f"guided by the bound with {spare:.1%} to spare", stowage
         if costs[-1] > costs[-2]:

@@ -1,10 +1,10 @@
 """Local search: give a host back, and find room for what stood on it.
 
-The state is always a valid packing of some replicas, and a pool of those that stand nowhere (`Stowage.left`). A move puts
-one in where it fits, swaps one in for a smaller one, or empties a few hosts and fills them anew with the pool at hand; it
-stays if the pool did not grow. When the pool is empty, that is a better answer, and the next host is given back. This is
-the idea of consistent neighbourhood search (Buljubasic and Vasquez, Comput. Oper. Res. 76, 2016), for any number of
-dimensions and with rules.
+The state is always a valid packing of some replicas, and a pool of those that stand nowhere (`Stowage.left`). A move
+puts one in where it fits, swaps one in for a smaller one or for one that finds a place elsewhere, or empties a few
+hosts and fills them anew with the pool at hand; it stays if the pool did not grow. When the pool is empty, that is a
+better answer, and the next host is given back. This is the idea of consistent neighbourhood search (Buljubasic and
+Vasquez, Comput. Oper. Res. 76, 2016), for any number of dimensions and with rules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The linear program of the bounds over several types of hosts, by HiGHS. Loads a second of machinery: import it late."""
+"""The linear program of the bounds over several types of hosts, by HiGHS: import it late."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def relaxed(given: Arrays, rows: list[Row]) -> tuple[float, Ints, Floats, str]:
     """The least cost of hosts on which all shares fit, hosts and replicas divisible; (T,) those hosts,
     rounded up; and the rows that bind, in words.
 
-    Variables: hosts x[t], then replicas y[s, t] for each allowed pair. Rows: one a service (all of it stands somewhere),
-    one a bound row and type. 0 if the solver gives up: a bound that is always true.
+    Variables: hosts x[t], then replicas y[s, t] for each allowed pair. Rows: one a service (all of it stands
+    somewhere), one a bound row and type. 0 if the solver gives up: a bound that is always true.
     """
     pairs = np.argwhere(given.fits_empty > 0)
     types = len(given.price)
@@ -58,7 +58,7 @@ def relaxed(given: Arrays, rows: list[Row]) -> tuple[float, Ints, Floats, str]:
     lp.a_matrix_.start_ = np.array(starts, dtype=np.int32)
     lp.a_matrix_.index_ = np.concatenate(index) if index else np.zeros(0, dtype=np.int32)
     lp.a_matrix_.value_ = np.concatenate(value) if value else np.zeros(0)
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.passModel(lp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from bayplan.plan.packing.arrays import UNLIMITED, Arrays, arrays
 from bayplan.plan.packing.bounds import Lowest, lowest
 from bayplan.plan.packing.budget import Budget
+from bayplan.plan.packing.construct import Stop, never
 from bayplan.plan.packing.improve import Kept
 from bayplan.plan.packing.problem import Bound, Packing, Problem, Stowed
 from bayplan.plan.packing.search import Best, search
@@ -18,12 +18,7 @@ from bayplan.plan.packing.secure import secured
 EFFORT = 200_000  # units: minutes on a large problem, and the default; a proof or the caller's clock ends it sooner
 
 
-def never() -> bool:
-    """The clock of one who waits."""
-    return False
-
-
-def pack(problem: Problem, effort: int = EFFORT, expired: Callable[[], bool] = never) -> Packing:
+def pack(problem: Problem, effort: int = EFFORT, expired: Stop = never) -> Packing:
     """The cheapest packing found. The same for the same problem and effort, unless `expired` cuts it short.
 
     expired: asked about once a millisecond; the first answer is given whatever it says.

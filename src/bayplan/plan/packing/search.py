@@ -1,4 +1,4 @@
-"""The search: quick answers of several kinds, the best of them improved until it is proven best or the budget is over."""
+"""The search: quick answers of several kinds, the best improved until it is proven or the budget is over."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def search(given: Arrays, names: list[str], bound: Lowest, budget: Budget) -> Be
     """The cheapest packing of it all that was found, or else the one that leaves least."""
     best = Best(given, bound.cheapest.value)
     seen: list[Kept] = []
-    for method, stowage in first_answers(given, names, bound):
+    for method, stowage in first_answers(given, names, bound, lambda: not budget.spend(0)):
         seen.append(stowage.copy_of())
         best.offer(seen[-1], stowage.cost, int(stowage.left.sum()), method)
         if best.is_proven or not budget.spend(_units(given)):
@@ -99,15 +99,12 @@ def _improved(best: Best) -> str:
 
 
 def _by_columns(best: Best, budget: Budget, seen: list[Kept], seed: int) -> None:
-    from bayplan.plan.packing.columns import Columns, columns_of, dive, stow
+    from bayplan.plan.packing.columns import Columns, columns_of, dive
 
     master = Columns(best.given, seed)
     for kept in seen:
         master.add(columns_of(kept))
     master.generate(budget)
-    if not budget.over and (chosen := master.whole(budget, best.cost)) is not None:
-        stowage = stow(best.given, chosen)
-        best.offer(stowage.copy_of(), stowage.cost, int(stowage.left.sum()), "columns")
     if not budget.over and not best.is_proven:
         dive(master, budget, lambda stowage: _complete(best, stowage, budget, seed))
 

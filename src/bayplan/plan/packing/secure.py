@@ -19,7 +19,7 @@ _CHEAPEN = 20_000  # units at most
 
 
 def secured(best: Best, lost: int, enough: float, budget: Budget) -> tuple[Kept, Loss | None]:
-    """The cheapest packing found that survives the loss of any `lost` hosts; else the best, and a loss that is too much."""
+    """The cheapest packing found that survives the loss of any `lost` hosts; else a loss that is too much."""
     given = best.given
     after = unlimited(given, given.written_limit)
     found: list[tuple[float, Kept]] = []

@@ -147,7 +147,8 @@ class Stowage:
         """The hosts that can take one more replica of a service."""
         found = np.flatnonzero((self.given.key_demand[service] <= self.key_free + ROUNDING).all(axis=1))
         found = found[(self.given.demand[service] <= self._free[found]).all(axis=1)]
-        return found[self.ruled_in(service)[found]] if len(found) else found
+        allowed: Ints = found[self.ruled_in(service)[found]]
+        return allowed
 
     def ruled_in(self, service: int) -> Bools:
         """(H,) hosts on which the rules allow one more."""

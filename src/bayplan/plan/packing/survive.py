@@ -1,7 +1,7 @@
 """Losing hosts: what stood on any n of them, and can move, must fit on the rest.
 
-What stays where it is does not move, rules and headroom hold, and no service is brought onto one host while another could
-take one of it (rule 2 of the design). Pinned services are lost with their host, and told of.
+What stays where it is does not move, rules and headroom hold, and no service is brought onto one host while another
+could take one of it (rule 2 of the design). Pinned services are lost with their host, and told of.
 
 Two ways to be sure. Trying each loss proves small fleets, whose free room is spread over many hosts. *Refuges* prove
 large ones: n hosts, all but empty, each of which takes all that stands on any one other host. Then n lost hosts find n
