@@ -1,7 +1,7 @@
 """Fast first answers: service by service (first fit, dot product) and host by host (the densest next replica).
 
 Both see the rules through `Stowage`. Which is best depends on what binds, so the search tries several and keeps
-the best: docs/decisions/0010-packing-method.md has the comparison.
+the best: docs/decisions/0015-packing-method.md has the comparison.
 """
 
 from __future__ import annotations
