@@ -144,7 +144,7 @@ def assert_is_as_wanted(story: Story, end: Plan) -> None:
         if service.name in lacking:
             continue  # what there is no room for was told, and may hold up the rest of its service
         assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1))
-        assert all(r.spec == definition(service) and (r.done if r.job else r.alive) for r in there), there
+        assert all(r.spec == definition(service, goal.app) and (r.done if r.job else r.alive) for r in there), there
     assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
     if not lacking:
         _assert_pools_exact(story)
