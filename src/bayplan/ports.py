@@ -295,6 +295,14 @@ class Registry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """The git commit that files are of, "" for none. dirty: and something in them that is not committed."""
+
+    commit: str = ""
+    dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """One immutable, numbered version of an app. spec: the resolved app as JSON, images pinned; at: Unix time."""
 
@@ -304,6 +312,7 @@ class Release:
     by: str
     at: float
     why: str = ""
+    source: Source = Source()
 
 
 class Releases(Protocol):

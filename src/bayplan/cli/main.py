@@ -11,16 +11,19 @@ import typer
 from bayplan.cli import (
     balancer,
     config,
+    diff,
     doctor,
     down,
     exec,  # noqa: A004  the verb's name
     explain,
+    history,
     image,
     init,
     lab,
     logs,
     plan,
     ps,
+    rollback,
     scale,
     size,
     stats,
@@ -65,6 +68,7 @@ app.command(rich_help_panel=_START)(doctor.doctor)
 app.command(rich_help_panel=_APP)(plan.plan)
 app.command(rich_help_panel=_APP)(up.up)
 app.command(rich_help_panel=_APP)(scale.scale)
+app.command(rich_help_panel=_APP)(rollback.rollback)
 app.command(rich_help_panel=_APP)(down.down)
 app.command(rich_help_panel=_LOOK)(ps.ps)
 app.command(rich_help_panel=_LOOK)(logs.logs)
@@ -72,6 +76,8 @@ app.command("exec", rich_help_panel=_LOOK, context_settings={"allow_interspersed
 app.command(rich_help_panel=_LOOK)(stats.stats)
 app.command(rich_help_panel=_LOOK)(explain.explain)
 app.command(rich_help_panel=_FLEET)(size.size)
+app.command(rich_help_panel=_LOOK)(diff.diff)
+app.add_typer(history.app, name="history", rich_help_panel=_LOOK)
 app.add_typer(image.app, name="image", rich_help_panel=_FLEET)
 app.add_typer(balancer.app, name="balancer", rich_help_panel=_FLEET)
 app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)

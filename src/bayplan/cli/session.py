@@ -10,6 +10,7 @@ from typing import TypeVar
 from bayplan.cli.console import run, tell_warning
 from bayplan.ports import FleetPorts
 from bayplan.spec import app_name, load_both, load_fleet, secret_values
+from bayplan.spec.find import compose_files
 from bayplan.spec.model import App, Fleet
 from bayplan.wiring import open_fleet
 
@@ -45,3 +46,9 @@ def read_name(files: Sequence[Path] | None, project: str | None, fleet: Path | N
     """The app's name and the fleet, for verbs that ask what runs and not what the file says."""
     found = read_fleet(fleet, files)
     return app_name(files, project=project, environment=os.environ), found
+
+
+def directory(files: Sequence[Path] | None) -> Path | None:
+    """Where the Compose file is."""
+    found = compose_files(files, os.environ)
+    return found[0].absolute().parent if found else None

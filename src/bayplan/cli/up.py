@@ -26,7 +26,7 @@ def up(
     del detach  # bayplan never stays in the foreground; people type it from habit
     from bayplan.cli.progress import Progress
     from bayplan.cli.report import finish
-    from bayplan.cli.session import on_fleet, read_both, read_secrets
+    from bayplan.cli.session import directory, on_fleet, read_both, read_secrets
     from bayplan.operate.bring import Wishes
     from bayplan.operate.bring import up as bring_up
 
@@ -38,6 +38,7 @@ def up(
         pull,
         patience(wait, wait_timeout),
         read_secrets(app, files),
+        directory(files),
     )
     with Progress(app, quiet=json) as progress:
         result = on_fleet(where, lambda ports: bring_up(ports, app, wishes, progress))

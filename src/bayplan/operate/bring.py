@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bayplan.converge.loop import Convergence, Outcome
@@ -20,6 +21,7 @@ from bayplan.operate.ask import check_hosts
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled, with_needed
 from bayplan.operate.secrets import forget, versioned
+from bayplan.operate.source import source_of
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
@@ -54,6 +56,7 @@ class Wishes:
     pull: bool = False
     patience: float = 0.0  # seconds to wait for another operator
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    directory: Path | None = None  # where the files are, whose git commit the release tells
 
 
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
@@ -72,6 +75,7 @@ async def changing(
 
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     wishes = replace(wishes, services=with_needed(app, wishes.services))
+    asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
     builder = builder_of(ports, hosts.facts)
@@ -90,7 +94,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     )
     whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
     whole = await versioned(whole, before.app if before else None, wishes.secrets)
-    chosen = await record(ports.releases, whole, "up", hosts.facts)
+    chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking)
     return await converge(ports, chosen, wishes, on, sight)
 
 
@@ -108,7 +112,7 @@ async def change(
 
     async def work(sight: Sight) -> Result:
         now = await required(ports.releases, app)
-        chosen = await record(ports.releases, made(now.app), why, await sight.look(), latest=now)
+        chosen = await record(ports.releases, made(now.app), why, await sight.look(), latest=now, source=now.source)
         return await converge(ports, chosen, wishes, on, sight)
 
     verb, _, rest = why.partition(" ")

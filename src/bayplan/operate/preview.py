@@ -12,7 +12,7 @@ from bayplan.facts import Facts
 from bayplan.images import known_pins, listening
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of
-from bayplan.operate.release import current, is_new_fleet
+from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.goal import Goal
@@ -76,9 +76,7 @@ async def preview(
     is_new = is_new_fleet(ports.fleet, facts)
     latest = None if is_new else await current(ports.releases, app.name)
     app = await versioned(app, latest.app if latest else None, secrets or {})
-    builder = builder_of(ports, facts)
-    pinned, unmade = await known_pins(app, builder, ports.registry, is_empty=is_new)
-    pinned = await _completed(ports, pinned, frozenset(unmade), latest.app if latest else None, builder, facts)
+    pinned, unmade = await foreseen(ports, app, latest, facts)
     number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
@@ -86,6 +84,14 @@ async def preview(
     builds = tuple(name for name in unmade if app.services[name].build)
     copies = tuple(name for name in unmade if not app.services[name].build)
     return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent)
+
+
+async def foreseen(ports: FleetPorts, app: App, latest: Chosen | None, facts: Facts) -> tuple[App, tuple[str, ...]]:
+    """The app as a release would record it, and the services whose image would be made first."""
+    builder, is_new = builder_of(ports, facts), is_new_fleet(ports.fleet, facts)
+    pinned, unmade = await known_pins(app, builder, ports.registry, is_empty=is_new)
+    before = latest.app if latest else None
+    return await _completed(ports, pinned, frozenset(unmade), before, builder, facts), unmade
 
 
 async def _completed(

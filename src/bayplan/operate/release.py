@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
 from bayplan.operate.operator import operator
-from bayplan.ports import Release, Releases
+from bayplan.ports import Release, Releases, Source
 from bayplan.spec.model import App, Fleet
 from bayplan.spec.pinned import writes_volume
 
 _AROUND = ("networks", "volumes", "secrets", "configs")  # what services name
+NO_SOURCE = Source()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Chosen:
     app: App
     is_new: bool
     before: Mapping[str, int]
+    source: Source = NO_SOURCE
 
 
 async def current(releases: Releases, app: str) -> Chosen | None:
@@ -31,8 +33,13 @@ async def current(releases: Releases, app: str) -> Chosen | None:
     latest = await releases.latest(app)
     if latest is None:
         return None
-    spec = App.model_validate_json(latest.spec)
-    return Chosen(latest.number, spec, is_new=False, before=_replicas(spec))
+    return chosen_of(latest)
+
+
+def chosen_of(release: Release) -> Chosen:
+    """One that was released before."""
+    spec = App.model_validate_json(release.spec)
+    return Chosen(release.number, spec, is_new=False, before=_replicas(spec), source=release.source)
 
 
 def is_new_fleet(fleet: Fleet, facts: Facts) -> bool:
@@ -49,7 +56,9 @@ async def required(releases: Releases, app: str) -> Chosen:
     return chosen
 
 
-async def record(releases: Releases, app: App, why: str, facts: Facts, *, latest: Chosen | None = None) -> Chosen:
+async def record(
+    releases: Releases, app: App, why: str, facts: Facts, *, latest: Chosen | None = None, source: Source = NO_SOURCE
+) -> Chosen:
     """The newest release if it says the same as `app`, else a new one that does. latest: it has just been read.
 
     Its number is above all that stands, whatever became of the records: a replica of a later release stops an `up`.
@@ -60,8 +69,8 @@ async def record(releases: Releases, app: App, why: str, facts: Facts, *, latest
         return latest
     number, before = (latest.number, latest.before) if latest else (0, {})
     number = max(number, standing) + 1
-    await releases.put(Release(number, app.name, app.model_dump_json(), operator(), time.time(), why))
-    return Chosen(number, app, is_new=True, before=before)
+    await releases.put(Release(number, app.name, app.model_dump_json(), operator(), time.time(), why, source))
+    return Chosen(number, app, is_new=True, before=before, source=source)
 
 
 def only(chosen: Chosen | None, app: App, services: frozenset[str] | None) -> App:

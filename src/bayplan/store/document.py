@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bayplan.errors import RegistryError
-from bayplan.ports import Release
+from bayplan.ports import Release, Source
 from bayplan.spec.model import App
 
 MEDIA_TYPE = "application/vnd.bayplan.release.v1+json"
@@ -26,6 +26,8 @@ def write(release: Release) -> bytes:
         "by": release.by,
         "at": release.at,
         "why": release.why,
+        "commit": release.source.commit,
+        "dirty": release.source.dirty,
         "spec": json.loads(release.spec),
     }
     return json.dumps(fields, indent=1, ensure_ascii=False).encode()
@@ -44,7 +46,8 @@ def read(content: bytes, where: str) -> Release:
         )
     try:
         spec = App.model_validate(fields["spec"]).model_dump_json()
-        return Release(fields["number"], fields["app"], spec, fields["by"], fields["at"], fields["why"])
+        source = Source(fields.get("commit", ""), fields.get("dirty", False))
+        return Release(fields["number"], fields["app"], spec, fields["by"], fields["at"], fields["why"], source)
     except (ValidationError, KeyError) as wrong:
         raise RegistryError("this release says what this bayplan does not know", where=where, todo=_UPDATE) from wrong
 

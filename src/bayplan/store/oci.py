@@ -18,9 +18,11 @@ class OciReleases:
         self._registry, self._root = registry, root
 
     async def latest(self, app: str) -> Release | None:
-        """The one with the highest number."""
-        numbers = await self.numbers(app)
-        return await self.get(app, numbers[-1]) if numbers else None
+        """The one with the highest number, of those that the registry has not lost."""
+        for number in reversed(await self.numbers(app)):
+            if release := await self.get(app, number):
+                return release
+        return None
 
     async def get(self, app: str, number: int) -> Release | None:
         """One of them."""

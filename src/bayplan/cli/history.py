@@ -1,0 +1,91 @@
+"""`bayplan history`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayplan.cli.options import Files, FleetFile, Json, Project
+
+if TYPE_CHECKING:
+    from bayplan.operate.history import Entry
+    from bayplan.ports import Source
+
+SHORT = 12  # digits of a commit
+
+app = typer.Typer(help="The app's releases: who, when, why, from which commit, and what changed.")
+
+
+@app.callback(invoke_without_command=True)
+def history(
+    ctx: typer.Context,
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="So many.", show_default="20")] = None,
+    every: Annotated[bool, typer.Option("-a", "--all", help="All of them.")] = False,
+    json: Json = False,
+) -> None:
+    """The app's releases, newest first: who, when, why, from which commit, and what changed."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from bayplan.cli.console import out, show_json
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.history import as_json
+    from bayplan.operate.history import history as read
+
+    name, where = read_name(files, project, fleet)
+    count = None if every else last or 20
+    found = on_fleet(where, lambda ports: read(ports.releases, name, count))
+    if json:
+        show_json({"fleet": where.name, "app": name, "releases": [as_json(e) for e in found]})
+        return
+    for entry in found:
+        out().print(_line(entry), soft_wrap=True)
+
+
+def _line(entry: Entry) -> str:
+    from datetime import datetime
+
+    from rich.markup import escape
+
+    if entry.release is None:
+        return f"[bold]{entry.number:>4}[/]  [red]cannot be read: {escape(entry.unread)}[/]"
+    r = entry.release
+    at = f"{datetime.fromtimestamp(r.at).astimezone():%Y-%m-%d %H:%M}"
+    changed = escape("; ".join(entry.changes)) or "the same as before"
+    return (
+        f"[bold]{r.number:>4}[/]  {at}  {escape(r.by)}  {_commit(r.source)}[cyan]{escape(r.why)}[/]  [dim]{changed}[/]"
+    )
+
+
+def _commit(source: Source) -> str:
+    return f"[yellow]{source.commit[:SHORT]}{'+' if source.dirty else ''}[/]  " if source.commit else ""
+
+
+@app.command()
+def show(
+    number: Annotated[int, typer.Argument(metavar="N", help="Its number.")],
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    json: Json = False,
+) -> None:
+    """Print one release: the app as it was resolved, with its images pinned."""
+    import json as jsons
+
+    from rich.markup import escape
+
+    from bayplan.cli.console import err, out, show_json
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.history import Entry, as_json, release, spec_of
+    from bayplan.spec.render import render
+
+    name, where = read_name(files, project, fleet)
+    found = on_fleet(where, lambda ports: release(ports.releases, name, number))
+    if json:
+        show_json(as_json(Entry(number, found)) | {"spec": jsons.loads(found.spec)})
+        return
+    err().print(_line(Entry(number, found)).rsplit("  ", 1)[0], soft_wrap=True)
+    out().print(escape(render(spec_of(found))), end="", soft_wrap=True)

@@ -1,0 +1,44 @@
+"""Two releases side by side, or one and what the file says now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bayplan.converge.observe import nobody_answers, observe
+from bayplan.operate.diff import Change, changes
+from bayplan.operate.history import release, spec_of
+from bayplan.operate.preview import foreseen
+from bayplan.operate.release import chosen_of, current, is_new_fleet
+from bayplan.operate.secrets import versioned
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import App
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """before 0: nothing was released; after 0: what the file says. unmade: services whose image is yet to be made."""
+
+    before: int
+    after: int
+    changes: tuple[Change, ...]
+    unmade: tuple[str, ...] = ()
+
+
+async def releases(ports: FleetPorts, app: str, before: int, after: int) -> Comparison:
+    """Raises UsageError for a number that never was, RegistryError for one that cannot be read."""
+    old, new = await release(ports.releases, app, before), await release(ports.releases, app, after)
+    return Comparison(before, after, changes(spec_of(old), spec_of(new)))
+
+
+async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Mapping[str, bytes]) -> Comparison:
+    """What `up` would release now. number None: compared with the newest."""
+    facts = await observe(ports)
+    if not any(facts.reachable()):
+        raise nobody_answers(ports.fleet, facts)
+    latest = None if is_new_fleet(ports.fleet, facts) else await current(ports.releases, app.name)
+    old = chosen_of(await release(ports.releases, app.name, number)) if number is not None else latest
+    app = await versioned(app, latest.app if latest else None, secrets)
+    new, unmade = await foreseen(ports, app, latest, facts)
+    before = old.app if old else App(name=app.name)
+    return Comparison(old.number if old else 0, 0, changes(before, new), unmade)

@@ -1,0 +1,86 @@
+"""The releases of an app: which there are, what changed from one to the next, and which cannot be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bayplan.errors import RegistryError, UsageError
+from bayplan.operate.diff import changes, summary
+from bayplan.ports import Release, Releases
+from bayplan.spec.model import App
+
+LOST = "the registry has lost it"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One number. release None: it cannot be read, and unread says why. changes: from the one before, in few words."""
+
+    number: int
+    release: Release | None
+    unread: str = ""
+    changes: tuple[str, ...] = ()
+
+
+async def history(releases: Releases, app: str, last: int | None = None) -> tuple[Entry, ...]:
+    """The newest first. last: so many. Numbers that are missing in between are told of. Raises UsageError."""
+    numbers = await _numbers(releases, app)
+    first = numbers[0] if last is None else max(numbers[0], numbers[-1] - last)  # one more, to compare with
+    wanted = range(first, numbers[-1] + 1)
+    read = await asyncio.gather(*(_entry(releases, app, n, is_there=n in numbers) for n in wanted))
+    told = [_compared(entry, read[:index]) for index, entry in enumerate(read)]
+    return tuple(reversed(told if last is None else told[-last:]))
+
+
+async def release(releases: Releases, app: str, number: int) -> Release:
+    """One of them. Raises UsageError for one that never was, RegistryError for one that cannot be read."""
+    numbers = await _numbers(releases, app)
+    found = await releases.get(app, number) if number in numbers else None
+    if found is not None:
+        return found
+    if number in range(1, numbers[-1] + 1):
+        raise RegistryError(f"release {number} of {app}: {LOST}", todo="see which there are: bayplan history")
+    raise UsageError(f"{app} has no release {number}", todo=f"the newest is {numbers[-1]}: bayplan history")
+
+
+def spec_of(found: Release) -> App:
+    """The app that it recorded."""
+    return App.model_validate_json(found.spec)
+
+
+def as_json(entry: Entry) -> dict[str, Any]:
+    """An element of `history --json`."""
+    found = entry.release
+    told: dict[str, Any] = {"release": entry.number, "unread": entry.unread}
+    if found is None:
+        return told | {"at": "", "by": "", "why": "", "commit": "", "dirty": False, "services": [], "changes": []}
+    services = [{"service": s.name, "replicas": s.replicas, "image": s.image} for s in spec_of(found).services.values()]
+    at = datetime.fromtimestamp(found.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    who = {"at": at, "by": found.by, "why": found.why}
+    return told | who | asdict(found.source) | {"services": services, "changes": list(entry.changes)}
+
+
+async def _numbers(releases: Releases, app: str) -> Sequence[int]:
+    numbers = await releases.numbers(app)
+    if not numbers:
+        raise UsageError(f"the app {app} was never released on this fleet", todo="bring it up: bayplan up")
+    return numbers
+
+
+async def _entry(releases: Releases, app: str, number: int, *, is_there: bool) -> Entry:
+    try:
+        found = await releases.get(app, number) if is_there else None
+    except RegistryError as error:
+        return Entry(number, None, unread=error.what)
+    return Entry(number, found, unread="" if found else LOST)
+
+
+def _compared(entry: Entry, before: Sequence[Entry]) -> Entry:
+    earlier = next((e.release for e in reversed(before) if e.release), None)
+    if entry.release is None or earlier is None:
+        return entry
+    return Entry(entry.number, entry.release, changes=summary(changes(spec_of(earlier), spec_of(entry.release))))

@@ -1,0 +1,69 @@
+"""Going back to a release: what it recorded is released again, as a new number."""
+
+from __future__ import annotations
+
+from bayplan.converge.sight import Sight
+from bayplan.errors import ImageError, UsageError
+from bayplan.facts import Facts
+from bayplan.images import gone
+from bayplan.operate import doors
+from bayplan.operate.ask import check_hosts
+from bayplan.operate.bring import Result, Wishes, changing, converge
+from bayplan.operate.events import OnEvent
+from bayplan.operate.history import release, spec_of
+from bayplan.operate.release import Chosen, current, record
+from bayplan.operate.secrets import versioned
+from bayplan.plan.addresses import addressed, taken_by_others
+from bayplan.ports import FleetPorts, Release
+from bayplan.spec.model import App
+
+
+async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wishes, on: OnEvent) -> Result:
+    """The app as that release recorded it: images, counts and all, whatever its file and its tags say by now.
+
+    number None: the newest that says something else than what is to run. Raises UsageError; ImageError for an image
+    that is gone, before anything is changed.
+    """
+    check_hosts(ports.fleet, wishes.assume_down)
+
+    async def work(sight: Sight) -> Result:
+        now = await current(ports.releases, app)
+        to = await release(ports.releases, app, number) if number is not None else await _before(ports, app, now)
+        facts = await sight.look()
+        wanted = await _wanted(ports, spec_of(to), now, facts, wishes)
+        await _check_images(ports, to, wanted, facts)
+        await doors.check(ports, wanted, facts)
+        why = f"rollback to {to.number}"
+        chosen = await record(ports.releases, wanted, why, facts, latest=now, source=to.source)
+        return await converge(ports, chosen, wishes, on, sight)
+
+    return await changing(ports, " ".join(["rollback", app, *([str(number)] if number else [])]), work, wishes, on)
+
+
+async def _before(ports: FleetPorts, app: str, now: Chosen | None) -> Release:
+    """The newest before it that can be run and says something else."""
+    for number in reversed(await ports.releases.numbers(app)):
+        found = await ports.releases.get(app, number) if now and number < now.number else None
+        if found and now and spec_of(found).services and spec_of(found) != now.app:
+            return found
+    raise UsageError(f"{app} has no release to go back to", todo="see which there are: bayplan history")
+
+
+async def _wanted(ports: FleetPorts, old: App, now: Chosen | None, facts: Facts, wishes: Wishes) -> App:
+    """Services keep the addresses that callers know by now, and secrets the values that they have: none is recorded."""
+    latest = now.app if now and now.app.services else old
+    known = old.model_copy(update={"secrets": {**old.secrets, **latest.secrets}})
+    old = await versioned(old, known, wishes.secrets)
+    return addressed(ports.fleet.name, old, latest, taken_by_others(facts, old.name))
+
+
+async def _check_images(ports: FleetPorts, to: Release, wanted: App, facts: Facts) -> None:
+    here = (image for host in facts.reachable() for image in host.images)
+    if lost := await gone(wanted, ports.registry, here):
+        commit = f" ({to.source.commit[:12]})" if to.source.commit else ""
+        told = "\n  ".join(f"{name}: {image}" for name, image in lost.items())
+        raise ImageError(
+            f"release {to.number} cannot run again: {len(lost)} of its images {'is' if len(lost) == 1 else 'are'} gone "
+            "from the registry and from every host that answers; nothing was changed",
+            todo=f"{told}\n  check out the commit that it was of{commit} and build it: bayplan up",
+        )

@@ -1,0 +1,98 @@
+"""Releases on real hosts: who, when, from which commit, what changed; and going back."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from tests.lab.site import WHOLE, Site, a_site, on
+
+from bayplan.lab import Lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with a_site(lab, tmp_path_factory.mktemp("released"), "released") as site:
+        yield site
+
+
+@pytest.fixture(autouse=True)
+def _mended(site: Site) -> None:
+    site.mend()
+
+
+def newest(site: Site) -> int:
+    return int(site.json("history", "-n", "1")["releases"][0]["release"])
+
+
+def git(site: Site, *words: str) -> str:
+    argv = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    return subprocess.run(argv, cwd=site.directory, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_going_back_when_the_file_and_the_image_have_changed_since(site: Site) -> None:
+    before, was = newest(site), site.version
+    site.renew()
+    with site.load() as load:
+        site.bayplan("up")
+        site.bayplan("rollback")
+    assert load.was_answered()
+    assert site.ask().endswith(was)
+    assert newest(site) == before + 2
+    first, *_ = site.json("history")["releases"]
+    assert first["why"] == f"rollback to {before}"
+    assert first["services"][0]["replicas"] == WHOLE
+    assert site.json("diff")["changes"]  # the file says something else
+    site.bayplan("rollback", str(before + 1))
+    assert site.ask().endswith(site.version)
+    assert site.json("diff")["changes"] == []
+
+
+def test_the_commit_and_the_person_are_told(site: Site) -> None:
+    git(site, "init", "-q")
+    git(site, "add", "-A")
+    git(site, "commit", "-qm", "it")
+    site.renew()
+    git(site, "add", "-A")
+    git(site, "commit", "-qm", "again")
+    site.environment["GITHUB_ACTOR"] = "ann"
+    try:
+        site.bayplan("up")
+    finally:
+        del site.environment["GITHUB_ACTOR"]
+    told = site.json("history", "-n", "1")["releases"][0]
+    assert (told["commit"], told["dirty"], told["by"]) == (git(site, "rev-parse", "HEAD"), False, "ann, GitHub Actions")
+    assert told["changes"] == ["web: environment"]
+    assert re.search(rf"{told['commit'][:12]}.*up", site.bayplan("history"))
+    assert site.json("history", "show", str(told["release"]))["spec"]["name"] == "released"
+    assert "services:" in site.bayplan("history", "show", str(told["release"]))
+    site.bayplan("scale", "web=2")
+    assert site.json("history", "-n", "1")["releases"][0]["commit"] == told["commit"]
+
+
+def test_down_keeps_the_history_and_one_can_go_back_to_before(site: Site) -> None:
+    last = newest(site)
+    site.bayplan("down")
+    assert newest(site) == last + 1
+    site.bayplan("rollback")
+    assert site.is_whole()
+
+
+def test_what_the_registry_has_lost_is_told_and_up_goes_on(site: Site) -> None:
+    site.bayplan("scale", "web=2")
+    lost = newest(site)
+    store = f"/var/lib/registry/docker/registry/v2/repositories/bayplan/{site.name}/_manifests"
+    registry = f"bayplan-registry-{site.lab.name}"
+    on(site.lab, "h1", "docker", "exec", registry, "rm", "-r", f"{store}/tags/release-{lost}/current")
+    told = {r["release"]: r for r in site.json("history")["releases"]}
+    assert lost not in told or told[lost]["unread"]
+    site.bayplan("up")
+    assert newest(site) >= lost
+    assert site.is_whole()
+
+
+def test_wrong_numbers_are_refused(site: Site) -> None:
+    assert "has no release 999" in site.bayplan("rollback", "999", status=2)
+    assert "never released" in site.bayplan("history", "-p", "nobody", status=2)
