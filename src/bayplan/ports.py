@@ -114,6 +114,17 @@ class Held(Protocol):
         """It ends, and its engine removes it. Again is fine."""
 
 
+@dataclass(frozen=True, slots=True)
+class VolumeEntry:
+    """A volume on one host. used_by: names of the containers that mount it, by whether they run."""
+
+    name: str
+    driver: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    used_by: Mapping[str, bool] = field(default_factory=dict)
+
+
 class Engine(Protocol):
     """One host's Docker Engine. Every method raises EngineError (or a kind of it) or HostUnreachableError."""
 
@@ -156,6 +167,21 @@ class Engine(Protocol):
 
     async def until_removed(self, container: str) -> None:
         """Wait, without end, until no container of that name or id is here."""
+
+    async def volumes(self) -> tuple[VolumeEntry, ...]:
+        """Every volume, whoever made it."""
+
+    async def create(self, container: Container) -> str:
+        """Create and do not start; its id. Raises ConflictError (name), NotFoundError (image)."""
+
+    async def pause(self, name: str) -> None:
+        """Freeze its processes; `start` goes on with them."""
+
+    def read_tree(self, name: str, path: str) -> AsyncIterator[bytes]:
+        """A tar of what is in a directory of a container, running or not. Raises NotFoundError."""
+
+    async def write_tree(self, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
+        """Unpack a tar into a directory of a container, running or not."""
 
     async def remove_volume(self, name: str) -> None:
         """Remove a volume with all that is in it; gone already is done already. Raises ConflictError: it is in use."""

@@ -400,6 +400,44 @@ async def test_a_named_volume_is_made_with_its_container_and_outlives_it(kit: Ki
     assert name not in (await engine.observe(kit.fleet)).volumes
 
 
+async def test_what_is_in_a_volume_goes_out_and_in_as_a_stream(kit: Kit, engine: Engine) -> None:
+    name = f"v-{uuid.uuid4().hex[:8]}"
+    mounted = Mounted(Mount(kind="volume", target="/data", source="data"), name)
+    made = replace(kit.replica(command=("true",)), mounts=(mounted,))
+    await engine.create(made)
+    try:
+        await engine.write_tree(made.name, "/data", _one_file("a", b"content"))
+        tar = b"".join([chunk async for chunk in engine.read_tree(made.name, "/data")])
+        with tarfile.open(fileobj=io.BytesIO(tar)) as found:
+            [file] = [m for m in found if m.isfile()]
+            assert (file.name.removeprefix("./"), file.size, file.mode) == ("a", 7, 0o640)
+        [entry] = [v for v in await engine.volumes() if v.name == name]
+        assert entry.used_by == {made.name: False}
+        with pytest.raises(ConflictError):
+            await engine.remove_volume(name)
+    finally:
+        await engine.remove(made.name, 0)
+        await engine.remove_volume(name)
+
+
+async def _one_file(name: str, content: bytes) -> AsyncIterator[bytes]:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(content), 0o640
+        tar.addfile(info, io.BytesIO(content))
+    yield buffer.getvalue()
+
+
+async def test_one_that_is_frozen_goes_on(kit: Kit, engine: Engine) -> None:
+    made = kit.replica(command=STAYS)
+    await engine.run(made)
+    await engine.pause(made.name)
+    assert (await kit.only()).state == "paused"
+    await engine.start(made.name)
+    assert (await kit.only()).state == "running"
+
+
 async def test_networks(kit: Kit, engine: Engine, ground: Ground) -> None:
     if not ground.registry:
         pytest.skip("this engine makes no bridges: its host's other engine owns the firewall")

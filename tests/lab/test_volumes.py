@@ -11,6 +11,7 @@ import pytest
 from tests.lab.site import Site, asked, on
 
 from bayplan.lab import Lab
+from bayplan.lab.process import wait_for
 
 
 class Keeper(Site):
@@ -98,6 +99,48 @@ def test_a_host_that_lacks_a_path_or_the_volume_is_told(app: Keeper) -> None:
     said = app.bayplan("up", status=3)
     assert f"its volume {app.name}_data is on h3" in said
     assert app.states() == {"running": 1}
+
+
+def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None:
+    fill = (
+        "[ -e /data/big ] || { head -c 3000000 /dev/urandom > /data/big; ln -s big /data/link; chown 7:8 /data/big; }"
+    )
+    app.write_db(f"{fill}; exec sleep 1000")
+    app.bayplan("up")
+    home = app.host_of("db")
+    wait_for(lambda: "link" in app.inside("db", "ls /data"), "it is filled", deadline=30)
+    content = app.inside("db", "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link")
+    done = app.json("volume", "backup", "data", "data.tar")
+    assert (done["host"], done["files"]) == (home, 4)
+    assert app.states() == {"running": 1}
+    [to] = [h.name for h in lab.hosts if h.name != home][:1]
+    app.bayplan("volume", "move", "data", "--to", to)
+    assert app.host_of("db") == to
+    assert app.volumes()[home] == []
+    assert app.inside("db", "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link") == content
+    assert app.json("volume", "ls")["volumes"][0] | {"used_by": None} == {
+        "volume": "data", "name": f"{app.name}_data", "host": to, "driver": "local", "services": ["db"], "used_by": None,
+    }  # fmt: skip
+    assert "is mounted by" in app.bayplan("volume", "rm", "data", status=2)
+    app.bayplan("down")
+    app.bayplan("volume", "rm", f"{app.name}_data")
+    said = app.bayplan("volume", "restore", f"{app.name}_data", "data.tar", "--host", home)
+    assert "is on" in said
+    app.bayplan("up")
+    assert app.host_of("db") == home
+    assert app.inside("db", "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link") == content
+
+
+def test_a_backup_that_was_damaged_is_refused(app: Keeper, lab: Lab) -> None:
+    app.write_db()
+    app.bayplan("up")
+    app.bayplan("volume", "backup", "data", "data.tar")
+    file = app.directory / "data.tar"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    other = next(h.name for h in lab.hosts if h.name != app.host_of("db"))
+    said = app.bayplan("volume", "restore", "other", "data.tar", "--host", other, status=1)
+    assert "its checksum differs" in said
+    assert app.volumes()[other] == []
 
 
 def test_replicas_of_one_volume_are_refused(app: Keeper) -> None:

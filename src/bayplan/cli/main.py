@@ -28,6 +28,7 @@ from bayplan.cli import (
     size,
     stats,
     up,
+    volume,
 )
 from bayplan.cli.overview import Overview
 
@@ -78,6 +79,7 @@ app.command(rich_help_panel=_LOOK)(explain.explain)
 app.command(rich_help_panel=_FLEET)(size.size)
 app.command(rich_help_panel=_LOOK)(diff.diff)
 app.add_typer(history.app, name="history", rich_help_panel=_LOOK)
+app.add_typer(volume.app, name="volume", rich_help_panel=_APP)
 app.add_typer(image.app, name="image", rich_help_panel=_FLEET)
 app.add_typer(balancer.app, name="balancer", rich_help_panel=_FLEET)
 app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)

@@ -10,13 +10,24 @@ from typing import Any
 
 from bayplan import labels
 from bayplan.container import Container, File
-from bayplan.engines import archive, attach, build, hold, images, listing, streams
+from bayplan.engines import archive, attach, build, hold, images, listing, streams, tree
 from bayplan.engines.body import create_body
 from bayplan.engines.client import QUICK, SLOW, Client
 from bayplan.engines.faults import CONFLICT
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
-from bayplan.ports import ENGINE_SOCKET, BuildRequest, Credentials, ExecResult, Held, LogLine, OnTransfer, Reach, Usage
+from bayplan.ports import (
+    ENGINE_SOCKET,
+    BuildRequest,
+    Credentials,
+    ExecResult,
+    Held,
+    LogLine,
+    OnTransfer,
+    Reach,
+    Usage,
+    VolumeEntry,
+)
 
 
 class DockerEngine:
@@ -143,6 +154,25 @@ class DockerEngine:
     async def until_removed(self, container: str) -> None:
         with suppress(NotFoundError):
             await self._wait_removed(container, None)
+
+    async def volumes(self) -> tuple[VolumeEntry, ...]:
+        async with self._client.calling() as docker:
+            found = (await docker.volumes.list())["Volumes"] or ()  # type: ignore[no-untyped-call]
+        return listing.volumes(found, await self._list_containers())
+
+    async def create(self, container: Container) -> str:
+        engine = await self._itself()
+        return await self._create(container.name, create_body(container, cores=engine.cpus))
+
+    async def pause(self, name: str) -> None:
+        async with self._client.calling(SLOW) as docker:
+            await docker.containers.container(name).pause()
+
+    def read_tree(self, name: str, path: str) -> AsyncIterator[bytes]:
+        return tree.read(self._client, name, path)
+
+    async def write_tree(self, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
+        await tree.write(self._client, name, path, tar)
 
     async def remove_volume(self, name: str) -> None:
         with suppress(NotFoundError):

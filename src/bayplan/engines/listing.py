@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from bayplan import labels
 from bayplan.facts import Binding, ContainerState, EngineFacts, Health, Replica, Role, SystemContainer
+from bayplan.ports import VolumeEntry
 
 Entry = Mapping[str, Any]  # one element of GET /containers/json
 
@@ -62,6 +64,19 @@ def read(
         networks=frozenset(networks),
         arch=engine.arch,
         volumes=frozenset(volumes),
+    )
+
+
+def volumes(entries: Iterable[Entry], containers: Iterable[Entry]) -> tuple[VolumeEntry, ...]:
+    """From the engine's lists of volumes and of containers."""
+    users: dict[str, dict[str, bool]] = defaultdict(dict)
+    for container in containers:
+        for mount in container.get("Mounts") or ():
+            if mount.get("Type") == "volume":
+                users[mount.get("Name", "")][container["Names"][0].lstrip("/")] = container["State"] == "running"
+    return tuple(
+        VolumeEntry(v["Name"], v["Driver"], v.get("Labels") or {}, v.get("Options") or {}, users.get(v["Name"], {}))
+        for v in entries
     )
 
 

@@ -21,8 +21,9 @@ from bayplan.errors import (
     UsageError,
 )
 from bayplan.facts import Binding, EngineFacts
-from bayplan.ports import BuildRequest, Credentials, ExecResult, Held, LogLine, OnTransfer, Transfer, Usage
+from bayplan.ports import BuildRequest, Credentials, ExecResult, Held, LogLine, OnTransfer, Transfer, Usage, VolumeEntry
 
+_NOTHING = bytes(10240)  # an empty tar
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  addresses that a container may be bound to
 _AT = "2000-01-01T00:00:00.000000000Z"  # no clock: lines are in order, that is all
 
@@ -53,6 +54,7 @@ class MemoryEngine:
         self._networks: dict[str, dict[str, str]] = {}
         self._images: dict[str, str] = {}
         self._volumes: set[str] = set()
+        self._trees: dict[str, bytes] = {}  # what is in them, as a tar
         self._ids = itertools.count(1)
 
     async def observe(self, fleet: str) -> EngineFacts:
@@ -134,11 +136,39 @@ class MemoryEngine:
         self._reached()
         self._networks.pop(name, None)
 
+    async def volumes(self) -> tuple[VolumeEntry, ...]:
+        self._reached()
+        users = [(m.name, c) for c in self._containers.values() for m in c.made_of.mounts]
+        return tuple(
+            VolumeEntry(n, "local", used_by={c.made_of.name: c.state == "running" for of, c in users if of == n})
+            for n in sorted(self._volumes)
+        )
+
+    async def create(self, container: Container) -> str:
+        self._reached()
+        made = MemoryContainer(self._new_id(), container, await self.image_id(container.image) or "", Program())
+        self._volumes |= {m.name for m in container.mounts if m.name}
+        self._containers[container.name] = made
+        return made.id
+
+    async def pause(self, name: str) -> None:
+        self._container(name).state = "paused"
+
+    async def read_tree(self, name: str, path: str) -> AsyncIterator[bytes]:
+        yield self._trees.get(self._volume_at(name, path), _NOTHING)
+
+    async def write_tree(self, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
+        self._trees[self._volume_at(name, path)] = b"".join([chunk async for chunk in tar])
+
+    def _volume_at(self, name: str, path: str) -> str:
+        return next(m.name for m in self._container(name).made_of.mounts if m.mount.target == path)
+
     async def remove_volume(self, name: str) -> None:
         self._reached()
         if any(m.name == name for c in self._containers.values() for m in c.made_of.mounts):
             raise ConflictError(f"remove {name}: volume is in use", where=self.host, status=409)
         self._volumes.discard(name)
+        self._trees.pop(name, None)
 
     async def inspect(self, name: str) -> Mapping[str, Any]:
         c = self._container(name)

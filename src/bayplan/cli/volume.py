@@ -1,0 +1,169 @@
+"""`bayplan volume`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayplan.cli.options import Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
+
+if TYPE_CHECKING:
+    from bayplan.operate.volumes import Copied, OnBytes
+
+app = typer.Typer(no_args_is_help=True, help="The app's volumes: where they are, backup, restore, move.")
+
+Name = Annotated[str, typer.Argument(help="The volume: its key in the Compose file, or its name on the host.")]
+OnHost = Annotated[str | None, typer.Option("--host", help="Where it is, if several hosts have one of that name.")]
+
+
+@app.command("ls")
+def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
+    """List the app's volumes: on which host each is, and what mounts it."""
+    from bayplan.cli.console import out, show_json
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.volumes import volumes
+
+    name, where = read_name(files, project, fleet)
+    found = tuple(on_fleet(where, lambda ports: volumes(ports, name)).views())
+    if json:
+        from dataclasses import asdict
+
+        show_json({"volumes": [asdict(view) for view in found]})
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    for column in ("volume", "name", "host", "mounted by"):
+        table.add_column(column)
+    for view in found:
+        table.add_row(view.volume or "-", view.name, view.host, " ".join(view.used_by) or "[dim]nothing[/]")
+    out().print(table if found else "[dim]no volumes[/]")
+
+
+@app.command("backup")
+def backup(
+    volume: Name,
+    file: Annotated[Path, typer.Argument(help="The tar to write; its checksum goes beside it.")],
+    host: OnHost = None,
+    live: Annotated[bool, typer.Option("--live", help="Do not freeze what writes to it meanwhile.")] = False,
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    json: Json = False,
+) -> None:
+    """Copy a volume into a tar file on this machine. What mounts it stands still meanwhile."""
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.volumes import backup as back_up
+
+    name, where = read_name(files, project, fleet)
+    with _Bytes(quiet=json) as on:
+        done = on_fleet(where, lambda ports: back_up(ports, name, volume, file, on, host=host, live=live))
+    _tell(done, f"{done.name} of {done.host} is in {file}", json=json)
+
+
+@app.command("restore")
+def restore(
+    volume: Name,
+    file: Annotated[Path, typer.Argument(help="A tar that `backup` wrote, or any other.")],
+    host: Annotated[str, typer.Option("--host", help="The host that is to have it.")],
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    json: Json = False,
+) -> None:
+    """Make a volume on a host of a tar file, read it back, and compare. Its service starts there with the next `up`."""
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.volumes import restore as put_back
+
+    name, where = read_name(files, project, fleet)
+    with _Bytes(quiet=json) as on:
+        done = on_fleet(where, lambda ports: put_back(ports, name, volume, file, host, on))
+    _tell(done, f"{done.name} is on {done.host}", json=json)
+
+
+@app.command("move")
+def move(
+    volume: Name,
+    to: Annotated[str, typer.Option("--to", metavar="HOST", help="The host that is to have it.")],
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = None,
+    json: Json = False,
+) -> None:
+    """Move a volume, and the services that live with it: they stop, it is copied and compared, they start there."""
+    from bayplan.cli.progress import Progress
+    from bayplan.cli.report import finish
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.bring import Wishes
+    from bayplan.operate.move import move as move_volume
+    from bayplan.spec.model import App
+
+    name, where = read_name(files, project, fleet)
+    wishes = Wishes(patience=patience(wait, wait_timeout))
+    with Progress(App(name=name), quiet=json) as progress, _Bytes(quiet=True) as on:
+        done, result = on_fleet(where, lambda ports: move_volume(ports, name, volume, to, wishes, progress, on))
+    if not json:
+        _tell(done, f"{done.name} is on {done.host}", json=False)
+    finish(result, progress, json=json)
+
+
+@app.command("rm")
+def rm(
+    volume: Name,
+    host: OnHost = None,
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    json: Json = False,
+) -> None:
+    """Remove a volume that nothing mounts, with all that is in it."""
+    from bayplan.cli.console import out, show_json
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.operate.volumes import remove
+
+    name, where = read_name(files, project, fleet)
+    gone = on_fleet(where, lambda ports: remove(ports, name, volume, host))
+    if json:
+        show_json({"name": gone.name, "host": gone.host})
+    else:
+        out().print(f"[green]✓[/] {gone.name} is gone from {gone.host}")
+
+
+class _Bytes:
+    """How far it is, live on a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from bayplan.cli.console import err
+
+        self._console = err()
+        self._status = self._console.status("") if self._console.is_terminal and not quiet else None
+
+    def __enter__(self) -> OnBytes:
+        if self._status:
+            self._status.start()
+        return self._tell
+
+    def _tell(self, what: str, done: int) -> None:
+        from bayplan.units import show_bytes
+
+        if self._status:
+            self._status.update(f"{what} {show_bytes(done)}")
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+
+def _tell(done: Copied, what: str, *, json: bool) -> None:
+    from bayplan.cli.console import out, show_json
+    from bayplan.units import show_bytes
+
+    if json:
+        show_json(done)
+    else:
+        out().print(f"[green]✓[/] {what}: {done.files} entries, {show_bytes(done.bytes)}, sha256 {done.digest[:16]}…")

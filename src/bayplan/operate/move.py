@@ -1,0 +1,54 @@
+"""Moving a volume to another host: its services stop, its data is copied and compared, and they start where it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bayplan.converge.sight import Sight
+from bayplan.errors import UsageError
+from bayplan.operate.bring import Result, Wishes, changing, converge
+from bayplan.operate.events import OnEvent, Stage
+from bayplan.operate.release import required
+from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, volumes
+from bayplan.ports import FleetPorts, VolumeEntry
+from bayplan.spec.model import App
+
+
+async def move(
+    ports: FleetPorts, app: str, said: str, to: str, wishes: Wishes, on: OnEvent, on_bytes: OnBytes
+) -> tuple[Copied, Result]:
+    """Killed at any moment, the data is whole on one of both hosts: the old volume goes when the new one is as it was,
+    and until then a stopped replica there says which counts.
+
+    Raises UsageError; EngineError when the copy is not what was read: then all is as before.
+    """
+
+    async def work(sight: Sight) -> tuple[Copied, Result]:
+        chosen = await required(ports.releases, app)
+        known = await volumes(ports, app)
+        home, entry = check_move(known, said, to)
+        _check_ours(known.app, entry, home)
+        engine = ports.engines[home]
+        on(Stage("volume", f"{entry.name} from {home} to {to}"))
+        grace = max((s.stop_grace_period for s in known.app.services.values()), default=10.0)
+        running = [name for name, runs in entry.used_by.items() if runs]
+        try:
+            await asyncio.gather(*(engine.stop(name, grace) for name in running))
+            copied = await copy(ports, known, said, to, on_bytes)
+        except BaseException:
+            await asyncio.shield(asyncio.gather(*(engine.start(name) for name in running), return_exceptions=True))
+            raise
+        for name in entry.used_by:
+            await engine.remove(name, 0)
+        await engine.remove_volume(entry.name)
+        await sight.look(whole=True)
+        return copied, await converge(ports, chosen, wishes, on, sight)
+
+    return await changing(ports, f"volume move {app} {said} {to}", work, wishes, on)
+
+
+def _check_ours(app: App, entry: VolumeEntry, home: str) -> None:
+    """What is not the app's cannot be stopped for it."""
+    others = sorted(name for name in entry.used_by if not name.startswith(f"{app.name}-"))
+    if others:
+        raise UsageError(f"{entry.name} on {home} is mounted by {', '.join(others)}, too", todo="take that down first")

@@ -1,0 +1,290 @@
+"""Volumes of an app: which there are, taken away as a file, put back, and moved to another host."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from bayplan import labels
+from bayplan.container import Container, Mounted
+from bayplan.errors import BayplanError, EngineError, UsageError
+from bayplan.operate.ask import ask_all, check_hosts
+from bayplan.operate.release import current
+from bayplan.operate.tree_digest import Digest, digested
+from bayplan.plan.filters import unmet
+from bayplan.plan.volumes import mounted
+from bayplan.ports import Engine, FleetPorts, VolumeEntry
+from bayplan.spec.model import App
+from bayplan.spec.pinned import pinned
+from bayplan.spec.storage import Mount, Volume
+
+OnBytes = Callable[[str, int], None]  # what is done, and how many bytes of it are
+_AT = "/volume"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeView:
+    """A volume of the app on one host. volume: its key in the Compose file, "" if it is in none."""
+
+    volume: str
+    name: str
+    host: str
+    driver: str
+    services: tuple[str, ...]
+    used_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied, and its digest: of the files, not of how they are packed."""
+
+    name: str
+    host: str
+    bytes: int
+    files: int
+    digest: str
+
+
+@dataclass
+class Volumes:
+    """The app's volumes on the hosts that answer."""
+
+    ports: FleetPorts
+    app: App
+    at: dict[str, dict[str, VolumeEntry]] = field(default_factory=dict)
+
+    def views(self) -> Iterator[VolumeView]:
+        """Those that the release names, and those that were made for the app."""
+        keys = {volume.name: key for key, volume in self.app.volumes.items()}
+        for host, entries in self.at.items():
+            for entry in entries.values():
+                is_ours = entry.labels.get(labels.APP) == self.app.name
+                if entry.name in keys or (is_ours and entry.labels.get(labels.FLEET) == self.ports.fleet.name):
+                    key = keys.get(entry.name, "")
+                    services = tuple(
+                        s.name for s in self.app.services.values() if any(m.source == key for m in s.mounts)
+                    )
+                    yield VolumeView(
+                        key, entry.name, host, entry.driver, services if key else (), tuple(sorted(entry.used_by))
+                    )
+
+    def name_of(self, said: str) -> str:
+        """What engines call it: by its key in the Compose file, or by that name itself."""
+        volume = self.app.volumes.get(said)
+        return volume.name if volume else said
+
+    def home_of(self, said: str, host: str | None = None) -> tuple[str, VolumeEntry]:
+        """Where it is. Raises UsageError when it is nowhere, or on several hosts and none is named."""
+        name = self.name_of(said)
+        homes = [h for h, entries in self.at.items() if name in entries and host in (None, h)]
+        if not homes:
+            known = ", ".join(sorted({v.volume or v.name for v in self.views()})) or "none"
+            raise UsageError(f"no host{f' {host}' if host else ''} has a volume {name}", todo=f"there are: {known}")
+        if len(homes) > 1:
+            raise UsageError(f"{name} is on {' and on '.join(homes)}", todo=f"say which: --host {homes[0]}")
+        return homes[0], self.at[homes[0]][name]
+
+
+async def volumes(ports: FleetPorts, app: str) -> Volumes:
+    """One look at every host that answers. Raises NoHostError."""
+    facts = await ask_all(ports)
+    hosts = [host.name for host in facts.reachable()]
+    found = await asyncio.gather(*(ports.engines[host].volumes() for host in hosts))
+    entries = {host: {v.name: v for v in there} for host, there in zip(hosts, found, strict=True)}
+    chosen = await current(ports.releases, app)
+    return Volumes(ports, chosen.app if chosen else App(name=app), entries)
+
+
+async def backup(
+    ports: FleetPorts, app: str, said: str, file: Path, on: OnBytes, *, host: str | None = None, live: bool = False
+) -> Copied:
+    """A volume as a tar, with its checksum beside it (`FILE.sha256`).
+
+    What mounts it stands still meanwhile, unless live: what is copied is as after a power cut, at one moment.
+    """
+    known = await volumes(ports, app)
+    home, entry = known.home_of(said, host)
+    engine, part, packed = ports.engines[home], file.with_name(f"{file.name}.part"), hashlib.sha256()
+    digest, size = Digest(), 0
+    async with (
+        _frozen(engine, () if live else _running(entry)),
+        _opened(ports, home, Mounted(_mount(), entry.name)) as at,
+    ):
+        try:
+            with part.open("wb") as out:
+                async for chunk in digested(engine.read_tree(at, _AT), lambda n: on("read", n), digest):
+                    await asyncio.to_thread(out.write, chunk)
+                    packed.update(chunk)
+                    size += len(chunk)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    part.replace(file)
+    file.with_name(f"{file.name}.sha256").write_text(f"{packed.hexdigest()}  {file.name}\n")
+    return Copied(entry.name, home, size, digest.entries, digest.value)
+
+
+async def restore(ports: FleetPorts, app: str, said: str, file: Path, host: str, on: OnBytes) -> Copied:
+    """A backup as a volume of that host, which must not have it yet; read back and compared.
+
+    Raises UsageError, EngineError when it is not what was written: then it is removed again.
+    """
+    check_hosts(ports.fleet, (host,))
+    known = await volumes(ports, app)
+    _check_absent(known, known.name_of(said), host)
+    await asyncio.to_thread(_check_file, file)
+    digest = Digest()
+    source = digested(_read(file), lambda n: on("write", n), digest)
+    return await _fill(ports, _made(known, said), host, source, digest, on)
+
+
+async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnBytes) -> Copied:
+    """A volume on another host as well, read back and compared; nothing may write to it meanwhile."""
+    home, entry = known.home_of(said)
+    engine, digest = ports.engines[home], Digest()
+    async with _opened(ports, home, Mounted(_mount(), entry.name)) as at:
+        source = digested(engine.read_tree(at, _AT), lambda n: on("copy", n), digest)
+        made = Mounted(_mount(), entry.name, entry.driver, entry.options, entry.labels)
+        return await _fill(ports, made, to, source, digest, on)
+
+
+def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
+    """Where it is now. Raises UsageError for a move that cannot be, or that its services could not follow."""
+    check_hosts(known.ports.fleet, (to,))
+    home, entry = known.home_of(said)
+    if home == to:
+        raise UsageError(f"{entry.name} is on {to} already")
+    _check_absent(known, entry.name, to)
+    host = known.ports.fleet.hosts[to]
+    for service in known.app.services.values():
+        names = {volume.name for _, volume in pinned(known.app, service)}
+        if entry.name not in names:
+            continue
+        if why := unmet(service, host, ""):
+            raise UsageError(f"{service.name} may not live on {to}: it {why}", todo="change its constraints first")
+        if others := sorted(names - {entry.name}):
+            raise UsageError(
+                f"{service.name} has {', '.join(others)} on {home}, too: its volumes are on one host",
+                todo="give it one volume, or take it down and restore backups of all of them there",
+            )
+    return home, entry
+
+
+async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> VolumeView:
+    """A volume with all that is in it. Raises UsageError while a container mounts it."""
+    known = await volumes(ports, app)
+    home, entry = known.home_of(said, host)
+    if entry.used_by:
+        raise UsageError(
+            f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}", todo="take that down first"
+        )
+    await ports.engines[home].remove_volume(entry.name)
+    return VolumeView(said if said != entry.name else "", entry.name, home, entry.driver, (), ())
+
+
+async def _fill(
+    ports: FleetPorts, made: Mounted, host: str, source: AsyncIterator[bytes], digest: Digest, on: OnBytes
+) -> Copied:
+    engine, size, back = ports.engines[host], 0, Digest()
+    try:
+        async with _opened(ports, host, made) as at:
+            await engine.write_tree(at, _AT, source)
+            async for chunk in digested(engine.read_tree(at, _AT), lambda n: on("check", n), back):
+                size += len(chunk)
+        _compare(made.name, host, digest, back)
+    except BaseException:
+        await asyncio.shield(engine.remove_volume(made.name))
+        raise
+    return Copied(made.name, host, size, back.entries, back.value)
+
+
+def _compare(name: str, host: str, sent: Digest, back: Digest) -> None:
+    if back.value != sent.value:
+        raise EngineError(
+            f"{name} is not what was sent: {back.entries} of {sent.entries} entries",
+            where=host,
+            todo="the copy was removed; is its disk full?",
+        )
+
+
+def _made(known: Volumes, said: str) -> Mounted:
+    """As a replica's container would make it."""
+    volume = known.app.volumes.get(said)
+    if volume is None:
+        told = {labels.FLEET: known.ports.fleet.name, labels.APP: known.app.name}
+        return Mounted(_mount(), said, "local", {}, told)
+    app = known.app.model_copy(update={"volumes": {said: Volume(**(volume.model_dump() | {"external": False}))}})
+    service = next(iter(known.app.services.values())).model_copy(
+        update={"mounts": (Mount(kind="volume", source=said, target=_AT, nocopy=True),)}
+    )
+    return mounted(known.ports.fleet, app, service)[0]
+
+
+def _mount() -> Mount:
+    return Mount(kind="volume", source="", target=_AT, nocopy=True)
+
+
+def _check_absent(known: Volumes, name: str, host: str) -> None:
+    if host not in known.at:
+        raise UsageError(f"{host} does not answer")
+    if name in known.at[host]:
+        raise UsageError(
+            f"{host} has a volume {name} already", todo=f"remove it first: bayplan volume rm {name} --host {host}"
+        )
+
+
+def _running(entry: VolumeEntry) -> tuple[str, ...]:
+    return tuple(name for name, runs in entry.used_by.items() if runs)
+
+
+@asynccontextmanager
+async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]:
+    """What is left paused by a kill goes on with the next `up`."""
+    done: list[str] = []
+    try:
+        for name in names:
+            await engine.pause(name)
+            done.append(name)
+        yield
+    finally:
+        for name in done:
+            await asyncio.shield(engine.start(name))
+
+
+@asynccontextmanager
+async def _opened(ports: FleetPorts, host: str, volume: Mounted) -> AsyncIterator[str]:
+    """A container that mounts it and never runs: the engine reads and writes through it."""
+    name = f"bayplan-volume-{ports.fleet.name}-{uuid4().hex[:8]}"
+    told = {labels.FLEET: ports.fleet.name, labels.ROLE: "volume"}
+    engine = ports.engines[host]
+    container = Container(name, ports.fleet.gateway_image, ("true",), labels=told, network="none", mounts=(volume,))
+    await engine.create(container)
+    try:
+        yield name
+    finally:
+        await asyncio.shield(engine.remove(name, 0))
+
+
+async def _read(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as source:
+        while chunk := await asyncio.to_thread(source.read, _CHUNK):
+            yield chunk
+
+
+def _check_file(file: Path) -> None:
+    """Against the checksum beside it, if there is one."""
+    try:
+        beside = file.with_name(f"{file.name}.sha256")
+        wanted = beside.read_text().split()[:1] if beside.exists() else []
+        with file.open("rb") as source:
+            found = hashlib.file_digest(source, "sha256").hexdigest() if wanted else ""
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    if wanted and wanted != [found]:
+        raise BayplanError(f"{file} is not what was backed up: its checksum differs from {beside.name}")

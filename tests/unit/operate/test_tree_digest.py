@@ -1,0 +1,55 @@
+"""A copy is checked by what is in it, not by how it was packed."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bayplan.operate.tree_digest import Digest, digested
+
+
+def packed(*entries: tuple[str, bytes, int]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content, mode in entries:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), mode
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def digest_of(tar: bytes, pieces: int = 1000) -> str:
+    async def source() -> AsyncIterator[bytes]:
+        for start in range(0, len(tar), pieces):
+            yield tar[start : start + pieces]
+
+    async def read() -> str:
+        digest, told, got = Digest(), [0], b""
+        async for chunk in digested(source(), told.append, digest):
+            got += chunk
+        assert (got, told[-1]) == (tar, len(tar))
+        return digest.value
+
+    return asyncio.run(read())
+
+
+ONE, TWO = ("./a", b"one", 0o644), ("./b", b"two" * 9999, 0o600)
+
+
+def test_the_order_and_the_pieces_do_not_matter() -> None:
+    assert digest_of(packed(ONE, TWO)) == digest_of(packed(TWO, ONE), pieces=7777)
+    assert digest_of(packed(ONE)) == digest_of(packed(("a", b"one", 0o644)))
+
+
+@pytest.mark.parametrize("other", [("./a", b"onE", 0o644), ("./a", b"one", 0o600), ("./c", b"one", 0o644)])
+def test_a_difference_shows(other: tuple[str, bytes, int]) -> None:
+    assert digest_of(packed(ONE, TWO)) != digest_of(packed(other, TWO))
+
+
+def test_what_is_no_tar_is_told_and_read_to_its_end() -> None:
+    with pytest.raises(tarfile.ReadError):
+        digest_of(b"no tar at all" * 100_000)
