@@ -184,7 +184,7 @@ class Engine(Protocol):
         """Unpack a tar into a directory of a container, running or not."""
 
     async def remove_volume(self, name: str) -> None:
-        """Remove a volume with all that is in it; gone already is done already. Raises ConflictError: it is in use."""
+        """Remove a volume with all that is in it; gone already is done already. Raises EngineError: in use."""
 
     async def inspect(self, name: str) -> Mapping[str, Any]:
         """The engine's own words on a container. Raises NotFoundError."""

@@ -410,10 +410,10 @@ async def test_what_is_in_a_volume_goes_out_and_in_as_a_stream(kit: Kit, engine:
         tar = b"".join([chunk async for chunk in engine.read_tree(made.name, "/data")])
         with tarfile.open(fileobj=io.BytesIO(tar)) as found:
             [file] = [m for m in found if m.isfile()]
-            assert (file.name.removeprefix("./"), file.size, file.mode) == ("a", 7, 0o640)
+            assert (file.name.removeprefix("./"), file.size, file.mode & 0o7777) == ("a", 7, 0o640)
         [entry] = [v for v in await engine.volumes() if v.name == name]
         assert entry.used_by == {made.name: False}
-        with pytest.raises(ConflictError):
+        with pytest.raises(EngineError):
             await engine.remove_volume(name)
     finally:
         await engine.remove(made.name, 0)

@@ -51,3 +51,22 @@ def test_six_services_call_each_other_by_name(lab: Lab) -> None:
         assert counts == {"shop": 2, "blog": 2, "cart": 2, "stock": 2, "price": 2, "likes": 1}
     finally:
         bayplan(lab, "03-many", "down")
+
+
+def test_a_site_stores_in_its_database_and_its_cache(lab: Lab) -> None:
+    try:
+        bayplan(lab, "02-lamp", "up")
+        answers = [ask(lab, "lamp.example.com") for _ in range(9)]
+        assert len({a["replica"] for a in answers}) == 3
+        assert [a["visits"] for a in answers] == list(range(1, 10))
+        assert [a["seen"] for a in answers] == list(range(1, 10))
+        assert "visits are summed up" in bayplan(lab, "02-lamp", "exec", "nightly", "php", "/app/bin/nightly.php")
+        told = json.loads(bayplan(lab, "02-lamp", "ps", "--json"))
+        jobs = {s["service"]: s["instances"][0]["job"] for s in told["services"]}
+        assert jobs == {"web": "", "migrate": "done", "nightly": "", "db": "", "cache": ""}
+        [volume] = json.loads(bayplan(lab, "02-lamp", "volume", "ls", "--json"))["volumes"]
+        to = next(h.name for h in lab.hosts if h.name != volume["host"])
+        bayplan(lab, "02-lamp", "volume", "move", "data", "--to", to)
+        assert ask(lab, "lamp.example.com")["visits"] == 10
+    finally:
+        bayplan(lab, "02-lamp", "down")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import BinaryIO, Self
 
 _PIECE = 1 << 20
+_PERMISSIONS = 0o7777
 
 
 async def digested(tar: AsyncIterator[bytes], on: Callable[[int], None], into: Digest) -> AsyncIterator[bytes]:
@@ -49,7 +50,7 @@ def _read(pipe: BinaryIO) -> tuple[str, int]:
     with pipe:
         try:
             with tarfile.open(fileobj=pipe, mode="r|") as tar:
-                lines += [_line(tar, member) for member in tar]
+                lines += [_line(tar, member) for member in tar if os.path.normpath(member.name) != "."]
         finally:
             while pipe.read(_PIECE):  # what is after the end of the tar, and all of it when it cannot be read
                 pass
@@ -59,7 +60,8 @@ def _read(pipe: BinaryIO) -> tuple[str, int]:
 
 def _line(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     name = os.path.normpath(member.name)
-    about = (name, member.type.decode(), f"{member.mode:o}", member.uid, member.gid, member.linkname, member.size)
+    mode = f"{member.mode & _PERMISSIONS:o}"  # some packers add the kind of file
+    about = (name, member.type.decode(), mode, member.uid, member.gid, member.linkname, member.size)
     content = hashlib.sha256()
     file = tar.extractfile(member) if member.isreg() else None
     while file and (piece := file.read(_PIECE)):

@@ -42,7 +42,7 @@ ONE, TWO = ("./a", b"one", 0o644), ("./b", b"two" * 9999, 0o600)
 
 def test_the_order_and_the_pieces_do_not_matter() -> None:
     assert digest_of(packed(ONE, TWO)) == digest_of(packed(TWO, ONE), pieces=7777)
-    assert digest_of(packed(ONE)) == digest_of(packed(("a", b"one", 0o644)))
+    assert digest_of(packed(ONE)) == digest_of(packed(("a", b"one", 0o100644)))
 
 
 @pytest.mark.parametrize("other", [("./a", b"onE", 0o644), ("./a", b"one", 0o600), ("./c", b"one", 0o644)])
