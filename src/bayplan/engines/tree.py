@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+import tarfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from bayplan.engines.client import Client
@@ -33,7 +37,34 @@ async def read(client: Client, name: str, path: str) -> AsyncIterator[bytes]:
 
 
 async def write(client: Client, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
-    """Unpacked as it comes. Raises NotFoundError, EngineError."""
+    """Unpacked as it comes, the directory's own owner and mode with it. Raises NotFoundError, EngineError."""
+    roots: list[tarfile.TarInfo] = []
+    await _put(client, name, path, _noting_root(tar, roots))
+    for root in roots:  # the engine unpacks into a directory that is there, and leaves that one as it is
+        await _put(client, name, os.path.dirname(path) or "/", _as_entry(root, os.path.basename(path)))
+
+
+async def _noting_root(tar: AsyncIterator[bytes], roots: list[tarfile.TarInfo]) -> AsyncIterator[bytes]:
+    """The same bytes. What `read` gives begins with the directory itself."""
+    is_first = True
+    async for chunk in tar:
+        if is_first and len(chunk) >= tarfile.BLOCKSIZE:
+            with suppress(tarfile.HeaderError):
+                info = tarfile.TarInfo.frombuf(chunk[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+                roots += [info] if info.isdir() and os.path.normpath(info.name) == "." else []
+        is_first = False
+        yield chunk
+
+
+async def _as_entry(root: tarfile.TarInfo, name: str) -> AsyncIterator[bytes]:
+    root.name = name
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.addfile(root)
+    yield packed.getvalue()
+
+
+async def _put(client: Client, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
     docker = await client.docker()
     with client.translating():
         async with docker._query(  # noqa: SLF001
