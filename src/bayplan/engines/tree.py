@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import tarfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -41,7 +40,8 @@ async def write(client: Client, name: str, path: str, tar: AsyncIterator[bytes])
     roots: list[tarfile.TarInfo] = []
     await _put(client, name, path, _noting_root(tar, roots))
     for root in roots:  # the engine unpacks into a directory that is there, and leaves that one as it is
-        await _put(client, name, os.path.dirname(path) or "/", _as_entry(root, os.path.basename(path)))
+        parent, _, own = path.rpartition("/")
+        await _put(client, name, parent or "/", _as_entry(root, own))
 
 
 async def _noting_root(tar: AsyncIterator[bytes], roots: list[tarfile.TarInfo]) -> AsyncIterator[bytes]:
@@ -51,7 +51,7 @@ async def _noting_root(tar: AsyncIterator[bytes], roots: list[tarfile.TarInfo]) 
         if is_first and len(chunk) >= tarfile.BLOCKSIZE:
             with suppress(tarfile.HeaderError):
                 info = tarfile.TarInfo.frombuf(chunk[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
-                roots += [info] if info.isdir() and os.path.normpath(info.name) == "." else []
+                roots += [info] if info.isdir() and info.name.rstrip("/") == "." else []
         is_first = False
         yield chunk
 
