@@ -43,7 +43,8 @@ class Client:
                 async with asyncio.timeout(deadline):
                     yield docker
             except TimeoutError as late:
-                raise DeadlineError(self._late(deadline or 0), where=self.host) from late
+                kind = DeadlineError if deadline is None or deadline > QUICK else HostUnreachableError
+                raise kind(self._late(deadline or 0), where=self.host) from late
 
     @staticmethod
     def _late(deadline: float) -> str:

@@ -40,11 +40,13 @@ async def reload_master(reach: Reach, path: str, deadline: float) -> str:
 
 
 async def _exchange(reach: Reach, path: str, line: str, deadline: float, read: Read) -> str:
-    """One line there, all that is said to it. Nothing said: the way there may be stale, and is tried anew."""
+    """One line there, all that is said to it. Nothing said: the gateway is not there, or was just made anew; the way to
+    its host, which others go as well, is left as it is.
+    """
     try:
         async with asyncio.timeout(deadline):
             said = await _say(await reach.dial(path), line, read)
-            return said or await _say(await reach.dial(path, fresh=True), line, read, last=True)
+            return said or await _say(await reach.dial(path), line, read, last=True)
     except TimeoutError as error:
         raise GatewayError(f"the gateway did not answer within {deadline:g} s", where=reach.host) from error
     except OSError as error:

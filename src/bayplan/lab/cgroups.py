@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -68,10 +68,15 @@ def beginning(group: str, argv: Sequence[str]) -> list[str]:
 def processes(group: str) -> list[int]:
     """Process ids in the group and all below it."""
     found: list[int] = []
-    for listing in (hierarchies()[0] / group).rglob("cgroup.procs"):
+    for directory in _below(hierarchies()[0] / group):
         with contextlib.suppress(OSError):
-            found += [int(pid) for pid in listing.read_text().split()]
+            found += [int(pid) for pid in (directory / "cgroup.procs").read_text().split()]
     return found
+
+
+def _below(group: Path) -> Iterator[Path]:
+    """The group and all within it; those of containers may go while one looks."""
+    return (Path(directory) for directory, _, _ in os.walk(group))
 
 
 def init_process(group: str) -> int | None:
@@ -94,7 +99,9 @@ def destroy(group: str) -> None:
 
 def _kill(group: str) -> bool:
     for tree in hierarchies():
-        for knob in (tree / group).rglob("freezer.state"):  # a frozen process does not die before it thaws
+        for knob in (
+            d / "freezer.state" for d in _below(tree / group)
+        ):  # a frozen process does not die before it thaws
             with contextlib.suppress(OSError):
                 knob.write_text("THAWED")
     alive = processes(group)
