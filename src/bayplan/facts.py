@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 ContainerState = Literal["creating", "created", "running", "restarting", "paused", "exited", "dead", "removing"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
@@ -74,15 +74,26 @@ class Replica:
         return self.state == "running" and self.health in ("none", "healthy")
 
 
+ASIDE: Final = ".old"  # how the name of a gateway ends that the next one is to relieve
+
+
 @dataclass(frozen=True, slots=True)
 class SystemContainer:
-    """A container that bayplan itself needs on a host: a gateway, the guard, the registry."""
+    """A container that bayplan itself needs on a host: a gateway, the guard, the registry.
+
+    aside: a gateway that goes on until the next one has taken over.
+    """
 
     id: str
     role: Role
     spec: str
     state: ContainerState
     ports: tuple[Binding, ...] = ()
+    name: str = ""
+
+    @property
+    def aside(self) -> bool:
+        return self.name.endswith(ASIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +208,15 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:
-    """What a gateway runs with. in_step: the file that a restart reads says the same as the running process."""
+    """What a gateway runs with. in_step: the file that a restart reads says the same as the running process.
+
+    spec: the definition of the container that answered; "" is not known.
+    """
 
     table: Table = field(default_factory=Table)
     pools: Mapping[str, tuple[ServerFacts, ...]] = field(default_factory=dict)
     in_step: bool = True
+    spec: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +239,11 @@ class HostFacts:
 
     def system(self, role: Role) -> SystemContainer | None:
         """The container of that role, in whatever state."""
-        return next((c for c in self.engine.system if c.role == role), None)
+        return next((c for c in self.engine.system if c.role == role and not c.aside), None)
+
+    def aside(self) -> tuple[SystemContainer, ...]:
+        """Gateways that were replaced and have not ended."""
+        return tuple(c for c in self.engine.system if c.aside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,9 @@ class Engine(Protocol):
     async def remove(self, name: str, grace: float) -> None:
         """Stop and remove, with its anonymous volumes; gone already is done already."""
 
+    async def rename(self, name: str, to: str) -> None:
+        """Give a container another name. Raises NotFoundError, ConflictError."""
+
     async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:
         """Create a bridge network unless one of that name is there."""
 

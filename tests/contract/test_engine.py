@@ -249,6 +249,18 @@ async def test_broken_labels_make_a_foreign_container(kit: Kit, engine: Engine, 
     assert (facts.replicas, facts.system) == ((), ())
 
 
+async def test_a_container_takes_another_name_and_goes_on(kit: Kit, engine: Engine) -> None:
+    one, two = kit.replica(1), kit.replica(2)
+    made = [await engine.run(one), await engine.run(two)]
+    with pytest.raises(ConflictError):
+        await engine.rename(one.name, two.name)
+    await engine.rename(one.name, f"{one.name}.old")
+    assert {r.name: r.id for r in (await kit.facts()).replicas} == {f"{one.name}.old": made[0], two.name: made[1]}
+    with pytest.raises(NotFoundError):
+        await engine.rename(one.name, "another")
+    await engine.remove(f"{one.name}.old", 0)
+
+
 async def test_a_name_is_given_once(kit: Kit, engine: Engine) -> None:
     first = await engine.run(kit.replica())
     with pytest.raises(ConflictError):

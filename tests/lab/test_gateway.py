@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from tests.gateways import eventually, fleet_on, in_a_loop_of_its_own, remove_system, start_system
+from tests.lab.site import on
 from tests.lab.web import Load, Reply, Web, ask, get
 
 from bayplan.container import Container, File
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import GatewayError
-from bayplan.facts import Binding, Listener, Pool, Route, Table
+from bayplan.facts import ASIDE, Binding, Listener, Pool, Route, Table
 from bayplan.gateways.haproxy import HaproxyGateway
+from bayplan.haproxy.places import SPEC
 from bayplan.hosts import reach_for
 from bayplan.lab import Lab
+from bayplan.lab.process import wait_for
 from bayplan.plan.names import bridge_name, bridge_prefix, run_directory
 from bayplan.plan.steps import PoolChange
-from bayplan.plan.system import gateway_container
+from bayplan.plan.system import GRACE, gateway_container
 from bayplan.ports import Reach
 from bayplan.spec.model import Fleet, Registry
 
@@ -264,6 +268,55 @@ async def test_reloads_under_load_fail_no_request(site: Site) -> None:
     load.stop()
     await running
     assert load.failed == []
+
+
+async def test_a_gateway_that_is_replaced_under_load_fails_no_request(site: Site) -> None:
+    """As a pass does it: the new one takes over the listening sockets, and the old one ends after it."""
+    await site.configure()
+    await site.up(await site.serve(3))
+    load = Load(site.address, PORT)
+    running = asyncio.create_task(load.run())
+    name = gateway_container(site.fleet).name
+    for number in range(2):
+        await _answered(load, 100)
+        new = gateway_container(site.fleet, await site.gateway.observe())
+        spec = f"another {number}"
+        await site.engine.rename(name, name + ASIDE)
+        await site.engine.run(replace(new, environment={SPEC: spec}))
+
+        async def has_taken_over(spec: str = spec) -> bool:
+            with suppress(GatewayError):
+                return (await site.gateway.observe()).spec == spec
+            return False
+
+        await eventually(has_taken_over)
+        await _answered(load, 100)
+        await site.engine.remove(name + ASIDE, GRACE)
+        await _answered(load, 100)
+        assert (await site.gateway.observe()).spec == spec
+    load.stop()
+    await running
+    assert load.failed == []
+
+
+async def test_a_gateway_that_restarts_refuses_nobody(site: Site) -> None:
+    await site.configure()
+    await site.up(await site.serve(3))
+    await site.gateway.rewrite()
+    await asyncio.to_thread(_until_patient, site.lab)
+    load = Load(site.address, PORT, kept=False)
+    running = asyncio.create_task(load.run())
+    await _answered(load, 50)
+    await asyncio.to_thread(on, site.lab, "h1", "docker", "restart", gateway_container(site.fleet).name)
+    await _answered(load, 50)
+    load.stop()
+    await running
+    assert load.failed == []
+
+
+def _until_patient(lab: Lab) -> None:
+    """The guard has heard where the gateway listens."""
+    wait_for(lambda: f"--sport {PORT}" in on(lab, "h1", "iptables", "-S"), "the guard's rule", deadline=10)
 
 
 async def _answered(load: Load, more: int) -> None:

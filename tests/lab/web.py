@@ -113,10 +113,14 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: 
 
 @dataclass
 class Load:
-    """Clients that ask without a pause, on connections that they keep until they are told to close them."""
+    """Clients that ask without a pause, on connections that they keep until they are told to close them.
+
+    kept False: a connection for each request.
+    """
 
     address: str
     port: int
+    kept: bool = True
     answered: int = 0
     failed: list[str] = field(default_factory=list)
     _stop: bool = False
@@ -143,5 +147,5 @@ class Load:
                 self.answered += 1
             else:
                 self.failed.append(f"{reply.status} {reply.body!r}")
-            if reply.headers.get("connection") == "close":
+            if not self.kept or reply.headers.get("connection") == "close":
                 return

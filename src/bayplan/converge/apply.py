@@ -42,8 +42,7 @@ async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, 
         case Network():
             await engine.ensure_network(step.name, step.bridge, step.labels)
         case System():
-            await engine.remove(step.container.name, 0)
-            await engine.run(step.container)
+            await _replace(step, engine)
         case Pull():
             await engine.pull(step.image, on, _login_for(step.image, login))
         case Run():
@@ -56,6 +55,14 @@ async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, 
             await engine.remove(step.replica, step.grace)
         case _:
             raise AssertionError
+
+
+async def _replace(step: System, engine: Engine) -> None:
+    if step.aside:
+        await engine.rename(step.container.name, step.aside)
+    else:
+        await engine.remove(step.container.name, 0)
+    await engine.run(step.container)
 
 
 def _login_for(image: str, login: Credentials | None) -> Credentials | None:

@@ -116,6 +116,10 @@ class DockerEngine:
                 raise
             await self._until_removed(name)
 
+    async def rename(self, name: str, to: str) -> None:
+        async with self._client.calling() as docker:
+            await docker.containers.container(name).rename(to)
+
     async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:
         config = {
             "Name": name,

@@ -142,6 +142,7 @@ def _system(entry: Entry, told: Mapping[str, str]) -> SystemContainer:
         spec=told[labels.SPEC],
         state=_state(entry),
         ports=bindings(told.get(labels.PORTS, "")),
+        name=entry["Names"][0].lstrip("/"),
     )
 
 

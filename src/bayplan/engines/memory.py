@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bayplan import labels
@@ -127,6 +128,15 @@ class MemoryEngine:
         if container is not None:
             del self._containers[container.made_of.name]
             container.gone.set()
+
+    async def rename(self, name: str, to: str) -> None:
+        self._reached()
+        container = self._container(name)
+        if to in self._containers:
+            raise ConflictError(f"the name {to} is taken", where=self.host)
+        del self._containers[name]
+        container.made_of = replace(container.made_of, name=to)
+        self._containers[to] = container
 
     async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:  # noqa: ARG002
         self._reached()

@@ -10,6 +10,7 @@ from typing import Literal
 
 from bayplan.errors import GatewayError
 from bayplan.facts import GatewayFacts, Server, ServerFacts, Table
+from bayplan.haproxy.places import SPEC
 from bayplan.haproxy.state import MAP, SAVED, Pools, state_digest, unpack
 from bayplan.haproxy.words import AWAY
 
@@ -24,11 +25,15 @@ LOOK = ("show servers state", "show stat -1 4 -1", "show env", f"show map {MAP}"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a running process. saved: "GENERATION:DIGEST" of the file that its restart would read."""
+    """One look at a running process.
+
+    saved: "GENERATION:DIGEST" of the file that its restart would read; spec: its container's definition.
+    """
 
     table: Table
     pools: Pools
     saved: str
+    spec: str = ""
 
     @property
     def generation(self) -> int:
@@ -37,7 +42,7 @@ class Look:
     @property
     def facts(self) -> GatewayFacts:
         in_step = self.saved.partition(":")[2] == state_digest(self.table, self.pools)
-        return GatewayFacts(table=self.table, pools=self.pools, in_step=in_step)
+        return GatewayFacts(table=self.table, pools=self.pools, in_step=in_step, spec=self.spec)
 
 
 def read_look(answers: Iterable[str]) -> Look:
@@ -53,7 +58,8 @@ def read_look(answers: Iterable[str]) -> Look:
             "the HAProxy at the gateway's socket is not one that bayplan configured",
             todo="stop whatever else was started there; `bayplan up` starts the gateway again",
         ) from error
-    return Look(table, {pool.name: tuple(servers.get(pool.name, ())) for pool in table.pools}, saved)
+    pools = {pool.name: tuple(servers.get(pool.name, ())) for pool in table.pools}
+    return Look(table, pools, saved, variables.get(SPEC, ""))
 
 
 def read_sessions(stats: str) -> dict[tuple[str, str], tuple[int, str]]:

@@ -74,7 +74,7 @@ def _global(fleet: str, run: str, table: Table, pools: Pools, generation: int) -
     yield "  user haproxy"
     yield "  group haproxy"
     yield "  chroot /var/empty"
-    yield f"  stats socket {run}/{ADMIN} mode 660 level admin"
+    yield f"  stats socket {run}/{ADMIN} mode 660 level admin expose-fd listeners"
     yield "  stats maxconn 100"
     yield f"  hard-stop-after {_HARD_STOP}"
     yield "  fd-hard-limit 200000  # engines that allow a thousand million would have HAProxy reserve memory for them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bayplan.facts import INNER
-from bayplan.haproxy.config import COMPLETE, MASTER
+from bayplan.haproxy.config import ADMIN, COMPLETE, MASTER
 
 DIRECTORY: Final = "/etc/bayplan"
 START: Final = f"{DIRECTORY}/start.sh"
@@ -14,6 +14,8 @@ LIVE: Final = f"{DIRECTORY}/haproxy.cfg"  # what a reload reads
 # What changes at run time is written here, in turn: a write that is cut short leaves the one before it.
 SAVED: Final = (f"{DIRECTORY}/saved.0.cfg", f"{DIRECTORY}/saved.1.cfg")
 
+SPEC: Final = "BAYPLAN_SPEC"  # a gateway's environment: its container's definition
+
 _WAIT_FOR_GUARD = 50  # tenths of a second
 
 
@@ -21,7 +23,8 @@ def start_script(run: str) -> str:
     """Start HAProxy with the newest whole file. run: the directory of its sockets.
 
     The guard gives that directory the engine's group, and sockets made in it inherit it: that is waited for; so is the
-    route to the addresses of services, without which none can be bound.
+    route to the addresses of services, without which none can be bound. From a gateway that still runs it takes over
+    the listening sockets, so that no connection is refused while one follows the other.
     """
     return f"""\
 #!/bin/sh
@@ -45,5 +48,6 @@ while grep -q '^  bind {INNER}' {LIVE} && ! has_way && [ "$waited" -lt {_WAIT_FO
     sleep 0.1
     waited=$((waited + 1))
 done
-exec haproxy -W -db -S {run}/{MASTER},mode,660,level,admin -f {LIVE}
+[ "$(grep -c '{run}/{ADMIN}$' /proc/net/unix)" = 0 ] || set -- -x {run}/{ADMIN}
+exec haproxy "$@" -W -db -S {run}/{MASTER},mode,660,level,admin -f {LIVE}
 """

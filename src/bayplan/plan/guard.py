@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 
 from bayplan.plan.addresses import BLOCK
 
+_REFUSAL = "--tcp-flags RST RST -m conntrack ! --ctstatus ASSURED"  # of a connection that was never made
 _ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
 
 
@@ -38,10 +39,14 @@ class Watch:
 
 
 def rules(watch: Watch) -> Iterator[str]:
-    """What iptables-restore is given: a chain for what is forwarded to replicas, one for what the host itself takes."""
+    """What iptables-restore is given: a chain for what is forwarded to replicas, one for what the host itself takes.
+
+    And one for what it says, which the script fills in.
+    """
     yield "*filter"
     yield f":{watch.chain} - [0:0]"
     yield f":{watch.chain}-IN - [0:0]"
+    yield f":{watch.chain}-OUT - [0:0]"
     yield from (f"-A {watch.chain} {rule}" for rule in _forwarded(watch))
     yield from (f"-A {watch.chain}-IN {rule}" for rule in _taken_in(watch))
     yield "COMMIT"
@@ -80,6 +85,9 @@ def script(watch: Watch) -> str:
     It leaves the rules when it is stopped while bridges of the fleet are there: an engine that restarts must not open
     their ports. When they are gone (or go within three seconds: the fleet is taken down), so do the rules, and with the
     gateway gone, too, the directory of its sockets.
+
+    Where a gateway listens, the host refuses nobody: what would tell a caller that no one is there does not leave.
+    While a gateway restarts, callers ask again after a second, as TCP does, and find it.
     """
     chain, run = watch.chain, watch.run
     return f"""\
@@ -89,21 +97,44 @@ rules() {{
 RULES
 }}
 kept() {{
-    iptables -w 5 -S 2>/dev/null | grep -e '^-A {chain}' -e '^-A FORWARD -j DOCKER-USER$' \\
-        -e '^-A DOCKER-USER -j {chain}$' -e '^-A INPUT -j {chain}-IN$'
+    iptables -w 5 -S 2>/dev/null | grep -e '^-A {chain} ' -e '^-A {chain}-IN ' -e '^-A FORWARD -j DOCKER-USER$' \\
+        -e '^-A DOCKER-USER -j {chain}$' -e '^-A INPUT -j {chain}-IN$' -e '^-A OUTPUT -j {chain}-OUT$'
 }}
 first() {{
     iptables -w 5 -C "$1" -j "$2" 2>/dev/null || iptables -w 5 -I "$1" -j "$2"
 }}
 ensure() {{
+    heard=
     rules | iptables-restore -w 5 --noflush &&
         {{ iptables -w 5 -N DOCKER-USER 2>/dev/null || :; }} &&
-        first DOCKER-USER {chain} && first FORWARD DOCKER-USER && first INPUT {chain}-IN
+        first DOCKER-USER {chain} && first FORWARD DOCKER-USER && first INPUT {chain}-IN &&
+        first OUTPUT {chain}-OUT
+}}
+listening() {{
+    inodes=$(for one in $(grep -lx haproxy /proc/[0-9]*/comm); do ls -l "${{one%/comm}}/fd"; done |
+        awk -F'[][]' '/socket:/ {{ print " ino:" $2 " " }}' | sort -u)
+    [ -z "$inodes" ] || ss -Hltne | grep -F "$inodes" | awk '{{ print $4 }}' | sort -u
+}} 2>/dev/null
+patient() {{
+    has_gateway && now=$(ss -Hltn) && [ "$now" != "$heard" ] || return 0
+    {{
+        printf '*filter\n:{chain}-OUT - [0:0]\n'
+        listening | while IFS=: read -r address port; do
+            case $address in
+                127.*|*[!0-9.*]*) continue ;;
+                [*]|0.0.0.0) from= ;;
+                *) from="-s $address" ;;
+            esac
+            echo "-A {chain}-OUT $from -p tcp --sport $port {_REFUSAL} -j DROP"
+        done
+        echo COMMIT
+    }} | iptables-restore -w 5 --noflush && heard=$now
 }}
 forget() {{
     iptables -w 5 -D DOCKER-USER -j {chain}
     iptables -w 5 -D INPUT -j {chain}-IN
-    for one in {chain} {chain}-IN; do iptables -w 5 -F $one; iptables -w 5 -X $one; done
+    iptables -w 5 -D OUTPUT -j {chain}-OUT
+    for one in {chain} {chain}-IN {chain}-OUT; do iptables -w 5 -F $one; iptables -w 5 -X $one; done
     iptables -w 5 -S | grep -q BAYPLAN- || ip route del local {BLOCK} dev lo
     has_gateway || rm -rf {run}
 }}
@@ -136,6 +167,7 @@ while :; do
     if [ -z "$want" ] || [ "$(kept)" != "$want" ]; then
         if ensure; then want=$(kept); else echo 'the firewall cannot be kept: see the lines above' >&2; want=; fi
     fi
+    patient
     sleep 2 & wait $!
 done
 """

@@ -23,12 +23,16 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Start, or replace, a container that bayplan itself needs on a host."""
+    """Start, or replace, a container that bayplan itself needs on a host.
+
+    aside: the name under which the one that is there goes on until the new one has taken over; "" removes it first.
+    """
 
     host: str
     role: Role
     container: Container
     why: str
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

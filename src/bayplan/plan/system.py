@@ -7,23 +7,25 @@ from dataclasses import replace
 
 from bayplan import labels
 from bayplan.container import Container, File, digest
-from bayplan.facts import Facts, GatewayFacts, HostFacts, Role
+from bayplan.facts import ASIDE, Facts, GatewayFacts, HostFacts, Role
 from bayplan.haproxy.config import render
-from bayplan.haproxy.places import INITIAL, START, start_script
+from bayplan.haproxy.places import INITIAL, SPEC, START, start_script
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
-from bayplan.plan.steps import Pull, Start, Step, System, key
+from bayplan.plan.steps import Pull, Remove, Start, Step, System, key
 from bayplan.spec.model import Fleet, Host
 
 RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
 
 _ENGINE_SOCKET = "/var/run/docker.sock"
 
+GRACE = 30.0  # seconds that a gateway which ends gives to what it still serves
+
 # To bind ports below 1024; to become an unprivileged user in an empty root; to end old workers, which are that user's.
 _GATEWAY_MAY = ("NET_BIND_SERVICE", "SETUID", "SETGID", "SYS_CHROOT", "KILL")
 
-# To run in the host's root, keep its firewall, and give a directory to the engine's group.
-_GUARD_MAY = ("SYS_CHROOT", "NET_ADMIN", "NET_RAW", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
+# To run in the host's root, keep its firewall, give a directory to the engine's group, see where the gateway listens.
+_GUARD_MAY = ("SYS_PTRACE", "SYS_CHROOT", "NET_ADMIN", "NET_RAW", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
 
 # Any configuration file of distribution 2 and 3. `relativeurls`: it is reached by another name than it knows.
 _REGISTRY_CONFIG = """\
@@ -43,12 +45,14 @@ _REGISTRY_FILE = "/etc/bayplan/registry.yml"
 
 def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
     """Steps for each host that answered and lacks a container of bayplan's, or has a stopped or an old one."""
+    hosts = [host for host in facts.reachable() if host.name in fleet.hosts]
     steps = (
         step
-        for host in facts.reachable()
-        if host.name in fleet.hosts
-        for container, role in _wanted(fleet, facts, host)
-        for step in _missing(fleet, facts, host, role, container)
+        for host in hosts
+        for step in (
+            *_relieved(host),
+            *(s for c, role in _wanted(fleet, facts, host) for s in _missing(fleet, facts, host, role, c)),
+        )
     )
     return tuple(_in_turn(fleet, facts, {key(s): s for s in steps}.values()))
 
@@ -97,7 +101,7 @@ def _gateway(fleet: Fleet) -> Container:
         user="0",
         restart="always",
         stop_signal="SIGUSR1",  # it stops listening and lets requests end
-        stop_grace=5.0,
+        stop_grace=GRACE,
         network="host",
         binds={path: path for path in (run, names_directory(fleet.name))},
         files=(File(START, start_script(run).encode(), 0o755),),
@@ -162,6 +166,13 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[tuple[Conta
         yield registry_container(fleet, endpoint), "registry"
 
 
+def _relieved(host: HostFacts) -> Iterator[Remove]:
+    """A gateway whose successor answers ends, and lets what it still serves end."""
+    now = host.system("gateway")
+    if now and now.state == "running" and host.gateway and host.gateway.spec in ("", now.spec):
+        yield from (Remove(host.name, "", old.name, GRACE, "another gateway took over") for old in host.aside())
+
+
 def _missing(
     fleet: Fleet, facts: Facts, host: HostFacts, role: Role, container: Container
 ) -> Iterator[System | Pull | Start]:
@@ -181,12 +192,18 @@ def _missing(
     else:
         return
     if container.image in host.images:
-        container = (
-            gateway_container(fleet, host.gateway or _twin(fleet, facts, host)) if role == "gateway" else container
-        )
-        yield System(host.name, role, container, why)
+        yield _system(fleet, facts, host, role, container, why)
     else:
         yield Pull(host.name, container.image, why)
+
+
+def _system(fleet: Fleet, facts: Facts, host: HostFacts, role: Role, container: Container, why: str) -> System:
+    if role != "gateway":
+        return System(host.name, role, container, why)
+    there = host.system(role)
+    follows = there is not None and there.state == "running" and host.gateway is not None and not host.aside()
+    new = gateway_container(fleet, host.gateway or _twin(fleet, facts, host))
+    return System(host.name, role, new, why, aside=container.name + ASIDE if follows else "")
 
 
 def _twin(fleet: Fleet, facts: Facts, host: HostFacts) -> GatewayFacts | None:
@@ -198,8 +215,9 @@ def _twin(fleet: Fleet, facts: Facts, host: HostFacts) -> GatewayFacts | None:
 
 
 def _labelled(fleet: Fleet, role: Role, container: Container) -> Container:
-    told = {**container.labels, labels.FLEET: fleet.name, labels.ROLE: role, labels.SPEC: digest(container)}
-    return replace(container, labels=told)
+    spec = digest(container)
+    told = {**container.labels, labels.FLEET: fleet.name, labels.ROLE: role, labels.SPEC: spec}
+    return replace(container, labels=told, environment={SPEC: spec} if role == "gateway" else {})
 
 
 def _registry_port(fleet: Fleet, loopback: int, host: HostFacts) -> int:

@@ -33,7 +33,7 @@ from bayplan.haproxy.places import INITIAL, start_script
 from bayplan.plan.guard import Watch, rules, script
 from bayplan.plan.names import bridge_name, bridge_prefix
 from bayplan.plan.plan import system_plan
-from bayplan.plan.steps import Pull, Start, System, subject
+from bayplan.plan.steps import Pull, Remove, Start, System, subject
 from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
 from bayplan.spec.model import Balancer, Fleet, Registry
 
@@ -42,6 +42,9 @@ IMAGES = frozenset({"haproxy:3.2", "registry:2"})
 
 def own_registry() -> Fleet:
     return fleet("h1", "h2", registry=Registry(host="h1"))
+
+
+GATEWAY_ASIDE = SystemContainer("old", "gateway", "of-yesterday", "running", name="bayplan-gateway-t.old")
 
 
 def seen(*hosts: HostFacts) -> Facts:
@@ -120,6 +123,32 @@ def test_a_gateway_that_its_engine_restarts_is_waited_for() -> None:
     found = system_plan(on, as_planned(on, facts, state="restarting"))
     assert [s.role for s in found.steps if isinstance(s, System)] == ["guard"]
     assert [w.replica for w in found.waiting] == ["gateway"]
+
+
+def answering(facts: Facts, spec: str) -> Facts:
+    return Facts({n: replace(h, gateway=GatewayFacts(spec=spec)) for n, h in facts.hosts.items()})
+
+
+def test_a_gateway_that_answers_goes_on_until_the_next_one_does() -> None:
+    on = fleet("h1")
+    there = answering(as_planned(on, seen(bare("h1")), spec="of-yesterday"), "of-yesterday")
+    step = plan_system(on, there)[-1]
+    assert isinstance(step, System)
+    assert (step.role, step.aside) == ("gateway", "bayplan-gateway-t.old")
+    both = as_planned(on, seen(bare("h1", system=(GATEWAY_ASIDE,))))
+    assert plan_system(on, answering(both, "of-yesterday")) == ()
+    new = both.hosts["h1"].system("gateway")
+    assert new is not None
+    (relieved,) = plan_system(on, answering(both, new.spec))
+    assert isinstance(relieved, Remove)
+    assert relieved.replica == "bayplan-gateway-t.old"
+
+
+def test_a_gateway_whose_name_was_taken_away_and_nothing_more_gets_a_successor() -> None:
+    on, facts = fleet("h1"), seen(bare("h1", system=(GATEWAY_ASIDE,)))
+    step = plan_system(on, answering(facts, "of-yesterday"))[-1]
+    assert isinstance(step, System)
+    assert (step.role, step.aside) == ("gateway", "")
 
 
 def test_nothing_is_planned_on_a_host_that_is_silent_or_not_of_the_fleet() -> None:
@@ -226,6 +255,7 @@ def test_the_guards_rules() -> None:
         "*filter",
         ":BAYPLAN-bp12ab - [0:0]",
         ":BAYPLAN-bp12ab-IN - [0:0]",
+        ":BAYPLAN-bp12ab-OUT - [0:0]",
         f"{forward} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
         f"{forward} {registry} -j DROP",
         f"{forward} ! -o bp12ab+ -j RETURN",
