@@ -13,7 +13,7 @@ from types import FrameType
 from bench import machine, report
 from bench.metrics import Figure
 from bench.operations.quiet import busy
-from bench.scenarios import change, scale, throughput, verbs
+from bench.scenarios import calls, change, scale, throughput, verbs
 from bench.stage import Stage, stage
 
 SCENARIOS: dict[str, Callable[[Stage, int], Iterator[Figure]]] = {
@@ -24,6 +24,9 @@ SCENARIOS: dict[str, Callable[[Stage, int], Iterator[Figure]]] = {
     "ps": verbs.ps,
     "help": verbs.help_,
     "release": change.release,
+    "calls": calls.measure,
+    "changes": calls.changes,
+    "moved": calls.moved,
 }
 COMMAND = "make bench"
 

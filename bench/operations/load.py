@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,17 +43,17 @@ def read_wrk(text: str) -> Told:
     return Told(float(rate[1]), int(requests[1]), failed, text)
 
 
-def wrk(url: str, seconds: int, threads: int = 1) -> Told:
-    """Load for a while."""
-    argv = ["wrk", f"-t{threads}", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
+def wrk(url: str, seconds: int, threads: int = 1, within: Sequence[str] = ()) -> Told:
+    """Load for a while. within: the command that runs it somewhere else."""
+    argv = [*within, "wrk", f"-t{threads}", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=seconds + DEADLINE)
     return read_wrk(done.stdout + done.stderr)
 
 
 @contextmanager
-def wrk_meanwhile(url: str) -> Iterator[Told]:
+def wrk_meanwhile(url: str, within: Sequence[str] = ()) -> Iterator[Told]:
     """Load while the block runs; what is yielded is filled in when it ends."""
-    argv = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", url]
+    argv = [*within, "wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", url]
     running = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
     told = Told()
     try:

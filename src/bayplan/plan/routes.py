@@ -37,7 +37,8 @@ def configure(goal: Goal, facts: Facts) -> tuple[tuple[Step, ...], tuple[Failure
 
 def desired(goal: Goal, facts: Facts, host: HostFacts, gateway: GatewayFacts) -> Table:
     """The table that this gateway is to have now."""
-    mine = list(_fronts(goal, gateway)) if host.name in goal.fleet.balancer.hosts else []
+    is_balancer = host.name in goal.fleet.balancer.hosts
+    mine = list(_fronts(goal, gateway) if is_balancer else _not_handed_over(goal, facts, gateway))
     listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal)])
     routed = {r.pool for front in listeners for r in front.routes}
     wanted = {p.name: p for p in pools(goal, host.name)}
@@ -140,12 +141,31 @@ def _fronts(goal: Goal, gateway: GatewayFacts) -> Iterator[Listener]:
         yield from _as_it_is(goal, service, gateway)
 
 
+def _not_handed_over(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listener]:
+    """On a host that was a balancer: what one of now lacks stays until it stands there, too."""
+    for service in (s for s in goal.app.services.values() if s.replicas):
+        for port in (p for p in service.ports if p.mode == "ingress"):
+            front = _front(goal, service, port)
+            if _stands(front, gateway) and not all(_stands_on(front, facts, h) for h in goal.fleet.balancer.hosts):
+                yield front
+
+
+def _stands_on(front: Listener, facts: Facts, name: str) -> bool:
+    host = facts.hosts.get(name)
+    return bool(host and host.gateway and _stands(front, host.gateway))
+
+
+def _stands(front: Listener, gateway: GatewayFacts) -> bool:
+    [route] = front.routes
+    same = (f for f in gateway.table.listeners if (f.address, f.port) == (front.address, front.port))
+    return any(route in f.routes for f in same)
+
+
 def _may_stand(front: Listener, gateway: GatewayFacts) -> bool:
     """Whether its pool has somebody, or it stands already."""
     [route] = front.routes
-    same = (f for f in gateway.table.listeners if (f.address, f.port) == (front.address, front.port))
     servers = gateway.pools.get(route.pool, ())
-    return any(route in f.routes for f in same) or any(s.state == "ready" and s.up for s in servers)
+    return _stands(front, gateway) or any(s.state == "ready" and s.up for s in servers)
 
 
 def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:

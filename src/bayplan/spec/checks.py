@@ -78,10 +78,13 @@ def _check_resources(service: Service, around: Surroundings) -> None:
 
 
 def _check_extension(service: Service, written: ServiceFile, around: Surroundings) -> None:
-    """What says how gateways treat a service means nothing where no gateway leads to it."""
+    """What says how gateways treat a service means nothing where no gateway leads to it.
+
+    To what it exposes the gateways lead other services: they probe it, too.
+    """
     if written.extension is None or any(port.mode == "ingress" for port in service.ports):
         return
-    for key in ("http", "probe", "proxy_protocol"):
+    for key in ("http", "proxy_protocol") if service.expose else ("http", "probe", "proxy_protocol"):
         if getattr(written.extension, key) is not None:
             around.wrong(
                 f"services.{service.name}.x-bayplan.{key}: the service has no port that a gateway leads to",

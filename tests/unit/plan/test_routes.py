@@ -59,6 +59,18 @@ def test_pools_come_first_and_only_to_balancers() -> None:
     assert (pool.check, pool.interval, pool.proxy_protocol, pool.mode) == ("http /up", 5, True, "tcp")
 
 
+def test_a_balancer_that_moves_is_left_once_the_new_one_leads_there() -> None:
+    """FLEET's balancer is h1; the listener is still on h2."""
+    web = given.service()
+    goal = given.goal(FLEET, web)
+    front = Listener(80, "", "tcp", (Route("shop.web.8080"),))
+    there = gateway(given.table((front,), tuple(pools(goal, "h1"))), shop_web_8080=ready(web))
+    not_yet = gateway(given.table(pools=there.table.pools))
+    for on_h1, left in ((not_yet, (front,)), (there, ())):
+        seen = given.facts(given.up("h1", gateway=on_h1), given.up("h2", gateway=there))
+        assert desired(goal, seen, seen.hosts["h2"], there).listeners == left
+
+
 def test_two_services_share_a_port_by_host_and_path() -> None:
     api, web = http("api", "shop.example", path="/api"), http("web", "shop.example")
     goal = given.goal(FLEET, api, web)
