@@ -13,7 +13,7 @@ from types import FrameType
 from bench import machine, report
 from bench.metrics import Figure
 from bench.operations.quiet import busy
-from bench.scenarios import calls, change, scale, throughput, verbs
+from bench.scenarios import apps, calls, change, scale, throughput, verbs
 from bench.stage import Stage, stage
 
 SCENARIOS: dict[str, Callable[[Stage, int], Iterator[Figure]]] = {
@@ -27,6 +27,8 @@ SCENARIOS: dict[str, Callable[[Stage, int], Iterator[Figure]]] = {
     "calls": calls.measure,
     "changes": calls.changes,
     "moved": calls.moved,
+    "many": apps.many,
+    "sixty": apps.sixty,
 }
 COMMAND = "make bench"
 

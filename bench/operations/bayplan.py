@@ -32,8 +32,12 @@ class Bayplan:
 
     def instances(self) -> list[dict[str, Any]]:
         """What `ps` tells of the service's replicas."""
-        told = json.loads(self._run(("ps", "--json"), {})[1])
-        return [instance for service in told["services"] for instance in service["instances"]]
+        return [instance for service in self.ps()["services"] for instance in service["instances"]]
+
+    def ps(self) -> dict[str, Any]:
+        """What `ps` tells."""
+        told: dict[str, Any] = json.loads(self._run(("ps", "--json"), {})[1])
+        return told
 
     def _run(self, words: tuple[str, ...], environment: Mapping[str, str]) -> tuple[float, str]:
         argv = [str(Path(sys.executable).parent / "bayplan"), *words]
