@@ -11,6 +11,7 @@ import pytest
 from tests.lab.site import Site, asked, on
 
 from bayplan.lab import Lab
+from bayplan.lab.process import wait_for
 
 FIRST, SECOND, OF_ENVIRONMENT = "zaphod-8472-first", "zaphod-8472-second", "zaphod-8472-environment"
 
@@ -70,13 +71,18 @@ def test_they_are_there_and_another_value_replaces_the_replicas(app: Guarded) ->
     assert not before.keys() & app.containers().keys()
 
 
-def test_who_has_no_value_gets_it_from_a_host(app: Guarded) -> None:
+def test_who_has_no_value_gets_it_from_a_host_and_a_restart_finds_it(lab: Lab, app: Guarded) -> None:
     app.write_app(FIRST, deploy={"replicas": 1})
     app.bayplan("up")
     (app.directory / "key.txt").unlink()
     del app.environment["TOP_SECRET"]
     app.bayplan("scale", "web=3", "-p", app.name)
     assert app.inside("cat /run/secrets/key") == {FIRST}
+    for name, (host, _, _) in app.containers().items():
+        on(lab, host, "docker", "restart", "-t", "0", name.partition(" ")[0])
+    for name, (host, _, _) in app.containers().items():
+        argv = ["docker", "exec", name.partition(" ")[0], "cat", "/run/secrets/key"]
+        wait_for(lambda at=host, what=argv: lab.on(at, what).stdout == FIRST, f"{name} is up again", deadline=60)
 
 
 def test_after_memory_was_lost_the_next_up_puts_them_back(lab: Lab, app: Guarded) -> None:

@@ -27,7 +27,8 @@ def create_body(container: Container, *, cores: float = 0.0, log_driver: str = "
         "Hostname": container.hostname,
         "User": container.user,
         "WorkingDir": container.working_dir,
-        "StopTimeout": math.ceil(container.stop_grace),
+        # With 0 and an init, `docker restart -t 0` leaves a container of engine 20.10 without its root: no exec then.
+        "StopTimeout": max(1, math.ceil(container.stop_grace)),
         "ExposedPorts": {f"{b.target}/{b.protocol}": {} for b in container.ports},
         "HostConfig": _host_config(container, cores, log_driver),
         **top_level(container.options),
