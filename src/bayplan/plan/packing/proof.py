@@ -1,8 +1,8 @@
 """Proving with columns: the most that a host can be worth, exactly, turns the master program's prices into a bound.
 
 If no host of type t is worth more than u[t] at these prices, the prices over max(u[t] / price[t]) are a solution of the
-dual program, so what all replicas are worth at them is a lower bound of the cost (Farley, Oper. Res. 38, 1990). Rules are
-left out of the pricing, which only makes u larger and the bound weaker.
+dual program, so what all replicas are worth at them is a lower bound of the cost (Farley, Oper. Res. 38, 1990). Rules
+are left out of the pricing, which only makes u larger and the bound weaker.
 """
 
 from __future__ import annotations
