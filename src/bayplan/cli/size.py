@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayplan.cli.options import Json
+from bayplan.cli.options import Files, FleetFile, Json, Project
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bayplan.operate.size.answer import Answer
     from bayplan.operate.size.reading import Asked
 
-_FILES = "Files"
+_FILES = "CSV files, in place of the app and its fleet"
+_AS_FLEET = "the fleet file's, or none"
 
 
 def size(
@@ -32,8 +33,15 @@ def size(
     apart: Annotated[
         Path | None, typer.Option(metavar="CSV", help="service,other,limit: at most so many.", rich_help_panel=_FILES)
     ] = None,
-    tolerate: Annotated[int, typer.Option(metavar="N", min=0, help="Hosts that may be lost at once.")] = 0,
-    headroom: Annotated[str, typer.Option(metavar="P", help="Share of every host to keep free.")] = "0%",
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    tolerate: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Hosts that may be lost at once.", show_default=_AS_FLEET)
+    ] = None,
+    headroom: Annotated[
+        str | None, typer.Option(metavar="P", help="Share of every host to keep free.", show_default=_AS_FLEET)
+    ] = None,
     seconds: Annotated[float, typer.Option(metavar="S", min=0, help="How long it may search.")] = 20.0,
     effort: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Search so much: the same answer on any machine.")
@@ -54,10 +62,13 @@ def size(
     from bayplan.plan.packing.pack import EFFORT
 
     begun = time.monotonic()
-    asked = _asked(services, hosts, usage, apart, _percent(headroom), tolerate)
+    if services is hosts is usage is apart is None:
+        asked = _of_fleet(files, project, fleet, _percent(headroom), tolerate)
+    else:
+        asked = _of_files(services, hosts, usage, apart, _percent(headroom) or 0.0, tolerate or 0)
     found = answer(asked, effort=effort or EFFORT, seconds=seconds, clock=lambda: time.monotonic() - begun)
     if placement is not None:
-        _write(placement, placement_csv(found.packing))
+        _write(placement, placement_csv(found.packing, asked.hosts))
     if svg is not None:
         from bayplan.cli.size_picture import picture
 
@@ -68,23 +79,37 @@ def size(
         _tell(found, out())
 
 
-def _asked(
+def _of_files(
     services: Path | None, hosts: Path | None, usage: Path | None, apart: Path | None, headroom: float, tolerate: int
 ) -> Asked:
     from bayplan.errors import UsageError
-    from bayplan.operate.size.reading import Files, read_problem
+    from bayplan.operate.size.reading import Files as Written
+    from bayplan.operate.size.reading import read_problem
 
     if services is None or hosts is None:
         raise UsageError("--services and --hosts belong together", todo="name both CSV files")
-    return read_problem(Files(services, hosts, usage, apart), headroom=headroom, tolerate=tolerate)
+    return read_problem(Written(services, hosts, usage, apart), headroom=headroom, tolerate=tolerate)
 
 
-def _percent(written: str) -> float:
+def _of_fleet(
+    files: list[Path] | None, project: str | None, fleet: Path | None, headroom: float | None, tolerate: int | None
+) -> Asked:
+    """Of the app and its fleet; what is not asked for is as the fleet file says."""
+    from bayplan.cli.session import on_fleet, read_both
+    from bayplan.operate.size.fleet import ask_fleet
+
+    app, where = read_both(files, project, fleet)
+    keep = where.headroom if headroom is None else headroom
+    lose = where.tolerate if tolerate is None else tolerate
+    return on_fleet(where, lambda ports: ask_fleet(ports, app, headroom=keep, tolerate=lose))
+
+
+def _percent(written: str | None) -> float | None:
     from bayplan.errors import UsageError
     from bayplan.units import parse_percent
 
     try:
-        return parse_percent(written)
+        return None if written is None else parse_percent(written)
     except ValueError as error:
         raise UsageError(f"--headroom: {error}") from error
 

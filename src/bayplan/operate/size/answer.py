@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from bayplan.operate.size.reading import Asked
 from bayplan.plan.packing.figures import Figures, figures, names, one_service_a_host
 from bayplan.plan.packing.pack import pack
 from bayplan.plan.packing.problem import Packing, Problem, Stowed
+
+_MORE = {True: "raise a count, or leave it empty: as many as needed", False: "add a host, or lower what is reserved"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def answer(asked: Asked, *, effort: int, seconds: float, clock: Callable[[], flo
         raise UsageError(
             f"--tolerate {asked.problem.tolerate} cannot be met: {packing.unsafe}",
             where=asked.hosts_file,
-            todo="raise a count in the column count, or leave it empty: as many as needed",
+            todo=_MORE[bool(asked.type_line)],
         )
     return of(asked.problem, packing, took)
 
@@ -89,17 +91,21 @@ def _left_over(asked: Asked, packing: Packing) -> Mistake:
     left = [f"{count} of {name}" for name, count in sorted(packing.left.items(), key=lambda x: -x[1])]
     told = ", ".join(left[:5]) + (f" and {len(left) - 5} services more" if len(left) > 5 else "")  # noqa: PLR2004
     have = ", ".join(f"{t.count} of {t.name}" for t in counted)
-    line = asked.type_line[counted[0].name] if counted else 0
-    what = f"column count: hosts run out ({have}): no place was found for {told}"
-    return Mistake(what, asked.hosts_file, line, todo="raise a count, or leave it empty: as many as needed")
+    line = asked.type_line.get(counted[0].name, 0) if counted else 0
+    column = "column count: " if line else ""
+    what = f"{column}hosts run out ({have}): no place was found for {told}"
+    return Mistake(what, asked.hosts_file, line, todo=_MORE[bool(line)])
 
 
-def placement_csv(packing: Packing) -> str:
-    """`host,type,service,replicas`: a line for each service on each host; a host that stands by has one of 0."""
+def placement_csv(packing: Packing, known: Mapping[str, Sequence[str]] | None = None) -> str:
+    """`host,type,service,replicas`: a line for each service on each host; a host that stands by has one of 0.
+
+    known: names of hosts that are there, by type.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("host", "type", "service", "replicas"))
-    for name, host in zip(names(packing.hosts), packing.hosts, strict=True):
+    for name, host in zip(names(packing.hosts, known), packing.hosts, strict=True):
         writer.writerows((name, host.type, service, count) for service, count in host.replicas.items())
         if not host.replicas:
             writer.writerow((name, host.type, "", 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bayplan.operate.size.table import Row, Table, read_table
@@ -29,13 +29,14 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A problem, and where its parts are written."""
+    """A problem, and where its parts are written. hosts: names of those that are there, by type."""
 
     problem: Problem
     services_file: str
     hosts_file: str
     line: Mapping[str, int]
     type_line: Mapping[str, int]
+    hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def read_problem(files: Files, *, headroom: float, tolerate: int) -> Asked:
@@ -172,7 +173,7 @@ def _refuse_unfit(asked: Asked, mistakes: Mistakes) -> None:
     for load in asked.problem.loads:
         if not load.replicas:
             continue
-        short = [_shortage(load, host, asked.problem.headroom) for host in asked.problem.types]
+        short = [shortage(load, host, asked.problem.headroom) for host in asked.problem.types]
         if short and all(short):
             nearest = min((s for s in short if s), key=lambda s: s.share)
             what = f"column {nearest.resource}: {load.name} fits on no host: {nearest.told(asked.problem.headroom)}"
@@ -181,7 +182,7 @@ def _refuse_unfit(asked: Asked, mistakes: Mistakes) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shortage:
+class Shortage:
     """Of which resource an empty host has too little for one replica, and by how much."""
 
     resource: str
@@ -191,18 +192,21 @@ class _Shortage:
 
     @property
     def share(self) -> float:
+        """How many times what is there is needed."""
         return self.needs / self.has if self.has else float("inf")
 
     def told(self, headroom: float) -> str:
+        """In words."""
         less = f" (less {headroom:.3g} headroom)".replace(f"{headroom:.3g}", f"{headroom:.0%}") if headroom else ""
         return f"needs {self.needs:g}, {self.host} has {self.has:g}{less}: short by {self.needs - self.has:g}"
 
 
-def _shortage(load: Load, host: HostType, headroom: float) -> _Shortage | None:
+def shortage(load: Load, host: HostType, headroom: float) -> Shortage | None:
+    """The resource of which an empty host is shortest for one replica; None if it fits."""
     found = []
     for resource, demand in load.demand.items():
         needs = max(demand) if isinstance(demand, tuple) else demand
         has = host.capacity.get(resource, 0.0) * (1 - headroom)
         if needs > has * (1 + 1e-9):
-            found.append(_Shortage(resource, host.name, needs, has))
+            found.append(Shortage(resource, host.name, needs, has))
     return max(found, key=lambda s: s.share) if found else None

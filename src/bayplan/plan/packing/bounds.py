@@ -121,7 +121,7 @@ def _bound(given: Arrays, rows: list[Row]) -> tuple[Bound, Ints, Floats | None]:
     from bayplan.plan.packing.lp import relaxed
 
     value, fleet, share, tight = relaxed(given, rows)
-    return Bound(_up(value, given.price), tight), fleet, share
+    return Bound(rounded_up(value, given.price), tight), fleet, share
 
 
 def _one_type(given: Arrays, rows: list[Row], host_type: int) -> tuple[Bound, Ints, None]:
@@ -149,7 +149,7 @@ def _undominated_types(given: Arrays, rows: list[Row]) -> Ints:
     return np.array([b for b in types if not any(beats(a, b) for a in types if a != b)], dtype=np.int64)
 
 
-def _up(value: float, price: Floats) -> float:
+def rounded_up(value: float, price: Floats) -> float:
     """Up to the next cost that hosts of these prices can have together."""
     exact = [Fraction(str(round(p, 6))) for p in price.tolist()]
     step = Fraction(

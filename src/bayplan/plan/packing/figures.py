@@ -74,11 +74,12 @@ def _alone(host_type: str, service: str, replicas: int, most: int) -> list[Stowe
     return [Stowed(host_type, {service: each + (1 if i < more else 0)}) for i in range(hosts)]
 
 
-def names(hosts: Sequence[Stowed]) -> list[str]:
-    """A name for each host, counted within its type: c32-1, c32-2."""
+def names(hosts: Sequence[Stowed], known: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    """A name for each host: those that are known of its type, else counted within it (c32-1, c32-2)."""
     seen: Counter[str] = Counter()
     told = []
     for host in hosts:
+        there = (known or {}).get(host.type, ())
+        told.append(there[seen[host.type]] if seen[host.type] < len(there) else f"{host.type}-{seen[host.type] + 1}")
         seen[host.type] += 1
-        told.append(f"{host.type}-{seen[host.type]}")
     return told

@@ -28,8 +28,17 @@ def pack(problem: Problem, effort: int = EFFORT, expired: Stop = never) -> Packi
     bound = lowest(given, names)
     budget = Budget(effort, expired)
     if not problem.tolerate:
-        return _packing(problem, search(given, names, bound, budget), bound, budget)
+        best = search(given, names, bound, budget)
+        return _packing(problem, best, _raised(given, bound, best.bound), budget)
     return _tolerant(problem, given, names, bound, budget)
+
+
+def _raised(given: Arrays, bound: Lowest, cheapest: Bound) -> Lowest:
+    """With a bound of the cost that the search found; at one price it is one of the number, too."""
+    if cheapest.value <= bound.cheapest.value or np.ptp(given.price):
+        return replace(bound, cheapest=cheapest)
+    fewest = Bound(round(cheapest.value / float(given.price[0])), cheapest.why)
+    return replace(bound, fewest=fewest, cheapest=cheapest)
 
 
 def _tolerant(problem: Problem, given: Arrays, names: list[str], bound: Lowest, budget: Budget) -> Packing:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayplan.plan.packing.arrays import ROUNDING, UNLIMITED, Arrays
-from bayplan.plan.packing.bounds import Lowest
+from bayplan.plan.packing.bounds import Lowest, rounded_up
 from bayplan.plan.packing.budget import Budget
 from bayplan.plan.packing.construct import close_empty
 from bayplan.plan.packing.first import first_answers
 from bayplan.plan.packing.improve import Kept, Search
+from bayplan.plan.packing.problem import Bound
 from bayplan.plan.packing.stowage import Stowage
 
 _SEED = 1
+_MOST_DIMENSIONS = 40  # up to which an integer program may prove what columns say
 _MOST_COLUMNS = 1500  # services up to which columns are tried
 _SQUEEZE = 20_000  # units at most, when hosts run out
 
@@ -24,7 +26,7 @@ class Best:
     """The best answer so far: first of all nothing left over, then the lowest cost."""
 
     given: Arrays
-    lowest: float
+    bound: Bound
     kept: Kept = field(default_factory=list)
     left: int = 1 << 60
     cost: float = float("inf")
@@ -36,13 +38,23 @@ class Best:
             self.kept, self.cost, self.left, self.method = kept, cost, left, method
 
     @property
+    def lowest(self) -> float:
+        """Nothing costs less."""
+        return self.bound.value
+
+    def raise_bound(self, value: float) -> None:
+        """A bound that was found on the way, before rounding up to what hosts can cost together."""
+        if (value := rounded_up(value, self.given.price)) > self.bound.value + ROUNDING:
+            self.bound = Bound(value, "how replicas of these sizes can fill hosts at all")
+
+    @property
     def is_proven(self) -> bool:
         return self.left == 0 and self.cost <= self.lowest + ROUNDING
 
 
 def search(given: Arrays, names: list[str], bound: Lowest, budget: Budget) -> Best:
     """The cheapest packing of it all that was found, or else the one that leaves least."""
-    best = Best(given, bound.cheapest.value)
+    best = Best(given, bound.cheapest)
     seen: list[Kept] = []
     for method, stowage in first_answers(given, names, bound, lambda: not budget.spend(0)):
         seen.append(stowage.copy_of())
@@ -100,6 +112,7 @@ def _improved(best: Best) -> str:
 
 def _by_columns(best: Best, budget: Budget, seen: list[Kept], seed: int) -> None:
     from bayplan.plan.packing.columns import Columns, columns_of, dive
+    from bayplan.plan.packing.proof import proven
 
     master = Columns(best.given, seed)
     for kept in seen:
@@ -107,6 +120,14 @@ def _by_columns(best: Best, budget: Budget, seen: list[Kept], seed: int) -> None
     master.generate(budget)
     if not budget.over and not best.is_proven:
         dive(master, budget, lambda stowage: _complete(best, stowage, budget, seed))
+    if not budget.over and not best.is_proven and _may_be_proven(best, master.relax()[0]):
+        best.raise_bound(proven(master, budget))
+
+
+def _may_be_proven(best: Best, relaxed: float) -> bool:
+    """Whether the columns' bound could reach the best answer: it is never above what the columns found so far give."""
+    few = best.given.demand.shape[1] <= _MOST_DIMENSIONS
+    return few and rounded_up(relaxed, best.given.price) >= best.cost - ROUNDING
 
 
 def _complete(best: Best, stowage: Stowage, budget: Budget, seed: int) -> None:
