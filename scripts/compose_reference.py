@@ -60,6 +60,7 @@ TABLES: tuple[tuple[str, type[FileModel]], ...] = (
     ("`x-bayplan.http`", extension.HttpFile),
     ("`x-bayplan.probe`, `x-bayplan.external.check`", extension.ProbeFile),
     ("`x-bayplan.external`", extension.ExternalServiceFile),
+    ("`x-bayplan.external.tls`", extension.ExternalTlsFile),
 )
 
 

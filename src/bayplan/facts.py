@@ -129,7 +129,8 @@ class Pool:
     """How a gateway treats the endpoints of one port of one service; which ones they are is not part of it.
 
     name: `app.service.target`. check: "tcp", or "http PATH". Seconds. fixed: of a service that is not run here, where
-    it is, "db.example.com:3306".
+    it is, "db.example.com:3306". tls: the name in its certificate, "" without TLS; ca: who signed it, as PEM text, ""
+    is one that the gateway's own system knows.
     """
 
     name: str
@@ -142,6 +143,8 @@ class Pool:
     sticky: bool = False
     proxy_protocol: bool = False
     fixed: str = ""
+    tls: str = ""
+    ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import authority
 from tests.gateways import answers, eventually, fleet_on, in_a_loop_of_its_own, remove_system, start_system
 
 from bayplan.engines.docker import DockerEngine
@@ -368,6 +370,54 @@ async def test_a_table_that_cannot_be_written_is_refused_and_nothing_changes(wor
     facts = await world.gateway.observe()
     assert facts.table == table()
     assert facts.in_step
+
+
+async def test_tls_to_a_managed_service_is_believed_by_its_name_and_its_authority(
+    hosts_with_gateways: tuple[Lab, Fleet], tmp_path: Path
+) -> None:
+    """Whom the gateway does not believe, nobody reaches through it; what its system knows is enough."""
+    lab, fleet = hosts_with_gateways
+    world = await OnLab.of(lab, fleet)
+    signer = authority(tmp_path)
+    ours, name, ca = lab.layout.operator_ip, "db.example.test", signer.ca.read_text()
+    world.servers.append(await asyncio.start_server(_answer, ours, 20443, ssl=signer.server(name)))
+    pool = Pool("site.db.6380", "site", "db", fixed=f"{ours}:20443", interval=0.2, tls=name, ca=ca)
+    doors = {
+        8441: pool,
+        8442: replace(pool, name="site.named.1", tls="other.example.test"),
+        8443: replace(pool, name="site.system.1", ca=""),
+    }
+
+    async def open_doors() -> set[int]:
+        return {port for port in doors if await _answered(lab.hosts[0].private_ip, port)}
+
+    async def all_but_the_other_name() -> bool:
+        return await open_doors() == {8441, 8443}
+
+    wanted = Table(tuple(Listener(port, routes=(Route(p.name),)) for port, p in doors.items()), tuple(doors.values()))
+    try:
+        await world.gateway.configure(wanted)
+        assert await open_doors() == {8441}
+        await world.restart()
+        assert (await world.gateway.observe()).table == wanted
+        assert await open_doors() == {8441}
+        trust = 'printf %s "$1" > /usr/local/share/ca-certificates/test.crt && update-ca-certificates'
+        await world.engine.exec(system_name("gateway", fleet.name), ["sh", "-c", trust, "sh", ca])
+        await world.gateway.configure(replace(wanted, registry=(5999, "10.0.0.9", 25000)))
+        await eventually(all_but_the_other_name)
+    finally:
+        await world.close()
+
+
+async def _answered(address: str, port: int) -> bool:
+    reader, writer = await asyncio.open_connection(address, port)
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return (await asyncio.wait_for(reader.read(12), 10)).startswith(b"HTTP/1.1 200")
+    except ConnectionError:
+        return False
+    finally:
+        writer.close()
 
 
 async def test_a_gateway_that_does_not_run_is_an_error(world: World) -> None:

@@ -15,9 +15,9 @@ from bayplan.lab import Lab
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def bayplan(lab: Lab, example: str, *words: str) -> str:
+def bayplan(lab: Lab, example: str, *words: str, **variables: str) -> str:
     argv = [sys.executable, "-m", "bayplan.cli.main", *words]
-    environment = {**os.environ, "BAYPLAN_FLEET": str(lab.fleet_file)}
+    environment = {**os.environ, "BAYPLAN_FLEET": str(lab.fleet_file), **variables}
     done = subprocess.run(
         argv, cwd=EXAMPLES / example, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
@@ -53,7 +53,25 @@ def test_six_services_call_each_other_by_name(lab: Lab) -> None:
         bayplan(lab, "03-many", "down")
 
 
-def test_a_site_stores_in_its_database_and_its_cache(lab: Lab) -> None:
+# 02's database and cache as somebody else's: each at that very port of a host, under no name of the site's.
+MANAGED = f"""\
+name: managed
+services:
+  db:
+    extends: {{file: {EXAMPLES}/02-lamp/compose.yaml, service: db}}
+    ports: [{{target: 3306, published: 3306, mode: host}}]
+  cache:
+    extends: {{file: {EXAMPLES}/02-lamp/compose.yaml, service: cache}}
+    ports: [{{target: 11211, published: 11211, mode: host}}]
+volumes: {{data: {{}}}}
+secrets: {{db_password: {{file: {EXAMPLES}/02-lamp/secrets/db_password.txt}}}}
+"""
+
+
+def test_a_site_stores_in_its_database_and_its_cache_wherever_they_are(lab: Lab, tmp_path: Path) -> None:
+    """02-lamp; then, as 04-external has it, the same with both outside; and back."""
+    managed = str(tmp_path / "managed.yaml")
+    Path(managed).write_text(MANAGED)
     try:
         bayplan(lab, "02-lamp", "up")
         answers = [ask(lab, "lamp.example.com") for _ in range(9)]
@@ -68,5 +86,31 @@ def test_a_site_stores_in_its_database_and_its_cache(lab: Lab) -> None:
         to = next(h.name for h in lab.hosts if h.name != volume["host"])
         bayplan(lab, "02-lamp", "volume", "move", "data", "--to", to)
         assert ask(lab, "lamp.example.com")["visits"] == 10
+        before = instances(lab, "02-lamp", "web")
+        bayplan(lab, "02-lamp", "up", "-f", managed)
+        away = {f"{name.upper()}_ADDRESS": address_of(lab, managed, name) for name in ("db", "cache")}
+        bayplan(lab, "04-external", "up", **away)
+        bayplan(lab, "04-external", "exec", "web", "php", "/app/bin/migrate.php", **away)
+        assert [ask(lab, "lamp.example.com")["visits"] for _ in range(3)] == [1, 2, 3]
+        assert [instances(lab, "04-external", name) for name in ("web", "db", "cache")] == [before, [], []]
+        bayplan(lab, "02-lamp", "up")
+        back = ask(lab, "lamp.example.com")
+        assert (back["visits"], back["seen"]) == (11, 1)
+        assert instances(lab, "02-lamp", "web") == before
     finally:
         bayplan(lab, "02-lamp", "down")
+        bayplan(lab, "02-lamp", "down", "-f", managed)
+
+
+def service(lab: Lab, example: str, name: str, *words: str) -> dict[str, Any]:
+    told = json.loads(bayplan(lab, example, "ps", "--json", *words))
+    return next(s for s in told["services"] if s["service"] == name)
+
+
+def instances(lab: Lab, example: str, name: str) -> list[str]:
+    return sorted(i["name"] for i in service(lab, example, name)["instances"])
+
+
+def address_of(lab: Lab, file: str, name: str) -> str:
+    [instance] = service(lab, "02-lamp", name, "-f", file)["instances"]
+    return next(h.private_ip for h in lab.hosts if h.name == instance["host"])

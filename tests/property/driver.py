@@ -10,6 +10,7 @@ from tests.property.world import BrokenPromiseError, World, outcome_of
 
 from bayplan.errors import PortTakenError
 from bayplan.facts import Facts
+from bayplan.plan.everywhere import is_global
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
@@ -96,6 +97,8 @@ def _check_not_instead_of_unknown(step: Run, goal: Goal, facts: Facts, world: Wo
 
     What a gateway tells is known; where none tells anything of the service, all that the release before had may be.
     """
+    if is_global(goal.app.services[step.service]):
+        return  # its place is its host
     if any(r.slot == step.slot for r in facts.replicas("shop", step.service)):
         return
     prefix = f"shop.{step.service}."

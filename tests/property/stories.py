@@ -43,6 +43,7 @@ def webs(draw: st.DrawFn, images: tuple[str, ...] = GOOD) -> Service:
         name="web",
         image=draw(st.sampled_from(images)),
         replicas=draw(st.sampled_from((1, 2, 3, 4, 5, 0))),
+        mode=draw(st.sampled_from(("replicated", "replicated", "global"))),
         healthcheck=draw(st.sampled_from((None, CHECK))),
         ports=draw(st.sampled_from(((to_8080,), (to_9090,), (at_81,), (to_8080, fixed), ()))),
         update=Update(order=draw(st.sampled_from(("start-first", "stop-first"))), parallelism=draw(st.integers(0, 2))),
@@ -58,6 +59,7 @@ workers = st.builds(
     Service,
     name=st.just("worker"),
     image=st.sampled_from(GOOD),
+    mode=st.sampled_from(("replicated", "replicated", "global")),
     replicas=st.integers(0, 3),
     healthcheck=st.sampled_from((None, CHECK)),
 )
@@ -68,7 +70,7 @@ jobs = st.builds(
     name=st.just("migrate"),
     image=st.sampled_from(GOOD),
     replicas=st.integers(1, 2),
-    mode=st.just("replicated-job"),
+    mode=st.sampled_from(("replicated-job", "global-job")),
     restart=st.just("no"),
 )
 

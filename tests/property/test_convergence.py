@@ -12,6 +12,9 @@ from tests.property.driver import Driver
 from tests.property.stories import Event, apps, events, fleets
 from tests.property.world import World
 
+from bayplan.facts import Facts
+from bayplan.plan.everywhere import is_global
+from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import definition, host_ports, ingress_targets, server_name
 from bayplan.plan.steps import Plan
@@ -44,7 +47,15 @@ class Story:
     def _excuse(self) -> None:
         """Services that need not keep one serving all the time."""
         services = self.goal.app.services
-        wanted = {n for n, s in services.items() if s.replicas and ingress_targets(s) and not _is_stop_first(s)}
+        facts = self.world.facts()
+        wanted = {
+            n
+            for n, s in services.items()
+            if s.replicas
+            and ingress_targets(s)
+            and not _is_stop_first(s)
+            and (not is_global(s) or _hosts_of(s, facts, self.world.fleet))
+        }
         self.world.may_be_emptied = frozenset({"web", "worker"} - wanted)
 
     def _host(self, who: int) -> str:
@@ -130,6 +141,11 @@ class Story:
         return self.driver.settle()
 
 
+def _hosts_of(service: Service, facts: Facts, fleet: Fleet) -> list[str]:
+    """Those that a global service is to be on."""
+    return [n for n, host in fleet.hosts.items() if unmet(service, host, facts.hosts[n].engine.arch) is None]
+
+
 def _is_stop_first(service: Service) -> bool:
     return service.update.order == "stop-first" or bool(host_ports(service))
 
@@ -143,7 +159,10 @@ def assert_is_as_wanted(story: Story, end: Plan) -> None:
         there = list(facts.replicas("shop", service.name))
         if service.name in lacking:
             continue  # what there is no room for was told, and may hold up the rest of its service
-        assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1))
+        if is_global(service):
+            assert sorted(r.host for r in there) == (_hosts_of(service, facts, goal.fleet) if service.replicas else [])
+        else:
+            assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1))
         assert all(r.spec == definition(service, goal.app) and (r.done if r.job else r.alive) for r in there), there
     assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
     if not lacking:
@@ -166,7 +185,10 @@ def _assert_pools_exact(story: Story) -> None:
             p.published
             for s in goal.app.services.values()
             for p in s.ports
-            if p.mode == "ingress" and s.replicas and name in goal.fleet.balancer.hosts
+            if p.mode == "ingress"
+            and s.replicas
+            and any(facts.replicas("shop", s.name))
+            and name in goal.fleet.balancer.hosts
         }
         assert fronts >= published
 

@@ -16,7 +16,7 @@ from bayplan.gateways.reload import new_addresses, reload_fault, taken
 from bayplan.gateways.runtime import DEADLINE, ask, ask_master, reload_master
 from bayplan.gateways.saver import Saver
 from bayplan.haproxy.config import ADMIN, MASTER, render
-from bayplan.haproxy.places import LIVE, SAVED
+from bayplan.haproxy.places import LIVE, SAVED, certificates
 from bayplan.haproxy.state import MAP, Pools, state_digest
 from bayplan.listening import TABLES
 from bayplan.plan.names import names_directory, run_directory, system_name
@@ -127,6 +127,8 @@ class HaproxyGateway:
     async def _write(self, path: str, table: Table, pools: Pools, generation: int) -> None:
         text = render(self._fleet, self._run, table, pools, generation)
         try:
+            if known := certificates(table):
+                await self._engine.lay(self._container, known)
             await self._engine.write_file(self._container, path, text.encode())
         except EngineError as error:
             raise GatewayError(

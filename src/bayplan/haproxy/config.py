@@ -13,7 +13,7 @@ from typing import Final
 from bayplan.facts import Pool, ServerFacts, Table
 from bayplan.haproxy.fronts import UNMATCHED, frontend
 from bayplan.haproxy.state import MAP, SAVED, Pools, pack, state_digest
-from bayplan.haproxy.words import AWAY, check_name, check_words, quote, server_words
+from bayplan.haproxy.words import AWAY, check_name, check_words, quote, server_words, tls_words
 
 ADMIN: Final = "admin.sock"
 MASTER: Final = "master.sock"
@@ -97,7 +97,8 @@ def _backend(pool: Pool, servers: tuple[ServerFacts, ...]) -> Iterator[str]:
     if pool.sticky and pool.mode == "http":
         yield f"  cookie {check_name('BAYPLAN-' + pool.name.replace('.', '-'))} insert indirect nocache httponly"
     if pool.fixed:
-        yield f"  server {AWAY} {pool.fixed} {check_words(pool)}{' ' + _BY_NAME if by_name(pool) else ''}"
+        words = (pool.fixed, check_words(pool), _BY_NAME if by_name(pool) else "", tls_words(pool) if pool.tls else "")
+        yield f"  server {AWAY} {' '.join(word for word in words if word)}"
     yield from (f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}" for s in servers)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from bayplan.facts import INNER
+from bayplan.container import File
+from bayplan.facts import INNER, Table
 from bayplan.haproxy.config import ADMIN, COMPLETE, MASTER
+from bayplan.haproxy.words import DIRECTORY, ca_path
 
-DIRECTORY: Final = "/etc/bayplan"
 START: Final = f"{DIRECTORY}/start.sh"
 INITIAL: Final = f"{DIRECTORY}/initial.cfg"  # what the container was made with
 LIVE: Final = f"{DIRECTORY}/haproxy.cfg"  # what a reload reads
@@ -17,6 +18,11 @@ SAVED: Final = (f"{DIRECTORY}/saved.0.cfg", f"{DIRECTORY}/saved.1.cfg")
 SPEC: Final = "BAYPLAN_SPEC"  # a gateway's environment: its container's definition
 
 _WAIT_FOR_GUARD = 50  # tenths of a second
+
+
+def certificates(table: Table) -> tuple[File, ...]:
+    """The files of certificates that a configuration of the table names."""
+    return tuple(File(ca_path(ca), ca.encode()) for ca in sorted({pool.ca for pool in table.pools if pool.ca}))
 
 
 def start_script(run: str) -> str:

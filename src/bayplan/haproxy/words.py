@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from bayplan.container import digest
 from bayplan.errors import GatewayError
@@ -14,6 +15,7 @@ _ASK_AGAIN = 0.05  # seconds, while down
 _CONFIRM = 0.25  # seconds, between the first failed check and the one that takes it out
 _FALL = 2
 
+DIRECTORY: Final = "/etc/bayplan"  # of a gateway's files, in its container
 AWAY = "bayplan:away"  # the one server of a pool that leads out of the fleet; a replica's name has no colon
 
 # Configuration manual 3.0, 4 "Proxies": names are of letters, digits and these four.
@@ -42,6 +44,21 @@ def server_words(pool: Pool, server: Server) -> str:
     if pool.sticky:
         words.append(f"cookie {digest(server.name)}")  # a client is not told the names of replicas and hosts
     return " ".join(words)
+
+
+def tls_words(pool: Pool) -> str:
+    """How the one server of a pool that leads out of the fleet is spoken to.
+
+    Configuration manual 3.0, 5.2: `sni` asks for the name and has it checked; the checks of a server have no SNI of
+    their own, and `verifyhost` is what they check. `@system-ca` is what the image's ca-certificates has.
+    """
+    name, ca = check_name(pool.tls), ca_path(pool.ca) if pool.ca else "@system-ca"
+    return f"ssl verify required ca-file {ca} sni str({name}) verifyhost {name} check-sni {name}"
+
+
+def ca_path(ca: str) -> str:
+    """Where a gateway has those certificates: other ones are another file, a table that is refused hurts none."""
+    return f"{DIRECTORY}/ca-{digest(ca)}.pem"
 
 
 def check_words(pool: Pool) -> str:

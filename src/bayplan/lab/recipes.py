@@ -142,7 +142,12 @@ DEBIAN = Image(
 HAPROXY = Image(
     "library/haproxy",
     "3.0",
-    Root("haproxy", "trixie", ("haproxy", "perl-base", "iproute2"), (_HAPROXY_ENTRYPOINT, _NO_SERVICES)),
+    Root(
+        "haproxy",
+        "trixie",
+        ("haproxy", "perl-base", "iproute2", "ca-certificates"),
+        (_HAPROXY_ENTRYPOINT, _NO_SERVICES),
+    ),
     {
         "Env": [_PATH],
         "User": "haproxy",

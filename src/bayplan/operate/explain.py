@@ -10,6 +10,7 @@ from bayplan.errors import UsageError
 from bayplan.facts import Facts
 from bayplan.operate.status import standing
 from bayplan.plan.board import Board
+from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.pack import choose
@@ -82,10 +83,10 @@ def _room(board: Board, host: str) -> str:
 
 
 def _summary(service: Service) -> str:
-    r = service.resources
+    r, many = service.resources, "one a host" if is_global(service) else f"{service.replicas}"
     if not (r.reserved_cpus or r.reserved_memory):
-        return f"{service.replicas} wanted; each reserves nothing"
-    return f"{service.replicas} wanted; each reserves {r.reserved_cpus:g} cores and {show_bytes(r.reserved_memory)}"
+        return f"{many} wanted; each reserves nothing"
+    return f"{many} wanted; each reserves {r.reserved_cpus:g} cores and {show_bytes(r.reserved_memory)}"
 
 
 def _notes(goal: Goal, service: Service) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
 from bayplan.operate.operator import operator
+from bayplan.plan.everywhere import is_global
 from bayplan.ports import Release, Releases, Source
 from bayplan.spec.model import App, Fleet
 from bayplan.spec.pinned import writes_volume
@@ -106,8 +107,12 @@ def scaled(app: App, replicas: Mapping[str, int]) -> App:
     if unknown:
         raise UsageError(f"no service {unknown} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
     for name, count in replicas.items():
+        if is_global(app.services[name]):
+            raise UsageError(
+                f"{name} has one replica on each host", todo="deploy: {mode: replicated} has a number of them"
+            )
         volume = writes_volume(app, app.services[name])
-        if volume and count > 1 and not app.services[name].mode.startswith("global"):
+        if volume and count > 1:
             raise UsageError(f"{name} writes to the volume {volume}: one replica a volume", todo="scale what has none")
     changed = {n: app.services[n].model_copy(update={"replicas": count}) for n, count in replicas.items()}
     return app.model_copy(update={"services": {**app.services, **changed}})

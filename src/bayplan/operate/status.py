@@ -11,6 +11,7 @@ from bayplan.errors import RegistryError
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.operate.inferred import inferred
 from bayplan.operate.release import Chosen, current, is_new_fleet
+from bayplan.plan.everywhere import is_global, wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import targets
@@ -139,8 +140,10 @@ def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceVi
         for p in now.presumed
         if p.service == service.name
     )
-    ready = len({r.slot for r, i in zip(replicas, seen, strict=True) if i.state == "ready"})
-    return ServiceView(service.name, Replicas(service.replicas, ready), _listeners(goal.fleet, service), seen + unknown)
+    by = "host" if is_global(service) else "slot"
+    ready = len({getattr(r, by) for r, i in zip(replicas, seen, strict=True) if i.state == "ready"})
+    counts = Replicas(len(wanted_slots(goal, service, facts)), ready)
+    return ServiceView(service.name, counts, _listeners(goal.fleet, service), seen + unknown)
 
 
 def _listeners(fleet: Fleet, service: Service) -> tuple[ListenerView, ...]:

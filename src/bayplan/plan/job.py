@@ -20,6 +20,7 @@ from collections.abc import Iterable
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
+from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.placement import Placer
 from bayplan.plan.pools import retire
@@ -58,10 +59,11 @@ class Job:
 
     def plan(self) -> Plan:
         """Steps and the rest for this job."""
-        for number in range(1, self.service.replicas + 1):
+        wanted = wanted_slots(self.goal, self.service, self.facts)
+        for number in wanted:
             self._slot(number, self.slots.get(number, []))
-        for number in (n for n in self.slots if n > self.service.replicas):
-            self._clear(self.slots[number], f"{self.service.replicas} wanted")
+        for number in (n for n in self.slots if n not in wanted):
+            self._clear(self.slots[number], f"{len(wanted)} wanted")
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
         return Plan(
             (*self.steps, *self.placer.steps),

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bayplan.facts import Facts
+from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition, is_job
 from bayplan.plan.slots import Reader, Slot, jobs_of
@@ -73,9 +74,10 @@ class Order:
         if is_job(other):
             return self._is_far(other, condition)
         reader = Reader(self._goal, other, definition(other, self._goal.app), self._facts, self._run, self._now)
-        wanted = [slot for number, slot in reader.slots().items() if number <= other.replicas]
+        numbers = wanted_slots(self._goal, other, self._facts)
+        wanted = [slot for number, slot in reader.slots().items() if number in numbers]
         enough = _is_started if condition == "service_started" else _is_serving
-        return not other.replicas or (bool(wanted) and all(enough(slot) for slot in wanted))
+        return not numbers or (bool(wanted) and all(enough(slot) for slot in wanted))
 
     def _is_far(self, job: Service, condition: Condition) -> bool:
         """Of a job every slot is asked: one that nobody has seen has not ended."""
@@ -83,7 +85,7 @@ class Order:
         begun = condition != "service_completed_successfully"
         return all(
             any(r.done or (begun and r.state not in ("creating", "created")) for r in there.get(number, ()))
-            for number in range(1, job.replicas + 1)
+            for number in wanted_slots(self._goal, job, self._facts)
         )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from bayplan import labels
 from bayplan.facts import Facts
 from bayplan.plan.board import Berth, Board
+from bayplan.plan.everywhere import seats
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import delivery
@@ -32,7 +33,7 @@ class Placer:
         never: frozenset[str] = frozenset(),
     ) -> None:
         self.goal, self.facts, self.board, self.service, self.spec = goal, facts, board, service, spec
-        self.never = never
+        self.never, self.seats = never, seats(goal, service, facts)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self._prepared: set[tuple[str, str]] = set()
@@ -41,12 +42,14 @@ class Placer:
     def place(self, slot: int, why: str, instead_of: str | None = None) -> None:
         """Stow one slot. instead_of: the host of the replica that it replaces, which is the first choice."""
         self._count(instead_of, -1)
-        able = [self.board.berths[name].host for name, reason in self._rejected.items() if reason is None]
+        seat = self.seats.get(slot)
+        free = (name for name, reason in self._rejected.items() if reason is None and seat in (None, name))
+        able = [self.board.berths[name].host for name in free]
         if not able:
             self._count(instead_of, 1)
-            self._left_over[self._why_not()] += 1
+            self._left_over[self._why_not(seat)] += 1
             return
-        choice = self._choose(able, instead_of)
+        choice = Choice(seat, "one a host") if seat else self._choose(able, instead_of)
         self._stow(slot, self.board.berths[choice.host], f"{why}; {choice.why}")
         if any(pinned(self.goal.app, self.service)):
             self._rejected = {name: self._reject(name) for name in self._rejected}  # its volume has a home now
@@ -72,8 +75,10 @@ class Placer:
     def _reject(self, host: str) -> str | None:
         return reject(self.service, self.board.berths[host], self.board, self.goal.fleet.ports)
 
-    def _why_not(self) -> tuple[Rejection, ...]:
-        told = [Rejection(host, reason) for host, reason in self._rejected.items() if reason]
+    def _why_not(self, seat: str | None) -> tuple[Rejection, ...]:
+        told = [Rejection(host, reason) for host, reason in self._rejected.items() if reason and seat in (None, host)]
+        if seat is not None:
+            return tuple(told)
         silent = [Rejection(h.name, f"does not answer ({h.why})") for h in self.facts.hosts.values() if not h.reachable]
         return (*told, *silent)
 

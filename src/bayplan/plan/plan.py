@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bayplan.facts import Facts
 from bayplan.plan.board import Board
+from bayplan.plan.everywhere import seated
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.job import Job
 from bayplan.plan.order import Order, in_order
@@ -27,7 +28,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     """
     if overtaken := _overtaken(goal, facts):
         return Plan(failures=overtaken)
-    run = run or Run()
+    run, facts = run or Run(), seated(goal, facts)
     hosts = _hosts(goal.fleet, facts)
     fronts, conflicts = configure(goal, facts)
     if conflicts:

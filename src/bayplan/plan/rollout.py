@@ -26,6 +26,7 @@ from math import ceil
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
+from bayplan.plan.everywhere import is_global, seats, wanted_slots, wants_none
 from bayplan.plan.filters import barred
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.grants import delivery
@@ -50,6 +51,7 @@ class Rollout:
         self.goal, self.service, self.facts, self.run, self.board = goal, service, facts, run, board
         self.held_by, self.is_held = held, False
         self.spec = definition(service, goal.app)
+        self.seats, self.wanted = seats(goal, service, facts), wanted_slots(goal, service, facts)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self.failures: list[Failure] = []
@@ -68,7 +70,7 @@ class Rollout:
             self._tend(self.slots[number])
         window = self._window()
         self._fill(window)
-        self._retire(window if self._has_a_place() else set())
+        self._retire(self._able(window))
         self._join()
         self._spread()
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
@@ -78,7 +80,7 @@ class Rollout:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def _empty_slots_old(self) -> Iterable[Replica]:
-        return (r for n in self._wanted() if (slot := self.slots.get(n)) and not slot.keeper for r in slot.old)
+        return (r for n in self.wanted if (slot := self.slots.get(n)) and not slot.keeper for r in slot.old)
 
     def _has_my_name(self, old: Replica) -> bool:
         return old.name == replica_name(self.goal.app.name, self.service.name, old.slot, self.goal.release)
@@ -94,7 +96,7 @@ class Rollout:
         """Where each slot stands, for spreading: a slot that is being replaced counts where its old one is."""
         for number, slot in self.slots.items():
             at = slot.keeper or next(iter(slot.old), None)
-            if at and number <= self.service.replicas:
+            if at and number in self.wanted:
                 self.board.counts[self.service.name][at.host] += 1
 
     def _has_a_place(self) -> bool:
@@ -110,9 +112,6 @@ class Rollout:
         """What bars each host whatever stands on it now."""
         return {name: barred(self.service, berth, self.board) for name, berth in self.board.berths.items()}
 
-    def _wanted(self) -> range:
-        return range(1, self.service.replicas + 1)
-
     def _has_given_up(self) -> bool:
         return bool(self.failures) or self.service.name in self.run.given_up
 
@@ -120,7 +119,7 @@ class Rollout:
 
     def _tend(self, slot: Slot) -> None:
         replica = slot.keeper
-        if replica is None or replica.slot not in self._wanted() or slot.serves:
+        if replica is None or replica.slot not in self.wanted or slot.serves:
             return
         if slot.failed:
             self._give_up(replica, slot.failed)
@@ -160,16 +159,16 @@ class Rollout:
         if self.service.name in self.run.given_up:
             return
         if self.held_by:
-            self.is_held |= any(self._lacks(n) for n in self._wanted())
+            self.is_held |= any(self._lacks(n) for n in self.wanted)
             return
         placer = Placer(self.goal, self.facts, self.board, self.service, self.spec)
-        standing = sum(1 for n in self._wanted() if n in self.slots)
-        for number in self._wanted():
+        standing = sum(1 for n in self.wanted if n in self.slots)
+        for number in self.wanted:
             slot = self.slots.get(number)
             if number in self.in_the_way:
                 self._wait(self.in_the_way[number], "is in the way of its successor")
             elif slot is None and number not in self.presumed:
-                placer.place(number, f"{self.service.replicas} wanted, {standing} stand")
+                placer.place(number, f"{len(self.wanted)} wanted, {standing} stand")
             elif slot and not slot.keeper and number in window and not self.stop_first:
                 placer.place(number, f"release {self.goal.release} replaces {slot.old[0].name}", slot.old[0].host)
         self.steps += placer.steps
@@ -185,8 +184,15 @@ class Rollout:
         """Slots that may be in the middle of being replaced now."""
         if self._has_given_up() or self.held_by:
             return set()
-        limit = self.service.update.parallelism or max(1, ceil(self.service.replicas / 4))
-        return set([n for n in self._wanted() if self._is_unfinished(n)][:limit])
+        limit = self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
+        return set([n for n in self.wanted if self._is_unfinished(n)][:limit])
+
+    def _able(self, window: set[int]) -> set[int]:
+        """Those of the window whose old replica may make room: somewhere, or, of a global service, right there."""
+        if not self._has_a_place():
+            return set()
+        no = {name for name, why in self._barred().items() if why}
+        return {n for n in window if self.seats.get(n) not in no}
 
     def _is_unfinished(self, number: int) -> bool:
         """Whether a slot has an old replica, or, stop-first, serves nobody."""
@@ -199,14 +205,17 @@ class Rollout:
 
     def _retire(self, window: set[int]) -> None:
         led_to = is_led_to(self.goal.app.name, self.service, self.goal.fleet.balancer.hosts, self.facts)
-        somebody_serves = led_to and any(s.serves for n, s in self.slots.items() if n in self._wanted())
+        somebody_serves = led_to and any(s.serves for n, s in self.slots.items() if n in self.wanted)
         for number in sorted(self.slots):
             slot = self.slots[number]
-            if number in self._wanted():
+            if number in self.wanted:
                 self._retire_within(slot, led_to=led_to, may_go=self.stop_first and number in window)
-            elif somebody_serves or not self.service.replicas:
+            elif somebody_serves or wants_none(self.goal, self.service, self.facts):
                 keeper = [slot.keeper] if slot.keeper else []
-                self._let_go([*keeper, *slot.extra, *slot.old], f"{self.service.replicas} wanted")
+                self._let_go([*keeper, *slot.extra, *slot.old], self._why_surplus())
+
+    def _why_surplus(self) -> str:
+        return "its host is not one for it" if is_global(self.service) else f"{self.service.replicas} wanted"
 
     def _retire_within(self, slot: Slot, *, led_to: bool, may_go: bool) -> None:
         if led_to and slot.serves and slot.keeper:
@@ -237,7 +246,7 @@ class Rollout:
 
     def _spread(self) -> None:
         """Two or more replicas never stand on one host while another could take one: the last of them moves."""
-        keepers = [s.keeper for n, s in sorted(self.slots.items()) if n in self._wanted() and s.keeper]
+        keepers = [s.keeper for n, s in sorted(self.slots.items()) if n in self.wanted and s.keeper]
         busy = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by or self._has_given_up()
         if busy or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
             return

@@ -98,6 +98,8 @@ def _pool(app: str, service: Service, target: int) -> Pool:
         sticky=bool(service.http and service.http.sticky),
         proxy_protocol=service.proxy_protocol,
         fixed=f"{away.address}:{away.port}" if away else "",
+        tls=away.name if away and away.tls else "",
+        ca=away.ca if away else "",
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition
@@ -43,7 +44,8 @@ class Reader:
         replicas = self.facts.replicas(self.goal.app.name, self.service.name)
         for replica in sorted(replicas, key=lambda r: (r.slot, r.host, r.name)):
             (slots[replica.slot].extra if self._is_current(replica) else slots[replica.slot].old).append(replica)
-        wanted = [s for n, s in sorted(slots.items()) if n <= self.service.replicas]
+        numbers = wanted_slots(self.goal, self.service, self.facts)
+        wanted = [s for n, s in sorted(slots.items()) if n in numbers]
         crowd = Counter(s.extra[0].host for s in wanted if len(s.extra) == 1)
         for number in sorted(slots):
             self._keep_one(slots[number], crowd)

@@ -133,12 +133,16 @@ class Exposed(Frozen):
 class External(Frozen):
     """`x-bayplan.external`: the service is not run; its name leads to this address and port.
 
-    address: a host name or an IPv4 address. tls: the gateway speaks TLS to it. check None: it is not asked.
+    address: a host name or an IPv4 address. tls: the gateway speaks TLS to it, and believes a certificate of `name`
+    that is signed by one of `ca` (PEM text), or, without, by one that the gateway's own system knows. check None: it is
+    not asked.
     """
 
     address: str
     port: int
     tls: bool = False
+    name: str = ""
+    ca: str = ""
     check: Probe | None = None
 
 

@@ -37,6 +37,8 @@ def _service(service: Node, move: Change) -> Node:
         service = _in(service, (key,), lambda node: _text(node, move))
         service = _in(service, (key, "*"), lambda node: _text(node, move))
         service = _in(service, (key, "*", "path"), lambda node: _text(node, move))
+    ca = ("x-bayplan", "external", "tls", "ca")
+    service = _in(service, ca, lambda node: _text(node, lambda text: text if "\n" in text else move(text)))
     service = _in(service, ("security_opt", "*"), lambda node: _text(node, lambda text: _after("seccomp", text, move)))
     return _in(service, ("volumes", "*"), lambda node: _mount(node, move))
 

@@ -23,12 +23,10 @@ def _image_mounts(service: Service) -> object:
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("volumes",), _image_mounts, "put its files into the service's image with build (COPY --from)"),
-    (("deploy", "mode"), lambda s: s.mode.startswith("global"), "only replicated and replicated-job are run"),
     (("deploy", "rollback_config"), lambda s: s.rollback, "remove it"),
     (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
     (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
     (("pre_stop",), lambda s: s.pre_stop, "a handler of stop_signal in the image"),
-    (("x-bayplan", "external", "tls"), lambda s: s.external and s.external.tls, "let the callers speak TLS to it"),
 )
 _UPDATE: Final = ("delay", "failure_action", "monitor", "max_failure_ratio")
 _BUILD: Final = (

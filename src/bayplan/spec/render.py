@@ -132,7 +132,7 @@ def _deploy(s: Service) -> dict[str, Any]:
     r, placement = s.resources, s.placement
     return said(
         mode=s.mode,
-        replicas=s.replicas,
+        replicas=None if s.mode.startswith("global") else s.replicas,
         labels=dict(s.service_labels),
         resources=said(
             limits=said(cpus=number(r.limit_cpus), memory=number(r.limit_memory), pids=r.limit_pids),
@@ -175,7 +175,11 @@ def _extension(s: Service) -> dict[str, Any]:
 
 def _external(e: External) -> dict[str, Any]:
     check = _probe(e.check) if e.check else None
-    return said(address=e.address, port=e.port, tls=e.tls or None, check=check)
+    return said(address=e.address, port=e.port, tls=_tls(e) if e.tls else None, check=check)
+
+
+def _tls(e: External) -> Any:
+    return said(name=e.name, ca=e.ca or None)
 
 
 def _http(h: Http) -> dict[str, Any]:

@@ -379,3 +379,21 @@ def test_a_service_without_listeners_is_done_when_it_has_stayed_up() -> None:
         assert len(await fleet.names()) == 2
 
     run(story())
+
+
+def test_one_on_each_host_and_on_a_new_one_at_the_next_up() -> None:
+    async def story() -> None:
+        everywhere = given.goal(THREE, given.service(mode="global"))
+        fleet = MemoryFleet(THREE)
+        fleet.engines["h3"].inner.answers = False
+        assert not (await fleet.up(everywhere)).is_whole
+        assert await fleet.names() == servers(1, "1.h1", "2.h2")
+        fleet.engines["h3"].inner.answers = True
+        assert (await fleet.up(everywhere)).is_whole
+        assert fleet.kinds()["run"] == 1
+        assert await fleet.taking_traffic() == set(servers(1, "1.h1", "2.h2", "3.h3"))
+        outcome = await fleet.up(next_release(everywhere, image=OTHER_IMAGE))
+        assert outcome.is_whole
+        assert await fleet.taking_traffic() == set(servers(2, "1.h1", "2.h2", "3.h3"))
+
+    run(story())

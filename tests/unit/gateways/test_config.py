@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from bayplan.errors import GatewayError
 from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Table
 from bayplan.haproxy.config import COMPLETE, render
+from bayplan.haproxy.places import certificates
 from bayplan.haproxy.state import TABLE, pack, state_digest, unpack
 
 WEB = "site.web.80"
@@ -155,6 +157,22 @@ def test_a_service_that_is_not_run_here_is_one_server_found_by_its_name() -> Non
     assert found.count("resolvers bayplan") == 1
     by_address = lines(Table((), (Pool("site.db.3306", "site", "db", fixed="192.0.2.7:3306"),)))
     assert not [line for line in by_address if "resolvers" in line]
+
+
+def test_over_tls_the_name_is_asked_for_and_checked_also_by_the_probe() -> None:
+    pool = Pool("site.db.6380", "site", "db", fixed="192.0.2.7:6380", tls="db.example.com")
+    [server] = [line for line in lines(Table((), (pool,))) if line.startswith("server ")]
+    for words in (
+        "ssl verify required ca-file @system-ca",
+        "sni str(db.example.com)",
+        "verifyhost db.example.com",
+        "check-sni db.example.com",
+    ):
+        assert words in server
+    own = replace(pool, ca="-----BEGIN …")
+    [file] = certificates(Table((), (own, replace(own, name="site.other.6380"), pool)))
+    assert file.content == b"-----BEGIN \xe2\x80\xa6"
+    assert f"ca-file {file.path} " in next(line for line in lines(Table((), (own,))) if line.startswith("server "))
 
 
 def test_between_services_requests_arrive_as_they_are_sent() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests import given
 
+from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts, Facts, HostFacts
-from bayplan.operate.release import record
+from bayplan.operate.release import record, scaled
 from bayplan.spec.model import App
 from bayplan.store.directory import DirectoryReleases
 
@@ -17,6 +19,12 @@ SHOP = App(name="shop", services={"web": given.service()})
 def standing(*releases: int) -> Facts:
     replicas = tuple(given.replica(given.service(), slot, "h1", release=r) for slot, r in enumerate(releases, 1))
     return Facts({"h1": HostFacts("h1", reachable=True, engine=EngineFacts(replicas=replicas))})
+
+
+def test_a_service_with_one_on_each_host_has_no_number_of_them() -> None:
+    everywhere = given.service(mode="global")
+    with pytest.raises(UsageError, match="web has one replica on each host"):
+        scaled(App(name="shop", services={"web": everywhere}), {"web": 2})
 
 
 async def test_what_says_the_same_is_the_same_release(tmp_path: Path) -> None:

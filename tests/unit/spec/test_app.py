@@ -20,6 +20,12 @@ def test_words_are_split_as_a_shell_would(folder) -> None:
     assert web.entrypoint == ("/run", "--now")
 
 
+@pytest.mark.parametrize("written", ["deploy: {mode: global, replicas: 2}", "deploy: {mode: global-job}\nscale: 2"])
+def test_what_is_on_each_host_has_no_number(folder, written: str) -> None:
+    [mistake] = folder.mistakes(lambda: folder.web(written))
+    assert "and has a number of replicas | remove it: each host" in mistake
+
+
 def test_an_empty_command_is_not_the_images(folder) -> None:
     assert folder.web("command: []").command == ()
     assert folder.web("command:").command is None

@@ -257,7 +257,7 @@ def test_what_a_service_has_to_do_with_others(everything) -> None:
         Exposed(port=8001),
     )
     assert everything.services["db"].external == External(
-        address="db.example.com", port=3306, tls=True, check=Probe(interval=5)
+        address="db.example.com", port=3306, tls=True, name="db.example.com", check=Probe(interval=5)
     )
 
 

@@ -9,7 +9,7 @@ from tests.unit.spec.specification import KEYS
 from bayplan.spec.shapes import FileModel
 from bayplan.spec.unsupported import NEVER, NOT_YET
 
-OURS = {"Extension", "HttpFile", "ProbeFile", "ExternalServiceFile"}  # under x-bayplan
+OURS = {"Extension", "HttpFile", "ProbeFile", "ExternalServiceFile", "ExternalTlsFile"}  # under x-bayplan
 MODELS = {model.__name__: model for _, model in TABLES}
 
 

@@ -24,6 +24,7 @@ from bayplan.spec.model import (
     Update,
 )  # fmt: skip
 from bayplan.spec.resolve.around import Surroundings, blank, given, known
+from bayplan.spec.resolve.away import tls_of
 from bayplan.spec.resolve.build import build
 from bayplan.spec.resolve.environment import environment, labels
 from bayplan.spec.resolve.mounts import grants, mounts
@@ -170,9 +171,8 @@ def _external(
             "services", name, "x-bayplan", "external",
             todo="write port: NUMBER",
         )  # fmt: skip
-    return External(
-        address=external.address, port=port, tls=bool(external.tls), check=_probe(external.check or ProbeFile())
-    )
+    check = _probe(external.check or ProbeFile())
+    return tls_of(name, external, External(address=external.address, port=port, check=check), around)
 
 
 def _healthcheck(written: HealthcheckFile | None) -> Healthcheck | None:
@@ -219,6 +219,13 @@ def _replicas(name: str, written: ServiceFile, around: Surroundings) -> int:
             f"services.{name}: scale says {written.scale}, deploy.replicas says {deployed}",
             "services", name, "scale",
             todo="remove scale",
+        )  # fmt: skip
+    mode = (written.deploy and written.deploy.mode) or ""
+    if mode.startswith("global") and (key := "deploy" if deployed is not None else "scale" if written.scale else ""):
+        around.wrong(
+            f"services.{name}: is {mode}, and has a number of replicas",
+            "services", name, key, *(("replicas",) if key == "deploy" else ()),
+            todo="remove it: each host that its constraints allow has one; or write mode: replicated",
         )  # fmt: skip
     return given(deployed, given(written.scale, 1))
 

@@ -115,7 +115,8 @@ class DeployFile(FileModel):
 
     mode: Maybe[Literal["replicated", "global", "replicated-job", "global-job"]] = key(
         "a job runs once for each definition, `replicas` times; one whose end others wait for "
-        "(`service_completed_successfully`) is a replicated-job unless written. `global`, `global-job`: refused for now"
+        "(`service_completed_successfully`) is a replicated-job unless written. "
+        "`global`, `global-job`: one on each host that the constraints allow; of a new host, at the next `up`"
     )
     replicas: Maybe[Natural] = key()
     resources: Maybe[ResourcesFile] = key()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
@@ -52,6 +52,27 @@ class ProbeFile(FileModel):
         return self
 
 
+class ExternalTlsFile(FileModel):
+    """`x-bayplan.external.tls`, as a map."""
+
+    name: Maybe[HostName] = key("the name in its certificate, which is asked for (SNI); `address` unless written")
+    ca: Maybe[Text] = key(
+        "a file of PEM certificates, or their text: one of them signed its. Those of the gateway's system else"
+    )
+
+
+class TlsFile(ExternalTlsFile):
+    """`x-bayplan.external.tls`, true or false, or a map."""
+
+    is_spoken: Flag = True
+
+
+def _tls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    return {"is_spoken": value}
+
+
 class ExternalServiceFile(FileModel):
     """`x-bayplan.external`: the service is somebody else's; its name and address here lead there."""
 
@@ -59,7 +80,9 @@ class ExternalServiceFile(FileModel):
     port: Maybe[Annotated[int, BeforeValidator(lambda v: port_range(v)[0], json_schema_input_type=int)]] = key(
         "the one port that `expose` or `ports` names, unless written"
     )
-    tls: Maybe[Flag] = key("gateways speak TLS to it")
+    tls: Maybe[Annotated[TlsFile, BeforeValidator(_tls, json_schema_input_type=bool | str | ExternalTlsFile)]] = key(
+        "gateways speak TLS to it, from the first byte, and check its certificate: `true`, or a map"
+    )
     check: Maybe[ProbeFile] = key("as `probe`; a TCP connection unless written")
 
 
