@@ -81,14 +81,15 @@ class EngineLock:
                 raise _no_majority(voters, need, votes)
             other, now = min(votes.taken, key=lambda t: t.starting), self.clock.now()
             left = max(patience, DYING, STUCK + SLICE if other.starting else 0.0) - (now - began)
-            if left <= 0:
+            is_stuck = other.starting and now - starting.setdefault(other.container, now) >= STUCK
+            if left <= 0 and not is_stuck:
                 raise _locked(other)
             if was_free and patience > 0:
                 say(f"waits for {describe(other.claim)}")
             was_free = False
-            if other.starting and now - starting.setdefault(other.container, now) >= STUCK:
+            if is_stuck:
                 await self._break(other)
-            await self._until_gone(other, min(left, SLICE) if other.starting else left)
+            await self._until_gone(other, SLICE if other.starting else left)
 
     def _hold_on(self, claim: Claim, voters: Sequence[str], need: int, votes: Votes, *, was_free: bool) -> EngineHold:
         """As many as the others could make up for are started later: most runs are over by then."""
