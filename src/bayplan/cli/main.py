@@ -11,6 +11,7 @@ import typer
 from bayplan.cli import (
     balancer,
     config,
+    cp,
     diff,
     doctor,
     down,
@@ -24,6 +25,7 @@ from bayplan.cli import (
     plan,
     ps,
     rollback,
+    run,
     scale,
     size,
     stats,
@@ -74,6 +76,8 @@ app.command(rich_help_panel=_APP)(down.down)
 app.command(rich_help_panel=_LOOK)(ps.ps)
 app.command(rich_help_panel=_LOOK)(logs.logs)
 app.command("exec", rich_help_panel=_LOOK, context_settings={"allow_interspersed_args": False})(exec.exec_)
+app.command(rich_help_panel=_LOOK, context_settings={"allow_interspersed_args": False})(run.run)
+app.command(rich_help_panel=_LOOK)(cp.cp)
 app.command(rich_help_panel=_LOOK)(stats.stats)
 app.command(rich_help_panel=_LOOK)(explain.explain)
 app.command(rich_help_panel=_FLEET)(size.size)
