@@ -351,7 +351,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One immutable, numbered version of an app. spec: the resolved app as JSON, images pinned; at: Unix time."""
+    """One immutable, numbered version of an app. spec: the resolved app as JSON, images pinned; at: Unix time.
+
+    stopped: services that are not to run, with their containers kept.
+    """
 
     number: int
     app: str
@@ -360,6 +363,7 @@ class Release:
     at: float
     why: str = ""
     source: Source = Source()
+    stopped: tuple[str, ...] = ()
 
 
 class Releases(Protocol):

@@ -24,11 +24,14 @@ from bayplan.cli import (
     logs,
     plan,
     ps,
+    restart,
     rollback,
     run,
     scale,
     size,
+    start,
     stats,
+    stop,
     up,
     volume,
 )
@@ -71,6 +74,9 @@ app.command(rich_help_panel=_START)(doctor.doctor)
 app.command(rich_help_panel=_APP)(plan.plan)
 app.command(rich_help_panel=_APP)(up.up)
 app.command(rich_help_panel=_APP)(scale.scale)
+app.command(rich_help_panel=_APP)(stop.stop)
+app.command(rich_help_panel=_APP)(start.start)
+app.command(rich_help_panel=_APP)(restart.restart)
 app.command(rich_help_panel=_APP)(rollback.rollback)
 app.command(rich_help_panel=_APP)(down.down)
 app.command(rich_help_panel=_LOOK)(ps.ps)
