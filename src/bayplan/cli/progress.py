@@ -97,7 +97,7 @@ class Progress:
                 self._end_stage()
                 self._recent = ()
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
-                if event.name in ("lock", "replicas"):
+                if event.name in ("lock", "volumes", "replicas"):
                     self._say(event.text)
             case ImageEvent():
                 self._image(event)

@@ -73,6 +73,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "held": [asdict(h) for h in outcome.plan.held],
         "waiting": [asdict(w) for w in outcome.stalled],
         "unreachable": [{"host": h.name, "why": h.why} for h in outcome.facts.hosts.values() if not h.reachable],
+        "volumes_removed": [{"name": name, "host": host} for name, host in result.volumes],
         "status": exit_status(result),
     }
 
@@ -88,6 +89,8 @@ def _tell_services(result: Result, console: Console, took: float) -> None:
     changed = result.is_new or result.outcome.passes > 1
     if not app.services:
         console.print(f"[green]✓[/] [bold]{app.name}[/] is down  [dim]{took:.1f} s[/]")
+        for name, host in result.volumes:
+            console.print(f"  the volume {name} of {host} is gone")
         return
     wanted = [s for s in app.services.values() if s.name not in result.stopped]
     ready = {s.name: _ready(result, s) for s in wanted}

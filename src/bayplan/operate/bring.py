@@ -38,13 +38,16 @@ LAST_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it. logs: the last lines of each replica that failed. stopped: services that are not to run."""
+    """What came of it. logs: the last lines of each replica that failed. stopped: services that are not to run.
+    volumes: (name, host) of those that were removed.
+    """
 
     goal: Goal
     outcome: Outcome
     is_new: bool
     logs: Mapping[str, tuple[LogLine, ...]] = field(default_factory=dict)
     stopped: frozenset[str] = frozenset()
+    volumes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
