@@ -78,6 +78,21 @@ ASIDE: Final = ".old"  # how the name of a gateway ends that the next one is to 
 
 
 @dataclass(frozen=True, slots=True)
+class OneOff:
+    """A container that `run` made for one command: no replica, and nothing leads to it.
+
+    service "": of an image alone.
+    """
+
+    name: str
+    host: str
+    app: str
+    service: str
+    state: ContainerState
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SystemContainer:
     """A container that bayplan itself needs on a host: a gateway, the guard, the registry.
 
@@ -113,6 +128,7 @@ class EngineFacts:
     networks: frozenset[str] = frozenset()
     arch: str = ""
     volumes: frozenset[str] = frozenset()
+    oneoffs: tuple[OneOff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +291,10 @@ class Facts:
             return
         for host in self.reachable():
             yield from (r for r in host.engine.replicas if app in (None, r.app) and service in (None, r.service))
+
+    def oneoffs(self, app: str) -> Iterator[OneOff]:
+        """The app's containers that `run` made, on the hosts that answered."""
+        return (one for host in self.reachable() for one in host.engine.oneoffs if one.app == app)
 
     @cached_property
     def endpoints(self) -> Mapping[str, tuple[Endpoint, ...]]:

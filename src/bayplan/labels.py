@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 FLEET: Final = "bayplan.fleet"
-ROLE: Final = "bayplan.role"  # replica, gateway, guard, registry or lock
+ROLE: Final = "bayplan.role"  # replica, run, volume, gateway, guard, registry or lock
 APP: Final = "bayplan.app"
 SERVICE: Final = "bayplan.service"
 SLOT: Final = "bayplan.slot"

@@ -151,6 +151,9 @@ class Engine(Protocol):
     async def stop(self, name: str, grace: float) -> None:
         """Stop; gone already is done already. grace: seconds before it is killed."""
 
+    async def set_restart(self, name: str, policy: str) -> None:
+        """What becomes of it when it ends, or its engine starts: as `restart:` has it. Raises NotFoundError."""
+
     async def remove(self, name: str, grace: float) -> None:
         """Stop and remove, with its anonymous volumes; gone already is done already."""
 
@@ -207,6 +210,21 @@ class Engine(Protocol):
         self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str = "", workdir: str = ""
     ) -> int:
         """Run a command in it on this process's own terminal; its exit status."""
+
+    async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:
+        """Create and start it on this process's own terminal; its exit status. It is removed when it ends.
+
+        Raises ConflictError, NotFoundError (image).
+        """
+
+    def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:
+        """A tar of a file or directory of a container, running or not, by its own name. Raises NotFoundError."""
+
+    async def copy_in(self, name: str, directory: str, tar: AsyncIterator[bytes]) -> None:
+        """Unpack a tar into a directory that is there; what is in it stays. Raises NotFoundError."""
+
+    async def is_directory(self, name: str, path: str) -> bool | None:
+        """Whether a path in a container is one; None: nothing is there."""
 
     async def read_file(self, name: str, path: str) -> bytes:
         """A file in a container, running or not. Raises NotFoundError."""
@@ -333,7 +351,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One immutable, numbered version of an app. spec: the resolved app as JSON, images pinned; at: Unix time."""
+    """One immutable, numbered version of an app. spec: the resolved app as JSON, images pinned; at: Unix time.
+
+    stopped: services that are not to run, with their containers kept.
+    """
 
     number: int
     app: str
@@ -342,6 +363,7 @@ class Release:
     at: float
     why: str = ""
     source: Source = Source()
+    stopped: tuple[str, ...] = ()
 
 
 class Releases(Protocol):

@@ -15,6 +15,7 @@ import pytest
 
 from bayplan import labels
 from bayplan.container import Container, File, Mounted
+from bayplan.engines import archive
 from bayplan.engines.docker import DockerEngine
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import Program
@@ -518,3 +519,39 @@ def _context(dockerfile: str) -> bytes:
         info.size = len(dockerfile)
         tar.addfile(info, io.BytesIO(dockerfile.encode()))
     return buffer.getvalue()
+
+
+async def test_a_restart_policy_can_be_changed(kit: Kit) -> None:
+    name = await kit.engine.run(kit.replica(restart="always"))
+    await kit.engine.set_restart(name, "no")
+    with pytest.raises(NotFoundError):
+        await kit.engine.set_restart("nobody", "no")
+
+
+async def test_a_command_of_its_own_leaves_its_status_and_nothing_else(kit: Kit) -> None:
+    container = kit.replica(command=EXITS)
+    assert await kit.engine.attach_run(container, tty=False, stdin=False) == 3
+    await kit.engine.until_removed(container.name)
+    assert (await kit.facts()).replicas == ()
+    with pytest.raises(NotFoundError):
+        await kit.engine.attach_run(kit.replica(2, image="nobody/has:this"), tty=False, stdin=False)
+
+
+async def test_files_are_copied_out_and_in_and_told_from_directories(kit: Kit) -> None:
+    name = kit.replica().name
+    await kit.engine.run(kit.replica(files=(File("/tmp/a/b/c.txt", b"deep"),)))
+    assert await kit.engine.is_directory(name, "/tmp/a/b") is True
+    assert await kit.engine.is_directory(name, "/tmp/a/b/c.txt") is False
+    assert await kit.engine.is_directory(name, "/tmp/nope") is None
+    tar = b"".join([chunk async for chunk in kit.engine.copy_out(name, "/tmp/a")])
+    with tarfile.open(fileobj=io.BytesIO(tar)) as content:
+        assert [m.name for m in content if m.isfile()] == ["a/b/c.txt"]
+    await kit.engine.copy_in(name, "/tmp/a", _stream(archive.pack([File("new.txt", b"n")])))
+    assert await kit.engine.read_file(name, "/tmp/a/new.txt") == b"n"
+    assert await kit.engine.read_file(name, "/tmp/a/b/c.txt") == b"deep"
+    with pytest.raises(NotFoundError):
+        await anext(aiter(kit.engine.copy_out(name, "/tmp/nope")))
+
+
+async def _stream(content: bytes) -> AsyncIterator[bytes]:
+    yield content

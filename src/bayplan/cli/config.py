@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.options import Files, FleetFile, Json, Profiles, Project
 
 
 class SchemaOf(StrEnum):
@@ -21,6 +21,7 @@ def config(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
+    profile: Profiles = None,
     services: Annotated[bool, typer.Option("--services", help="Only the services' names, one a line.")] = False,
     images: Annotated[bool, typer.Option("--images", help="Only the images' names, one a line.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only check; print nothing.")] = False,
@@ -41,7 +42,15 @@ def config(
 
         show_json(json_schema(schema.value))
         return
-    app, _ = load_both(files, project=project, fleet=fleet, environment=os.environ, only_read=True, warn=tell_warning)
+    app, _ = load_both(
+        files,
+        project=project,
+        fleet=fleet,
+        environment=os.environ,
+        profiles=profile or (),
+        only_read=True,
+        warn=tell_warning,
+    )
     if quiet:
         return
     if services or images:

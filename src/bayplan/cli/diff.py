@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.options import Files, FleetFile, Json, Profiles, Project
 
 if TYPE_CHECKING:
     from bayplan.operate.compare import Comparison
@@ -22,6 +22,7 @@ def diff(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
+    profile: Profiles = None,
     json: Json = False,
 ) -> None:
     """Show what changes from one release to another, or to what the file says now. Exit status 0 either way."""
@@ -35,7 +36,7 @@ def diff(
         name, where = read_name(files, project, fleet)
         found = on_fleet(where, lambda ports: releases(ports, name, before, after))
     else:
-        app, where = read_both(files, project, fleet)
+        app, where = read_both(files, project, fleet, profile)
         secrets = read_secrets(app, files)
         found = on_fleet(where, lambda ports: with_file(ports, app, before, secrets))
     if json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.options import Files, FleetFile, Json, Profiles, Project
 
 if TYPE_CHECKING:
     from bayplan.operate.doctor import Finding
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[bold red]✗[/]"}
 
 
-def doctor(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
+def doctor(
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    profile: Profiles = None,
+    json: Json = False,
+) -> None:
     """Find what is wrong with this machine, the files and the hosts, and say what to do."""
     import os
 
@@ -23,7 +29,7 @@ def doctor(files: Files = None, project: Project = None, fleet: FleetFile = None
     from bayplan.cli.session import on_fleet
     from bayplan.operate.doctor import file_findings, fleet_findings, machine_findings
 
-    where, app, found = file_findings(files, project, fleet, os.environ)
+    where, app, found = file_findings(files, project, fleet, os.environ, profile or ())
     findings = [*machine_findings(where), *found]
     if where is not None:
         with err().status(f"looking at {', '.join(where.hosts)}"):

@@ -16,12 +16,15 @@ def down(
     everything: Annotated[
         bool, typer.Option("--all", help="Gateways, guards and the registry too, if no other app needs them.")
     ] = False,
+    volumes: Annotated[
+        bool, typer.Option("-v", "--volumes", help="The app's volumes too, with all that is in them.")
+    ] = False,
     assume_down: AssumeDown = None,
     wait: Wait = False,
     wait_timeout: WaitTimeout = None,
     json: Json = False,
 ) -> None:
-    """Drain and remove the app's replicas, listeners and networks. Images and releases stay."""
+    """Drain and remove the app's replicas, listeners and networks. Images, releases and, without -v, volumes stay."""
     from bayplan.cli.progress import Progress
     from bayplan.cli.report import finish
     from bayplan.cli.session import on_fleet, read_name
@@ -32,5 +35,8 @@ def down(
     wishes = Wishes(assume_down=frozenset(assume_down or ()), patience=patience(wait, wait_timeout))
     name, where = read_name(files, project, fleet)
     with Progress(App(name=name), quiet=json) as progress:
-        result = on_fleet(where, lambda ports: take_down(ports, name, progress, everything=everything, wishes=wishes))
+        result = on_fleet(
+            where,
+            lambda ports: take_down(ports, name, progress, everything=everything, with_volumes=volumes, wishes=wishes),
+        )
     finish(result, progress, json=json)

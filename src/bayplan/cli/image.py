@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
+from bayplan.cli.options import Files, FleetFile, Json, Profiles, Project, Wait, WaitTimeout, patience
 
 app = typer.Typer(no_args_is_help=True, help="The images of the fleet.")
 
@@ -48,6 +48,7 @@ def push(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
+    profile: Profiles = None,
     build: Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")] = False,
     pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
     wait: Wait = False,
@@ -60,7 +61,7 @@ def push(
     from bayplan.cli.session import on_fleet, read_both
     from bayplan.operate.publish import publish
 
-    wanted, where = read_both(files, project, fleet)
+    wanted, where = read_both(files, project, fleet, profile, services)
     chosen = frozenset(services) if services else None
     with Progress(wanted, quiet=json) as progress:
         pins = on_fleet(

@@ -11,6 +11,7 @@ import typer
 from bayplan.cli import (
     balancer,
     config,
+    cp,
     diff,
     doctor,
     down,
@@ -23,10 +24,14 @@ from bayplan.cli import (
     logs,
     plan,
     ps,
+    restart,
     rollback,
+    run,
     scale,
     size,
+    start,
     stats,
+    stop,
     up,
     volume,
 )
@@ -69,11 +74,16 @@ app.command(rich_help_panel=_START)(doctor.doctor)
 app.command(rich_help_panel=_APP)(plan.plan)
 app.command(rich_help_panel=_APP)(up.up)
 app.command(rich_help_panel=_APP)(scale.scale)
+app.command(rich_help_panel=_APP)(stop.stop)
+app.command(rich_help_panel=_APP)(start.start)
+app.command(rich_help_panel=_APP)(restart.restart)
 app.command(rich_help_panel=_APP)(rollback.rollback)
 app.command(rich_help_panel=_APP)(down.down)
 app.command(rich_help_panel=_LOOK)(ps.ps)
 app.command(rich_help_panel=_LOOK)(logs.logs)
 app.command("exec", rich_help_panel=_LOOK, context_settings={"allow_interspersed_args": False})(exec.exec_)
+app.command(rich_help_panel=_LOOK, context_settings={"allow_interspersed_args": False})(run.run)
+app.command(rich_help_panel=_LOOK)(cp.cp)
 app.command(rich_help_panel=_LOOK)(stats.stats)
 app.command(rich_help_panel=_LOOK)(explain.explain)
 app.command(rich_help_panel=_FLEET)(size.size)

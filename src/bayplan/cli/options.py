@@ -18,6 +18,10 @@ FleetFile = Annotated[
     Path | None,
     typer.Option("--fleet", envvar="BAYPLAN_FLEET", help="Fleet file.", show_default="fleet.yaml, or this machine"),
 ]
+Profiles = Annotated[
+    list[str] | None,
+    typer.Option("--profile", metavar="NAME", help="With the services of this profile, or of all: '*'."),
+]
 Json = Annotated[bool, typer.Option("--json", help="A stable, documented shape for programs.")]
 AssumeDown = Annotated[
     list[str] | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Profiles, Project
 
 if TYPE_CHECKING:
     from bayplan.operate.preview import Preview
@@ -22,6 +22,7 @@ def plan(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
+    profile: Profiles = None,
     assume_down: AssumeDown = None,
     json: Json = False,
 ) -> None:
@@ -30,7 +31,7 @@ def plan(
     from bayplan.cli.session import on_fleet, read_both, read_secrets
     from bayplan.operate.preview import as_json, preview
 
-    app, where = read_both(files, project, fleet)
+    app, where = read_both(files, project, fleet, profile)
     secrets = read_secrets(app, files)
     found = on_fleet(where, lambda ports: preview(ports, app, frozenset(assume_down or ()), secrets))
     if json:

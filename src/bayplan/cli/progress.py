@@ -21,7 +21,7 @@ from bayplan.converge.loop import PassEvent, StepEvent
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Stage
 from bayplan.plan.standing import endpoints
-from bayplan.plan.steps import PoolChange, Pull, Run, Step, kind, subject
+from bayplan.plan.steps import PoolChange, Pull, Run, Start, Step, Stop, kind, subject
 from bayplan.ports import Transfer
 from bayplan.spec.model import App
 from bayplan.units import show_bytes
@@ -31,6 +31,7 @@ MARKS = {
     "ready": ("●", "green"),
     "starting": ("◐", "yellow"),
     "draining": ("◌", "dim"),
+    "stopped": ("○", "dim"),
     "failed": ("✗", "red"),
 }
 RECENT = 5  # lines of what has just happened
@@ -69,6 +70,7 @@ class Progress:
         self.began = time.monotonic()
         self.stages: list[_Stage] = []
         self.facts: Facts | None = None
+        self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
         self._console = err()
@@ -95,7 +97,7 @@ class Progress:
                 self._end_stage()
                 self._recent = ()
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
-                if event.name == "lock":
+                if event.name in ("lock", "volumes", "replicas"):
                     self._say(event.text)
             case ImageEvent():
                 self._image(event)
@@ -121,6 +123,8 @@ class Progress:
         step = event.step
         if isinstance(step, Pull):
             self._pull(step, event)
+        if isinstance(step, Stop | Start) and event.state == "done":
+            (self._stopped.add if isinstance(step, Stop) else self._stopped.discard)(step.replica)
         if event.state == "done":
             self._say(f"{step.host}: {_sentence(step)}")
         elif event.state == "failed":
@@ -190,7 +194,7 @@ class Progress:
         if replica.done:
             return "ready"
         if replica.state in ("exited", "dead", "restarting"):
-            return "failed"
+            return "stopped" if replica.name in self._stopped else "failed"
         if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in seen):
             return "draining"
         takes_traffic = all(e.facts.state == "ready" for e in seen) if seen else not replica.ports

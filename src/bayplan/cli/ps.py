@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from bayplan.cli.options import Files, FleetFile, Json, Project
 
@@ -11,10 +13,23 @@ if TYPE_CHECKING:
 
     from bayplan.operate.status import ServiceView, Status
 
-STYLES = {"ready": "green", "starting": "yellow", "draining": "dim", "failed": "red", "unknown": "magenta"}
+STYLES = {
+    "ready": "green",
+    "starting": "yellow",
+    "draining": "dim",
+    "stopped": "dim",
+    "failed": "red",
+    "unknown": "magenta",
+}
 
 
-def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
+def ps(
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    every: Annotated[bool, typer.Option("-a", "--all", help="What was stopped, and what `run` runs, too.")] = False,
+    json: Json = False,
+) -> None:
     """Show each service's replicas: where, in what state, of which release; and the hosts."""
     from rich.markup import escape
 
@@ -23,7 +38,7 @@ def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, js
     from bayplan.operate.status import standing
 
     name, where = read_name(files, project, fleet)
-    found = on_fleet(where, lambda ports: standing(ports, name))
+    found = on_fleet(where, lambda ports: standing(ports, name, every=every))
     if found.unread:
         err().print(f"[yellow]![/] releases cannot be read: {escape(found.unread)}; this is what runs, not what should")
     if json:
@@ -34,6 +49,8 @@ def ps(files: Files = None, project: Project = None, fleet: FleetFile = None, js
     for service in found.status.services:
         _print_head(service, console)
         console.print(_instances(service))
+    if found.status.runs:
+        console.print(_runs(found.status))
     console.print(_hosts(found.status))
     for host in found.facts.hosts.values():
         if not host.reachable:
@@ -50,6 +67,9 @@ def _print_head(service: ServiceView, console: object) -> None:
     style = "green" if r.ready == r.desired else "yellow"
     fronts = "  ".join(f"{x.address}:{x.port} -> {x.target_port}" for x in service.listeners)
     what = "done" if any(i.job for i in service.instances) else "ready"
+    if service.stopped:
+        console.print(f"[bold]{service.service}[/]  [dim]stopped[/]  [cyan]{fronts}[/]")
+        return
     console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} {what}[/]  [cyan]{fronts}[/]")
 
 
@@ -67,6 +87,16 @@ def _instances(service: ServiceView) -> Table:
     for i in service.instances:
         state = f"[{STYLES.get(i.state, '')}]{f'job {i.job}' if i.job else i.state}[/]"
         table.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
+    table.add_row()
+    return table
+
+
+def _runs(status: Status) -> Table:
+    table = _table()
+    for column in ("run", "host", "state", "service", "image"):
+        table.add_column(column)
+    for one in status.runs:
+        table.add_row(one.name, one.host, one.state, one.service or "-", one.image)
     table.add_row()
     return table
 

@@ -56,7 +56,12 @@ def as_json(result: Result) -> dict[str, Any]:
         "release": result.goal.release,
         "new_release": result.is_new,
         "services": [
-            {"service": s.name, "desired": s.replicas, "ready": _ready(result, s)}
+            {
+                "service": s.name,
+                "desired": 0 if s.name in result.stopped else s.replicas,
+                "ready": _ready(result, s),
+                "stopped": s.name in result.stopped,
+            }
             for s in result.goal.app.services.values()
         ],
         "failures": [
@@ -68,6 +73,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "held": [asdict(h) for h in outcome.plan.held],
         "waiting": [asdict(w) for w in outcome.stalled],
         "unreachable": [{"host": h.name, "why": h.why} for h in outcome.facts.hosts.values() if not h.reachable],
+        "volumes_removed": [{"name": name, "host": host} for name, host in result.volumes],
         "status": exit_status(result),
     }
 
@@ -83,15 +89,17 @@ def _tell_services(result: Result, console: Console, took: float) -> None:
     changed = result.is_new or result.outcome.passes > 1
     if not app.services:
         console.print(f"[green]✓[/] [bold]{app.name}[/] is down  [dim]{took:.1f} s[/]")
+        for name, host in result.volumes:
+            console.print(f"  the volume {name} of {host} is gone")
         return
-    ready = {s.name: _ready(result, s) for s in app.services.values()}
-    whole = all(ready[s.name] == s.replicas for s in app.services.values())
+    wanted = [s for s in app.services.values() if s.name not in result.stopped]
+    ready = {s.name: _ready(result, s) for s in wanted}
+    whole = all(ready[s.name] == s.replicas for s in wanted)
     mark = "[green]✓[/]" if whole and not exit_status(result) else "[yellow]![/]"
-    counts = ", ".join(f"{s.name} {ready[s.name]}/{s.replicas}" for s in app.services.values())
+    counts = ", ".join(f"{s.name} {ready[s.name]}/{s.replicas}" for s in wanted) + (" ready" if wanted else "")
+    counts += (", " if wanted and result.stopped else "") + ", ".join(f"{n} stopped" for n in sorted(result.stopped))
     what = "" if changed else "  nothing to do"
-    console.print(
-        f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts} ready{what}  [dim]{took:.1f} s[/]"
-    )
+    console.print(f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts}{what}  [dim]{took:.1f} s[/]")
     for address in addresses(result):
         console.print(f"  {address}")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Profiles, Project, Wait, WaitTimeout, patience
 
 
 def rollback(
@@ -18,6 +18,7 @@ def rollback(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
+    profile: Profiles = None,
     assume_down: AssumeDown = None,
     wait: Wait = False,
     wait_timeout: WaitTimeout = None,
@@ -35,20 +36,22 @@ def rollback(
     wishes = Wishes(
         assume_down=frozenset(assume_down or ()),
         patience=patience(wait, wait_timeout),
-        secrets=_secrets(files, project, fleet),
+        secrets=_secrets(files, project, fleet, profile),
     )
     with Progress(App(name=name), quiet=json) as progress:
         result = on_fleet(where, lambda ports: go_back(ports, name, number, wishes, progress))
     finish(result, progress, json=json)
 
 
-def _secrets(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> Mapping[str, bytes]:
+def _secrets(
+    files: Sequence[Path] | None, project: str | None, fleet: Path | None, profiles: Sequence[str] | None
+) -> Mapping[str, bytes]:
     """Their values, as far as the file can be read: going back needs no file."""
     from bayplan.cli.session import read_both, read_secrets
     from bayplan.errors import BayplanError
 
     try:
-        app, _ = read_both(files, project, fleet)
+        app, _ = read_both(files, project, fleet, profiles)
         return read_secrets(app, files)
     except BayplanError:
         return {}

@@ -22,9 +22,25 @@ def read_fleet(path: Path | None, files: Sequence[Path] | None = None) -> Fleet:
     return load_fleet(path, os.environ, files or ())
 
 
-def read_both(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[App, Fleet]:
-    """Both files, checked. Raises SpecError with every mistake."""
-    return load_both(files, project=project, fleet=fleet, environment=os.environ, warn=tell_warning)
+def read_both(
+    files: Sequence[Path] | None,
+    project: str | None,
+    fleet: Path | None,
+    profiles: Sequence[str] | None = None,
+    named: Sequence[str] | None = None,
+) -> tuple[App, Fleet]:
+    """Both files, checked. named: services that are asked for, whatever their profiles. Raises SpecError with every
+    mistake.
+    """
+    return load_both(
+        files,
+        project=project,
+        fleet=fleet,
+        environment=os.environ,
+        profiles=profiles or (),
+        named=named or (),
+        warn=tell_warning,
+    )
 
 
 def read_secrets(app: App, files: Sequence[Path] | None) -> Mapping[str, bytes]:

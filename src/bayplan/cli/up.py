@@ -6,19 +6,32 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
+from bayplan.cli.complete import service_names
+from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Profiles, Project, WaitTimeout, patience
 
 
 def up(
-    services: Annotated[list[str] | None, typer.Argument(help="Only these services.", show_default="all")] = None,
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Only these services, and what they depend on.", show_default="all", autocompletion=service_names
+        ),
+    ] = None,
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
+    profile: Profiles = None,
     build: Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")] = False,
     pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
     assume_down: AssumeDown = None,
     detach: Annotated[bool, typer.Option("-d", "--detach", hidden=True)] = False,
-    wait: Wait = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait",
+            help="If somebody else is changing the fleet, wait until they are done. (Until all is ready: always.)",
+        ),
+    ] = False,
     wait_timeout: WaitTimeout = None,
     json: Json = False,
 ) -> None:
@@ -30,7 +43,7 @@ def up(
     from bayplan.operate.bring import Wishes
     from bayplan.operate.bring import up as bring_up
 
-    app, where = read_both(files, project, fleet)
+    app, where = read_both(files, project, fleet, profile, services)
     wishes = Wishes(
         frozenset(services) if services else None,
         frozenset(assume_down or ()),

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bayplan.engines import terminal
 from bayplan.engines.client import Client
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _STDERR = 2
 _CHUNK = 16 * 1024
+
+
+class Resize(Protocol):
+    """What tells a terminal in a container its size."""
+
+    async def __call__(self, *, h: int, w: int) -> None: ...
 
 
 async def run_to_end(client: Client, name: str, argv: Sequence[str], *, user: str, deadline: float) -> ExecResult:
@@ -45,8 +51,8 @@ async def attach(
         async with command.start() as stream:
             with ExitStack() as undo:
                 if tty:
-                    await _give_terminal(client, command, undo, stdin=stdin)
-                await _both_ways(stream, stdin=stdin)
+                    await give_terminal(client, command.resize, undo, stdin=stdin)
+                await both_ways(stream, stdin=stdin)
     return await _status(client, command)
 
 
@@ -66,13 +72,13 @@ async def _status(client: Client, command: Exec) -> int:
     return int(seen["ExitCode"] or 0)
 
 
-async def _give_terminal(client: Client, command: Exec, undo: ExitStack, *, stdin: bool) -> None:
+async def give_terminal(client: Client, told: Resize, undo: ExitStack, *, stdin: bool) -> None:
     """Keys go to the command as they are typed, and it learns the window's size, now and when it changes."""
 
     async def resize(rows: int, columns: int) -> None:
         with suppress(BayplanError):  # it may have ended
             async with client.calling():
-                await command.resize(h=rows, w=columns)
+                await told(h=rows, w=columns)
 
     if stdin and sys.stdin.isatty():
         undo.enter_context(terminal.raw(sys.stdin.fileno()))
@@ -81,7 +87,7 @@ async def _give_terminal(client: Client, command: Exec, undo: ExitStack, *, stdi
         undo.enter_context(terminal.resizes(sys.stdout.fileno(), resize))
 
 
-async def _both_ways(stream: Stream, *, stdin: bool) -> None:
+async def both_ways(stream: Stream, *, stdin: bool) -> None:
     """Until the command's output ends. What is typed after that is the shell's again."""
     typing = asyncio.create_task(_send(stream)) if stdin else None
     try:

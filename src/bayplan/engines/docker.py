@@ -10,8 +10,8 @@ from typing import Any
 
 from bayplan import labels
 from bayplan.container import Container, File
-from bayplan.engines import archive, attach, build, hold, images, listing, streams, tree
-from bayplan.engines.body import create_body
+from bayplan.engines import archive, attach, build, hold, images, listing, oneoff, streams, tree
+from bayplan.engines.body import create_body, restart_policy
 from bayplan.engines.client import QUICK, SLOW, Client
 from bayplan.engines.faults import CONFLICT
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
@@ -103,6 +103,12 @@ class DockerEngine:
             async with self._client.calling(grace + SLOW) as docker:
                 await docker.containers.container(name).stop(t=math.ceil(grace))
 
+    async def set_restart(self, name: str, policy: str) -> None:
+        async with self._client.calling(SLOW) as docker:
+            await docker._query_json(  # noqa: SLF001  the library has no such call
+                f"containers/{name}/update", method="POST", data={"RestartPolicy": restart_policy(policy)}
+            )
+
     async def remove(self, name: str, grace: float) -> None:
         if grace > 0:
             await self.stop(name, grace)
@@ -173,7 +179,7 @@ class DockerEngine:
             await docker.containers.container(name).pause()
 
     def read_tree(self, name: str, path: str) -> AsyncIterator[bytes]:
-        return tree.read(self._client, name, path)
+        return tree.read(self._client, name, f"{path}/.")
 
     async def write_tree(self, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
         await tree.write(self._client, name, path, tar)
@@ -203,6 +209,18 @@ class DockerEngine:
         self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str = "", workdir: str = ""
     ) -> int:
         return await attach.attach(self._client, name, argv, tty=tty, stdin=stdin, user=user, workdir=workdir)
+
+    async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:
+        return await oneoff.run(self._client, container, await self._itself(), tty=tty, stdin=stdin)
+
+    def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:
+        return tree.read(self._client, name, path)
+
+    async def copy_in(self, name: str, directory: str, tar: AsyncIterator[bytes]) -> None:
+        await tree.unpack(self._client, name, directory, tar)
+
+    async def is_directory(self, name: str, path: str) -> bool | None:
+        return await tree.is_directory(self._client, name, path)
 
     async def read_file(self, name: str, path: str) -> bytes:
         async with self._client.calling(SLOW) as docker:

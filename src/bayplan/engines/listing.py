@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from bayplan import labels
-from bayplan.facts import Binding, ContainerState, EngineFacts, Health, Replica, Role, SystemContainer
+from bayplan.facts import Binding, ContainerState, EngineFacts, Health, OneOff, Replica, Role, SystemContainer
 from bayplan.ports import VolumeEntry
 
 Entry = Mapping[str, Any]  # one element of GET /containers/json
@@ -43,6 +43,7 @@ def read(
     """The facts of one fleet. A container whose labels are not as we write them is foreign: only its ports count."""
     replicas: list[Replica] = []
     system: list[SystemContainer] = []
+    oneoffs: list[OneOff] = []
     taken: set[tuple[str, int]] = set()
     for entry in entries:
         ours = _ours(entry, host, fleet)
@@ -51,6 +52,8 @@ def read(
                 replicas.append(ours)
             case SystemContainer():
                 system.append(ours)
+            case OneOff():
+                oneoffs.append(ours)
             case None:
                 taken |= set(_published(entry))
     return EngineFacts(
@@ -64,6 +67,7 @@ def read(
         networks=frozenset(networks),
         arch=engine.arch,
         volumes=frozenset(volumes),
+        oneoffs=tuple(oneoffs),
     )
 
 
@@ -97,12 +101,18 @@ def exit_code(status: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _ours(entry: Entry, host: str, fleet: str) -> Replica | SystemContainer | None:
+def _ours(entry: Entry, host: str, fleet: str) -> Replica | SystemContainer | OneOff | None:
     told = entry.get("Labels") or {}
     if told.get(labels.FLEET) != fleet:
         return None
     try:
-        return _replica(entry, told, host) if told[labels.ROLE] == "replica" else _system(entry, told)
+        match told[labels.ROLE]:
+            case "replica":
+                return _replica(entry, told, host)
+            case "run":
+                return _oneoff(entry, told, host)
+            case _:
+                return _system(entry, told)
     except (KeyError, ValueError):
         return None
 
@@ -128,6 +138,17 @@ def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
         memory=int(memory),
         job=labels.JOB in told,
         volumes=tuple(name for name in told.get(labels.VOLUMES, "").split(",") if name),
+    )
+
+
+def _oneoff(entry: Entry, told: Mapping[str, str], host: str) -> OneOff:
+    return OneOff(
+        name=entry["Names"][0].lstrip("/"),
+        host=host,
+        app=told[labels.APP],
+        service=told[labels.SERVICE],
+        state=_state(entry),
+        image=entry.get("Image", ""),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
+import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bayplan import labels
-from bayplan.container import Container, File
-from bayplan.engines import listing
+from bayplan.container import Container, File, Mounted
+from bayplan.engines import archive, listing
 from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, Program
 from bayplan.engines.memory_hub import MemoryHub, digest_name, image_id
 from bayplan.errors import (
@@ -54,7 +56,7 @@ class MemoryEngine:
         self._containers: dict[str, MemoryContainer] = {}
         self._networks: dict[str, dict[str, str]] = {}
         self._images: dict[str, str] = {}
-        self._volumes: set[str] = set()
+        self._volumes: dict[str, Mounted] = {}  # as they were made
         self._trees: dict[str, bytes] = {}  # what is in them, as a tar
         self._ids = itertools.count(1)
 
@@ -110,7 +112,7 @@ class MemoryEngine:
             raise NotFoundError(f"network {container.network} not found", where=self.host, status=404)
         made = MemoryContainer(self._new_id(), container, image, self._programs(container))
         made.files = {f.path: f.content for f in container.files}
-        self._volumes |= {m.name for m in container.mounts if m.name}
+        self._volumes = {m.name: m for m in container.mounts if m.name} | self._volumes
         return made
 
     async def start(self, name: str) -> None:
@@ -121,6 +123,10 @@ class MemoryEngine:
         container = self._find(name)
         if container is not None and container.state in ("running", "paused", "restarting"):
             container.exit(0, by_hand=True)
+
+    async def set_restart(self, name: str, policy: str) -> None:
+        container = self._container(name)
+        container.made_of = replace(container.made_of, restart=policy)
 
     async def remove(self, name: str, grace: float) -> None:  # noqa: ARG002
         self._reached()
@@ -148,16 +154,19 @@ class MemoryEngine:
 
     async def volumes(self) -> tuple[VolumeEntry, ...]:
         self._reached()
-        users = [(m.name, c) for c in self._containers.values() for m in c.made_of.mounts]
+        users: dict[str, dict[str, bool]] = {name: {} for name in self._volumes}
+        for one in self._containers.values():
+            for mount in (m for m in one.made_of.mounts if m.name):
+                users[mount.name][one.made_of.name] = one.state == "running"
         return tuple(
-            VolumeEntry(n, "local", used_by={c.made_of.name: c.state == "running" for of, c in users if of == n})
-            for n in sorted(self._volumes)
+            VolumeEntry(n, m.driver or "local", m.labels, m.driver_opts, users[n])
+            for n, m in sorted(self._volumes.items())
         )
 
     async def create(self, container: Container) -> str:
         self._reached()
         made = MemoryContainer(self._new_id(), container, await self.image_id(container.image) or "", Program())
-        self._volumes |= {m.name for m in container.mounts if m.name}
+        self._volumes = {m.name: m for m in container.mounts if m.name} | self._volumes
         self._containers[container.name] = made
         return made.id
 
@@ -177,7 +186,7 @@ class MemoryEngine:
         self._reached()
         if any(m.name == name for c in self._containers.values() for m in c.made_of.mounts):
             raise ConflictError(f"remove {name}: volume is in use", where=self.host, status=409)
-        self._volumes.discard(name)
+        self._volumes.pop(name, None)
         self._trees.pop(name, None)
 
     async def inspect(self, name: str) -> Mapping[str, Any]:
@@ -226,6 +235,35 @@ class MemoryEngine:
         if tty:
             raise UsageError("an engine in memory has no terminal", where=self.host)
         return (await self.exec(name, argv, user=user)).status
+
+    async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:  # noqa: ARG002
+        if tty:
+            raise UsageError("an engine in memory has no terminal", where=self.host)
+        made = await self._create(container)
+        self._start(made)
+        return made.exit_code
+
+    async def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:
+        files, base = self._container(name).files, path.removesuffix("/.").rstrip("/")
+        found = {p: c for p, c in files.items() if p == base or p.startswith(f"{base}/")}
+        if not found:
+            raise NotFoundError(f"Could not find the file {path} in container {name}", where=self.host, status=404)
+        start = len(base.rpartition("/")[0])
+        yield archive.pack(File(p[start:], c) for p, c in found.items())
+
+    async def copy_in(self, name: str, directory: str, tar: AsyncIterator[bytes]) -> None:
+        files = self._container(name).files
+        with tarfile.open(fileobj=io.BytesIO(b"".join([chunk async for chunk in tar]))) as content:
+            for member in content:
+                if inner := content.extractfile(member):
+                    files[f"{directory.rstrip('/')}/{member.name}"] = inner.read()
+
+    async def is_directory(self, name: str, path: str) -> bool | None:
+        """A directory is what something is in; / and /tmp are there."""
+        files, base = self._container(name).files, path.rstrip("/")
+        if base in files:
+            return False
+        return True if base in ("", "/tmp") or any(p.startswith(f"{base}/") for p in files) else None  # noqa: S108
 
     async def read_file(self, name: str, path: str) -> bytes:
         files = self._container(name).files

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import json
 import tarfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 from bayplan.engines.client import Client
-from bayplan.errors import EngineError
+from bayplan.errors import EngineError, NotFoundError
 
 CHUNK = 256 << 10  # bytes
 IDLE = 120.0  # seconds that a stream may stand still
 _OK = 200
+_IS_DIRECTORY = 1 << 31  # Go's os.ModeDir
+_STAT = "X-Docker-Container-Path-Stat"  # Engine API, ContainerArchiveInfo
 
 
 async def read(client: Client, name: str, path: str) -> AsyncIterator[bytes]:
-    """What is in the directory. Raises NotFoundError; EngineError when it stands still."""
+    """A file or directory; "/." at the end: what is in it. Raises NotFoundError; EngineError when it stands still."""
     docker = await client.docker()
     with client.translating():
         async with docker._query(  # noqa: SLF001  the library reads it whole
-            f"containers/{name}/archive", params={"path": f"{path}/."}, timeout=_patient(docker)
+            f"containers/{name}/archive", params={"path": path}, timeout=_patient(docker)
         ) as response:
             while True:
                 try:
@@ -38,10 +42,10 @@ async def read(client: Client, name: str, path: str) -> AsyncIterator[bytes]:
 async def write(client: Client, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
     """Unpacked as it comes, the directory's own owner and mode with it. Raises NotFoundError, EngineError."""
     roots: list[tarfile.TarInfo] = []
-    await _put(client, name, path, _noting_root(tar, roots))
+    await unpack(client, name, path, _noting_root(tar, roots))
     for root in roots:  # the engine unpacks into a directory that is there, and leaves that one as it is
         parent, _, own = path.rpartition("/")
-        await _put(client, name, parent or "/", _as_entry(root, own))
+        await unpack(client, name, parent or "/", _as_entry(root, own))
 
 
 async def _noting_root(tar: AsyncIterator[bytes], roots: list[tarfile.TarInfo]) -> AsyncIterator[bytes]:
@@ -64,7 +68,8 @@ async def _as_entry(root: tarfile.TarInfo, name: str) -> AsyncIterator[bytes]:
     yield packed.getvalue()
 
 
-async def _put(client: Client, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
+async def unpack(client: Client, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
+    """Into a directory that is there, as it comes. Raises NotFoundError, EngineError."""
     docker = await client.docker()
     with client.translating():
         async with docker._query(  # noqa: SLF001
@@ -77,6 +82,24 @@ async def _put(client: Client, name: str, path: str, tar: AsyncIterator[bytes]) 
         ) as response:
             if response.status != _OK:
                 raise EngineError(f"{path} was not unpacked: {await response.text()}", where=client.host)
+
+
+async def is_directory(client: Client, name: str, path: str) -> bool | None:
+    """None: nothing is there."""
+    told = None
+    for method in ("HEAD", "GET"):  # the library cannot read a refusal that has no body
+        with suppress(ValueError, NotFoundError):
+            async with (
+                client.calling() as docker,
+                docker._query(f"containers/{name}/archive", method, params={"path": path}) as response,  # noqa: SLF001
+            ):
+                told = json.loads(base64.b64decode(response.headers[_STAT]))
+            break
+    if told is None:
+        return None
+    if told.get("linkTarget") and told["linkTarget"] != path:
+        return await is_directory(client, name, told["linkTarget"])
+    return bool(told["mode"] & _IS_DIRECTORY)
 
 
 def _patient(docker: Any) -> Any:

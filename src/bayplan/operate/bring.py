@@ -38,12 +38,16 @@ LAST_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it. logs: the last lines of each replica that failed."""
+    """What came of it. logs: the last lines of each replica that failed. stopped: services that are not to run.
+    volumes: (name, host) of those that were removed.
+    """
 
     goal: Goal
     outcome: Outcome
     is_new: bool
     logs: Mapping[str, tuple[LogLine, ...]] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()
+    volumes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,9 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     )
     whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
     whole = await versioned(whole, before.app if before else None, wishes.secrets)
-    chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking)
+    stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
+    await wake(ports, before, stopped, hosts.facts)
+    chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
     return await converge(ports, chosen, wishes, on, sight)
 
 
@@ -102,21 +108,33 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
     """Other replica counts for what runs now. Raises UsageError as `up` does."""
     check_hosts(ports.fleet, wishes.assume_down)
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
-    return await change(ports, app, lambda now: scaled(now, replicas), why, wishes, on)
-
-
-async def change(
-    ports: FleetPorts, app: str, made: Callable[[App], App], why: str, wishes: Wishes, on: OnEvent
-) -> Result:
-    """A new release, made of the newest. why: the verb and what it was given."""
 
     async def work(sight: Sight) -> Result:
-        now = await required(ports.releases, app)
-        chosen = await record(ports.releases, made(now.app), why, await sight.look(), latest=now, source=now.source)
+        now, facts = await required(ports.releases, app), await sight.look()
+        chosen = await record_next(ports, now, scaled(now.app, replicas), now.stopped - set(replicas), why, facts)
         return await converge(ports, chosen, wishes, on, sight)
 
-    verb, _, rest = why.partition(" ")
-    return await changing(ports, " ".join(w for w in (verb, app, rest) if w), work, wishes, on)
+    return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)
+
+
+async def record_next(
+    ports: FleetPorts, now: Chosen, app: App, stopped: frozenset[str], why: str, facts: Facts
+) -> Chosen:
+    """A release made of the newest. why: the verb and what it was given."""
+    await wake(ports, now, stopped, facts)
+    return await record(ports.releases, app, why, facts, latest=now, source=now.source, stopped=stopped)
+
+
+async def wake(ports: FleetPorts, before: Chosen | None, stopped: frozenset[str], facts: Facts) -> None:
+    """Containers of services that are to run again get their restart policy back (`halt.stop` takes it): before it is
+    recorded that they run, so that whoever is killed in between leaves none without.
+    """
+    awake = before.stopped - stopped if before else frozenset[str]()
+    if before is None or not awake:
+        return
+    kept = [r for r in facts.replicas(before.app.name) if r.service in awake and r.service in before.app.services]
+    policies = {name: before.app.services[name].restart for name in awake if name in before.app.services}
+    await asyncio.gather(*(ports.engines[r.host].set_restart(r.name, policies[r.service]) for r in kept))
 
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
@@ -145,7 +163,10 @@ async def converge(
     ports: FleetPorts, chosen: Chosen, wishes: Wishes, on: OnEvent, sight: Sight | None = None
 ) -> Result:
     """Passes until the release stands. sight: what was seen a moment ago."""
-    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, wishes.services)
+    only = wishes.services
+    if chosen.stopped:
+        only = (only if only is not None else frozenset(chosen.app.services)) - chosen.stopped
+    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, only)
     on(Stage("replicas", f"release {chosen.number}"))
     patience = 30 + max((ready_deadline(s) + s.drain for s in chosen.app.services.values()), default=30)
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command
@@ -157,7 +178,7 @@ async def converge(
     outcome = await run.run()
     if outcome.is_whole and outcome.passes > 1 and (chosen.app.secrets or chosen.app.configs):
         await forget(ports, chosen.app)
-    return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))
+    return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome), chosen.stopped)
 
 
 async def completed(ports: FleetPorts, pinned: App, before: App | None, builder: Engine, facts: Facts) -> App:

@@ -17,6 +17,13 @@ async def choose(
 
     Raises UsageError for a service, slot or host that is not there, NoHostError.
     """
+    return (await choose_all(ports, app, service, slot=slot, host=host))[0]
+
+
+async def choose_all(
+    ports: FleetPorts, app: str, service: str, *, slot: int | None = None, host: str | None = None
+) -> list[Replica]:
+    """All that run, the one that `choose` takes first. Raises as that does."""
     check_hosts(ports.fleet, [host] if host is not None else [])
     others = frozenset(ports.fleet.hosts) - {host} if host else frozenset[str]()
     facts = await observe(ports, images=False, skip=others)
@@ -26,7 +33,7 @@ async def choose(
     running = [r for r in there if r.state == "running"]
     if not running:
         raise _nothing(facts, there, f"{service}-{slot}" if slot is not None else service, host)
-    return min(running, key=lambda r: (not _has_traffic(r, facts), not r.alive, r.slot, -r.release))
+    return sorted(running, key=lambda r: (not _has_traffic(r, facts), not r.alive, r.slot, -r.release))
 
 
 def _someone(facts: Facts, host: str | None) -> None:

@@ -77,7 +77,11 @@ async def preview(
     latest = None if is_new else await current(ports.releases, app.name)
     app = await versioned(app, latest.app if latest else None, secrets or {})
     pinned, unmade = await foreseen(ports, app, latest, facts)
-    number = latest.number if latest and latest.app == pinned else (latest.number if latest else 0) + 1
+    number = (
+        latest.number
+        if latest and latest.app == pinned and not latest.stopped
+        else (latest.number if latest else 0) + 1
+    )
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}

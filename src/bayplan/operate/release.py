@@ -27,6 +27,7 @@ class Chosen:
     is_new: bool
     before: Mapping[str, int]
     source: Source = NO_SOURCE
+    stopped: frozenset[str] = frozenset()
 
 
 async def current(releases: Releases, app: str) -> Chosen | None:
@@ -40,7 +41,14 @@ async def current(releases: Releases, app: str) -> Chosen | None:
 def chosen_of(release: Release) -> Chosen:
     """One that was released before."""
     spec = App.model_validate_json(release.spec)
-    return Chosen(release.number, spec, is_new=False, before=_replicas(spec), source=release.source)
+    return Chosen(
+        release.number,
+        spec,
+        is_new=False,
+        before=_replicas(spec),
+        source=release.source,
+        stopped=frozenset(release.stopped),
+    )
 
 
 def is_new_fleet(fleet: Fleet, facts: Facts) -> bool:
@@ -58,20 +66,31 @@ async def required(releases: Releases, app: str) -> Chosen:
 
 
 async def record(
-    releases: Releases, app: App, why: str, facts: Facts, *, latest: Chosen | None = None, source: Source = NO_SOURCE
+    releases: Releases,
+    app: App,
+    why: str,
+    facts: Facts,
+    *,
+    latest: Chosen | None = None,
+    source: Source = NO_SOURCE,
+    stopped: frozenset[str] = frozenset(),
 ) -> Chosen:
     """The newest release if it says the same as `app`, else a new one that does. latest: it has just been read.
+    stopped: services that are not to run.
 
     Its number is above all that stands, whatever became of the records: a replica of a later release stops an `up`.
     """
     latest = latest or await current(releases, app.name)
     standing = max((r.release for r in facts.replicas(app.name)), default=0)
-    if latest and latest.app == app and latest.number >= standing:
+    stopped &= set(app.services)
+    if latest and (latest.app, latest.stopped) == (app, stopped) and latest.number >= standing:
         return latest
     number, before = (latest.number, latest.before) if latest else (0, {})
     number = max(number, standing) + 1
-    await releases.put(Release(number, app.name, app.model_dump_json(), operator(), time.time(), why, source))
-    return Chosen(number, app, is_new=True, before=before, source=source)
+    await releases.put(
+        Release(number, app.name, app.model_dump_json(), operator(), time.time(), why, source, tuple(sorted(stopped)))
+    )
+    return Chosen(number, app, is_new=True, before=before, source=source, stopped=stopped)
 
 
 def only(chosen: Chosen | None, app: App, services: frozenset[str] | None) -> App:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bayplan.converge.loop import Outcome
 from bayplan.converge.sight import Sight
@@ -14,6 +15,7 @@ from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import is_new_fleet, record
 from bayplan.operate.secrets import forget
+from bayplan.operate.sweep import Sweep, foreseen, sweep
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import system_name
 from bayplan.plan.replica import network_name
@@ -23,28 +25,45 @@ from bayplan.spec.model import App
 
 ROLES: tuple[Role, ...] = ("guard", "gateway", "registry")
 PLAINLY = Wishes()
+RUN_GRACE = 10.0  # seconds for a command that `run` runs
 
 
 async def down(
-    ports: FleetPorts, app: str, on: OnEvent, *, everything: bool = False, wishes: Wishes = PLAINLY
+    ports: FleetPorts,
+    app: str,
+    on: OnEvent,
+    *,
+    everything: bool = False,
+    with_volumes: bool = False,
+    wishes: Wishes = PLAINLY,
 ) -> Result:
     """Nothing of the app left running; its releases stay recorded. everything: nor anything of the fleet.
+    with_volumes: nor its data; which volumes go is told before anything is stopped.
 
     Raises UsageError when others need what everything would remove, NoHostError.
     """
     check_hosts(ports.fleet, wishes.assume_down)
     return await changing(
-        ports, f"down {app}", lambda sight: _down(ports, app, on, everything, wishes, sight), wishes, on
+        ports, f"down {app}", lambda sight: _down(ports, app, on, everything, with_volumes, wishes, sight), wishes, on
     )
 
 
-async def _down(ports: FleetPorts, app: str, on: OnEvent, everything: bool, wishes: Wishes, sight: Sight) -> Result:
+async def _down(
+    ports: FleetPorts, app: str, on: OnEvent, everything: bool, with_volumes: bool, wishes: Wishes, sight: Sight
+) -> Result:
     facts = await sight.look()
     others = sorted({r.app for r in facts.replicas()} - {app})
     if everything and others:
         raise UsageError(f"the fleet still runs {', '.join(others)}", todo="take them down first, or leave out --all")
+    goes = await foreseen(ports, app, facts) if with_volumes else Sweep()
+    if with_volumes:
+        on(Stage("volumes", str(goes) or "no volumes to remove"))
+    runs = [(o.host, o.name) for o in facts.oneoffs(app)]
+    await asyncio.gather(*(ports.engines[host].remove(name, RUN_GRACE) for host, name in runs))
     result = await _converge(ports, app, facts, on, wishes, sight)
     if result.outcome.is_whole:
+        await sweep(ports, goes)
+        result = replace(result, volumes=goes.gone)
         on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
         await forget(ports, App(name=app))
         await _each(ports, [network_name(ports.fleet.name, app)], ROLES if everything else ())

@@ -8,7 +8,7 @@ from bayplan.facts import Facts
 from bayplan.images import gone
 from bayplan.operate import doors
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import Result, Wishes, changing, converge
+from bayplan.operate.bring import Result, Wishes, changing, converge, wake
 from bayplan.operate.events import OnEvent
 from bayplan.operate.history import release, spec_of
 from bayplan.operate.release import Chosen, current, record
@@ -34,6 +34,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         await _check_images(ports, to, wanted, facts)
         await doors.check(ports, wanted, facts)
         why = f"rollback to {to.number}"
+        await wake(ports, now, frozenset(), facts)
         chosen = await record(ports.releases, wanted, why, facts, latest=now, source=to.source)
         return await converge(ports, chosen, wishes, on, sight)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bayplan.converge.observe import nobody_answers, observe
@@ -20,7 +20,7 @@ from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Fleet, Service
 
-InstanceState = Literal["starting", "ready", "draining", "standby", "failed", "unknown"]
+InstanceState = Literal["starting", "ready", "draining", "standby", "failed", "unknown", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,18 @@ class ServiceView:
     replicas: Replicas
     listeners: tuple[ListenerView, ...]
     instances: tuple[Instance, ...]
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A container that `run` made. service "": of an image alone."""
+
+    name: str
+    host: str
+    service: str
+    state: str
+    image: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,7 @@ class Status:
     release: int
     services: tuple[ServiceView, ...]
     hosts: tuple[HostView, ...]
+    runs: tuple[RunView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +121,11 @@ class Standing:
     unread: str = ""
 
 
-async def standing(ports: FleetPorts, app: str) -> Standing:
-    """One look at everything. Raises NoHostError when nobody answers."""
+async def standing(ports: FleetPorts, app: str, *, every: bool = False) -> Standing:
+    """One look at everything. every: what was stopped, and what `run` runs, too.
+
+    Raises NoHostError when nobody answers.
+    """
     facts, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
     if not any(facts.reachable()):
         raise nobody_answers(ports.fleet, facts)
@@ -118,11 +134,16 @@ async def standing(ports: FleetPorts, app: str) -> Standing:
         unread = "" if is_new_fleet(ports.fleet, facts) else chosen.what
         chosen = inferred(facts, app)
     chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
-    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before)
+    only = frozenset(chosen.app.services) - chosen.stopped if chosen.stopped else None
+    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, only=only)
     now = Plan() if unread else plan(goal, facts, ports.clock.now(), Run())
-    services = tuple(_service(goal, s, facts, now) for s in goal.app.services.values())
+    services = tuple(
+        _stopped(goal, s, facts, every=every) if s.name in chosen.stopped else _service(goal, s, facts, now)
+        for s in goal.app.services.values()
+    )
     hosts = tuple(_host(h) for h in facts.hosts.values())
-    return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts), facts, goal, now, unread)
+    runs = tuple(RunView(o.name, o.host, o.service, o.state, o.image) for o in facts.oneoffs(app)) if every else ()
+    return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts, runs), facts, goal, now, unread)
 
 
 async def _chosen(ports: FleetPorts, app: str) -> Chosen | RegistryError | None:
@@ -144,6 +165,15 @@ def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceVi
     ready = len({getattr(r, by) for r, i in zip(replicas, seen, strict=True) if i.state == "ready"})
     counts = Replicas(len(wanted_slots(goal, service, facts)), ready)
     return ServiceView(service.name, counts, _listeners(goal.fleet, service), seen + unknown)
+
+
+def _stopped(goal: Goal, service: Service, facts: Facts, *, every: bool) -> ServiceView:
+    """A service that is not to run: nothing is wanted of it. Its containers are told of if they are asked for."""
+    replicas = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.release, r.host))
+    seen = (_instance(goal, service, r, facts) for r in replicas)
+    told = tuple(replace(i, state="stopped" if i.state == "failed" else i.state) for i in seen)
+    shown = tuple(i for i in told if every or i.state != "stopped")
+    return ServiceView(service.name, Replicas(0, 0), _listeners(goal.fleet, service), shown, stopped=True)
 
 
 def _listeners(fleet: Fleet, service: Service) -> tuple[ListenerView, ...]:

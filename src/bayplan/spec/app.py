@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bayplan.errors import Mistake
@@ -35,6 +35,7 @@ def load_app(
     environment: Mapping[str, str],
     fleet: Fleet | None,
     profiles: Sequence[str] = (),
+    named: Collection[str] = (),
     only_read: bool = False,
     warn: OnWarning = lambda _: None,
 ) -> App:
@@ -42,7 +43,8 @@ def load_app(
 
     files: as given with -f, later ones over earlier ones; None looks for them as Compose does. project: -p.
     environment: the operator's; `.env` beside the first file fills in. fleet None: it is not known, and what the app
-    wants of it is not checked. profiles: those that are asked for beside COMPOSE_PROFILES. only_read: what is read and
+    wants of it is not checked. profiles: those that are asked for beside COMPOSE_PROFILES; named: services that are,
+    whatever their profiles (Compose Specification, "Implicitly starting profiles"). only_read: what is read and
     cannot be run yet (`pending`) is no mistake. warn: is told what may well be meant.
 
     Raises SpecError with every mistake.
@@ -60,7 +62,7 @@ def load_app(
         asked = frozenset((*profiles, *re.split(r"[,\s]+", variables.get("COMPOSE_PROFILES", ""))))
         alone = fleet is not None and len(fleet.hosts) == 1
         around = Surroundings(directory, variables, root, mistakes, only_read, alone)
-        app = _resolved(name, asked, fleet, around)
+        app = _resolved(name, asked, frozenset(named), fleet, around)
         if not only_read:
             check_pending(app, around)
     mistakes.raise_any()
@@ -150,10 +152,12 @@ def _name(
     return given
 
 
-def _resolved(name: str, asked: frozenset[str], fleet: Fleet | None, around: Surroundings) -> App:
+def _resolved(
+    name: str, asked: frozenset[str], named: frozenset[str], fleet: Fleet | None, around: Surroundings
+) -> App:
     """What is written well of it; the mistakes of all."""
     whole, services = _well_written(around.root, around.mistakes)
-    active = {key: service for key, service in services.items() if _is_asked_for(service, asked)}
+    active = {key: service for key, service in services.items() if key in named or _is_asked_for(service, asked)}
     awaited = _awaited(active.values())
     pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in active.items()]
     check(pairs, services.keys(), fleet, around)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from bayplan.errors import Mistake, SpecError
@@ -18,6 +18,7 @@ def load_both(
     fleet: Path | None,
     environment: Mapping[str, str],
     profiles: Sequence[str] = (),
+    named: Collection[str] = (),
     only_read: bool = False,
     warn: OnWarning = lambda _: None,
 ) -> tuple[App, Fleet]:
@@ -38,6 +39,7 @@ def load_both(
             environment=environment,
             fleet=where,
             profiles=profiles,
+            named=named,
             only_read=only_read,
             warn=warn,
         )

@@ -30,7 +30,7 @@ def check_names(services: Sequence[Service], written: Collection[str], around: S
 def _missing(service: Service, key: str, name: str, written: Collection[str], around: Surroundings) -> None:
     if name in written:
         what = f"{key} names {name!r}, whose profile is not asked for"
-        todo = "ask for it (COMPOSE_PROFILES), or write required: false"
+        todo = "ask for it (--profile, or COMPOSE_PROFILES), or write required: false"
     else:
         what, todo = f"{key} names {name!r}, and there is no such service", f"services: {', '.join(sorted(written))}"
     around.wrong(f"services.{service.name}: {what}", "services", service.name, key, name, todo=todo)

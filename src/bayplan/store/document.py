@@ -28,6 +28,7 @@ def write(release: Release) -> bytes:
         "why": release.why,
         "commit": release.source.commit,
         "dirty": release.source.dirty,
+        "stopped": list(release.stopped),
         "spec": json.loads(release.spec),
     }
     return json.dumps(fields, indent=1, ensure_ascii=False).encode()
@@ -47,7 +48,16 @@ def read(content: bytes, where: str) -> Release:
     try:
         spec = App.model_validate(fields["spec"]).model_dump_json()
         source = Source(fields.get("commit", ""), fields.get("dirty", False))
-        return Release(fields["number"], fields["app"], spec, fields["by"], fields["at"], fields["why"], source)
+        return Release(
+            fields["number"],
+            fields["app"],
+            spec,
+            fields["by"],
+            fields["at"],
+            fields["why"],
+            source,
+            tuple(fields.get("stopped", ())),
+        )
     except (ValidationError, KeyError) as wrong:
         raise RegistryError("this release says what this bayplan does not know", where=where, todo=_UPDATE) from wrong
 

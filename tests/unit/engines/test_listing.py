@@ -9,7 +9,7 @@ import pytest
 from bayplan import labels
 from bayplan.engines import listing
 from bayplan.engines.listing import Engine, bindings, exit_code, health, read
-from bayplan.facts import Binding, EngineFacts
+from bayplan.facts import Binding, EngineFacts, OneOff
 
 ABOUT = Engine("26.1.5", "1.45", 2.0, 1 << 30)
 REPLICA = {
@@ -76,6 +76,13 @@ def test_a_stopped_replica_keeps_its_ports() -> None:
     (replica,) = facts(entry(REPLICA, State="exited", Status="Exited (3) 1 second ago", Ports=[])).replicas
     assert replica.ports == (Binding(80, 20080, "10.0.0.1"),)
     assert (replica.slot, replica.cpus, replica.memory, replica.exit_code) == (2, 0.5, 1 << 20, 3)
+
+
+def test_what_run_made_is_no_replica() -> None:
+    told = {labels.FLEET: "shop", labels.ROLE: "run", labels.APP: "site", labels.SERVICE: "web"}
+    seen = facts(entry(told, Names=["/site-web-run-1"]))
+    assert seen.replicas == ()
+    assert seen.oneoffs == (OneOff("site-web-run-1", "h1", "site", "web", "running", "i"),)
 
 
 def test_what_others_publish_is_taken() -> None:

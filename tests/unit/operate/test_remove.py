@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from tests.given import fleet
+from tests.given import fleet, service
 from tests.memory_fleet import MemoryFleet
+from tests.virtual_time import run
 
+from bayplan.container import Container, Mounted
 from bayplan.errors import NoHostError
+from bayplan.images.memory import MemoryRegistry
+from bayplan.operate.events import Event, Stage
+from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.remove import down
+from bayplan.plan.goal import Goal
 from bayplan.plan.system import guard_container
-from bayplan.ports import FleetPorts
-from bayplan.spec.model import Registry
+from bayplan.ports import FleetPorts, Release
+from bayplan.spec.model import App, Registry
+from bayplan.spec.storage import Mount, Volume
+from bayplan.store import OciReleases
+
+
+@pytest.fixture
+def stored(no_threads: None) -> Stored:  # noqa: ARG001
+    return Stored()
 
 
 def a_fleet() -> tuple[MemoryFleet, FleetPorts]:
@@ -41,3 +55,80 @@ def test_when_no_host_answers_that_is_what_is_told() -> None:
         engine.inner.answers = False
     with pytest.raises(NoHostError):
         asyncio.run(down(ports, "shop", lambda _: None))
+
+
+class Stored:
+    """An app with a volume of each kind, up on h1 and h2."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryFleet(fleet("h1", "h2"))
+        registry = MemoryRegistry()
+        self.ports: FleetPorts = replace(self.memory.ports, releases=OciReleases(registry), registry=registry)
+        self.told: list[str] = []
+
+    async def begin(self) -> Stored:
+        volumes = {
+            "data": Volume(name="shop_data"),
+            "theirs": Volume(name="theirs", external=True),
+            "share": Volume(name="shop_share", driver_opts={"type": "nfs", "device": ":/srv"}),
+            "cloud": Volume(name="shop_cloud", driver="rclone"),
+        }
+        mounts = tuple(Mount(kind="volume", source=key, target=f"/{key}") for key in volumes)
+        app = App(name="shop", services={"db": service("db", ports=(), mounts=mounts)}, volumes=volumes)
+        mount = Mounted(Mount(kind="volume", source="theirs", target="/t"), "theirs")
+        await self.memory.engines["h1"].inner.create(Container("made-it", "x", mounts=(mount,)))
+        await self.memory.engines["h1"].inner.remove("made-it", 0)
+        await self.ports.releases.put(Release(1, "shop", app.model_dump_json(), "ann", 0.0, "up"))
+        assert (await self.memory.up(Goal(self.memory.fleet, app, 1))).is_whole
+        return self
+
+    async def down(self, *, with_volumes: bool) -> tuple[tuple[str, str], ...]:
+        return (await down(self.ports, "shop", self._note, with_volumes=with_volumes)).volumes
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Stage) and event.name == "volumes":
+            self.told.append(event.text)
+
+    async def there(self) -> set[str]:
+        return {v.name for e in self.memory.engines.values() for v in await e.volumes()}
+
+
+KEPT = {"theirs", "shop_share", "shop_cloud"}
+
+
+def test_down_keeps_volumes_and_with_v_removes_the_app_s_own_data_and_nothing_else(stored: Stored) -> None:
+    async def story() -> None:
+        world = await stored.begin()
+        assert await world.down(with_volumes=False) == ()
+        assert await world.there() == KEPT | {"shop_data"}
+        assert await world.down(with_volumes=True) == (("shop_data", "h1"),)  # the newest release has no volumes by now
+        assert await world.there() == KEPT
+        [said] = world.told
+        assert "removes with all that is in it: shop_data on h1" in said
+        assert "theirs stays: it is external" in said
+        assert "shop_share stays: its data is elsewhere (:/srv)" in said
+
+    run(story())
+
+
+def test_a_volume_that_something_else_mounts_stays(stored: Stored) -> None:
+    async def story() -> None:
+        world = await stored.begin()
+        mount = Mounted(Mount(kind="volume", source="data", target="/d"), "shop_data")
+        await world.memory.engines["h1"].inner.create(Container("stranger", "x", mounts=(mount,)))
+        assert await world.down(with_volumes=True) == ()
+        assert "stranger mounts it, too" in world.told[0]
+        assert "shop_data" in await world.there()
+
+    run(story())
+
+
+def test_what_run_runs_goes_with_the_app(stored: Stored) -> None:
+    async def story() -> None:
+        world = await stored.begin()
+        host, made = await prepare_run(world.ports, "shop", Wish("db", command=("sh",)), lambda _: None)
+        await world.memory.engines[host].run(made)
+        assert await world.down(with_volumes=True) == (("shop_data", "h1"),)
+        assert list((await world.memory.facts()).oneoffs("shop")) == []
+
+    run(story())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bayplan.spec import load_app, local_fleet
@@ -92,6 +94,19 @@ def test_profiles(folder) -> None:
     folder.environment = {}
     folder.write(".env", "COMPOSE_PROFILES=debug\n")
     assert set(_read(folder, text).services) == {"web", "debug"}
+
+
+def test_a_profile_or_a_service_that_is_named_on_the_command_line_is_asked_for(folder) -> None:
+    folder.write(
+        "compose.yaml", "services: {web: {image: x}, debug: {image: x, profiles: [d]}, e: {image: x, profiles: [e]}}"
+    )
+
+    def asked(**how: Any) -> set[str]:
+        return set(load_app(None, project=None, environment={}, fleet=None, **how).services)
+
+    assert asked() == {"web"}
+    assert asked(profiles=["d"]) == asked(named=["debug"]) == {"web", "debug"}
+    assert asked(profiles=["*"]) == asked(profiles=["d", "e"]) == {"web", "debug", "e"}
 
 
 def test_dotenv_may_name_the_files(folder) -> None:

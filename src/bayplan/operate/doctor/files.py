@@ -17,11 +17,15 @@ _BY_FILE = re.compile(r"_(FILE|PATH|URL|NAME|ID|USER)$", re.IGNORECASE)
 
 
 def file_findings(
-    files: Sequence[Path] | None, project: str | None, fleet: Path | None, environment: Mapping[str, str]
+    files: Sequence[Path] | None,
+    project: str | None,
+    fleet: Path | None,
+    environment: Mapping[str, str],
+    profiles: Sequence[str] = (),
 ) -> tuple[Fleet | None, App | None, tuple[Finding, ...]]:
     """What each file says, None for one that has mistakes or is not there; and what is wrong with them."""
     where, found = _fleet(fleet, environment, files or ())
-    app, more = _app(files, project, environment, where)
+    app, more = _app(files, project, environment, where, profiles)
     return where, app, (*found, *more)
 
 
@@ -40,14 +44,18 @@ def _fleet(
 
 
 def _app(
-    files: Sequence[Path] | None, project: str | None, environment: Mapping[str, str], fleet: Fleet | None
+    files: Sequence[Path] | None,
+    project: str | None,
+    environment: Mapping[str, str],
+    fleet: Fleet | None,
+    profiles: Sequence[str],
 ) -> tuple[App | None, list[Finding]]:
     paths = compose_files(files, environment)
     if not paths:
         todo = "bayplan init writes one"
         return None, [Finding("warn", "compose file", "compose.yaml", "there is none here or in a parent", todo)]
     try:
-        app = load_app(files, project=project, environment=environment, fleet=fleet)
+        app = load_app(files, project=project, environment=environment, fleet=fleet, profiles=profiles)
     except SpecError as error:
         return None, list(_mistakes("compose file", error))
     told = f"app {app.name}: {', '.join(app.services)}"

@@ -1,0 +1,88 @@
+"""`bayplan run`"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayplan.cli.complete import service_names
+from bayplan.cli.options import Files, FleetFile, Project
+
+if TYPE_CHECKING:
+    from bayplan.ports import FleetPorts, Transfer
+
+
+def run(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SERVICE] [COMMAND…]",
+            help="The service, and the command and its arguments.",
+            show_default="the service's own command",
+            autocompletion=service_names,
+        ),
+    ] = None,
+    files: Files = None,
+    project: Project = None,
+    fleet: FleetFile = None,
+    image: Annotated[str, typer.Option("--image", help="No service: this image.")] = "",
+    host: Annotated[str, typer.Option("--host", help="On this host.", show_default="the best one")] = "",
+    rm: Annotated[bool, typer.Option("--rm", help="Remove it when it ends (always).")] = True,
+    interactive: Annotated[bool, typer.Option("-i", "--interactive", help="Pass standard input on (default).")] = True,
+    tty: Annotated[bool, typer.Option("-t", "--tty", help="With a terminal (default when this is one).")] = False,
+    no_tty: Annotated[bool, typer.Option("-T", "--no-tty", help="Without a terminal.")] = False,
+    env: Annotated[
+        list[str] | None, typer.Option("-e", "--env", metavar="NAME[=VALUE]", help="Set, or pass on, a variable.")
+    ] = None,
+    user: Annotated[str, typer.Option("-u", "--user", help="As this user.", show_default="the service's")] = "",
+    workdir: Annotated[
+        str, typer.Option("-w", "--workdir", help="In this directory.", show_default="the service's")
+    ] = "",
+    entrypoint: Annotated[str, typer.Option("--entrypoint", help="Instead of its entrypoint.")] = "",
+) -> None:
+    """Run one command in a container of its own, with a service's image, environment and network; its exit status.
+
+    It is no replica, takes no traffic, and is gone when it ends, or with Ctrl-C.
+    """
+    del rm
+    import os
+
+    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.errors import UsageError
+    from bayplan.operate.oneoff import Wish, prepare_run
+
+    service, command = ("", words or []) if image else ((words or [""])[0], (words or [])[1:])
+    if not (service or image):
+        raise UsageError("what is to run? name a service, or an image", todo="bayplan run web sh; or --image debian:12")
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if tty and not sys.stdin.isatty():
+        raise UsageError("-t needs a terminal, and standard input is none", todo="leave -t out, or use -T")
+    name, where = read_name(files, project, fleet)
+    passed = dict(_variable(e, os.environ.get(e.partition("=")[0])) for e in env or ())
+    wish = Wish(service, image, tuple(command), entrypoint, passed, user, workdir, host)
+
+    async def work(ports: FleetPorts) -> int:
+        at, container = await prepare_run(ports, name, wish, _Pulling())
+        with_tty = (tty or on_terminal) and not no_tty
+        return await ports.engines[at].attach_run(container, tty=with_tty, stdin=interactive)
+
+    raise typer.Exit(on_fleet(where, work))
+
+
+class _Pulling:
+    """One line when the image has to be fetched first, as Docker says it."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, _: Transfer) -> None:
+        if not self._told:
+            sys.stderr.write("the image is not on that host yet: pulling it\n")
+        self._told = True
+
+
+def _variable(text: str, here: str | None) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    return name, value if sign else here or ""

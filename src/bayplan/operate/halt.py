@@ -1,0 +1,176 @@
+"""Stopping services and keeping their containers, starting them again, and restarting them a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
+from math import ceil
+from typing import Any
+
+from bayplan.converge.loop import Convergence, Outcome
+from bayplan.converge.sight import Sight
+from bayplan.errors import BayplanError, UsageError
+from bayplan.facts import Facts, Replica
+from bayplan.operate.ask import check_hosts
+from bayplan.operate.bring import Result, Wishes, changing, converge, record_next
+from bayplan.operate.events import Event, OnEvent, Stage
+from bayplan.operate.release import Chosen, required, with_needed
+from bayplan.plan.goal import Goal
+from bayplan.plan.halt import halt
+from bayplan.plan.order import in_order
+from bayplan.plan.replica import is_job
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import App, Service
+
+PATIENCE = 30.0  # seconds on top of the longest drain
+
+
+async def stop(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Result:
+    """The services (none named: all) out of the pools, then stopped; their containers stay. It is recorded, so that
+    nothing but `start` or `up` brings them back: neither a scale of others nor an engine that starts.
+    """
+
+    async def work(sight: Sight) -> Result:
+        now, facts = await required(ports.releases, app), await sight.look()
+        names = _named(now.app, wishes)
+        chosen = await record_next(ports, now, now.app, now.stopped | names, _why("stop", wishes), facts)
+        goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down)
+        which = [r for r in facts.replicas(app) if r.service in names]
+        await asyncio.gather(*(_forget_restart(ports, r) for r in which))
+        on(Stage("replicas", f"release {chosen.number}"))
+        for level in _outermost_first(chosen.app, names):
+            those = [r for r in which if r.service in level]
+            outcome = await _halted(ports, goal, those, "is to be stopped", on, sight)
+            if outcome.errors or outcome.stalled:
+                break
+        return Result(goal, outcome, chosen.is_new, stopped=chosen.stopped)
+
+    return await _doing(ports, "stop", app, work, wishes, on)
+
+
+async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Result:
+    """The services (none named: all that are stopped) as they were, and what they depend on."""
+
+    async def work(sight: Sight) -> Result:
+        now, facts = await required(ports.releases, app), await sight.look()
+        names = _named(now.app, wishes)
+        names |= _needed(now.app, names) & now.stopped
+        chosen = await record_next(ports, now, now.app, now.stopped - names, _why("start", wishes), facts)
+        return await converge(ports, chosen, Wishes(names, wishes.assume_down), on, sight)
+
+    return await _doing(ports, "start", app, work, wishes, on)
+
+
+async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Result:
+    """Each replica of the services out of the pools, stopped, started and back in them, as many at a time as an update
+    replaces. It ends where one does not come back.
+    """
+
+    async def work(sight: Sight) -> Result:
+        now = await required(ports.releases, app)
+        names = _running(now, wishes)
+        on(Stage("replicas", f"release {now.number}"))
+        for batch in _batches(now.app, names, await sight.look()):
+            result = await _again(ports, now, batch, wishes, quietly, sight)
+            if result.outcome.failures or result.outcome.errors or result.outcome.stalled:
+                return result
+        return await converge(ports, now, Wishes(names, wishes.assume_down), quietly, sight)
+
+    def quietly(event: Event) -> None:
+        """One stage, however many batches."""
+        if not isinstance(event, Stage):
+            on(event)
+
+    return await _doing(ports, "restart", app, work, wishes, on)
+
+
+async def _again(
+    ports: FleetPorts, now: Chosen, batch: Sequence[Replica], wishes: Wishes, on: OnEvent, sight: Sight
+) -> Result:
+    goal = Goal(ports.fleet, now.app, now.number, now.before, wishes.assume_down)
+    outcome = await _halted(ports, goal, batch, "is restarted", on, sight)
+    if outcome.errors or outcome.stalled:
+        return Result(goal, outcome, is_new=False, stopped=now.stopped)
+    return await converge(ports, now, Wishes(frozenset({batch[0].service}), wishes.assume_down), on, sight)
+
+
+async def _halted(
+    ports: FleetPorts, goal: Goal, which: Sequence[Replica], why: str, on: OnEvent, sight: Sight
+) -> Outcome:
+    chosen = frozenset((r.host, r.name) for r in which)
+    drains = (goal.app.services[r.service].drain for r in which if r.service in goal.app.services)
+    patience = PATIENCE + max(drains, default=0.0)
+    run = Convergence(
+        ports, lambda facts, _now, _run: halt(goal, chosen, facts, why), on, patience=patience, sight=sight
+    )
+    return await run.run()
+
+
+async def _forget_restart(ports: FleetPorts, replica: Replica) -> None:
+    """An engine that starts brings back what is to restart always, whoever stopped it. A host that is silent by now is
+    told of at the end.
+    """
+    with suppress(BayplanError):
+        await ports.engines[replica.host].set_restart(replica.name, "no")
+
+
+def _outermost_first(app: App, names: frozenset[str]) -> Iterator[frozenset[str]]:
+    """The services on which none of the others depends, then those on which only these did, and so on."""
+    left = set(names)
+    while left:
+        needed = {needed for name in left for needed in app.services[name].depends_on}
+        level = frozenset(left - needed) or frozenset(left)
+        yield level
+        left -= level
+
+
+def _batches(app: App, names: frozenset[str], facts: Facts) -> Iterator[Sequence[Replica]]:
+    """Of each service that stays, as many as may be replaced at a time."""
+    for service in (s for s in in_order(app) if s.name in names and not is_job(s)):
+        replicas = sorted(facts.replicas(app.name, service.name), key=lambda r: (r.slot, r.host))
+        size = _at_once(service, len(replicas))
+        yield from (replicas[i : i + size] for i in range(0, len(replicas), size))
+
+
+def _at_once(service: Service, standing: int) -> int:
+    """As many as an update replaces, but never all: one serves on, if there is another."""
+    return max(1, min(service.update.parallelism or ceil(standing / 4), standing - 1))
+
+
+def _named(app: App, wishes: Wishes) -> frozenset[str]:
+    if wishes.services is None:
+        return frozenset(app.services)
+    unknown = sorted(wishes.services - set(app.services))
+    if unknown:
+        raise UsageError(f"no service {unknown[0]} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    return wishes.services
+
+
+def _running(now: Chosen, wishes: Wishes) -> frozenset[str]:
+    names = _named(now.app, wishes)
+    stopped = sorted(names & now.stopped) if wishes.services else []
+    stopped = stopped or sorted(_needed(now.app, names - now.stopped) & now.stopped)  # nothing starts without them
+    if stopped:
+        raise UsageError(f"{stopped[0]} is stopped", todo=f"start it: bayplan start {' '.join(stopped)}")
+    return names - now.stopped
+
+
+def _needed(app: App, names: frozenset[str]) -> frozenset[str]:
+    return with_needed(app, names) or frozenset()
+
+
+def _why(verb: str, wishes: Wishes) -> str:
+    return " ".join([verb, *sorted(wishes.services or ())])
+
+
+async def _doing(
+    ports: FleetPorts,
+    verb: str,
+    app: str,
+    work: Callable[[Sight], Coroutine[Any, Any, Result]],
+    wishes: Wishes,
+    on: OnEvent,
+) -> Result:
+    check_hosts(ports.fleet, wishes.assume_down)
+    return await changing(ports, " ".join([verb, app, *sorted(wishes.services or ())]), work, wishes, on)

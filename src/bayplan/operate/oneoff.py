@@ -1,0 +1,148 @@
+"""A container for one command, in a service's environment or of any image: no replica, and no lock is held for it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from bayplan import labels
+from bayplan.container import Container
+from bayplan.converge.observe import nobody_answers, observe
+from bayplan.errors import BayplanError, UsageError
+from bayplan.facts import Facts, HostFacts
+from bayplan.operate.ask import check_hosts
+from bayplan.operate.release import Chosen, current, required
+from bayplan.plan.filters import unmet
+from bayplan.plan.goal import Goal
+from bayplan.plan.names import bridge_name
+from bayplan.plan.replica import HOSTNAME, network_name, replica_container
+from bayplan.ports import FleetPorts, OnTransfer
+from bayplan.spec.model import App, Service
+from bayplan.spec.pinned import pinned
+
+_SUFFIX = 3  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to run. service "": an image alone. Empty fields: the service's, or the image's."""
+
+    service: str = ""
+    image: str = ""
+    command: tuple[str, ...] = ()
+    entrypoint: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    workdir: str = ""
+    host: str = ""
+
+
+async def prepare_run(ports: FleetPorts, app: str, wish: Wish, on: OnTransfer) -> tuple[str, Container]:
+    """The host, with the image and the app's network on it, and the container.
+
+    Raises UsageError for a service or host that is not there, NoHostError.
+    """
+    check_hosts(ports.fleet, [wish.host] if wish.host else [])
+    facts = await observe(ports)
+    if not any(facts.reachable()):
+        raise nobody_answers(ports.fleet, facts)
+    chosen = await required(ports.releases, app) if wish.service else await current(ports.releases, app)
+    chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
+    service = _service(chosen.app, wish.service)
+    host = _host(ports, facts, chosen.app, wish, service)
+    container = _container(ports, chosen, wish, service, host)
+    await _ready(ports, app, host, container, on)
+    return host.name, container
+
+
+def _service(app: App, name: str) -> Service | None:
+    if name and name not in app.services:
+        raise UsageError(f"no service {name} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    service = app.services.get(name)
+    if service is not None and service.external:
+        raise UsageError(f"{name} is not run here: it is external", todo="name an image: bayplan run --image IMAGE")
+    return service
+
+
+def _host(ports: FleetPorts, facts: Facts, app: App, wish: Wish, service: Service | None) -> HostFacts:
+    """Where what the service needs is; of several, where a replica of it stands, then where most room is."""
+    if wish.host and not facts.hosts[wish.host].reachable:
+        raise BayplanError(f"{wish.host} does not answer: {facts.hosts[wish.host].why}")
+    lacks = {h.name: _lack(ports, app, service, h) if service else "" for h in facts.reachable()}
+    there = [h for h in facts.reachable() if wish.host in ("", h.name)]
+    found = min(there, key=lambda h: (bool(lacks[h.name]), not _has_replica(h, app.name, wish.service), -_room(h)))
+    if lacks[found.name]:
+        others = [name for name, lack in lacks.items() if not lack]
+        todo = f"run it there: --host {others[0]}" if others else f"bring it up first: bayplan up {wish.service}"
+        raise UsageError(f"{wish.service} cannot run on {found.name}: {lacks[found.name]}", todo=todo)
+    return found
+
+
+def _lack(ports: FleetPorts, app: App, service: Service, host: HostFacts) -> str:
+    """What of the service's needs the host does not have: they come with its replicas."""
+    if why := unmet(service, ports.fleet.hosts[host.name], host.engine.arch):
+        return f"it {why}"
+    absent = sorted({volume.name for _, volume in pinned(app, service)} - host.engine.volumes)
+    if absent:
+        return f"its volume {absent[0]} is not there"
+    if (service.secrets or service.configs) and not _has_replica(host, app.name, service.name):
+        return "its secrets and configs are where its replicas are"
+    return ""
+
+
+def _has_replica(host: HostFacts, app: str, service: str) -> bool:
+    return any((r.app, r.service) == (app, service) for r in host.engine.replicas)
+
+
+def _room(host: HostFacts) -> int:
+    """Bytes of memory that nothing has reserved."""
+    return host.engine.memory - sum(r.memory for r in host.engine.replicas if not r.ended)
+
+
+def _container(ports: FleetPorts, chosen: Chosen, wish: Wish, service: Service | None, host: HostFacts) -> Container:
+    app, fleet = chosen.app, ports.fleet
+    told = {labels.FLEET: fleet.name, labels.ROLE: "run", labels.APP: app.name, labels.SERVICE: wish.service}
+    if service is None:
+        base = Container("", wish.image, network=network_name(fleet.name, app.name))
+    else:
+        base = replica_container(Goal(fleet, app, chosen.number), service, 0, fleet.hosts[host.name], (), "")
+        base = replace(base, environment={**base.environment, "BAYPLAN_REPLICA": f"{service.name}-run"})
+    asked = replace(
+        base,
+        name="-".join(part for part in (app.name, wish.service, "run", secrets.token_hex(_SUFFIX)) if part),
+        image=wish.image or base.image,
+        labels={**(service.labels if service else {}), **told},
+        hostname=f"{wish.service or 'run'}-run"[:HOSTNAME],
+        command=wish.command or (() if wish.entrypoint else base.command),
+        entrypoint=(wish.entrypoint,) if wish.entrypoint else base.entrypoint,
+        environment={**base.environment, **wish.environment},
+        user=wish.user or base.user,
+        working_dir=wish.workdir or base.working_dir,
+        restart="no",
+        healthcheck=None,
+        aliases=(),
+    )
+    in_network = base.network == network_name(fleet.name, app.name)
+    return _with_names(asked, app, wish.service, host) if in_network else asked
+
+
+def _with_names(container: Container, app: App, service: str, host: HostFacts) -> Container:
+    """It knows the app's services: by the service's own file of names, or, where that is not, as they are now."""
+    laid = host.gateway.table.names if host.gateway else ()
+    if any((n.app, n.service) == (app.name, service) for n in laid):
+        return container
+    known = tuple(f"{s.name}={s.address}" for s in app.services.values() if s.address)
+    options = container.options.model_copy(update={"extra_hosts": (*known, *container.options.extra_hosts)})
+    return replace(container, binds={}, options=options)
+
+
+async def _ready(ports: FleetPorts, app: str, host: HostFacts, container: Container, on: OnTransfer) -> None:
+    engine, fleet = ports.engines[host.name], ports.fleet.name
+    if container.network == network_name(fleet, app) and container.network not in host.engine.networks:
+        told = {labels.FLEET: fleet, labels.APP: app}
+        await engine.ensure_network(container.network, bridge_name(fleet, app), told)
+    if container.image not in host.images and await engine.image_id(container.image) is None:
+        registry = ports.registry
+        login = registry.login if registry and container.image.startswith(f"{registry.prefix}/") else None
+        await engine.pull(container.image, on, login)

@@ -1,0 +1,78 @@
+"""The volumes that go with an app that is taken down, and those that stay, with why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from bayplan import labels
+from bayplan.errors import BayplanError, PartialError
+from bayplan.facts import Facts
+from bayplan.operate.volumes import volumes
+from bayplan.ports import FleetPorts, Releases, VolumeEntry
+from bayplan.spec.model import App
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What goes: (volume, host), as engines call them. kept: why others of the app stay, by volume."""
+
+    gone: tuple[tuple[str, str], ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        goes = ", ".join(f"{name} on {host}" for name, host in self.gone)
+        stays = "; ".join(f"{name} stays: {why}" for name, why in self.kept.items())
+        return "; ".join(part for part in (f"removes with all that is in it: {goes}" if goes else "", stays) if part)
+
+
+async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
+    """What a `down -v` will remove. What is not known to be the app's own data, on a host's own disk, stays."""
+    known = await volumes(ports, app)
+    known.app = await _last(ports.releases, app, known.app)
+    own = {r.name for r in facts.replicas(app)} | {o.name for o in facts.oneoffs(app)}
+    external = {v.name for v in known.app.volumes.values() if v.external}
+    gone: list[tuple[str, str]] = []
+    kept = dict.fromkeys(sorted(external), "it is external")
+    for view in known.views():
+        why = _why_kept(known.at[view.host][view.name], app, own) if view.name not in external else "external"
+        if not why:
+            gone.append((view.name, view.host))
+        elif view.name not in external:
+            kept[view.name] = why
+    return Sweep(tuple(gone), kept)
+
+
+async def sweep(ports: FleetPorts, goes: Sweep) -> None:
+    """Remove them. Raises PartialError that tells all that could not be."""
+    done = await asyncio.gather(
+        *(ports.engines[host].remove_volume(name) for name, host in goes.gone), return_exceptions=True
+    )
+    failed = [e for e in done if isinstance(e, BaseException)]
+    for error in failed:
+        if not isinstance(error, BayplanError):
+            raise error
+    if failed:
+        raise PartialError("not all volumes could be removed", todo="\n  ".join(str(e) for e in failed))
+
+
+async def _last(releases: Releases, app: str, now: App) -> App:
+    """The newest release with services: after a `down` the newest has none."""
+    numbers = list(await releases.numbers(app)) if not now.services else []
+    while numbers and not now.services:
+        found = await releases.get(app, numbers.pop())
+        now = App.model_validate_json(found.spec) if found else now
+    return now
+
+
+def _why_kept(entry: VolumeEntry, app: str, own: Collection[str]) -> str:
+    """ "": it goes."""
+    if entry.labels.get(labels.APP, app) != app:
+        return f"it is of the app {entry.labels[labels.APP]}"
+    if others := sorted(set(entry.used_by) - set(own)):
+        return f"{', '.join(others)} mounts it, too"
+    if entry.driver != "local":
+        return f"its data is elsewhere ({entry.driver})"
+    device = entry.options.get("device", "")
+    return f"its data is elsewhere ({device})" if device and entry.options.get("type") != "tmpfs" else ""

@@ -1,0 +1,166 @@
+"""Files in and out, by the rules of `docker cp`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bayplan.cli.cp import _service
+from bayplan.container import Container, File
+from bayplan.engines.memory import MemoryEngine
+from bayplan.engines.memory_hub import MemoryHub
+from bayplan.errors import BayplanError, NotFoundError, UsageError
+from bayplan.facts import Replica
+from bayplan.operate.copy import _unpack, fetch, send
+
+ONE = Replica("id", "web", "h1", "shop", "web", 1, 1, "spec", "running")
+FILES = (File("/etc/app/a.conf", b"a"), File("/etc/app/sub/b.conf", b"b"), File("/one.txt", b"1"))
+
+
+@pytest.fixture
+def engine() -> MemoryEngine:
+    made = MemoryEngine("h1", MemoryHub("a:1"))
+
+    async def begin() -> None:
+        await made.pull("a:1", lambda _: None)
+        await made.run(Container("web", "a:1", files=FILES))
+
+    asyncio.run(begin())
+    return made
+
+
+def files(directory: Path) -> dict[str, str]:
+    return {str(p.relative_to(directory)): p.read_text() for p in sorted(directory.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "there"),
+    [
+        ("/one.txt", ".", {"one.txt": "1"}),
+        ("/one.txt", "two.txt", {"two.txt": "1"}),
+        ("/etc/app", ".", {"app/a.conf": "a", "app/sub/b.conf": "b"}),
+        ("/etc/app", "conf", {"conf/a.conf": "a", "conf/sub/b.conf": "b"}),
+        ("/etc/app/.", ".", {"a.conf": "a", "sub/b.conf": "b"}),
+    ],
+)
+async def test_out_of_a_replica(
+    engine: MemoryEngine, tmp_path: Path, source: str, target: str, there: dict[str, str]
+) -> None:
+    await fetch(engine, ONE, source, tmp_path / target)
+    assert files(tmp_path) == there
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "there"),
+    [
+        ("x.txt", "/tmp", {"/tmp/x.txt"}),
+        ("x.txt", "/tmp/", {"/tmp/x.txt"}),
+        ("x.txt", "/etc/app/a.conf", {"/etc/app/a.conf"}),
+        ("x.txt", "/etc/app/new", {"/etc/app/new"}),
+        ("d", "/tmp", {"/tmp/d/x.txt"}),
+        ("d", "/etc/app/new", {"/etc/app/new/x.txt"}),
+        ("d/.", "/tmp", {"/tmp/x.txt"}),
+    ],
+)
+async def test_into_a_replica(engine: MemoryEngine, tmp_path: Path, source: str, target: str, there: set[str]) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x.txt").write_text("x")
+    (tmp_path / "x.txt").write_text("x")
+    await send(engine, ONE, tmp_path / source, source, target)
+    found = engine.container("web").files
+    assert {p for p, content in found.items() if content == b"x"} == there
+
+
+async def test_what_cannot_be_is_told_and_changes_nothing(engine: MemoryEngine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotFoundError):
+        await fetch(engine, ONE, "/nope", tmp_path)
+    with pytest.raises(UsageError, match="is a directory"):
+        await fetch(engine, ONE, "/etc/app", tmp_path / "file")
+    with pytest.raises(UsageError, match="there is no directory"):
+        await fetch(engine, ONE, "/one.txt", tmp_path / "no" / "where")
+    with pytest.raises(UsageError, match="has no directory /no"):
+        await send(engine, ONE, tmp_path / "file", "file", "/no/where")
+    with pytest.raises(UsageError, match="is a directory"):
+        await send(engine, ONE, tmp_path, ".", "/one.txt")
+    assert files(tmp_path) == {"file": "mine"}
+
+
+def packed(*members: tarfile.TarInfo) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for member in members:
+            tar.addfile(member)
+    buffer.seek(0)
+    return buffer
+
+
+def entry(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode = kind, link, 0o6755
+    return info
+
+
+class Wicked(MemoryEngine):
+    """Says what it likes."""
+
+    def __init__(self, members: tuple[tarfile.TarInfo, ...]) -> None:
+        super().__init__("h1", MemoryHub())
+        self._members = members
+
+    async def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:  # noqa: ARG002
+        yield packed(*self._members).read()
+
+
+def test_links_come_as_they_are_and_devices_not_at_all(tmp_path: Path) -> None:
+    told = packed(
+        entry("d", tarfile.DIRTYPE), entry("d/awk", tarfile.SYMTYPE, "/usr/bin/mawk"), entry("d/null", tarfile.CHRTYPE),
+        entry("d/su", tarfile.REGTYPE), entry("d/same", tarfile.LNKTYPE, "d/su"),
+    )  # fmt: skip
+    _unpack(told, "/etc/d", tmp_path)
+    assert (tmp_path / "d" / "awk").readlink() == Path("/usr/bin/mawk")
+    assert not (tmp_path / "d" / "null").exists()
+    assert (tmp_path / "d" / "same").stat().st_ino == (tmp_path / "d" / "su").stat().st_ino
+    assert (tmp_path / "d" / "su").stat().st_mode & 0o7000 == 0
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (entry("d/x", tarfile.SYMTYPE, "/"), entry("d/x/etc-passwd", tarfile.REGTYPE)),
+        (entry("d/../../out", tarfile.REGTYPE),),
+        (entry("d/x", tarfile.LNKTYPE, "d/../../../etc/passwd"),),
+    ],
+)
+async def test_nothing_is_written_elsewhere(members: tuple[tarfile.TarInfo, ...], tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    with pytest.raises(BayplanError, match="not unpacked"):
+        await fetch(Wicked(members), ONE, "/etc/d", tmp_path / "here")
+    assert files(tmp_path) == {}
+
+
+async def test_what_cannot_be_read_here_is_told(engine: MemoryEngine, tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to("nowhere")
+    with pytest.raises(BayplanError, match="No such file"):
+        await send(engine, ONE, tmp_path / "gone", "gone", "/tmp/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("web:/a", ("web", "/a")),
+        ("web:a:b", ("web", "a:b")),
+        ("./web:/a", None),
+        ("/a:b", None),
+        ("web", None),
+        ("web:", None),
+        (".", None),
+    ],
+)
+def test_a_service_and_a_path_are_told_from_a_path(text: str, told: tuple[str, str] | None) -> None:
+    assert _service(text) == told

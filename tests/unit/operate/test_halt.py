@@ -1,0 +1,215 @@
+"""Stopping, starting again and restarting: on a whole fleet in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.given import fleet, ingress, service
+from tests.memory_fleet import MemoryFleet
+from tests.virtual_time import run
+
+from bayplan.converge.loop import StepEvent
+from bayplan.errors import UsageError
+from bayplan.images.memory import MemoryRegistry
+from bayplan.operate.bring import Result, Wishes, scale
+from bayplan.operate.events import Event
+from bayplan.operate.halt import restart, start, stop
+from bayplan.operate.oneoff import Wish, prepare_run
+from bayplan.operate.status import standing
+from bayplan.plan.steps import kind, subject
+from bayplan.ports import FleetPorts, Release
+from bayplan.spec.model import App, Dependency, Service, Update
+from bayplan.store import OciReleases
+
+pytestmark = pytest.mark.usefixtures("no_threads")
+
+
+class World:
+    """Four replicas of web behind port 80, one of api behind 81; all of them stand."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryFleet(fleet("h1", "h2"))
+        registry = MemoryRegistry()
+        self.ports: FleetPorts = replace(self.memory.ports, releases=OciReleases(registry), registry=registry)
+        self.done: list[tuple[str, str]] = []
+
+    async def begin(self, services: dict[str, Service] | None = None) -> World:
+        services = services or {"web": service("web", 4), "api": service("api", ports=(ingress(81, 8081),))}
+        app = App(name="shop", services=services)
+        await self.ports.releases.put(Release(1, "shop", app.model_dump_json(), "ann", 0.0, "up"))
+        await self.do(start)
+        self.done.clear()
+        return self
+
+    async def do(self, verb: Callable[..., object], *services: str) -> Result:
+        chosen = frozenset(services) if services else None
+        result = await verb(self.ports, "shop", Wishes(chosen), self._note)  # type: ignore[misc]
+        assert isinstance(result, Result)
+        return result
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, StepEvent) and event.state == "done":
+            self.done.append((kind(event.step), subject(event.step).partition(".")[0]))
+
+    async def states(self) -> dict[str, str]:
+        return {r.name: r.state for r in (await self.memory.facts()).replicas()}
+
+    def policies(self) -> set[str]:
+        """Of web's containers."""
+        made = (c.made_of for e in self.memory.engines.values() for c in e.inner._containers.values())
+        return {m.restart for m in made if m.name.startswith("shop-web")}
+
+
+def test_a_stopped_service_leaves_the_pools_first_and_keeps_its_containers() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        result = await world.do(stop, "web")
+        assert result.outcome.is_whole
+        mine = [k for k, name in world.done if name == "shop-web-1-r1"]
+        assert mine == ["drain", "leave", "stop"]
+        states = await world.states()
+        assert {n: s for n, s in states.items() if "web" in n} == {f"shop-web-{n}-r1": "exited" for n in range(1, 5)}
+        assert states["shop-api-1-r1"] == "running"
+        assert world.policies() == {"no"}
+
+    run(story())
+
+
+def test_nothing_but_start_or_up_brings_it_back() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        await world.do(stop, "web")
+        await scale(world.ports, "shop", {"api": 2}, Wishes(), lambda _: None)
+        assert [s for n, s in (await world.states()).items() if "web" in n] == ["exited"] * 4
+        result = await world.do(start, "web")
+        assert result.outcome.is_whole
+        assert set((await world.states()).values()) == {"running"}
+        assert world.policies() == {"always"}
+        assert {n.partition(".")[0] for n in await world.memory.taking_traffic()} >= {
+            f"shop-web-{n}-r1" for n in (1, 4)
+        }
+
+    run(story())
+
+
+def test_to_scale_it_is_to_start_it() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        await world.do(stop)
+        await scale(world.ports, "shop", {"web": 2}, Wishes(), lambda _: None)
+        states = await world.states()
+        assert sorted(n for n, s in states.items() if s == "running") == ["shop-web-1-r1", "shop-web-2-r1"]
+        assert states["shop-api-1-r1"] == "exited"
+
+    run(story())
+
+
+def test_stopped_twice_is_stopped_once() -> None:
+    async def story() -> tuple[int, ...]:
+        world = await World().begin()
+        await world.do(stop, "web")
+        assert not (await world.do(stop, "web")).is_new
+        return await world.ports.releases.numbers("shop")
+
+    assert run(story()) == (1, 2)
+
+
+def test_a_restart_takes_a_quarter_at_a_time_and_makes_nothing_new() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        result = await world.do(restart, "web")
+        assert (result.outcome.is_whole, result.is_new) == (True, False)
+        assert [what for what in world.done if what[0] in ("stop", "start")] == [
+            (k, f"shop-web-{n}-r1") for n in (1, 2, 3, 4) for k in ("stop", "start")
+        ]
+        assert world.policies() == {"always"}
+        assert len(await world.memory.taking_traffic()) == 5
+
+    run(story())
+
+
+def test_a_restart_never_takes_all_that_there_is() -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 2, update=Update(parallelism=5))})
+        await world.do(restart)
+        assert [what for what in world.done if what[0] in ("stop", "start")] == [
+            (k, f"shop-web-{n}-r1") for n in (1, 2) for k in ("stop", "start")
+        ]
+
+    run(story())
+
+
+def test_what_others_need_stops_after_them_and_starts_before_them() -> None:
+    async def story() -> None:
+        needs = {"db": Dependency(condition="service_started")}
+        world = await World().begin({"db": service("db", ports=()), "web": service("web", depends_on=needs)})
+        for verb, step in ((stop, "stop"), (start, "start"), (restart, "start")):
+            world.done.clear()
+            await world.do(verb)
+            order = [name for k, name in world.done if k == step]
+            assert order == [f"shop-{n}-1-r1" for n in (("web", "db") if verb is stop else ("db", "web"))]
+
+    run(story())
+
+
+def test_ps_tells_what_is_stopped_and_its_containers_if_they_are_asked_for() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        await world.do(stop, "web")
+        web = (await standing(world.ports, "shop")).status.services[0]
+        assert (web.stopped, web.replicas.desired, web.instances) == (True, 0, ())
+        web = (await standing(world.ports, "shop", every=True)).status.services[0]
+        assert [i.state for i in web.instances] == ["stopped"] * 4
+
+    run(story())
+
+
+def test_ps_tells_what_run_runs_if_it_is_asked_for() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        host, made = await prepare_run(world.ports, "shop", Wish("api", command=("sh",)), lambda _: None)
+        await world.memory.engines[host].run(made)
+        assert (await standing(world.ports, "shop")).status.runs == ()
+        [one] = (await standing(world.ports, "shop", every=True)).status.runs
+        assert (one.name, one.host, one.service, one.state) == (made.name, host, "api", "running")
+
+    run(story())
+
+
+def test_what_needs_something_stopped_starts_it_and_is_not_restarted_without_it() -> None:
+    async def story() -> None:
+        needs = {"db": Dependency(condition="service_started")}
+        world = await World().begin({"db": service("db", ports=()), "web": service("web", depends_on=needs)})
+        await world.do(stop)
+        assert (await world.do(start, "web")).outcome.is_whole
+        assert set((await world.states()).values()) == {"running"}
+        await world.do(stop, "db")
+        for named in ((), ("web",)):
+            with pytest.raises(UsageError, match="db is stopped"):
+                await world.do(restart, *named)
+
+    run(story())
+
+
+def test_what_is_stopped_is_not_restarted() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        await world.do(stop, "web")
+        with pytest.raises(UsageError, match="web is stopped"):
+            await world.do(restart, "web")
+        world.done.clear()
+        assert (await world.do(restart)).outcome.is_whole
+        assert [name for k, name in world.done if k == "start"] == ["shop-api-1-r1"]
+
+    run(story())
+
+
+@pytest.mark.parametrize("verb", [stop, start, restart])
+def test_a_service_that_is_not_there_is_told(verb: Callable[..., object]) -> None:
+    async def story() -> None:
+        with pytest.raises(UsageError, match="no service nope"):
+            await (await World().begin()).do(verb, "nope")
+
+    run(story())

@@ -1,0 +1,129 @@
+"""What `run` makes, and where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.given import IMAGE, fleet, service
+from tests.memory_fleet import OTHER_IMAGE, MemoryFleet
+from tests.virtual_time import run
+
+from bayplan import labels
+from bayplan.container import Container
+from bayplan.errors import BayplanError, UsageError
+from bayplan.images.memory import MemoryRegistry
+from bayplan.operate.oneoff import Wish, prepare_run
+from bayplan.plan.goal import Goal
+from bayplan.ports import FleetPorts, Release
+from bayplan.spec.model import App, Service
+from bayplan.spec.storage import Mount, Volume
+from bayplan.store import OciReleases
+
+WEB = service(environment={"A": "1"}, command=("serve",), restart="always")
+
+
+class World:
+    """Release 1 with one replica of web, on h1."""
+
+    def __init__(self, services: dict[str, Service] | None = None, volumes: dict[str, Volume] | None = None) -> None:
+        self.app = App(name="shop", services=services or {"web": WEB}, volumes=volumes or {})
+        self.memory = MemoryFleet(fleet("h1", "h2"))
+        registry = MemoryRegistry()
+        self.ports: FleetPorts = replace(self.memory.ports, releases=OciReleases(registry), registry=registry)
+
+    async def begin(self) -> World:
+        await self.ports.releases.put(Release(1, "shop", self.app.model_dump_json(), "ann", 0.0, "up"))
+        await self.memory.up(Goal(self.memory.fleet, self.app, 1))
+        return self
+
+    async def prepare(self, **wish: Any) -> tuple[str, Container]:
+        return await prepare_run(self.ports, "shop", Wish(**wish), lambda _: None)
+
+
+def test_it_has_what_the_service_has_and_is_no_replica() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        host, made = await world.prepare(service="web", command=("sh",), environment={"B": "2"})
+        assert host == "h1"  # where a replica is
+        assert (made.image, made.command, made.restart, made.ports) == (IMAGE, ("sh",), "no", ())
+        assert made.environment["A"] + made.environment["B"] == "12"
+        assert made.environment["BAYPLAN_REPLICA"] == "web-run"
+        assert (made.network, made.labels[labels.ROLE]) == ("t-shop", "run")
+        before = await world.memory.names()
+        await world.memory.engines["h1"].run(made)
+        assert await world.memory.names() == before
+
+    run(story())
+
+
+def test_its_own_command_stays_and_what_is_asked_for_replaces() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        assert (await world.prepare(service="web"))[1].command == ("serve",)
+        _, made = await world.prepare(service="web", entrypoint="/bin/sh", user="1", workdir="/w")
+        assert (made.entrypoint, made.user, made.working_dir) == (("/bin/sh",), "1", "/w")
+
+    run(story())
+
+
+def test_on_another_host_it_gets_its_image_and_network_there() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        host, made = await world.prepare(service="web", host="h2")
+        assert (host, list(made.binds)) == ("h2", ["/var/lib/bayplan/t/names/shop/web"])
+        await world.memory.engines["h2"].run(made)
+
+    run(story())
+
+
+def test_where_no_replica_is_it_knows_the_others_by_name_all_the_same() -> None:
+    async def story() -> None:
+        world = await World({"web": WEB.model_copy(update={"address": "198.18.0.7"})}).begin()
+        for gateway in world.memory.gateways.values():
+            gateway._table = replace(gateway._table, names=())
+        _, made = await world.prepare(service="web", host="h2")
+        assert (made.binds, made.options.extra_hosts) == ({}, ("web=198.18.0.7",))
+        _, made = await world.prepare(image=OTHER_IMAGE)
+        assert made.options.extra_hosts == ("web=198.18.0.7",)
+
+    run(story())
+
+
+def test_a_service_with_a_volume_runs_where_that_is() -> None:
+    async def story() -> None:
+        db = WEB.model_copy(update={"mounts": (Mount(kind="volume", source="data", target="/d"),)})
+        world = await World({"web": db}, {"data": Volume(name="shop_data")}).begin()
+        home = (await world.prepare(service="web"))[0]
+        other = next(h for h in ("h1", "h2") if h != home)
+        with pytest.raises(UsageError, match="its volume shop_data is not there"):
+            await world.prepare(service="web", host=other)
+
+    run(story())
+
+
+def test_an_image_alone_needs_no_release() -> None:
+    async def story() -> None:
+        world = World()
+        host, made = await world.prepare(image=OTHER_IMAGE, command=("bash",))
+        await world.memory.engines[host].run(made)
+        assert labels.SLOT not in made.labels
+
+    run(story())
+
+
+def test_what_is_not_there_is_told() -> None:
+    async def story() -> None:
+        with pytest.raises(UsageError, match="not up on this fleet"):
+            await World().prepare(service="web")
+        world = await World().begin()
+        with pytest.raises(UsageError, match="no service nope"):
+            await world.prepare(service="nope")
+        with pytest.raises(UsageError, match="no host h9"):
+            await world.prepare(service="web", host="h9")
+        world.memory.engines["h2"].inner.answers = False
+        with pytest.raises(BayplanError, match="h2 does not answer"):
+            await world.prepare(service="web", host="h2")
+
+    run(story())
