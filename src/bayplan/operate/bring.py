@@ -23,6 +23,7 @@ from bayplan.operate.release import Chosen, current, only, record, required, sca
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
 from bayplan.plan.addresses import addressed, taken_by_others
+from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
 from bayplan.plan.replica import ingress_targets
@@ -38,12 +39,13 @@ LAST_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it. logs: the last lines of each replica that failed."""
+    """What came of it. logs: the last lines of each replica that failed. risks: losses that it does not survive."""
 
     goal: Goal
     outcome: Outcome
     is_new: bool
     logs: Mapping[str, tuple[LogLine, ...]] = field(default_factory=dict)
+    risks: tuple[Risk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ async def converge(
     outcome = await run.run()
     if outcome.is_whole and outcome.passes > 1 and (chosen.app.secrets or chosen.app.configs):
         await forget(ports, chosen.app)
-    return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome))
+    return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome), risks(goal, outcome.facts))
 
 
 async def completed(ports: FleetPorts, pinned: App, before: App | None, builder: Engine, facts: Facts) -> App:
