@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 
 from bayplan.facts import Binding
 from bayplan.spec.model import Healthcheck
@@ -78,6 +78,9 @@ class Container:
     options: Options = field(default_factory=Options)
 
 
+_NO_OPTIONS = Options()
+
+
 def digest(value: object) -> str:
     """Twelve hex digits that tell two definitions apart; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, default=_plain)
@@ -92,7 +95,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Options):
         return value.model_dump(exclude_defaults=True)
     if hasattr(value, "__dataclass_fields__"):
-        fields = asdict(value)  # type: ignore[call-overload]
+        found = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
         # None of them: as before there were any.
-        return {k: v for k, v in fields.items() if v != Options() and (k != "mounts" or v)}
+        return {k: v for k, v in found.items() if v != _NO_OPTIONS and (k != "mounts" or v)}
     return str(value)

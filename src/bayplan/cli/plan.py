@@ -44,6 +44,7 @@ def _print(found: Preview, console: object) -> None:
     from rich.console import Console
     from rich.markup import escape
 
+    from bayplan.cli.report import tell_risks
     from bayplan.plan.steps import kind, subject
 
     assert isinstance(console, Console)  # noqa: S101  for the type checker: rich is imported late
@@ -66,3 +67,4 @@ def _print(found: Preview, console: object) -> None:
         console.print(f"[bold red]✗[/] [bold]{failure.service}[/] on {failure.host}: {escape(failure.why)}")
     for host, why in found.unreachable.items():
         console.print(f"[yellow]![/] {host} does not answer: {escape(why)}; nothing is planned there")
+    tell_risks(found.risks, console)

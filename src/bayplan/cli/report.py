@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from bayplan.cli.console import err, out, show_json
 from bayplan.cli.progress import Progress
 from bayplan.errors import HostUnreachableError
 from bayplan.operate.bring import Result
+from bayplan.plan.endure import Risk
 from bayplan.plan.goal import Run
 from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Unplaced, kind, subject
@@ -31,6 +32,7 @@ def finish(result: Result, progress: Progress, *, json: bool) -> None:
     else:
         _tell(result, err())
         _tell_services(result, out(), time.monotonic() - progress.began)
+        tell_risks(result.risks, err())
     status = exit_status(result)
     if status:
         raise typer.Exit(status)
@@ -74,6 +76,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "waiting": [asdict(w) for w in outcome.stalled],
         "unreachable": [{"host": h.name, "why": h.why} for h in outcome.facts.hosts.values() if not h.reachable],
         "volumes_removed": [{"name": name, "host": host} for name, host in result.volumes],
+        "risks": [asdict(r) | {"told": r.told()} for r in result.risks],
         "status": exit_status(result),
     }
 
@@ -154,6 +157,16 @@ def _tell_unplaced(unplaced: Unplaced, console: Console) -> None:
     for reason in unplaced.why:
         console.print(f"    {reason.host}  {escape(reason.reason)}")
     console.print("  add a host, lower what it reserves, or its count; see bayplan explain " + unplaced.service)
+
+
+def tell_risks(found: Sequence[Risk], console: Console) -> None:
+    """Losses of hosts that `tolerate` speaks of and that are not survived: told, and no failure."""
+    for risk in found:
+        console.print(f"[yellow]![/] tolerate: {escape(risk.told())}")
+        for reason in risk.why:
+            console.print(f"    {reason.host}  {escape(reason.reason)}")
+    if any(risk.kind != "pinned" for risk in found):
+        console.print("  add a host, or lower what is reserved; bayplan size tells how many hosts it takes")
 
 
 def _tell_silent(result: Result, console: Console) -> None:

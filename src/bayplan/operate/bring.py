@@ -23,6 +23,7 @@ from bayplan.operate.release import Chosen, current, only, record, required, sca
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
 from bayplan.plan.addresses import addressed, taken_by_others
+from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
 from bayplan.plan.replica import ingress_targets
@@ -39,7 +40,7 @@ LAST_LINES = 10
 @dataclass(frozen=True, slots=True)
 class Result:
     """What came of it. logs: the last lines of each replica that failed. stopped: services that are not to run.
-    volumes: (name, host) of those that were removed.
+    volumes: (name, host) of those that were removed. risks: losses that it does not survive.
     """
 
     goal: Goal
@@ -48,6 +49,7 @@ class Result:
     logs: Mapping[str, tuple[LogLine, ...]] = field(default_factory=dict)
     stopped: frozenset[str] = frozenset()
     volumes: tuple[tuple[str, str], ...] = ()
+    risks: tuple[Risk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,8 @@ async def converge(
     outcome = await run.run()
     if outcome.is_whole and outcome.passes > 1 and (chosen.app.secrets or chosen.app.configs):
         await forget(ports, chosen.app)
-    return Result(goal, outcome, chosen.is_new, await _last_words(ports, outcome), chosen.stopped)
+    words, told = await _last_words(ports, outcome), risks(goal, outcome.facts)
+    return Result(goal, outcome, chosen.is_new, words, chosen.stopped, risks=told)
 
 
 async def completed(ports: FleetPorts, pinned: App, before: App | None, builder: Engine, facts: Facts) -> App:

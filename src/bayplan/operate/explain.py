@@ -13,7 +13,7 @@ from bayplan.plan.board import Board
 from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.pack import choose
+from bayplan.plan.pack import Ranking
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Service
 from bayplan.units import show_bytes
@@ -61,8 +61,10 @@ def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:
     rejected = {
         name: reason for name, b in board.berths.items() if (reason := reject(service, b, board, goal.fleet.ports))
     }
-    able = [b.host for name, b in board.berths.items() if name not in rejected]
-    best = choose(service, able, counts, tuple(goal.fleet.hosts.values())) if able else None
+    ranking = Ranking(service, board.berths, counts, goal.fleet.hosts, goal.fleet.tolerate)
+    for name in board.berths:
+        ranking.update(name, able=name not in rejected)
+    best = ranking.best()
     hosts = []
     for name, host in facts.hosts.items():
         if not host.reachable:
@@ -72,14 +74,12 @@ def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:
         elif best and best.host == name:
             hosts.append(Verdict(name, counts[name], could=True, verdict=f"the next one would go here: {best.why}"))
         else:
-            hosts.append(Verdict(name, counts[name], could=True, verdict=_room(board, name)))
+            hosts.append(Verdict(name, counts[name], could=True, verdict=_could(ranking, name)))
     return Explained(service.name, _summary(service), tuple(hosts), tuple(_notes(goal, service)))
 
 
-def _room(board: Board, host: str) -> str:
-    berth = board.berths[host]
-    cores, memory = berth.cpus - berth.used_cpus, berth.memory - berth.used_memory
-    return f"could take one: {cores:.3g} cores and {show_bytes(memory)} free; another host has fewer of it"
+def _could(ranking: Ranking, host: str) -> str:
+    return f"could take one ({ranking.room(host)} free), but {ranking.against(host)}"
 
 
 def _summary(service: Service) -> str:
@@ -91,7 +91,14 @@ def _summary(service: Service) -> str:
 
 def _notes(goal: Goal, service: Service) -> list[str]:
     """The rules that decide."""
-    rules = ["what runs stays where it runs; a new replica goes to the host with the fewest of its service, then zone"]
+    rules = ["what runs stays where it runs"]
+    if service.resources.reserved_cpus or service.resources.reserved_memory:
+        apart = min(service.replicas, max(goal.fleet.tolerate, 1) + 1)
+        spread = [f"at least {apart} hosts", "two zones"] if apart > 1 else []
+        order = [*spread, "hosts in use before empty ones", "the fewest of it", "the free room most like what it asks"]
+        rules.append(f"a new replica is packed: {', then '.join(order)}")
+    else:
+        rules.append("it reserves nothing, so a new replica is spread: the host with the fewest of it, then the zone")
     rules += [f"it must have {c}" for c in service.placement.constraints]
     if service.placement.max_per_host is not None:
         rules.append(f"at most {service.placement.max_per_host} a host")

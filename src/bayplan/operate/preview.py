@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bayplan.converge.observe import nobody_answers, observe
-from bayplan.converge.overlay import granted
+from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts
 from bayplan.images import known_pins, listening
 from bayplan.operate.ask import check_hosts
@@ -15,6 +15,7 @@ from bayplan.operate.bring import builder_of
 from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
+from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import (
@@ -46,7 +47,7 @@ _WAITS = 3  # a replica waits for its names, these for a gateway, and that for i
 class Preview:
     """The first pass's steps. builds, copies: services whose image is made first. held: what starts later.
 
-    failures: what stops it all.
+    failures: what stops it all. risks: losses that the fleet would not survive then.
     """
 
     steps: tuple[Step, ...]
@@ -56,6 +57,7 @@ class Preview:
     held: tuple[Held, ...]
     failures: tuple[Failure, ...]
     unreachable: Mapping[str, str]
+    risks: tuple[Risk, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -87,7 +89,8 @@ async def preview(
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
     builds = tuple(name for name in unmade if app.services[name].build)
     copies = tuple(name for name in unmade if not app.services[name].build)
-    return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent)
+    after = risks(goal, overlay(facts, found.steps))
+    return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent, after)
 
 
 async def foreseen(ports: FleetPorts, app: App, latest: Chosen | None, facts: Facts) -> tuple[App, tuple[str, ...]]:
@@ -128,6 +131,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "copies": list(found.copies),
         "failures": [asdict(f) for f in found.failures],
         "unreachable": [{"host": h, "why": why} for h, why in found.unreachable.items()],
+        "risks": [asdict(r) | {"told": r.told()} for r in found.risks],
     }
 
 

@@ -16,7 +16,7 @@ from bayplan.spec.model import Host, Port, Service
 class Berth:
     """One host. cpus, memory: capacity less headroom; used_*: reserved by the replicas of every app.
 
-    tcp, udp: ports that something holds, or that a pool still sends traffic to.
+    taken: ports that something holds, or that a pool still sends traffic to. in_use: some replica stands there.
     """
 
     host: Host
@@ -26,13 +26,16 @@ class Berth:
     used_cpus: float = 0.0
     used_memory: float = 0.0
     taken: set[tuple[str, int]] = field(default_factory=set)
+    in_use: bool = False
 
     def free_port(self, first: int, last: int, target: int) -> int | None:
         """The first free port from the range's start plus the container's port on: 20080 for 80."""
         size = last - first + 1
-        start = target % size
-        candidates = (first + (start + i) % size for i in range(size))
-        return next((p for p in candidates if ("tcp", p) not in self.taken), None)
+        for i in range(size):
+            port = first + (target + i) % size
+            if ("tcp", port) not in self.taken:
+                return port
+        return None
 
     def holds(self, port: Port) -> bool:
         """Whether a port that must be that very one is taken."""
@@ -46,6 +49,7 @@ class Board:
         self.berths = {h.name: _berth(goal, h, run) for h in facts.reachable() if h.name in goal.fleet.hosts}
         self.homes = homes_of(goal, facts, run)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._targets: dict[str, tuple[int, ...]] = {}
         by_address = {b.host.private_ip: b for b in self.berths.values()}
         for host in facts.reachable():
             for servers in host.gateway.pools.values() if host.gateway else ():
@@ -56,6 +60,7 @@ class Board:
     def take(self, berth: Berth, service: Service, ports: tuple[int, ...]) -> None:
         """Put a replica there."""
         self.homes.take(berth.host.name, service)
+        berth.in_use = True
         berth.used_cpus += service.resources.reserved_cpus
         berth.used_memory += service.resources.reserved_memory
         berth.taken.update(("tcp", p) for p in ports)
@@ -64,8 +69,10 @@ class Board:
 
     def ports_for(self, berth: Berth, service: Service, port_range: tuple[int, int]) -> tuple[int, ...] | None:
         """Host ports for those of the service that may be any; None if the range is full."""
+        if service.name not in self._targets:
+            self._targets[service.name] = free_targets(service)
         found: list[int] = []
-        for target in free_targets(service):
+        for target in self._targets[service.name]:
             port = berth.free_port(*port_range, target)
             if port is None:
                 return None
@@ -79,6 +86,7 @@ def _berth(goal: Goal, facts: HostFacts, run: Run) -> Berth:
     engine, keep = facts.engine, 1 - goal.fleet.headroom
     berth = Berth(goal.fleet.hosts[facts.name], facts, engine.cpus * keep, engine.memory * keep)
     for replica in (r for r in engine.replicas if not r.ended):
+        berth.in_use = True
         berth.used_cpus += replica.cpus
         berth.used_memory += replica.memory
         berth.taken.update((b.protocol, b.port) for b in replica.ports)

@@ -15,7 +15,7 @@ Filter = Callable[[Service, Berth, Board, tuple[int, int]], str | None]
 
 _CONSTRAINT = re.compile(r"^\s*(?P<key>[\w.\-/]+)\s*(?P<op>==|!=)\s*(?P<value>.+?)\s*$")
 _ARCH = {"amd64": "x86_64", "arm64": "aarch64"}  # Go's names, which images have, to the kernel's, which engines tell
-_ROUNDING = 1e-9  # 0.1 + 0.2 cores fit into 0.3
+ROUNDING = 1e-9  # 0.1 + 0.2 cores fit into 0.3
 
 
 def attribute(host: Host, key: str) -> str | None:
@@ -61,7 +61,7 @@ def per_host(service: Service, berth: Berth, board: Board, _range: tuple[int, in
 def cpus(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
     """Reserved cores within the host's, less headroom."""
     wanted, left = service.resources.reserved_cpus, berth.cpus - berth.used_cpus
-    if wanted and wanted > left + _ROUNDING:
+    if wanted and wanted > left + ROUNDING:
         return f"{wanted:g} cores wanted, {max(left, 0):.2g} of {berth.cpus:.3g} free"
     return None
 

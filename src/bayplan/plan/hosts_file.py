@@ -6,7 +6,7 @@ makes nobody start again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from bayplan.facts import Names
 from bayplan.plan.goal import Goal
@@ -16,17 +16,23 @@ HOST_GATEWAY = "host-gateway"  # as Docker has it in extra_hosts: the host itsel
 _ITSELF = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
 
-def names(goal: Goal, host: Host) -> Iterator[Names]:
-    """For every service of the app, on that host."""
+def names(goal: Goal, host: Host, known: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Names]:
+    """For every service of the app, on that host. known: `others`, if the caller has it."""
+    known = known or others(goal.app)
     for service in goal.app.services.values():
-        lines = (*_ITSELF, *_others(goal.app, service), *_extra(service, host))
+        lines = (*_ITSELF, *known[service.name], *_extra(service, host))
         yield Names(goal.app.name, service.name, "\n".join((*lines, "")))
 
 
-def _others(app: App, service: Service) -> Iterator[str]:
-    for other in app.services.values():
-        known = tuple(dict.fromkeys(_names_of(other, service)))
-        if other.address and known:
+def others(app: App) -> Mapping[str, tuple[str, ...]]:
+    """For each service, the lines that are the same on every host: those of the services that it reaches."""
+    addressed = [other for other in app.services.values() if other.address]
+    return {service.name: tuple(_lines(addressed, service)) for service in app.services.values()}
+
+
+def _lines(addressed: Iterable[Service], service: Service) -> Iterator[str]:
+    for other in addressed:
+        if known := tuple(dict.fromkeys(_names_of(other, service))):
             yield f"{other.address} {' '.join(known)}"
 
 

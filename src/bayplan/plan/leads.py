@@ -10,9 +10,12 @@ from bayplan.spec.model import Fleet, Service
 
 def leads(fleet: Fleet, service: Service) -> Iterator[tuple[str, int]]:
     """(gateway's host, container port) of every pool that the service's replicas are to be in."""
-    published = ingress_targets(service)
-    for host in fleet.hosts:
-        if service.address:
-            yield from ((host, target) for target in targets(service))
-        elif host in fleet.balancer.hosts:
-            yield from ((host, target) for target in published)
+    for host in fleet.hosts if service.address else fleet.balancer.hosts:
+        yield from ((host, target) for target in led_at(fleet, service, host))
+
+
+def led_at(fleet: Fleet, service: Service, host: str) -> tuple[int, ...]:
+    """Container ports of the service to which that host's gateway leads."""
+    if service.address:
+        return targets(service)
+    return ingress_targets(service) if host in fleet.balancer.hosts else ()

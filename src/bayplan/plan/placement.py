@@ -1,4 +1,4 @@
-"""Finding a host for each missing replica: filters, then `pack.choose`, then the steps that it takes there."""
+"""Finding a host for each missing replica: filters, then `pack.Ranking`, then the steps that it takes there."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import delivery
 from bayplan.plan.names import bridge_name
-from bayplan.plan.pack import Choice, choose
+from bayplan.plan.pack import Choice, Ranking
 from bayplan.plan.replica import bindings, network_name, replica_container, replica_name
 from bayplan.plan.steps import Deliver, Network, Pull, Rejection, Run, Step, Unplaced, Waiting, kind
-from bayplan.spec.model import Host, Service
+from bayplan.spec.model import Service
 from bayplan.spec.pinned import pinned
 
 
@@ -43,18 +43,15 @@ class Placer:
         """Stow one slot. instead_of: the host of the replica that it replaces, which is the first choice."""
         self._count(instead_of, -1)
         seat = self.seats.get(slot)
-        free = (name for name, reason in self._rejected.items() if reason is None and seat in (None, name))
-        able = [self.board.berths[name].host for name in free]
-        if not able:
+        choice = self._at(seat) if seat else self._choose(instead_of)
+        if choice is None:
             self._count(instead_of, 1)
             self._left_over[self._why_not(seat)] += 1
             return
-        choice = Choice(seat, "one a host") if seat else self._choose(able, instead_of)
         self._stow(slot, self.board.berths[choice.host], f"{why}; {choice.why}")
-        if any(pinned(self.goal.app, self.service)):
-            self._rejected = {name: self._reject(name) for name in self._rejected}  # its volume has a home now
-        else:
-            self._rejected[choice.host] = self._reject(choice.host)
+        changed = tuple(self._rejected) if any(pinned(self.goal.app, self.service)) else (choice.host,)
+        for host in changed:  # all of them: its volume has a home now
+            self._look_at(host)
 
     def unplaced(self) -> list[Unplaced]:
         """What no host could take."""
@@ -65,12 +62,25 @@ class Placer:
         """The reason of each host, kept up as hosts fill: placing one changes the answer of one host."""
         return {name: self._reject(name) for name in self.board.berths if name not in self.never}
 
+    @cached_property
+    def _ranking(self) -> Ranking:
+        """Those that can take one, in order."""
+        fleet, counts = self.goal.fleet, self.board.counts[self.service.name]
+        ranking = Ranking(self.service, self.board.berths, counts, fleet.hosts, fleet.tolerate)
+        for name, reason in self._rejected.items():
+            ranking.update(name, able=reason is None)
+        return ranking
+
     def _count(self, host: str | None, change: int) -> None:
         """A replica that is being replaced counts where its successor is, and no longer where it is itself."""
         if host is not None:
             self.board.counts[self.service.name][host] += change
             if host in self._rejected:
-                self._rejected[host] = self._reject(host)
+                self._look_at(host)
+
+    def _look_at(self, host: str) -> None:
+        self._rejected[host] = self._reject(host)
+        self._ranking.update(host, able=self._rejected[host] is None)
 
     def _reject(self, host: str) -> str | None:
         return reject(self.service, self.board.berths[host], self.board, self.goal.fleet.ports)
@@ -82,11 +92,13 @@ class Placer:
         silent = [Rejection(h.name, f"does not answer ({h.why})") for h in self.facts.hosts.values() if not h.reachable]
         return (*told, *silent)
 
-    def _choose(self, able: list[Host], instead_of: str | None) -> Choice:
-        if any(host.name == instead_of for host in able):
-            return Choice(instead_of or "", "in its place")
-        counts = self.board.counts[self.service.name]
-        return choose(self.service, able, counts, tuple(self.goal.fleet.hosts.values()))
+    def _at(self, seat: str) -> Choice | None:
+        return Choice(seat, "one a host") if self._rejected.get(seat, "") is None else None
+
+    def _choose(self, instead_of: str | None) -> Choice | None:
+        if instead_of is not None and self._rejected.get(instead_of, "") is None:
+            return Choice(instead_of, "in its place")
+        return self._ranking.best()
 
     def _stow(self, slot: int, berth: Berth, why: str) -> None:
         free = self.board.ports_for(berth, self.service, self.goal.fleet.ports) or ()
@@ -125,8 +137,8 @@ class Placer:
         """Whether the gateway there has laid down what the replica is to know by name: it mounts that file."""
         if berth.facts.gateway is None or self.service.options.network_mode:
             return berth.facts.gateway is not None
-        mine = (self.goal.app.name, self.service.name)
-        return any((n.app, n.service) == mine for n in berth.facts.gateway.table.names)
+        app, service = self.goal.app.name, self.service.name
+        return any(n.service == service and n.app == app for n in berth.facts.gateway.table.names)
 
     def _once(self, step: Network | Pull | Deliver) -> None:
         if (kind(step), step.host) not in self._prepared:

@@ -6,13 +6,13 @@ pool is dropped once nothing routes to it and it is empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
 from bayplan.plan.goal import Goal
-from bayplan.plan.hosts_file import names
-from bayplan.plan.leads import leads
+from bayplan.plan.hosts_file import names, others
+from bayplan.plan.leads import led_at
 from bayplan.plan.replica import pool_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
 from bayplan.plan.system import registry_endpoint
@@ -25,18 +25,25 @@ def configure(goal: Goal, facts: Facts) -> tuple[tuple[Step, ...], tuple[Failure
     """A Configure for each gateway that answered and has another table; and listeners that another app holds."""
     steps: list[Step] = []
     failures: list[Failure] = []
+    known = others(goal.app)
     for host in facts.reachable():
         if host.gateway is None or host.name not in goal.fleet.hosts:
             continue
         failures += _conflicts(goal, host, host.gateway)
-        table = desired(goal, facts, host, host.gateway)
+        table = desired(goal, facts, host, host.gateway, known)
         if table != host.gateway.table:
             steps.append(Configure(host.name, table, _difference(host.gateway.table, table)))
     return tuple(steps), tuple(failures)
 
 
-def desired(goal: Goal, facts: Facts, host: HostFacts, gateway: GatewayFacts) -> Table:
-    """The table that this gateway is to have now."""
+def desired(
+    goal: Goal,
+    facts: Facts,
+    host: HostFacts,
+    gateway: GatewayFacts,
+    known: Mapping[str, tuple[str, ...]] | None = None,
+) -> Table:
+    """The table that this gateway is to have now. known: `hosts_file.others`, if the caller has it."""
     is_balancer = host.name in goal.fleet.balancer.hosts
     mine = list(_fronts(goal, gateway) if is_balancer else _not_handed_over(goal, facts, gateway))
     listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal)])
@@ -48,14 +55,14 @@ def desired(goal: Goal, facts: Facts, host: HostFacts, gateway: GatewayFacts) ->
         listeners=listeners,
         pools=tuple(all_pools[name] for name in sorted(all_pools)),
         registry=registry_endpoint(goal.fleet, facts),
-        names=_merge_names(goal, gateway.table, names(goal, goal.fleet.hosts[host.name])),
+        names=_merge_names(goal, gateway.table, names(goal, goal.fleet.hosts[host.name], known)),
     )
 
 
 def pools(goal: Goal, host: str) -> Iterator[Pool]:
     """The app's pools at that host's gateway: one for each port of a service to which it leads."""
     for service in goal.app.services.values():
-        yield from (_pool(goal.app.name, service, target) for at, target in leads(goal.fleet, service) if at == host)
+        yield from (_pool(goal.app.name, service, target) for target in led_at(goal.fleet, service, host))
 
 
 def inner_fronts(goal: Goal) -> Iterator[Listener]:

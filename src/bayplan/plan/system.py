@@ -46,12 +46,13 @@ _REGISTRY_FILE = "/etc/bayplan/registry.yml"
 def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
     """Steps for each host that answered and lacks a container of bayplan's, or has a stopped or an old one."""
     hosts = [host for host in facts.reachable() if host.name in fleet.hosts]
+    gateway = _gateway(fleet)
     steps = (
         step
         for host in hosts
         for step in (
             *_relieved(host),
-            *(s for c, role in _wanted(fleet, facts, host) for s in _missing(fleet, facts, host, role, c)),
+            *(s for c, role in _wanted(fleet, facts, host, gateway) for s in _missing(fleet, facts, host, role, c)),
         )
     )
     return tuple(_in_turn(fleet, facts, {key(s): s for s in steps}.values()))
@@ -157,11 +158,11 @@ def registry_container(fleet: Fleet, endpoint: RegistryEndpoint) -> Container:
     return _labelled(fleet, "registry", container)
 
 
-def _wanted(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[tuple[Container, Role]]:
-    """The guard first: it makes the directory in which the gateway's sockets are."""
+def _wanted(fleet: Fleet, facts: Facts, host: HostFacts, gateway: Container) -> Iterator[tuple[Container, Role]]:
+    """The guard first: it makes the directory in which the gateway's sockets are. gateway: the same on every host."""
     endpoint = registry_endpoint(fleet, facts)
     yield guard_container(fleet, fleet.hosts[host.name], endpoint), "guard"
-    yield _gateway(fleet), "gateway"
+    yield gateway, "gateway"
     if endpoint and fleet.registry and fleet.registry.host == host.name:
         yield registry_container(fleet, endpoint), "registry"
 

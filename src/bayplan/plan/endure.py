@@ -1,0 +1,175 @@
+"""Whether what stands survives the loss of hosts, as `tolerate` in fleet.yaml asks; told of where it does not.
+
+After the loss of any n hosts, what stood on them and can move is to fit on the rest, by the filters of every plan. It
+is tried: the largest first, each onto a host that has none of its service if one has room, on the emptiest host, and,
+should that end badly, on the fullest. What is bound to its host by a volume is lost with it until it is back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import comb
+from typing import Literal
+
+from bayplan.facts import Facts, Replica
+from bayplan.plan.board import Berth, Board
+from bayplan.plan.filters import ROUNDING, reject
+from bayplan.plan.goal import Goal, Run
+from bayplan.plan.steps import Rejection
+from bayplan.spec.model import Resources, Service
+
+MOST_LOSSES = 1_000  # that are tried; of more, those of the fullest hosts (and, of several at once, the emptiest)
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A loss that is not survived. hosts: lost; count: replicas of the service for which no place is left.
+
+    pinned: with its volume, so that it can stand nowhere else.
+    """
+
+    kind: Literal["no room", "pinned", "no host"]
+    hosts: tuple[str, ...]
+    service: str
+    count: int
+    why: tuple[Rejection, ...] = ()
+
+    def told(self) -> str:
+        """In words."""
+        lost = " and ".join(self.hosts)
+        if self.kind == "pinned":
+            return f"{self.service} stands on {lost} with its volume: if {lost} is lost, it waits until that is back"
+        if self.kind == "no host":
+            return f"{self.count} hosts may be lost, and there are no more than {len(self.hosts)}"
+        return f"if {lost} {'is' if len(self.hosts) == 1 else 'are'} lost, {self.count} of {self.service} find no place"
+
+
+def risks(goal: Goal, facts: Facts) -> tuple[Risk, ...]:
+    """What `tolerate` asks for and the fleet cannot give, for the app and what stands beside it; () if it is not asked.
+
+    Of each service the first loss that it does not survive.
+    """
+    lost = goal.fleet.tolerate
+    if not lost:
+        return ()
+    standing = _standing(goal, facts)
+    bound = Counter((r.service, r.host) for r in standing if r.volumes and r.app == goal.app.name)
+    pinned = tuple(Risk("pinned", (host,), service, count) for (service, host), count in bound.items())
+    board = Board(goal, facts, Run())
+    if len(board.berths) <= lost:
+        return (Risk("no host", tuple(board.berths), "", lost), *pinned)
+    return (*_Trial(goal, board, [r for r in standing if not r.volumes]).risks(lost), *pinned)
+
+
+def _standing(goal: Goal, facts: Facts) -> list[Replica]:
+    """One replica a slot: of two, that of the later release, which is to stay."""
+    found: dict[tuple[str, str, int], Replica] = {}
+    for replica in sorted(facts.replicas(), key=lambda r: r.release):
+        if not (replica.job or replica.state == "removing"):
+            found[replica.app, replica.service, replica.slot] = replica
+    services = goal.app.services
+    return [r for r in found.values() if r.app != goal.app.name or _is_wanted(services.get(r.service), r)]
+
+
+def _is_wanted(service: Service | None, replica: Replica) -> bool:
+    return service is not None and not service.mode.startswith("global") and replica.slot <= service.replicas
+
+
+class _Trial:
+    """Losses, tried on a board that is as before after each."""
+
+    def __init__(self, goal: Goal, board: Board, movable: Sequence[Replica]) -> None:
+        self.goal, self.board = goal, board
+        self.on: dict[str, list[Service]] = defaultdict(list)
+        for replica in movable:
+            service = _service(goal, replica)
+            self.on[replica.host].append(service)
+            board.counts[service.name][replica.host] += 1
+        for services in self.on.values():
+            services.sort(key=lambda s: (-self._size(s), s.name))
+        self.by_room = sorted(board.berths, key=lambda name: -self._room(board.berths[name]))
+
+    def risks(self, lost: int) -> Iterator[Risk]:
+        told: set[str] = set()
+        for hosts in self._losses(lost):
+            for service, (count, why) in self._homeless(hosts).items():
+                if service not in told:
+                    told.add(service)
+                    yield Risk("no room", hosts, service, count, why)
+
+    def _losses(self, lost: int) -> Iterator[tuple[str, ...]]:
+        full = list(reversed(self.by_room))
+        if lost == 1:  # an empty one takes nothing with it; with others, it takes their refuge
+            full = [name for name in full if name in self.on]
+        ends = dict.fromkeys(name for pair in zip(full, reversed(full), strict=True) for name in pair)
+        names = list(ends if lost > 1 else full)
+        while comb(len(names), lost) > MOST_LOSSES:
+            names.pop()
+        return combinations(names, lost)
+
+    def _homeless(self, hosts: tuple[str, ...]) -> dict[str, tuple[int, tuple[Rejection, ...]]]:
+        left = [name for name in self.by_room if name not in hosts]
+        first = self._tried(hosts, left)
+        return self._tried(hosts, left[::-1]) if first else first
+
+    def _tried(self, hosts: tuple[str, ...], left: list[str]) -> dict[str, tuple[int, tuple[Rejection, ...]]]:
+        """What finds no place on hosts in that order, with the reasons of each."""
+        moving = sorted((s for h in hosts for s in self.on[h]), key=lambda s: (-self._size(s), s.name))
+        before: dict[str, Berth] = {}
+        placed: list[tuple[str, str]] = []
+        homeless: dict[str, tuple[int, tuple[Rejection, ...]]] = {}
+        for service in moving:
+            host = self._place_for(service, left)
+            if host is None:
+                count, why = homeless.get(service.name) or (0, self._why_not(service, left))
+                homeless[service.name] = (count + 1, why)
+                continue
+            berth = self.board.berths[host]
+            before.setdefault(host, replace(berth, taken=set(berth.taken)))
+            self.board.take(berth, service, self.board.ports_for(berth, service, self.goal.fleet.ports) or ())
+            placed.append((service.name, host))
+        self.board.berths.update(before)
+        for name, host in placed:
+            self.board.counts[name][host] -= 1
+        return homeless
+
+    def _place_for(self, service: Service, left: list[str]) -> str | None:
+        counts, resources = self.board.counts[service.name], service.resources
+        roomy = [n for n in left if _has_room(self.board.berths[n], resources)]
+        for name in (*(n for n in roomy if not counts[n]), *(n for n in roomy if counts[n])):
+            if reject(service, self.board.berths[name], self.board, self.goal.fleet.ports) is None:
+                return name
+        return None
+
+    def _why_not(self, service: Service, left: list[str]) -> tuple[Rejection, ...]:
+        ports = self.goal.fleet.ports
+        reasons = ((n, reject(service, self.board.berths[n], self.board, ports)) for n in sorted(left))
+        return tuple(Rejection(name, why) for name, why in reasons if why)
+
+    def _size(self, service: Service) -> float:
+        """The larger share of the largest host."""
+        cpus = max((b.cpus for b in self.board.berths.values()), default=0) or 1
+        memory = max((b.memory for b in self.board.berths.values()), default=0) or 1
+        return max(service.resources.reserved_cpus / cpus, service.resources.reserved_memory / memory)
+
+    def _room(self, berth: Berth) -> float:
+        cpus = (berth.cpus - berth.used_cpus) / (berth.cpus or 1)
+        return min(cpus, (berth.memory - berth.used_memory) / (berth.memory or 1))
+
+
+def _has_room(berth: Berth, asked: Resources) -> bool:
+    """Quickly, before every filter is asked."""
+    if asked.reserved_memory and asked.reserved_memory > berth.memory - berth.used_memory:
+        return False
+    return not asked.reserved_cpus or asked.reserved_cpus <= berth.cpus - berth.used_cpus + ROUNDING
+
+
+def _service(goal: Goal, replica: Replica) -> Service:
+    """Its own, or, of another app, one that takes as much."""
+    if replica.app == goal.app.name:
+        return goal.app.services[replica.service]
+    resources = Resources(reserved_cpus=replica.cpus, reserved_memory=replica.memory)
+    return Service(name=f"{replica.app}/{replica.service}", resources=resources)

@@ -1,0 +1,87 @@
+"""Whether what stands survives the loss of hosts."""
+
+from __future__ import annotations
+
+from tests import given
+
+from bayplan.facts import Facts
+from bayplan.plan.endure import Risk, risks
+from bayplan.plan.goal import Goal
+from bayplan.plan.steps import Rejection
+from bayplan.spec.model import Placement, Resources, Service
+
+HALF = Resources(reserved_cpus=2.0)  # of a host
+WEB = given.service(replicas=2, resources=HALF)
+API = given.service("api", replicas=2, resources=HALF, ports=())
+
+
+def standing(
+    *services: Service, hosts: int = 2, tolerate: int = 1, at: dict[str, tuple[int, ...]]
+) -> tuple[Goal, Facts]:
+    on = given.fleet(*(f"h{n}" for n in range(1, hosts + 1)), tolerate=tolerate)
+    goal = given.goal(on, *services)
+    there = [given.replica(s, i, f"h{n}") for s in services for i, n in enumerate(at[s.name], 1)]
+    return goal, given.standing(goal, *there)
+
+
+def test_nothing_is_said_where_nothing_is_asked() -> None:
+    assert risks(*standing(WEB, API, tolerate=0, at={"web": (1, 2), "api": (1, 2)})) == ()
+
+
+def test_what_stood_there_fits_on_the_rest() -> None:
+    assert risks(*standing(WEB, at={"web": (1, 2)})) == ()
+    assert risks(*standing(WEB, API, hosts=3, at={"web": (1, 2), "api": (1, 2)})) == ()
+
+
+def test_what_finds_no_place_is_told_with_reasons() -> None:
+    found = risks(*standing(WEB, API, at={"web": (1, 2), "api": (1, 2)}))
+    assert [(r.kind, r.hosts, r.service, r.count) for r in found] == [
+        ("no room", ("h2",), "api", 1),
+        ("no room", ("h2",), "web", 1),
+    ]
+    assert found[1].why == (Rejection("h1", "2 cores wanted, 0 of 4 free"),)
+    assert found[1].told() == "if h2 is lost, 1 of web find no place"
+
+
+def test_constraints_hold_after_the_loss_too() -> None:
+    bound = WEB.model_copy(update={"placement": Placement(constraints=("node.hostname != h3",))})
+    alone = bound.model_copy(update={"replicas": 2, "resources": Resources(reserved_cpus=3.0)})
+    assert [r.hosts for r in risks(*standing(alone, hosts=3, at={"web": (1, 2)}))] == [("h2",)]
+
+
+def test_two_hosts_at_once() -> None:
+    three = WEB.model_copy(update={"replicas": 3})
+    assert risks(*standing(three, hosts=4, tolerate=2, at={"web": (1, 2, 3)})) == ()
+    found = risks(*standing(three, hosts=3, tolerate=2, at={"web": (1, 2, 3)}))
+    assert [(len(r.hosts), r.count) for r in found] == [(2, 1)]
+
+
+def test_an_empty_host_may_be_lost_with_a_full_one() -> None:
+    found = risks(*standing(WEB, API, hosts=3, tolerate=2, at={"web": (1, 2), "api": (1, 2)}))
+    assert {r.service for r in found} == {"web", "api"}
+
+
+def test_fewer_hosts_than_may_be_lost() -> None:
+    assert risks(*standing(WEB, tolerate=2, at={"web": (1, 2)})) == (Risk("no host", ("h1", "h2"), "", 2),)
+
+
+def test_what_is_bound_to_its_volume_is_lost_with_its_host() -> None:
+    goal, _ = standing(WEB, at={"web": ()})
+    kept = given.replica(WEB, 1, "h1", volumes=("data",))
+    found = risks(goal, given.standing(goal, kept, given.replica(WEB, 2, "h2")))
+    assert found == (Risk("pinned", ("h1",), "web", 1),)
+    assert "with its volume" in found[0].told()
+
+
+def test_other_apps_need_room_too() -> None:
+    on = given.fleet("h1", "h2", tolerate=1)
+    goal = given.goal(on, WEB)
+    other = [given.replica(API, 1, h, app="other", id=f"other-{h}", cpus=1.5) for h in ("h1", "h2")]
+    found = risks(goal, given.standing(goal, given.replica(WEB, 1, "h1"), given.replica(WEB, 2, "h2"), *other[:2]))
+    assert {r.service for r in found} <= {"web", "other/api"}
+    assert found
+
+
+def test_the_board_is_as_it_was_after_each_loss() -> None:
+    goal, facts = standing(WEB, hosts=5, at={"web": (1, 2)})
+    assert risks(goal, facts) == risks(goal, facts) == ()
