@@ -81,3 +81,28 @@ def test_up_of_one_service_brings_what_it_depends_on(site: Site) -> None:
     site.bayplan("up", "web")
     assert list(jobs(site).values()) == ["exited"]
     assert {name.split("-")[1] for name in site.names()} == {"web"}
+
+
+def test_what_is_wanted_everywhere_is_once_on_each_host_that_the_constraints_allow(site: Site) -> None:
+    everywhere: dict[str, Any] = {
+        "build": "./web",
+        "deploy": {"mode": "global", "placement": {"constraints": ["node.hostname != h3"]}},
+    }
+    once = {"build": "./web", "command": ["hostname"], "deploy": {"mode": "global-job"}}
+    write(site, "true", agent=everywhere, survey=once)
+    site.bayplan("up")
+
+    def stands(service: str) -> list[str]:
+        return sorted(h for n, (h, _, _) in site.containers().items() if n.startswith(f"jobs-{service}-"))
+
+    assert (stands("agent"), stands("survey")) == (["h1", "h2"], ["h1", "h2", "h3"])
+    assert site.nothing_is_left_to_do()
+    assert "agent has one replica on each host" in site.bayplan("scale", "agent=2", status=2)
+    before = site.containers()
+    del everywhere["deploy"]["placement"]
+    write(site, "true", agent=everywhere, survey=once)
+    site.bayplan("up")
+    assert stands("agent") == ["h1", "h2", "h3"]
+    assert before.items() <= site.containers().items()
+    [agent] = [s for s in site.json("ps")["services"] if s["service"] == "agent"]
+    assert agent["replicas"] == {"desired": 3, "ready": 3, "standby": 0}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
-from tests.lab.site import WHOLE, Site, a_site, on
+from tests.lab.site import WHOLE, Site, a_site, asked, on
 
 from bayplan.lab import Lab
 
@@ -96,3 +98,35 @@ def test_what_the_registry_has_lost_is_told_and_up_goes_on(site: Site) -> None:
 def test_wrong_numbers_are_refused(site: Site) -> None:
     assert "has no release 999" in site.bayplan("rollback", "999", status=2)
     assert "never released" in site.bayplan("history", "-p", "nobody", status=2)
+
+
+def test_a_service_that_fails_goes_back_by_itself_and_a_slow_one_takes_its_time(site: Site) -> None:
+    """`update_config`: a delay between one replica and the next; then a release that exits, and failure_action."""
+    began, number = site.version, newest(site)
+    update = {"parallelism": 1, "delay": "2s", "failure_action": "rollback"}
+    good = {"environment": {"VERSION": "slow"}, "deploy": {"replicas": WHOLE, "update_config": update}}
+    site.write(**good)
+    with site.load() as load:
+        site.bayplan("up")
+        stood = site.names()
+        times = sorted(started(site))
+        assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(times)), times
+        broken = {"environment": {"VERSION": "broken"}, "command": ["sh", "-c", "echo ouch; exit 3"], "restart": "no"}
+        site.write(**good | broken)
+        said = site.bayplan("up", status=1)
+    assert load.was_answered()
+    assert load.versions() == {began, "slow"}
+    assert "exited with status 3" in said
+    assert "ouch" in said
+    assert (newest(site), site.names()) == (number + 3, stood)
+    told = site.json("history", "-n", "1")["releases"][0]
+    assert told["why"] == f"rollback of web to {number + 1}: release {number + 2} failed"
+    site.write(**good)
+    assert site.nothing_is_left_to_do()
+
+
+def started(site: Site) -> list[float]:
+    """When each container that runs did, Unix time."""
+    there = [(h, i) for h, i, state in site.containers().values() if state == "running"]
+    said = (asked(site.lab, h, f"/containers/{i}/json")["State"]["StartedAt"] for h, i in there)
+    return [datetime.fromisoformat(re.sub(r"\.(\d{6})\d*Z", r".\1+00:00", text)).timestamp() for text in said]

@@ -39,7 +39,9 @@ class Driver:
         fresh = {r.id: self.world.now for r in facts.replicas() if r.id not in known}
         self.memory = replace(self.memory, first_seen={**known, **fresh})
         made = plan(self.goal, facts, self.world.now, self.memory)
-        self.memory = replace(self.memory, given_up=self.memory.given_up | {f.service for f in made.failures})
+        given_up = self.memory.given_up | {f.service for f in made.failures if not f.tolerated}
+        begun = {r: self.world.now for r in made.serving if r in self.memory.tried}
+        self.memory = replace(self.memory, given_up=given_up, served={**begun, **self.memory.served})
         check_plan(made, self.goal, facts, self.world)
         return facts, made
 

@@ -46,7 +46,13 @@ def webs(draw: st.DrawFn, images: tuple[str, ...] = GOOD) -> Service:
         mode=draw(st.sampled_from(("replicated", "replicated", "global"))),
         healthcheck=draw(st.sampled_from((None, CHECK))),
         ports=draw(st.sampled_from(((to_8080,), (to_9090,), (at_81,), (to_8080, fixed), ()))),
-        update=Update(order=draw(st.sampled_from(("start-first", "stop-first"))), parallelism=draw(st.integers(0, 2))),
+        update=Update(
+            order=draw(st.sampled_from(("start-first", "stop-first"))),
+            parallelism=draw(st.integers(0, 2)),
+            delay=draw(st.sampled_from((0.0, 0.0, 3.0))),
+            monitor=draw(st.sampled_from((0.0, 0.0, 2.0))),
+            failure_action=draw(st.sampled_from(("pause", "continue"))),
+        ),
         resources=Resources(reserved_cpus=draw(st.sampled_from((0.0, 0.5, 1.5)))),
         placement=Placement(
             constraints=draw(st.sampled_from(((), ("node.labels.disk == ssd",), ("node.hostname != h1",)))),

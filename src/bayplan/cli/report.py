@@ -16,6 +16,7 @@ from bayplan.cli.progress import Progress
 from bayplan.errors import HostUnreachableError
 from bayplan.operate.bring import Result
 from bayplan.plan.endure import Risk
+from bayplan.plan.everywhere import is_global, wanted_slots
 from bayplan.plan.goal import Run
 from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Unplaced, kind, subject
@@ -60,7 +61,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "services": [
             {
                 "service": s.name,
-                "desired": 0 if s.name in result.stopped else s.replicas,
+                "desired": 0 if s.name in result.stopped else _wanted(result, s),
                 "ready": _ready(result, s),
                 "stopped": s.name in result.stopped,
             }
@@ -84,7 +85,12 @@ def as_json(result: Result) -> dict[str, Any]:
 def _ready(result: Result, service: Service) -> int:
     facts, fleet = result.outcome.facts, result.goal.fleet
     replicas = facts.replicas(result.goal.app.name, service.name)
-    return len({r.slot for r in replicas if is_serving(r, service, fleet, facts, Run(), 0.0)})
+    serving = (r for r in replicas if is_serving(r, service, fleet, facts, Run(), 0.0))
+    return len({r.host if is_global(service) else r.slot for r in serving})
+
+
+def _wanted(result: Result, service: Service) -> int:
+    return len(wanted_slots(result.goal, service, result.outcome.facts))
 
 
 def _tell_services(result: Result, console: Console, took: float) -> None:
@@ -97,9 +103,9 @@ def _tell_services(result: Result, console: Console, took: float) -> None:
         return
     wanted = [s for s in app.services.values() if s.name not in result.stopped]
     ready = {s.name: _ready(result, s) for s in wanted}
-    whole = all(ready[s.name] == s.replicas for s in wanted)
+    whole = all(ready[s.name] == _wanted(result, s) for s in wanted)
     mark = "[green]✓[/]" if whole and not exit_status(result) else "[yellow]![/]"
-    counts = ", ".join(f"{s.name} {ready[s.name]}/{s.replicas}" for s in wanted) + (" ready" if wanted else "")
+    counts = ", ".join(f"{s.name} {ready[s.name]}/{_wanted(result, s)}" for s in wanted) + (" ready" if wanted else "")
     counts += (", " if wanted and result.stopped else "") + ", ".join(f"{n} stopped" for n in sorted(result.stopped))
     what = "" if changed else "  nothing to do"
     console.print(f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts}{what}  [dim]{took:.1f} s[/]")

@@ -168,8 +168,11 @@ class Convergence:
         plan = self._planner(facts, self._ports.clock.now(), self._memory)
         for failure in plan.failures:
             self._failures.setdefault(failure.replica or failure.why, failure)
-        given_up = self._memory.given_up | {f.service for f in plan.failures}
+        given_up = self._memory.given_up | {f.service for f in plan.failures if not f.tolerated}
         self._memory = replace(self._memory, given_up=given_up)
+        now, known = self._ports.clock.now(), self._memory.served
+        if fresh := {r: now for r in plan.serving if r in self._memory.tried and r not in known}:
+            self._memory = replace(self._memory, served={**known, **fresh})
         self._on(PassEvent(number, facts, plan))
         return plan
 

@@ -18,6 +18,7 @@ from bayplan.images import listening, prepare
 from bayplan.operate import doors
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
+from bayplan.operate.back import by_rollback_config, to_go_back, undone
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled, with_needed
 from bayplan.operate.secrets import forget, versioned
@@ -29,7 +30,7 @@ from bayplan.plan.plan import plan, system_plan
 from bayplan.plan.replica import ingress_targets
 from bayplan.plan.standing import endpoints, ready_deadline
 from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import host_paths
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
     chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
-    return await converge(ports, chosen, wishes, on, sight)
+    return await _converge_or_back(ports, before, chosen, wishes, on, sight)
 
 
 async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes: Wishes, on: OnEvent) -> Result:
@@ -114,7 +115,7 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
     async def work(sight: Sight) -> Result:
         now, facts = await required(ports.releases, app), await sight.look()
         chosen = await record_next(ports, now, scaled(now.app, replicas), now.stopped - set(replicas), why, facts)
-        return await converge(ports, chosen, wishes, on, sight)
+        return await _converge_or_back(ports, now, chosen, wishes, on, sight)
 
     return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)
 
@@ -161,16 +162,38 @@ async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> No
             await converge(ports, released, Wishes(), on)
 
 
-async def converge(
-    ports: FleetPorts, chosen: Chosen, wishes: Wishes, on: OnEvent, sight: Sight | None = None
+async def _converge_or_back(
+    ports: FleetPorts, before: Chosen | None, chosen: Chosen, wishes: Wishes, on: OnEvent, sight: Sight
 ) -> Result:
-    """Passes until the release stands. sight: what was seen a moment ago."""
-    only = wishes.services
+    """The release; where it fails and the file says so, its services as they were before, as one more release."""
+    result = await converge(ports, chosen, wishes, on, sight)
+    services = to_go_back(before, chosen, result.outcome.failures)
+    if before is None or not services:
+        return result
+    app, facts = undone(before.app, chosen.app, services), await sight.look()
+    why = f"rollback of {', '.join(services)} to {before.number}: release {chosen.number} failed"
+    back = await record_next(ports, chosen, app, chosen.stopped, why, facts)
+    after = await converge(ports, back, wishes, on, sight, is_back=True)
+    failures = (*result.outcome.failures, *after.outcome.failures)
+    return replace(after, outcome=replace(after.outcome, failures=failures), logs={**result.logs, **after.logs})
+
+
+async def converge(
+    ports: FleetPorts,
+    chosen: Chosen,
+    wishes: Wishes,
+    on: OnEvent,
+    sight: Sight | None = None,
+    *,
+    is_back: bool = False,
+) -> Result:
+    """Passes until the release stands. sight: what was seen a moment ago. is_back: it is gone back to."""
+    app, only = by_rollback_config(chosen.app) if is_back else chosen.app, wishes.services
     if chosen.stopped:
-        only = (only if only is not None else frozenset(chosen.app.services)) - chosen.stopped
-    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, only)
+        only = (only if only is not None else frozenset(app.services)) - chosen.stopped
+    goal = Goal(ports.fleet, app, chosen.number, chosen.before, wishes.assume_down, only)
     on(Stage("replicas", f"release {chosen.number}"))
-    patience = 30 + max((ready_deadline(s) + s.drain for s in chosen.app.services.values()), default=30)
+    patience = 30 + max((_longest_wait(s) for s in app.services.values()), default=30)
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command
     planner = partial(plan, goal)
     sight = sight or Sight(ports)
@@ -182,6 +205,11 @@ async def converge(
         await forget(ports, chosen.app)
     words, told = await _last_words(ports, outcome), risks(goal, outcome.facts)
     return Result(goal, outcome, chosen.is_new, words, chosen.stopped, risks=told)
+
+
+def _longest_wait(service: Service) -> float:
+    """Seconds in which nothing may be seen to move."""
+    return ready_deadline(service) + service.drain + max(service.update.delay, service.update.monitor)
 
 
 async def completed(ports: FleetPorts, pinned: App, before: App | None, builder: Engine, facts: Facts) -> App:

@@ -36,7 +36,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         why = f"rollback to {to.number}"
         await wake(ports, now, frozenset(), facts)
         chosen = await record(ports.releases, wanted, why, facts, latest=now, source=to.source)
-        return await converge(ports, chosen, wishes, on, sight)
+        return await converge(ports, chosen, wishes, on, sight, is_back=True)
 
     return await changing(ports, " ".join(["rollback", app, *([str(number)] if number else [])]), work, wishes, on)
 

@@ -33,6 +33,7 @@ class Run:
 
     tried: ids of containers that this run started. first_seen: when it first saw an id (the clock's seconds).
     taken: (host, port) that something outside the engine turned out to hold. given_up: services whose replica failed.
+    served: when a container that it started was first seen serving, where the file asks for that (`delay`, `monitor`).
     stood: by host, (app, service, slot) of what it saw there or set out to start there.
     """
 
@@ -40,4 +41,5 @@ class Run:
     first_seen: Mapping[str, float] = field(default_factory=dict)
     taken: frozenset[tuple[str, int]] = frozenset()
     given_up: frozenset[str] = frozenset()
+    served: Mapping[str, float] = field(default_factory=dict)
     stood: Mapping[str, frozenset[tuple[str, str, int]]] = field(default_factory=dict)

@@ -12,17 +12,19 @@ beyond n          goes, once a slot within n serves
 ```
 
 *Goes* is: drained in every pool, then out of the pools, then stopped and removed: a step a pass, so that what a pool
-holds is always there. At most `parallelism` slots are being replaced at a time, lowest first (the window); a failure
-closes it, and what serves stays. Two replicas cannot share a host port or, on one host, a name, and must not write to
-one volume: where the new one would need its predecessor's, the order is stop-first, and the old one goes only if some
-host can take the new one. While the service is *held* (plan/order.py), nothing of it is started, and nothing is taken
-away that would be missed.
+holds is always there. At most `parallelism` slots are being replaced at a time, lowest first (the window); one that
+has just been rests in it for `delay`. A failure closes it, and what serves stays; one that is tolerated
+(`max_failure_ratio`, `failure_action: continue`) leaves its own slot out of it.
+
+Two replicas cannot share a host port or, on one host, a name, and must not write to one volume: where the new one would
+need its predecessor's, the order is stop-first, and the old one goes only if some host can take the new one. While the
+service is *held* (plan/order.py), nothing of it is started, and nothing is taken away that would be missed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, inf
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
@@ -49,6 +51,7 @@ class Rollout:
         self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board, held: Held | None = None
     ) -> None:
         self.goal, self.service, self.facts, self.run, self.board = goal, service, facts, run, board
+        self.now = now
         self.held_by, self.is_held = held, False
         self.spec = definition(service, goal.app)
         self.seats, self.wanted = seats(goal, service, facts), wanted_slots(goal, service, facts)
@@ -59,6 +62,7 @@ class Rollout:
         self.leaving: set[tuple[str, str]] = set()
         reader = Reader(goal, service, self.spec, facts, run, now)
         self.slots = reader.slots()
+        self.failed = {n for n, slot in self.slots.items() if slot.failed and n in self.wanted}
         self.in_the_way = {r.slot: r for r in self._empty_slots_old() if self._has_my_name(r) and reader.fits(r)}
         self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         self.stop_first = self._is_stop_first()
@@ -75,7 +79,10 @@ class Rollout:
         self._spread()
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
         held = (self.held_by,) if self.held_by and self.is_held else ()
-        return Plan(tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed, held)
+        serving = self._watched() if self.service.update.delay or self.service.update.monitor else ()
+        return Plan(
+            tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed, held, serving
+        )
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -113,7 +120,27 @@ class Rollout:
         return {name: barred(self.service, berth, self.board) for name, berth in self.board.berths.items()}
 
     def _has_given_up(self) -> bool:
-        return bool(self.failures) or self.service.name in self.run.given_up
+        return any(not f.tolerated for f in self.failures) or self.service.name in self.run.given_up
+
+    def _tolerates(self) -> bool:
+        """Whether the rest goes on though some failed (Compose Deploy Specification, `update_config`)."""
+        update = self.service.update
+        few = len(self.failed) <= update.max_failure_ratio * len(self.wanted)
+        return few or update.failure_action == "continue"
+
+    def _watched(self) -> tuple[str, ...]:
+        """What serves; until `monitor` is over, it may yet turn out to be a failure."""
+        keepers = [s.keeper for n, s in sorted(self.slots.items()) if n in self.wanted and s.keeper and s.serves]
+        for replica in keepers:
+            if not self._has_given_up() and self._served_for(replica) < self.service.update.monitor:
+                self._wait(replica, f"is watched for {self.service.update.monitor:g} s")
+        return tuple(r.id for r in keepers)
+
+    def _served_for(self, replica: Replica) -> float:
+        """Seconds; what was there before this run has done so for ever."""
+        if replica.id not in self.run.tried:
+            return inf
+        return self.now - self.run.served.get(replica.id, self.now)
 
     # -- what stands --------------------------------------------------------------------------------------------------
 
@@ -145,7 +172,7 @@ class Rollout:
         return "is not up in every pool yet" if any(leads(self.goal.fleet, self.service)) else "has just started"
 
     def _give_up(self, replica: Replica, why: str) -> None:
-        self.failures.append(Failure(replica.host, self.service.name, replica.name, why))
+        self.failures.append(Failure(replica.host, self.service.name, replica.name, why, self._tolerates()))
         if replica.state in ("running", "restarting") and replica.id in self.run.tried:
             grace = self.service.stop_grace_period
             self.steps.append(Stop(replica.host, self.service.name, replica.name, grace, "did not become ready"))
@@ -185,7 +212,17 @@ class Rollout:
         if self._has_given_up() or self.held_by:
             return set()
         limit = self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
-        return set([n for n in self.wanted if self._is_unfinished(n)][:limit])
+        unfinished = [n for n in self.wanted if n not in self.failed and self._is_unfinished(n)]
+        resting = [r for r in self._resting() if unfinished and r.slot not in unfinished]
+        for replica in resting:
+            self._wait(replica, f"rests for {self.service.update.delay:g} s before the next is replaced")
+        return set(unfinished[: max(0, limit - len(resting))])
+
+    def _resting(self) -> list[Replica]:
+        """What has just taken its predecessor's place: `delay` goes by before another does."""
+        delay = self.service.update.delay
+        serving = (self.slots[n].keeper for n in self.wanted if n in self.slots and self.slots[n].serves)
+        return [r for r in serving if r and delay and self._served_for(r) < delay]
 
     def _able(self, window: set[int]) -> set[int]:
         """Those of the window whose old replica may make room: somewhere, or, of a global service, right there."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
+from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
@@ -45,7 +46,7 @@ def desired(
 ) -> Table:
     """The table that this gateway is to have now. known: `hosts_file.others`, if the caller has it."""
     is_balancer = host.name in goal.fleet.balancer.hosts
-    mine = list(_fronts(goal, gateway) if is_balancer else _not_handed_over(goal, facts, gateway))
+    mine = list(_fronts(goal, facts, gateway) if is_balancer else _not_handed_over(goal, facts, gateway))
     listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal)])
     routed = {r.pool for front in listeners for r in front.routes}
     wanted = {p.name: p for p in pools(goal, host.name)}
@@ -137,14 +138,14 @@ def _others(goal: Goal, table: Table) -> tuple[Listener, ...]:
     return tuple(front for front in kept if front.routes)
 
 
-def _fronts(goal: Goal, gateway: GatewayFacts) -> Iterator[Listener]:
+def _fronts(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listener]:
     """This app's listeners, a route each; what leads to a service now stays until each new pool has somebody."""
     late: list[Service] = []
     for service in goal.app.services.values():
         wanted = [_front(goal, service, port) for port in service.ports if port.mode == "ingress"]
         ready = [front for front in wanted if _may_stand(front, gateway)]
         yield from ready
-        if service.replicas and len(ready) < len(wanted):
+        if len(ready) < len(wanted) and not wants_none(goal, service, facts):
             late.append(service)
     for service in late:
         yield from _as_it_is(goal, service, gateway)

@@ -14,6 +14,7 @@ failed    exited, dead, restarting,          any
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
@@ -94,6 +95,10 @@ def ready_deadline(service: Service) -> float:
 def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str | None:
     """Why a replica will not become ready by waiting; None while it may."""
     tried, age = replica.id in run.tried, now - run.first_seen.get(replica.id, now)
+    monitor = service.update.monitor
+    if now - run.served.get(replica.id, -math.inf) < monitor and not replica.alive and replica.state != "paused":
+        how = replica.health if replica.state == "running" else replica.state
+        return f"was ready, and is {how} within {monitor:g} s of it"
     if replica.state in ("exited", "dead") and tried:
         return f"exited with status {replica.exit_code} right after its start"
     if replica.state == "restarting" and age >= LOOP_DEADLINE:

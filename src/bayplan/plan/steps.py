@@ -191,12 +191,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A replica that did not make it: it exited, or never became ready. Its service's rollout stands still."""
+    """A replica that did not make it: it exited, or never became ready. Its service's rollout stands still.
+
+    tolerated: it does not, by `update_config` (`max_failure_ratio`, `failure_action: continue`).
+    """
 
     host: str
     service: str
     replica: str
     why: str
+    tolerated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,10 @@ class Presumed:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One pass. The steps are independent of each other, and no work is in it twice."""
+    """One pass. The steps are independent of each other, and no work is in it twice.
+
+    serving: ids of containers of which the run is to remember when they began to serve.
+    """
 
     steps: tuple[Step, ...] = ()
     waiting: tuple[Waiting, ...] = ()
@@ -245,6 +252,7 @@ class Plan:
     unplaced: tuple[Unplaced, ...] = ()
     presumed: tuple[Presumed, ...] = ()
     held: tuple[Held, ...] = ()
+    serving: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -265,4 +273,5 @@ def join(plans: Iterable[Plan]) -> Plan:
         unplaced=tuple(u for p in plans for u in p.unplaced),
         presumed=tuple(x for p in plans for x in p.presumed),
         held=tuple(h for p in plans for h in p.held),
+        serving=tuple(s for p in plans for s in p.serving),
     )

@@ -40,6 +40,7 @@ def check(
         everything += published
         _check_source(service, around)
         _check_resources(service, around)
+        _check_rollback(service, around)
         _check_extension(service, file, around)
         _check_cpus(service, around)
         _check_networks(service, file, around)
@@ -91,6 +92,15 @@ def _check_extension(service: Service, written: ServiceFile, around: Surrounding
                 "services", service.name, "x-bayplan", key,
                 todo="publish one with ports, or remove it",
             )  # fmt: skip
+
+
+def _check_rollback(service: Service, around: Surroundings) -> None:
+    if service.rollback and service.rollback.failure_action == "rollback":
+        around.wrong(
+            f"services.{service.name}: a rollback that fails cannot be rolled back",
+            "services", service.name, "deploy", "rollback_config", "failure_action",
+            todo="write pause or continue",
+        )  # fmt: skip
 
 
 def _check_job(service: Service, published: Sequence[_Published], around: Surroundings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from bayplan.spec.model import App, Build, Service, Update
+from bayplan.spec.model import App, Build, Service
 from bayplan.spec.resolve import Surroundings
 from bayplan.spec.resolve.build import is_remote
 
@@ -23,12 +23,10 @@ def _image_mounts(service: Service) -> object:
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("volumes",), _image_mounts, "put its files into the service's image with build (COPY --from)"),
-    (("deploy", "rollback_config"), lambda s: s.rollback, "remove it"),
     (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
     (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
     (("pre_stop",), lambda s: s.pre_stop, "a handler of stop_signal in the image"),
 )
-_UPDATE: Final = ("delay", "failure_action", "monitor", "max_failure_ratio")
 _BUILD: Final = (
     "additional_contexts", "cache_from", "cache_to", "entitlements", "extra_hosts", "network", "platforms",
     "privileged", "provenance", "sbom", "secrets", "shm_size", "ssh", "tags", "ulimits",
@@ -58,10 +56,6 @@ def _of(service: Service) -> Iterator[tuple[_Path, str]]:
     for name, dependency in service.depends_on.items():
         if dependency.restart:
             yield ("depends_on", name, "restart"), "bayplan restart, once it is replaced"
-    default = Update()
-    for key in _UPDATE:
-        if getattr(service.update, key) != getattr(default, key):
-            yield ("deploy", "update_config", key), ""
     if service.build is not None and is_remote(service.build.context):
         yield ("build", "context"), "clone it, and name the directory"
     if service.build is not None:

@@ -13,7 +13,6 @@ from bayplan.spec.written.runtime import DeviceRequestFile
 
 _CONSTRAINT = re.compile(r"node\.(hostname|zone|platform\.os|platform\.arch|labels\.[\w./-]+)\s*(==|!=)\s*(\S.*)")
 _ROLE = re.compile(r"node\.role\s*(==|!=)\s*\w+")
-_LATER = "read, and shown by `config`; refused by `up` for now unless it says what is done anyway"
 
 
 class LimitsFile(FileModel):
@@ -89,10 +88,15 @@ class UpdateFile(FileModel):
 
     parallelism: Maybe[Natural] = key("0 or left out: a quarter of the replicas")
     order: Maybe[Literal["start-first", "stop-first"]] = key("`start-first` unless written")
-    delay: Maybe[Seconds] = key(_LATER)
-    failure_action: Maybe[Literal["pause", "continue", "rollback"]] = key(f"`pause`; {_LATER}")
-    monitor: Maybe[Seconds] = key(_LATER)
-    max_failure_ratio: Maybe[Annotated[float, AfterValidator(_ratio)]] = key(_LATER)
+    delay: Maybe[Seconds] = key("from when a new replica serves until another one is replaced")
+    failure_action: Maybe[Literal["pause", "continue", "rollback"]] = key(
+        "`pause`: what serves stays, and the rest is not replaced; `continue`: the rest is; `rollback`: the service "
+        "goes back to what it was in the release before, as a new release"
+    )
+    monitor: Maybe[Seconds] = key("for so long after it was ready a replica may yet fail; 0s")
+    max_failure_ratio: Maybe[Annotated[float, AfterValidator(_ratio)]] = key(
+        "this share of the replicas may fail before `failure_action` is taken; 0"
+    )
 
 
 class RestartPolicyFile(FileModel):

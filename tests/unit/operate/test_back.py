@@ -1,0 +1,53 @@
+"""What goes back by itself when a release fails, and to what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests import given
+
+from bayplan.operate.back import by_rollback_config, to_go_back, undone
+from bayplan.operate.release import Chosen
+from bayplan.plan.steps import Failure
+from bayplan.spec.model import App, Service, Update
+from bayplan.spec.storage import Secret
+
+BACK = Update(failure_action="rollback")
+
+
+def chosen(*services: Service, number: int = 2, **more: Any) -> Chosen:
+    app = App(name="shop", services={s.name: s for s in services}, **more)
+    return Chosen(number, app, is_new=True, before={})
+
+
+def failure(of: str, *, tolerated: bool = False) -> Failure:
+    return Failure("h1", of, f"shop-{of}-1-r2", "exited", tolerated)
+
+
+def test_who_asked_for_it_failed_and_was_another_before() -> None:
+    web, api, db = (given.service(n, image="old", update=BACK) for n in ("web", "api", "db"))
+    changed = [web.model_copy(update={"image": "new"}), api.model_copy(update={"image": "new", "update": Update()}), db]
+    now = chosen(*changed, given.service("late", update=BACK))
+    failures = [failure(n) for n in ("web", "api", "db", "late")]
+    assert to_go_back(chosen(web, api, db, number=1), now, failures) == ("web",)
+    assert to_go_back(chosen(web, api, db, number=1), now, [failure("web", tolerated=True)]) == ()
+    assert to_go_back(None, now, failures) == ()
+
+
+def test_a_release_that_was_tried_before_has_none_to_go_back_to() -> None:
+    again = Chosen(2, chosen(given.service(update=BACK)).app, is_new=False, before={})
+    assert to_go_back(chosen(given.service(image="old")), again, [failure("web")]) == ()
+
+
+def test_the_others_stay_as_they_are_now() -> None:
+    before = chosen(given.service(image="old"), given.service("api", image="old"), secrets={"key": Secret(name="key")})
+    now = chosen(given.service(image="new"), given.service("api", image="new"))
+    app = undone(before.app, now.app, ["web"])
+    assert {n: s.image for n, s in app.services.items()} == {"web": "old", "api": "new"}
+    assert set(app.secrets) == {"key"}, "what it names is there"
+
+
+def test_going_back_has_a_pace_of_its_own() -> None:
+    fast = Update(parallelism=9, order="stop-first")
+    app = chosen(given.service(rollback=fast), given.service("api", update=BACK)).app
+    assert {n: s.update for n, s in by_rollback_config(app).services.items()} == {"web": fast, "api": BACK}
