@@ -67,6 +67,7 @@ def options(
     """One Compose file in, a running fleet out."""
 
 
+_BEFORE = {"-f", "--file", "-p", "--project-name", "--profile", "--fleet"}
 _START, _APP, _LOOK, _FLEET = "Begin", "The app", "Look", "The fleet"
 app.command(rich_help_panel=_START)(init.init)
 app.command(rich_help_panel=_START)(config.config)
@@ -100,8 +101,19 @@ def main() -> None:
     from bayplan.cli.console import told
 
     if "_BAYPLAN_COMPLETE" not in os.environ:
+        sys.argv[1:] = verb_first(sys.argv[1:])
         _narrow(sys.argv[1:2])
     sys.exit(told(app))
+
+
+def verb_first(words: list[str]) -> list[str]:
+    """`-f a.yaml -p shop up` as `up -f a.yaml -p shop`: Compose's users have its options before the verb."""
+    begin = 0
+    while begin < len(words) and words[begin].partition("=")[0] in _BEFORE:
+        begin += 1 if "=" in words[begin] else 2
+    groups = {g.name for g in app.registered_groups}
+    verb = begin + (2 if begin < len(words) and words[begin] in groups else 1)
+    return [*words[begin:verb], *words[:begin], *words[verb:]]
 
 
 def _narrow(first: list[str]) -> None:
