@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shlex
 import shutil
@@ -16,7 +15,7 @@ from pathlib import Path
 from bayplan.errors import LabError
 from bayplan.lab import cgroups, files, hub, machines, network, store
 from bayplan.lab.layout import DATA, MOST_HOSTS, MOST_LABS, RUN, Layout, Member, Say, check_name
-from bayplan.lab.process import together
+from bayplan.lab.process import alone, together
 from bayplan.lab.recipes import EngineKind
 from bayplan.lab.running import Lab, LabStatus, load, recorded
 
@@ -203,8 +202,7 @@ def check_machine() -> None:
 def _alone() -> Iterator[None]:
     """One `up` or `down` at a time on this machine; the next one waits."""
     LOCK.parent.mkdir(exist_ok=True)  # a machine without systemd may lack it
-    with LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(LOCK):
         RUN.mkdir(parents=True, exist_ok=True)
         DATA.mkdir(parents=True, exist_ok=True)
         yield

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from bayplan.errors import BayplanError, LabError
 
@@ -49,6 +51,22 @@ def wait_for(probe: Callable[[], T | None], what: str, *, deadline: float, log: 
         if time.monotonic() > end:
             raise LabError(f"{what}: not after {deadline:.0f} s{tail(log)}")
         time.sleep(0.02)
+
+
+@contextmanager
+def alone(lock: Path, deadline: float = 600) -> Iterator[None]:
+    """One process at a time; the next one waits. Raises LabError when it has waited for `deadline` seconds."""
+    with lock.open("w") as held:
+        wait_for(lambda: _locked(held), f"another `bayplan lab` is at work: {lock} (fuser {lock})", deadline=deadline)
+        yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def tail(log: Path | None, lines: int = 12) -> str:

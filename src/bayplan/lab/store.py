@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,11 +10,12 @@ from pathlib import Path
 
 from bayplan.errors import LabError
 from bayplan.lab.layout import Say, cache
-from bayplan.lab.process import run, together
+from bayplan.lab.process import alone, run, together
 from bayplan.lab.recipes import HOSTS, IMAGES, REGISTRY, EngineKind, Root
 
 # Killed with us, however we are; what it mounted is gone with it.
 _LEASHED = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+_BUILT = 1800.0  # seconds in which another process has built what is missing
 _ROOM = 4 << 30  # three roots and three images are 1.3 GB; the rest is for what the engines pull
 
 
@@ -95,6 +95,5 @@ def _check_room() -> None:
 def _locked() -> Iterator[None]:
     """One builder at a time on this machine; a second one waits, then finds it all made."""
     cache().mkdir(parents=True, exist_ok=True)
-    with (cache() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(cache() / "lock", _BUILT):
         yield
