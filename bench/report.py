@@ -35,6 +35,13 @@ process that bayplan is: the table of the machine tells how busy it was.
   `bench/operations/reference.py`; wrk asks one and then the other, from outside the hosts.
 - **Under load** is wrk on open connections, and a client that makes a new connection for every request; any answer but
   2xx or 3xx and any socket error counts as failed.
+- **Calls** are made in the network of a replica on one host, to a service on another: straight to its endpoint, to the
+  service's own address (the caller's host's gateway leads on), and through an HAProxy written by hand on the caller's
+  host. At a constant rate a client of our own takes turns on open connections (`bench/operations/paced.py`); saturated
+  is wrk. During a `docker restart` of the gateway, and while the balancer moves, every call is a new connection; while
+  the balancer moves, the client knows both hosts' addresses and takes the first that answers.
+- **The six services** are `examples/03-many`: `up` after `down`, with the images on the hosts, until all are ready and
+  led to; beside it the same eleven containers by the bare API, which waits for nothing.
 """
 
 
