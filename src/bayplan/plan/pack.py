@@ -1,10 +1,11 @@
 """Which of the hosts that may take a replica gets it.
 
 A service that reserves something is packed: onto the hosts that are in use, before an empty one is opened. What
-outranks that, in this order: what the file wants spread; the loss of `tolerate` hosts (of one, at least), which is not
-to take every replica with it (rule 2 of the design); a second zone. Of hosts in use that are left, those with the
-fewest of the service; then the one whose free cores and memory are most like what a replica asks for (the dot product
-of the two, each resource weighing as much as the fleet has little of it), so that neither is left over alone.
+outranks that, in this order: what the file wants spread; the loss of `tolerate` hosts (of one, at least), which is to
+leave it on two hosts still, if it has replicas enough (rule 2 of the design holds after it, too); a second zone. Of
+hosts in use that are left, those with the fewest of the service; then the one whose free cores and memory are most like
+what a replica asks for (the dot product of the two, each resource weighing as much as the fleet has little of it), so
+that neither is left over alone.
 
 Of a service that reserves nothing, nobody knows what it takes: it is spread over all hosts, then zones. Ties go to the
 first in fleet.yaml.
@@ -56,7 +57,7 @@ class Ranking:
         self._service, self._berths, self._counts, self._hosts = service, berths, counts, hosts
         resources = service.resources
         self.packs = bool(resources.reserved_cpus or resources.reserved_memory)
-        self._apart = min(service.replicas, max(tolerate, 1) + 1) if self.packs else 0  # hosts to stand on, at least
+        self._apart = min(service.replicas, max(tolerate, 1) + 2) if self.packs else 0  # hosts to stand on, at least
         self._order = {name: i for i, name in enumerate(hosts)}
         self._weights = _weights(berths.values())
         self._known: dict[str, int] = {}

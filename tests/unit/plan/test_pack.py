@@ -16,8 +16,10 @@ H1, H2, H3 = (
 )
 ALL = (H1, H2, H3)
 PLAIN = tuple(given.host(n) for n in ("h1", "h2", "h3"))
+H4 = given.host("h4")
 WEB = given.service(replicas=9)
 HALF = WEB.model_copy(update={"resources": Resources(reserved_cpus=0.5, reserved_memory=given.GB)})
+TWO = HALF.model_copy(update={"replicas": 2})
 EMPTY: Mapping[str, tuple[float, float]] = {}
 
 
@@ -96,7 +98,11 @@ def test_a_host_in_use_before_an_empty_one() -> None:
 
 def test_but_not_all_on_one() -> None:
     assert choose(HALF, PLAIN, {"h2": 1}, PLAIN).host == "h1"
-    assert choose(HALF, PLAIN, {"h1": 1, "h2": 1}, PLAIN).host == "h1"
+    assert choose(TWO, PLAIN, {"h1": 1, "h2": 1}, PLAIN).host == "h1"
+
+
+def test_of_three_two_are_apart_still_when_a_host_is_lost() -> None:
+    assert choose(HALF, PLAIN, {"h1": 1, "h2": 1}, PLAIN).host == "h3"
 
 
 def test_one_alone_stands_anywhere() -> None:
@@ -104,8 +110,11 @@ def test_one_alone_stands_anywhere() -> None:
     assert choose(one, PLAIN, {}, PLAIN, {"h3": (1, 1)}).host == "h3"
 
 
-def test_where_two_hosts_may_be_lost_it_stands_on_three() -> None:
-    assert choose(HALF, PLAIN, {"h1": 1, "h2": 1}, PLAIN, tolerate=2).host == "h3"
+def test_where_two_hosts_may_be_lost_it_stands_on_four() -> None:
+    hosts = (*PLAIN, H4)
+    counts = {"h1": 1, "h2": 1, "h3": 1}
+    assert choose(HALF, hosts, counts, hosts, tolerate=1).host == "h1"
+    assert choose(HALF, hosts, counts, hosts, tolerate=2).host == "h4"
 
 
 def test_in_a_second_zone_even_if_a_host_is_opened() -> None:
@@ -113,7 +122,7 @@ def test_in_a_second_zone_even_if_a_host_is_opened() -> None:
 
 
 def test_the_fewest_of_it_among_hosts_in_use() -> None:
-    assert choose(HALF, PLAIN, {"h1": 2, "h2": 1}, PLAIN).host == "h2"
+    assert choose(TWO, PLAIN, {"h1": 2, "h2": 1}, PLAIN).host == "h2"
 
 
 def test_where_cores_and_memory_are_free_as_it_asks() -> None:
@@ -125,7 +134,7 @@ def test_where_cores_and_memory_are_free_as_it_asks() -> None:
 
 def test_what_was_told_of_is_looked_at_again() -> None:
     counts = {"h1": 1, "h2": 1}
-    ranking = ranked(HALF, PLAIN, counts, PLAIN)
+    ranking = ranked(TWO, PLAIN, counts, PLAIN)
     assert ranking.best() is not None
     counts["h1"] = 2
     ranking.update("h1", able=True)
