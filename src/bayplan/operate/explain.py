@@ -13,7 +13,7 @@ from bayplan.plan.board import Board
 from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.pack import Ranking
+from bayplan.plan.pack import Ranking, hosts_apart
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Service
 from bayplan.units import show_bytes
@@ -93,7 +93,7 @@ def _notes(goal: Goal, service: Service) -> list[str]:
     """The rules that decide."""
     rules = ["what runs stays where it runs"]
     if service.resources.reserved_cpus or service.resources.reserved_memory:
-        apart = min(service.replicas, max(goal.fleet.tolerate, 1) + 1)
+        apart = hosts_apart(service, goal.fleet.tolerate)
         spread = [f"at least {apart} hosts", "two zones"] if apart > 1 else []
         order = [*spread, "hosts in use before empty ones", "the fewest of it", "the free room most like what it asks"]
         rules.append(f"a new replica is packed: {', then '.join(order)}")

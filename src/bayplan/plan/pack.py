@@ -31,6 +31,11 @@ _ENOUGH_ZONES = 2
 _LEAST_WEIGHT = 0.01  # of a resource that nobody has reserved yet
 
 
+def hosts_apart(service: Service, tolerate: int) -> int:
+    """On how many hosts a service that is packed is to stand at least: after a loss on two still."""
+    return min(service.replicas, max(tolerate, 1) + 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The host, and why it rather than the others."""
@@ -57,7 +62,7 @@ class Ranking:
         self._service, self._berths, self._counts, self._hosts = service, berths, counts, hosts
         resources = service.resources
         self.packs = bool(resources.reserved_cpus or resources.reserved_memory)
-        self._apart = min(service.replicas, max(tolerate, 1) + 2) if self.packs else 0  # hosts to stand on, at least
+        self._apart = hosts_apart(service, tolerate) if self.packs else 0  # hosts to stand on, at least
         self._order = {name: i for i, name in enumerate(hosts)}
         self._weights = _weights(berths.values())
         self._known: dict[str, int] = {}
