@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.options import Files, FleetFile, Json, Profiles, Project
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +36,7 @@ def size(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
+    profile: Profiles = None,
     tolerate: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Hosts that may be lost at once.", show_default=_AS_FLEET)
     ] = None,
@@ -63,7 +64,7 @@ def size(
 
     begun = time.monotonic()
     if services is hosts is usage is apart is None:
-        asked = _of_fleet(files, project, fleet, _percent(headroom), tolerate)
+        asked = _of_fleet(files, project, fleet, profile, _percent(headroom), tolerate)
     else:
         asked = _of_files(services, hosts, usage, apart, _percent(headroom) or 0.0, tolerate or 0)
     found = answer(asked, effort=effort or EFFORT, seconds=seconds, clock=lambda: time.monotonic() - begun)
@@ -92,13 +93,18 @@ def _of_files(
 
 
 def _of_fleet(
-    files: list[Path] | None, project: str | None, fleet: Path | None, headroom: float | None, tolerate: int | None
+    files: list[Path] | None,
+    project: str | None,
+    fleet: Path | None,
+    profiles: list[str] | None,
+    headroom: float | None,
+    tolerate: int | None,
 ) -> Asked:
     """Of the app and its fleet; what is not asked for is as the fleet file says."""
     from bayplan.cli.session import on_fleet, read_both
     from bayplan.operate.size.fleet import ask_fleet
 
-    app, where = read_both(files, project, fleet)
+    app, where = read_both(files, project, fleet, profiles)
     keep = where.headroom if headroom is None else headroom
     lose = where.tolerate if tolerate is None else tolerate
     return on_fleet(where, lambda ports: ask_fleet(ports, app, headroom=keep, tolerate=lose))

@@ -1,11 +1,11 @@
-"""The exit status of what changes a fleet."""
+"""What is told of what changed a fleet, and the exit status."""
 
 from __future__ import annotations
 
 import pytest
-from tests.given import fleet, goal
+from tests.given import fleet, goal, service
 
-from bayplan.cli.report import exit_status
+from bayplan.cli.report import as_json, exit_status
 from bayplan.converge.loop import Outcome
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.bring import Result
@@ -32,3 +32,14 @@ def test_what_waits_for_a_silent_host_is_converged_in_part(
     facts = Facts({"h1": h1, "h2": HostFacts("h2", reachable=True)})
     outcome = Outcome(facts, Plan(), passes=1, failures=failures, stalled=stalled)
     assert exit_status(Result(goal(fleet("h1", "h2")), outcome, is_new=False)) == status
+
+
+def test_a_service_that_is_everywhere_wants_a_replica_on_each_host_and_a_stopped_one_none() -> None:
+    services = (service("everywhere", mode="global", ports=()), service("web", 3), service("off", 2))
+    facts = Facts({name: HostFacts(name, reachable=True) for name in ("h1", "h2")})
+    result = Result(
+        goal(fleet("h1", "h2"), *services), Outcome(facts, Plan(), passes=1), is_new=False, stopped=frozenset({"off"})
+    )
+    assert [(s["service"], s["desired"], s["stopped"]) for s in as_json(result)["services"]] == [
+        ("everywhere", 2, False), ("web", 3, False), ("off", 0, True),
+    ]  # fmt: skip
