@@ -23,13 +23,12 @@ def _image_mounts(service: Service) -> object:
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("volumes",), _image_mounts, "put its files into the service's image with build (COPY --from)"),
-    (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
     (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
     (("pre_stop",), lambda s: s.pre_stop, "a handler of stop_signal in the image"),
 )
 _BUILD: Final = (
-    "additional_contexts", "cache_from", "cache_to", "entitlements", "extra_hosts", "network", "platforms",
-    "privileged", "provenance", "sbom", "secrets", "shm_size", "ssh", "tags", "ulimits",
+    "additional_contexts", "cache_to", "entitlements", "platforms", "privileged", "provenance", "sbom",
+    "secrets", "ssh", "tags",
 )  # fmt: skip
 
 
@@ -53,9 +52,6 @@ def check_pending(app: App, around: Surroundings) -> None:
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:
     yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
-    for name, dependency in service.depends_on.items():
-        if dependency.restart:
-            yield ("depends_on", name, "restart"), "bayplan restart, once it is replaced"
     if service.build is not None and is_remote(service.build.context):
         yield ("build", "context"), "clone it, and name the directory"
     if service.build is not None:
