@@ -11,6 +11,7 @@ from bayplan.errors import HostUnreachableError, LockLostError
 from bayplan.facts import EngineFacts, GatewayFacts, Table
 from bayplan.plan.steps import PoolChange
 from bayplan.spec.model import Fleet
+from bayplan.spec.options import Ulimit
 
 ENGINE_SOCKET: Final = "/var/run/docker.sock"
 
@@ -60,7 +61,11 @@ class ExecResult:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """An image build. context: a tar of the directory; dockerfile: its path within."""
+    """An image build. context: a tar of the directory; dockerfile: its path within.
+
+    extra_hosts ("name=address"), network, shm_size, ulimits: of the containers of its steps. cache_from: images
+    whose layers may be used.
+    """
 
     context: bytes
     tag: str
@@ -70,6 +75,11 @@ class BuildRequest:
     target: str | None = None
     no_cache: bool = False
     pull: bool = False
+    extra_hosts: tuple[str, ...] = ()
+    network: str = ""
+    shm_size: int = 0
+    ulimits: Mapping[str, Ulimit] = field(default_factory=dict)
+    cache_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

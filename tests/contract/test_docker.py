@@ -30,6 +30,7 @@ from bayplan.hosts import reach_for
 from bayplan.lab import Lab
 from bayplan.ports import BuildRequest, Transfer
 from bayplan.spec.model import Host, Ssh
+from bayplan.spec.options import Ulimit
 
 IMAGE = "debian:bookworm-slim"
 STAYS = ("sleep", "1000")
@@ -331,6 +332,26 @@ async def test_what_a_build_is_told(site: Site) -> None:
 
     await until(said, "the build's argument did not get there")
     assert (await site.engine.inspect(container.name))["Config"]["Labels"]["of"] == "us"
+
+
+async def test_where_a_builds_steps_run(site: Site) -> None:
+    """By the builder that every engine has, and, in the same words, by BuildKit where that is here."""
+    steps = (
+        f"FROM {IMAGE}\nRUN grep '192.0.2.1.*one' /etc/hosts && grep '192.0.2.2.*two' /etc/hosts\n"
+        "RUN df -k /dev/shm | grep 8192 && [ $(ulimit -Sn) = 333 ] && [ $(ulimit -Hn) = 444 ]\n"
+        "RUN ls /sys/class/net && ! ls /sys/class/net | grep -v lo\n"
+    )
+    request = BuildRequest(
+        context(steps),
+        "where:1",
+        extra_hosts=("one=192.0.2.1", "two=192.0.2.2"),
+        network="none",
+        shm_size=8 << 20,
+        ulimits={"nofile": Ulimit(soft=333, hard=444)},
+        cache_from=("where:0",),
+    )
+    image = await site.engine.build(request, gone)
+    assert await site.engine.image_id("where:1") == image
 
 
 async def test_a_build_that_needs_buildkit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

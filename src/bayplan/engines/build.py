@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from typing import Any
+from urllib.parse import urlencode
 
 from bayplan.engines import buildkit
 from bayplan.engines.client import Client
@@ -54,8 +55,9 @@ async def _events(docker: Any, request: BuildRequest) -> Any:
     """The library's own build() has no target; this is its request with one."""
     from aiodocker.jsonstream import json_stream_stream
 
+    hosts = urlencode([("extrahosts", entry.replace("=", ":", 1)) for entry in request.extra_hosts])
     async with docker._query(  # noqa: SLF001
-        "build",
+        f"build?{hosts}" if hosts else "build",  # one key several times, which params cannot have
         "POST",
         params=_params(request),
         data=io.BytesIO(request.context),
@@ -79,7 +81,20 @@ def _params(request: BuildRequest) -> dict[str, Any]:
         "rm": True,
         "forcerm": True,
         **({"target": request.target} if request.target else {}),
+        **_surroundings(request),
     }
+
+
+def _surroundings(request: BuildRequest) -> dict[str, Any]:
+    """What is set of where the steps run (Docker Engine API, "ImageBuild")."""
+    ulimits = [{"Name": name, "Soft": u.soft, "Hard": u.hard} for name, u in request.ulimits.items()]
+    found = {
+        "networkmode": request.network,
+        "shmsize": request.shm_size,
+        "ulimits": ulimits,
+        "cachefrom": list(request.cache_from),
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _tell(event: Event, on: OnTransfer, said: deque[str]) -> None:

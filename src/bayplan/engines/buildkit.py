@@ -66,6 +66,11 @@ def _argv(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
     argv += [f"--target={request.target}"] if request.target else []
     argv += ["--no-cache"] if request.no_cache else []
     argv += ["--pull"] if request.pull else []
+    argv += [f"--add-host={entry.replace('=', ':', 1)}" for entry in request.extra_hosts]
+    argv += [f"--network={request.network}"] if request.network else []
+    argv += [f"--shm-size={request.shm_size}"] if request.shm_size else []
+    argv += [f"--ulimit={name}={u.soft}:{u.hard}" for name, u in request.ulimits.items()]
+    argv += [f"--cache-from={image}" for image in request.cache_from]
     return [*argv, "-"]
 
 

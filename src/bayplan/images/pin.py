@@ -28,8 +28,11 @@ class Again:
     build: bool = False
     pull: bool = False
 
-    def applies(self, wanted: Wanted) -> bool:
-        return self.build if isinstance(wanted.source, Build) else self.pull and wanted.source is not None
+    def applies(self, wanted: Wanted, policy: str) -> bool:
+        """policy: the service's `pull_policy`, which asks for it each time."""
+        if isinstance(wanted.source, Build):
+            return self.build or policy == "build"
+        return wanted.source is not None and (self.pull or policy == "always")
 
 
 async def prepare(
@@ -50,9 +53,10 @@ async def prepare(
     """
     place, again = place_for(registry, builder), Again(force_build, pull)
     wanted = await _wanted(app, place, only)
-    found = await _all([_unless(again.applies(w), place, w) for w in wanted.values()])
+    afresh = frozenset(n for n, w in wanted.items() if again.applies(w, app.services[n].pull_policy))
+    found = await _all([_unless(n in afresh, place, w) for n, w in wanted.items()])
     pins = {name: pin for name, pin in zip(wanted, found, strict=True) if pin}
-    maker = _Maker(place, builder, registry, on, again)
+    maker = _Maker(place, builder, registry, on, again, afresh)
     missing = {n: w for n, w in wanted.items() if n not in pins}
     made = await _all([maker.make(group) for group in shared(missing)])
     return _pinned(app, pins | {name: pin for group in made for name, pin in group.items()})
@@ -89,8 +93,17 @@ async def listening(app: App, before: App | None, builder: Engine, registry: Reg
 class _Maker:
     """Makes images on one engine, a few at once."""
 
-    def __init__(self, place: Place, builder: Engine, registry: Registry | None, on: OnImage, again: Again) -> None:
+    def __init__(
+        self,
+        place: Place,
+        builder: Engine,
+        registry: Registry | None,
+        on: OnImage,
+        again: Again,
+        afresh: frozenset[str],
+    ) -> None:
         self._place, self._builder, self._registry, self._on, self._again = place, builder, registry, on, again
+        self._afresh = afresh
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._pushing = asyncio.Lock()  # the second finds the layers of the first, and sends what differs
 
@@ -100,21 +113,22 @@ class _Maker:
         pins: dict[str, str] = {}
         async with self._turns:
             try:
-                here = await self._obtain(first, partial(self._on, first.service))
+                afresh = any(w.service in self._afresh for w in group)
+                here = await self._obtain(first, partial(self._on, first.service), afresh=afresh)
                 for wanted in group:
                     pins[wanted.name] = pins.get(wanted.name) or await self._keep(here, wanted)
             except (ImageError, EngineError) as error:
                 raise ImageError(error.what, where=_where(group), todo=error.todo) from error
         return {w.service: self._told(w.service, pins[w.name]) for w in group}
 
-    async def _obtain(self, wanted: Wanted, on: OnTransfer) -> str:
+    async def _obtain(self, wanted: Wanted, on: OnTransfer, *, afresh: bool) -> str:
         """Have it on the engine; by which name."""
         match wanted.source:
             case Build():
                 await self._builder.build(await self._request(wanted, wanted.source), on)
                 return self._place.called(wanted)
             case str():
-                if self._again.pull or await self._builder.image_id(wanted.source) is None:
+                if afresh or await self._builder.image_id(wanted.source) is None:
                     on(Transfer(status="pull", text=f"fetching {wanted.source}"))
                     moved = partial(self._layer, wanted.service)
                     await self._builder.pull(wanted.source, moved, await self._login(wanted.source))
@@ -136,6 +150,11 @@ class _Maker:
             target=build.target,
             no_cache=build.no_cache,
             pull=build.pull or self._again.pull,
+            extra_hosts=build.extra_hosts,
+            network=build.network,
+            shm_size=build.shm_size,
+            ulimits=build.ulimits,
+            cache_from=build.cache_from,
         )
 
     async def _keep(self, here: str, wanted: Wanted) -> str:

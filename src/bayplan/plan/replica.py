@@ -83,7 +83,15 @@ def definition(service: Service, app: App | None = None) -> str:
         made_of["mounts"] = list(mounts_definition(app, service.mounts))
     if grants := grants_definition(app, service):
         made_of["grants"] = grants
+    if app and (others := _restarted_with(service, app)):
+        made_of["restarted_with"] = others
     return digest(made_of)
+
+
+def _restarted_with(service: Service, app: App) -> dict[str, str]:
+    """The definitions that it depends on with `restart: true`: with another of them it is another itself."""
+    names = (name for name, dependency in service.depends_on.items() if dependency.restart and name in app.services)
+    return {name: definition(app.services[name], app) for name in names}
 
 
 def is_job(service: Service) -> bool:
@@ -156,7 +164,7 @@ def replica_container(
             "BAYPLAN_HOST": host.name,
         },
         labels={**service.labels, **_labels(goal.fleet, goal.app, service, slot, goal.release, ports, spec)},
-        hostname=hostname,
+        hostname="" if options.uts else hostname,  # with its host's UTS namespace it has its host's name
         user=service.user,
         working_dir=service.working_dir,
         init=service.init,

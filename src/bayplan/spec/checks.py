@@ -41,6 +41,7 @@ def check(
         _check_source(service, around)
         _check_resources(service, around)
         _check_rollback(service, around)
+        _check_uts(service, around)
         _check_extension(service, file, around)
         _check_cpus(service, around)
         _check_networks(service, file, around)
@@ -135,6 +136,16 @@ def _check_networks(service: Service, written: ServiceFile, around: Surroundings
     else:
         return
     around.wrong(f"services.{service.name}: {what}", "services", service.name, "network_mode", todo=todo)
+
+
+def _check_uts(service: Service, around: Surroundings) -> None:
+    for key in ("hostname", "domainname"):
+        if service.options.uts and getattr(service.options, key):
+            around.wrong(
+                f"services.{service.name}: with uts: host it has its host's name, and {key} says another",
+                "services", service.name, key,
+                todo="remove one",
+            )  # fmt: skip
 
 
 def _check_mac(service: Service, around: Surroundings) -> None:

@@ -6,7 +6,7 @@ line out of here, and its word out of the key's description in `written/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bayplan.spec.model import App, Build, Service
@@ -22,15 +22,27 @@ def _image_mounts(service: Service) -> object:
 
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
-    (("volumes",), _image_mounts, "put its files into the service's image with build (COPY --from)"),
-    (("pull_policy",), lambda s: s.pull_policy, "bayplan up --pull, or --build"),
+    (
+        ("volumes",),
+        _image_mounts,
+        "put its files into the service's image with build (COPY --from); engines have it from API 1.48 on",
+    ),
     (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
     (("pre_stop",), lambda s: s.pre_stop, "a handler of stop_signal in the image"),
 )
-_BUILD: Final = (
-    "additional_contexts", "cache_from", "cache_to", "entitlements", "extra_hosts", "network", "platforms",
-    "privileged", "provenance", "sbom", "secrets", "shm_size", "ssh", "tags", "ulimits",
-)  # fmt: skip
+_PLAIN = "an engine's own builder has no such thing; build it elsewhere, push it, and name it with image"
+_BUILD: Final[Mapping[str, str]] = {
+    "additional_contexts": "widen the context, or COPY --from=IMAGE in the Dockerfile",
+    "cache_to": "remove it: what is built is kept in the fleet's registry, and found there by its content",
+    "entitlements": _PLAIN,
+    "platforms": "remove it: an image is built for the platform of its builder, the registry's host",
+    "privileged": _PLAIN,
+    "provenance": "remove it: one image is kept, and no index that could hold it",
+    "sbom": "remove it: one image is kept, and no index that could hold it",
+    "secrets": _PLAIN,
+    "ssh": _PLAIN,
+    "tags": "remove it: the image is kept in the fleet's registry by its content; bayplan image push names one",
+}
 
 
 def check_pending(app: App, around: Surroundings) -> None:
@@ -40,7 +52,7 @@ def check_pending(app: App, around: Surroundings) -> None:
             around.wrong(
                 f"services.{service.name}: {'.'.join(path)} is not supported yet",
                 "services", service.name, *path,
-                todo=f"instead: {todo}" if todo else "remove it for now",
+                todo=todo if todo.startswith("remove it") else f"instead: {todo}",
             )  # fmt: skip
     for kind, there in (("secrets", app.secrets), ("configs", app.configs), ("networks", app.networks)):
         for name, value in there.items():
@@ -53,13 +65,10 @@ def check_pending(app: App, around: Surroundings) -> None:
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:
     yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
-    for name, dependency in service.depends_on.items():
-        if dependency.restart:
-            yield ("depends_on", name, "restart"), "bayplan restart, once it is replaced"
     if service.build is not None and is_remote(service.build.context):
         yield ("build", "context"), "clone it, and name the directory"
     if service.build is not None:
-        yield from ((("build", key), "") for key in _BUILD if _is_set(service.build, key))
+        yield from ((("build", key), todo) for key, todo in _BUILD.items() if _is_set(service.build, key))
 
 
 def _is_set(build: Build, key: str) -> bool:

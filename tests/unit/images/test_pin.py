@@ -180,6 +180,17 @@ async def test_a_tag_that_moves_stays_what_it_was_until_it_is_pulled(
     assert await fleet.prepare(app(db="postgres:16")) == after
 
 
+async def test_a_service_may_ask_for_it_each_time(fleet: Fleet, context: Path) -> None:
+    build = Service(name="web", build=Build(context=str(context)), pull_policy="build")
+    image = Service(name="db", image="postgres:16", pull_policy="always")
+    other = Service(name="lb", image="nginx:1", pull_policy="missing")
+    asked = app(web=build, db=image, lb=other)
+    await fleet.prepare(asked)
+    await fleet.prepare(asked)
+    assert sorted(did.split()[0] for did in fleet.engine.did) == ["build", "pull", "push", "push"]
+    assert "pull postgres:16" in fleet.engine.did
+
+
 async def test_what_the_builder_has_is_not_fetched(fleet: Fleet) -> None:
     fleet.engine.here["mine:1"] = "made by hand"
     await fleet.prepare(app(web="mine:1"))

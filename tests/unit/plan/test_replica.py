@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests import given
 
 from bayplan.plan.replica import definition, replica_container
-from bayplan.spec.model import Healthcheck, Service
+from bayplan.spec.model import App, Dependency, Healthcheck, Service
 from bayplan.spec.options import Options
 
 
@@ -24,6 +24,21 @@ def test_an_option_is_another_definition() -> None:
     assert definition(plain) == definition(plain.model_copy(update={"options": Options()}))
     assert definition(plain) != definition(plain.model_copy(update={"options": Options(read_only=True)}))
     assert definition(plain) == definition(plain.model_copy(update={"service_labels": {"a": "b"}}))
+
+
+def test_what_restarts_with_another_is_another_when_that_is() -> None:
+    db, quiet = given.service("db", ports=()), given.service("quiet", ports=())
+    needs = {"db": Dependency(restart=True), "quiet": Dependency(), "gone": Dependency(restart=True, required=False)}
+    web = given.service(depends_on=needs)
+
+    def of(*others: Service) -> str:
+        return definition(web, App(name="shop", services={s.name: s for s in (web, *others)}))
+
+    newer = {"image": "newer"}
+    assert of(db, quiet) == of(db, quiet.model_copy(update=newer)) == of(db.model_copy(update={"replicas": 2}), quiet)
+    assert of(db, quiet) != of(db.model_copy(update=newer), quiet)
+    plain = web.model_copy(update={"depends_on": {"db": Dependency()}})
+    assert definition(plain) == definition(plain, App(name="shop", services={"web": plain, "db": db}))
 
 
 def test_options_reach_the_container() -> None:

@@ -20,6 +20,12 @@ def test_words_are_split_as_a_shell_would(folder) -> None:
     assert web.entrypoint == ("/run", "--now")
 
 
+def test_with_its_hosts_names_it_has_none_of_its_own(folder) -> None:
+    assert folder.web("uts: host").options.uts == "host"
+    [mistake] = folder.mistakes(lambda: folder.web("uts: host\nhostname: me"))
+    assert "with uts: host it has its host's name, and hostname says another | remove one" in mistake
+
+
 @pytest.mark.parametrize("written", ["deploy: {mode: global, replicas: 2}", "deploy: {mode: global-job}\nscale: 2"])
 def test_what_is_on_each_host_has_no_number(folder, written: str) -> None:
     [mistake] = folder.mistakes(lambda: folder.web(written))

@@ -94,7 +94,6 @@ services:
     tty: true
     ulimits: {nproc: 65535, nofile: {soft: 20000, hard: 40000}}
     userns_mode: host
-    uts: host
     volumes:
       - /anonymous
       - "data:/data:ro,nocopy"
@@ -188,7 +187,6 @@ def test_options(everything) -> None:
             "nofile": Ulimit(soft=20000, hard=40000).model_dump(),
         },
         "userns_mode": "host",
-        "uts": "host",
     }
 
 

@@ -114,7 +114,7 @@ class DependencyFile(FileModel):
 
     condition: Literal["service_started", "service_healthy", "service_completed_successfully"] = required()
     required: Maybe[Flag] = key("`false`: a service that is not there, or of another profile, is no mistake")
-    restart: Maybe[Flag] = key("`true` is refused by `up` for now")
+    restart: Maybe[Flag] = key("`true`: another version of that one is another replica of this one")
 
 
 def _dependencies(value: Any) -> Any:
@@ -201,7 +201,8 @@ class ServiceFile(FileModel):
     tmpfs: Maybe[Texts] = key()
     platform: Maybe[Annotated[Text, AfterValidator(_platform)]] = key("hosts of another platform are not chosen")
     pull_policy: Maybe[Annotated[Text, AfterValidator(_pull_policy)]] = key(
-        "`missing` is what `up` does; `always`, `build`: read, and refused by `up` for now"
+        "`missing`, unless written: a tag, once looked up, stays what it was. `always` and `build`: each `up` looks "
+        "the tag up, or builds, again"
     )
     post_start: Maybe[List[option.HookFile]] = key("refused by `up` for now")
     pre_stop: Maybe[List[option.HookFile]] = key("refused by `up` for now")
