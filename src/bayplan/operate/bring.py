@@ -59,6 +59,7 @@ class Wishes:
     patience: float = 0.0  # seconds to wait for another operator
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     directory: Path | None = None  # where the files are, whose git commit the release tells
+    moves: Mapping[tuple[str, int], str] = field(default_factory=dict)  # as a Goal's
 
 
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
@@ -147,7 +148,9 @@ async def converge(
     ports: FleetPorts, chosen: Chosen, wishes: Wishes, on: OnEvent, sight: Sight | None = None
 ) -> Result:
     """Passes until the release stands. sight: what was seen a moment ago."""
-    goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, wishes.services)
+    goal = Goal(
+        ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down, wishes.services, wishes.moves
+    )
     on(Stage("replicas", f"release {chosen.number}"))
     patience = 30 + max((ready_deadline(s) + s.drain for s in chosen.app.services.values()), default=30)
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command

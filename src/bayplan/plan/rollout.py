@@ -71,6 +71,7 @@ class Rollout:
         self._retire(window if self._has_a_place() else set())
         self._join()
         self._spread()
+        self._move()
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
         held = (self.held_by,) if self.held_by and self.is_held else ()
         return Plan(tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed, held)
@@ -185,8 +186,10 @@ class Rollout:
         """Slots that may be in the middle of being replaced now."""
         if self._has_given_up() or self.held_by:
             return set()
-        limit = self.service.update.parallelism or max(1, ceil(self.service.replicas / 4))
-        return set([n for n in self._wanted() if self._is_unfinished(n)][:limit])
+        return set([n for n in self._wanted() if self._is_unfinished(n)][: self._at_a_time()])
+
+    def _at_a_time(self) -> int:
+        return self.service.update.parallelism or max(1, ceil(self.service.replicas / 4))
 
     def _is_unfinished(self, number: int) -> bool:
         """Whether a slot has an old replica, or, stop-first, serves nobody."""
@@ -237,12 +240,36 @@ class Rollout:
 
     def _spread(self) -> None:
         """Two or more replicas never stand on one host while another could take one: the last of them moves."""
-        keepers = [s.keeper for n, s in sorted(self.slots.items()) if n in self._wanted() and s.keeper]
-        busy = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by or self._has_given_up()
-        if busy or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
+        keepers = self._keepers()
+        if self._is_busy() or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
             return
         last = keepers[-1]
         placer = Placer(self.goal, self.facts, self.board, self.service, self.spec, never=frozenset({last.host}))
         placer.place(last.slot, f"all {len(keepers)} stand on {last.host}, which may be lost")
         self.steps += placer.steps
         self.waiting += placer.waiting
+
+    # -- moves --------------------------------------------------------------------------------------------------------
+
+    def _move(self) -> None:
+        """What is asked to stand elsewhere starts there; the one that it has goes once that serves."""
+        wanted = {k.slot: self.goal.moves.get((self.service.name, k.slot), k.host) for k in self._keepers()}
+        due = [k for k in self._keepers() if wanted[k.slot] != k.host]
+        if not due or self._is_busy():
+            return
+        for keeper in due[: self._at_a_time()]:
+            target = wanted[keeper.slot]
+            others = frozenset(self.board.berths) - {target}
+            placer = Placer(self.goal, self.facts, self.board, self.service, self.spec, never=others)
+            placer.place(keeper.slot, f"moves from {keeper.host}")
+            self.steps += placer.steps
+            self.waiting += placer.waiting
+            self.unplaced += placer.unplaced()
+
+    def _keepers(self) -> list[Replica]:
+        return [s.keeper for n, s in sorted(self.slots.items()) if n in self._wanted() and s.keeper]
+
+    def _is_busy(self) -> bool:
+        """Whether anything of the service is to be done or waited for first."""
+        left = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by
+        return bool(left) or self._has_given_up()
