@@ -14,9 +14,9 @@ from bayplan.engines.lock import EngineLock
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.hosts import reach_for
 from bayplan.images import registry_for
-from bayplan.ports import Credentials, FleetPorts, Reach, Registry
+from bayplan.ports import Credentials, FleetPorts, Reach, Registry, UsageStore
 from bayplan.spec.model import Fleet
-from bayplan.store import releases_for
+from bayplan.store import releases_for, store_url
 
 
 class SystemClock:
@@ -47,6 +47,13 @@ async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
         await asyncio.gather(*(g.close() for g in gateways.values()), return_exceptions=True)
         closing = [e.close() for e in engines.values()] + [r.close() for r in reaches.values()]
         await asyncio.gather(*closing, *([registry.close()] if registry else []), return_exceptions=True)
+
+
+def usage_store(fleet: Fleet) -> UsageStore:
+    """Where samples of usage are kept. SQLAlchemy is imported here, by those who ask."""
+    from bayplan.store.usage import SqlUsage
+
+    return SqlUsage(store_url(fleet), fleet.name)
 
 
 def _import_aiohttp() -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from bench.packing.references import first, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.check_placement import check
 
 from bayplan.operate.size.answer import placement_csv
 from bayplan.plan.packing.pack import pack
 from bayplan.plan.packing.problem import Apart, HostType, Load, Packing, Problem
 
-CHECKER = Path(__file__).parents[1] / "check_placement.py"
 EFFORT = 600
 CAPACITY = {"cpu": 8.0, "memory": 16.0, "disk": 100.0}
 
@@ -61,11 +60,15 @@ def accepted(problem: Problem, packing: Packing, folder: Path) -> str:
     """What the independent checker says, from files alone."""
     _write(problem, folder)
     (folder / "placement.csv").write_text(placement_csv(packing), encoding="utf-8")
-    options = [f"--{name}={folder / name}.csv" for name in ("services", "hosts", "apart")]
-    options += [f"--usage={folder / 'usage.csv'}"] if (folder / "usage.csv").exists() else []
-    command = [sys.executable, str(CHECKER), str(folder / "placement.csv"), *options]
-    asked = [f"--headroom={problem.headroom}", f"--tolerate={problem.tolerate}"]
-    return subprocess.run([*command, *asked], capture_output=True, text=True, check=False).stdout
+    files = {name: str(folder / f"{name}.csv") for name in ("placement", "services", "hosts", "apart")}
+    usage = folder / "usage.csv"
+    asked = argparse.Namespace(
+        **files,
+        usage=str(usage) if usage.exists() else None,
+        headroom=problem.headroom,
+        tolerate=problem.tolerate,
+    )
+    return "\n".join(check(asked)) or "accepted"
 
 
 def _write(problem: Problem, folder: Path) -> None:
@@ -99,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_keeps_every_rule_and_its_bounds(problem: Problem, folder: Path) -> None:
     packing = pack(problem, EFFORT)
     assert not packing.left
-    assert accepted(problem, packing, folder) == "accepted\n"
+    assert accepted(problem, packing, folder) == "accepted"
     assert packing.fewest.value <= len(packing.hosts)
     assert packing.cheapest.value <= packing.cost + 1e-9
 
@@ -110,7 +113,7 @@ def test_survives_the_loss_of_any_host(problem: Problem, folder: Path) -> None:
     packing = pack(problem, EFFORT)
     assert not packing.left
     assert not packing.unsafe
-    assert accepted(problem, packing, folder) == "accepted\n"
+    assert accepted(problem, packing, folder) == "accepted"
     assert packing.fewest.value <= len(packing.hosts)
     assert packing.cheapest.value <= packing.cost + 1e-9
 

@@ -24,6 +24,7 @@ from bayplan.cli import (
     logs,
     plan,
     ps,
+    repack,
     restart,
     rollback,
     run,
@@ -88,6 +89,7 @@ app.command(rich_help_panel=_LOOK)(cp.cp)
 app.command(rich_help_panel=_LOOK)(stats.stats)
 app.command(rich_help_panel=_LOOK)(explain.explain)
 app.command(rich_help_panel=_FLEET)(size.size)
+app.command(rich_help_panel=_FLEET)(repack.repack)
 app.command(rich_help_panel=_LOOK)(diff.diff)
 app.add_typer(history.app, name="history", rich_help_panel=_LOOK)
 app.add_typer(volume.app, name="volume", rich_help_panel=_APP)

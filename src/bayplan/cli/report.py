@@ -31,7 +31,7 @@ def finish(result: Result, progress: Progress, *, json: bool) -> None:
     if json:
         show_json(as_json(result))
     else:
-        _tell(result, err())
+        tell_problems(result, err())
         _tell_services(result, out(), time.monotonic() - progress.began)
         tell_risks(result.risks, err())
     status = exit_status(result)
@@ -130,7 +130,8 @@ def _urls(service: Service, port: Port, at: str) -> Iterator[str]:
     yield from (f"http://{host}{'' if port.published == HTTP else f':{port.published}'}{path}" for host in hosts)
 
 
-def _tell(result: Result, console: Console) -> None:
+def tell_problems(result: Result, console: Console) -> None:
+    """What did not go as it should, and what to do about it."""
     outcome = result.outcome
     for failure in outcome.failures:
         console.print(

@@ -10,9 +10,12 @@ import typer
 from bayplan.cli.options import Files, FleetFile, Json, Profiles, Project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from rich.console import Console
 
     from bayplan.operate.size.answer import Answer
+    from bayplan.operate.size.measured import Measured
     from bayplan.operate.size.reading import Asked
 
 _FILES = "CSV files, in place of the app and its fleet"
@@ -37,6 +40,12 @@ def size(
     project: Project = None,
     fleet: FleetFile = None,
     profile: Profiles = None,
+    measured: Annotated[
+        bool, typer.Option("--measured", help="Count what replicas use, not what the file reserves.")
+    ] = False,
+    window: Annotated[
+        str, typer.Option(metavar="TIME", help="Measure so long first; 0s: only what is kept of the last week.")
+    ] = "60s",
     tolerate: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Hosts that may be lost at once.", show_default=_AS_FLEET)
     ] = None,
@@ -62,11 +71,18 @@ def size(
     from bayplan.operate.size.answer import answer, placement_csv
     from bayplan.plan.packing.pack import EFFORT
 
-    begun = time.monotonic()
+    used: Mapping[str, Measured] = {}
     if services is hosts is usage is apart is None:
-        asked = _of_fleet(files, project, fleet, profile, _percent(headroom), tolerate)
+        asked, used = _of_fleet(
+            files, project, fleet, profile, _percent(headroom), tolerate, _seconds(window) if measured else None
+        )
+    elif measured:
+        from bayplan.errors import UsageError
+
+        raise UsageError("--measured is of a fleet that runs, not of CSV files", todo="leave one of them out")
     else:
         asked = _of_files(services, hosts, usage, apart, _percent(headroom) or 0.0, tolerate or 0)
+    begun = time.monotonic()
     found = answer(asked, effort=effort or EFFORT, seconds=seconds, clock=lambda: time.monotonic() - begun)
     if placement is not None:
         _write(placement, placement_csv(found.packing, asked.hosts))
@@ -75,9 +91,10 @@ def size(
 
         _write(svg, picture(found))
     if json:
-        show_json(found.as_json())
+        show_json(found.as_json() | ({"measured": [m.as_json() for m in used.values()]} if measured else {}))
     else:
         _tell(found, out())
+        _tell_measured(used.values(), out())
 
 
 def _of_files(
@@ -99,15 +116,41 @@ def _of_fleet(
     profiles: list[str] | None,
     headroom: float | None,
     tolerate: int | None,
-) -> Asked:
-    """Of the app and its fleet; what is not asked for is as the fleet file says."""
+    window: float | None,
+) -> tuple[Asked, Mapping[str, Measured]]:
+    """Of the app and its fleet; what is not asked for is as the fleet file says. window: seconds, or None."""
+    import time
+
     from bayplan.cli.session import on_fleet, read_both
     from bayplan.operate.size.fleet import ask_fleet
+    from bayplan.ports import FleetPorts
 
     app, where = read_both(files, project, fleet, profiles)
     keep = where.headroom if headroom is None else headroom
     lose = where.tolerate if tolerate is None else tolerate
-    return on_fleet(where, lambda ports: ask_fleet(ports, app, headroom=keep, tolerate=lose))
+
+    async def ask(ports: FleetPorts) -> tuple[Asked, Mapping[str, Measured]]:
+        if window is None:
+            return await ask_fleet(ports, app, headroom=keep, tolerate=lose), {}
+        from bayplan.operate.size.measured import measured, rightsized, sample
+        from bayplan.wiring import usage_store
+
+        store = usage_store(where)
+        await sample(ports, app.name, store, window, time.time)
+        used = await measured(store, app, time.time())
+        return await ask_fleet(ports, rightsized(app, used), headroom=keep, tolerate=lose), used
+
+    return on_fleet(where, ask)
+
+
+def _seconds(written: str) -> float:
+    from bayplan.errors import UsageError
+    from bayplan.units import parse_duration
+
+    try:
+        return parse_duration(written)
+    except ValueError as error:
+        raise UsageError(f"--window: {error}") from error
 
 
 def _percent(written: str | None) -> float | None:
@@ -165,3 +208,18 @@ def _proof(found: Answer) -> list[str]:
         what = "any one host" if tolerate == 1 else f"any {tolerate} hosts"
         lines.append(f"[green]✓[/] with {what} lost, all of it still fits on the rest")
     return lines
+
+
+def _tell_measured(used: Iterable[Measured], console: Console) -> None:
+    from rich.markup import escape
+
+    from bayplan.units import show_bytes
+
+    for m in used:
+        mark = "[green]✓[/]" if m.verdict == "fits" else "[yellow]![/]"
+        reserves = f"reserves {m.reserved_cpus:g} cores and {show_bytes(m.reserved_memory)}"
+        reserves = "reserves nothing" if m.verdict == "nothing reserved" else reserves
+        told = f"{reserves}, uses {m.cpus:.3g} and {show_bytes(m.memory)} ({m.samples} samples)"
+        advice = "" if m.verdict == "fits" else f": {m.suggested_cpus:g} and {show_bytes(m.suggested_memory)} would do"
+        advice = advice.replace("would do", "are needed") if m.verdict == "too little" else advice
+        console.print(f"{mark} [bold]{escape(m.service)}[/] {told}{advice}")

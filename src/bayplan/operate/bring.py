@@ -64,6 +64,7 @@ class Wishes:
     patience: float = 0.0  # seconds to wait for another operator
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     directory: Path | None = None  # where the files are, whose git commit the release tells
+    moves: Mapping[tuple[str, int], str] = field(default_factory=dict)  # as a Goal's
 
 
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
@@ -191,7 +192,7 @@ async def converge(
     app, only = by_rollback_config(chosen.app) if is_back else chosen.app, wishes.services
     if chosen.stopped:
         only = (only if only is not None else frozenset(app.services)) - chosen.stopped
-    goal = Goal(ports.fleet, app, chosen.number, chosen.before, wishes.assume_down, only)
+    goal = Goal(ports.fleet, app, chosen.number, chosen.before, wishes.assume_down, only, wishes.moves)
     on(Stage("replicas", f"release {chosen.number}"))
     patience = 30 + max((_longest_wait(s) for s in app.services.values()), default=30)
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command

@@ -17,6 +17,7 @@ class Goal:
 
     before: replicas by service that the release before asked for: what may stand on a host that does not answer.
     assume_down: hosts that a person judged down; what stood there is replaced. only: services to touch; None is all.
+    moves: by service and slot, the host where it is to stand.
     """
 
     fleet: Fleet
@@ -25,6 +26,7 @@ class Goal:
     before: Mapping[str, int] = field(default_factory=lambda: NOTHING)
     assume_down: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    moves: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Rollout:
         self._retire(self._able(window))
         self._join()
         self._spread()
+        self._move()
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
         held = (self.held_by,) if self.held_by and self.is_held else ()
         serving = self._watched() if self.service.update.delay or self.service.update.monitor else ()
@@ -211,7 +212,7 @@ class Rollout:
         """Slots that may be in the middle of being replaced now."""
         if self._has_given_up() or self.held_by:
             return set()
-        limit = self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
+        limit = self._at_a_time()
         unfinished = [n for n in self.wanted if n not in self.failed and self._is_unfinished(n)]
         resting = [r for r in self._resting() if unfinished and r.slot not in unfinished]
         for replica in resting:
@@ -230,6 +231,9 @@ class Rollout:
             return set()
         no = {name for name, why in self._barred().items() if why}
         return {n for n in window if self.seats.get(n) not in no}
+
+    def _at_a_time(self) -> int:
+        return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
 
     def _is_unfinished(self, number: int) -> bool:
         """Whether a slot has an old replica, or, stop-first, serves nobody."""
@@ -283,12 +287,36 @@ class Rollout:
 
     def _spread(self) -> None:
         """Two or more replicas never stand on one host while another could take one: the last of them moves."""
-        keepers = [s.keeper for n, s in sorted(self.slots.items()) if n in self.wanted and s.keeper]
-        busy = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by or self._has_given_up()
-        if busy or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
+        keepers = self._keepers()
+        if self._is_busy() or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
             return
         last = keepers[-1]
         placer = Placer(self.goal, self.facts, self.board, self.service, self.spec, never=frozenset({last.host}))
         placer.place(last.slot, f"all {len(keepers)} stand on {last.host}, which may be lost")
         self.steps += placer.steps
         self.waiting += placer.waiting
+
+    # -- moves --------------------------------------------------------------------------------------------------------
+
+    def _move(self) -> None:
+        """What is asked to stand elsewhere starts there; the one that it has goes once that serves."""
+        wanted = {k.slot: self.goal.moves.get((self.service.name, k.slot), k.host) for k in self._keepers()}
+        due = [k for k in self._keepers() if wanted[k.slot] != k.host]
+        if not due or self._is_busy():
+            return
+        for keeper in due[: self._at_a_time()]:
+            target = wanted[keeper.slot]
+            others = frozenset(self.board.berths) - {target}
+            placer = Placer(self.goal, self.facts, self.board, self.service, self.spec, never=others)
+            placer.place(keeper.slot, f"moves from {keeper.host}")
+            self.steps += placer.steps
+            self.waiting += placer.waiting
+            self.unplaced += placer.unplaced()
+
+    def _keepers(self) -> list[Replica]:
+        return [s.keeper for n, s in sorted(self.slots.items()) if n in self.wanted and s.keeper]
+
+    def _is_busy(self) -> bool:
+        """Whether anything of the service is to be done or waited for first."""
+        left = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by
+        return bool(left) or self._has_given_up()

@@ -61,11 +61,12 @@ class Reader:
         slot.serves = self._serves(slot.keeper)
         slot.failed = None if slot.serves else self._why_failed(slot.keeper)
 
-    def _worth(self, replica: Replica, crowd: Counter[str]) -> tuple[bool, bool, int, bool, str]:
-        """Lowest stays: not stopped, not broken before this run, on the emptiest host, serving already."""
+    def _worth(self, replica: Replica, crowd: Counter[str]) -> tuple[bool, bool, bool, int, bool, str]:
+        """Lowest stays: not stopped, not broken before this run, where it is to move, on the emptiest host, serving."""
         broken = replica.id not in self.run.tried and self._why_failed(replica) is not None
         stopped = replica.state in STOPPED
-        return (stopped, broken, crowd[replica.host], not self._serves(replica), replica.host)
+        elsewhere = self.goal.moves.get((replica.service, replica.slot), replica.host) != replica.host
+        return (stopped, broken, elsewhere, crowd[replica.host], not self._serves(replica), replica.host)
 
     def _is_current(self, replica: Replica) -> bool:
         if replica.spec != self.spec or replica.state in ("removing", "dead"):

@@ -86,13 +86,20 @@ class _Reader:
             ports=w.ports or defaults["ports"].default,
             tolerate=w.tolerate or 0,
             headroom=w.headroom or 0.0,
-            store=w.store or "",
+            store=self._store(w.store or ""),
             ssh=Ssh(config_file=self._absolute(w.ssh.config_file) if w.ssh else None),
         )
 
     def _wrong(self, what: str, *path: str | int, todo: str = "") -> None:
         *_, last = along(self.root, path)
         self.mistakes.add(what, last.place, todo)
+
+    def _store(self, url: str) -> str:
+        """A relative SQLite file starts from the fleet file, as every path in it does."""
+        prefix = "sqlite:///"
+        path = url.removeprefix(prefix)
+        is_file = url.startswith(prefix) and path and not path.startswith(":")
+        return f"{prefix}{self._absolute(path)}" if is_file else url
 
     def _absolute(self, path: str) -> str:
         return str(self.directory / Path(path).expanduser())

@@ -1,4 +1,4 @@
-"""Releases: what should run, recorded in the fleet."""
+"""Releases: what should run, recorded in the fleet; and what replicas used, in a database (`usage`, imported late)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bayplan.spec.model import Fleet
 from bayplan.store.directory import DirectoryReleases
 from bayplan.store.oci import OciReleases
 
-__all__ = ["DirectoryReleases", "OciReleases", "releases_for"]
+__all__ = ["DirectoryReleases", "OciReleases", "releases_for", "store_url"]
 
 
 def releases_for(fleet: Fleet, registry: Registry | None) -> Releases:
@@ -22,6 +22,11 @@ def releases_for(fleet: Fleet, registry: Registry | None) -> Releases:
         return DirectoryReleases(_state() / fleet.name)
     is_shared = fleet.registry is not None and fleet.registry.address is not None
     return OciReleases(registry, f"bayplan/{fleet.name}" if is_shared else "bayplan")
+
+
+def store_url(fleet: Fleet) -> str:
+    """`store:` of the fleet file, or an SQLite file beside the releases of fleets without a registry."""
+    return fleet.store or f"sqlite:///{_state() / fleet.name / 'state.db'}"
 
 
 def _state() -> Path:

@@ -75,6 +75,8 @@ def _alike(services: Sequence[Service], fleet: Fleet, hosts: Sequence[HostFacts]
 def _load(service: Service, groups: Sequence[_Group]) -> Load:
     may = frozenset(group.name for group in groups if service.name in group.services)
     limit = 1 if host_ports(service) else service.placement.max_per_host
+    if service.replicas > 1 and sum(len(group.hosts) for group in groups) > 1:  # never all of it on one host (rule 2)
+        limit = min(service.replicas - 1, limit or service.replicas)
     resources = service.resources
     demand = {"cpu": resources.reserved_cpus, "memory": resources.reserved_memory / _GB}
     return Load(service.name, service.replicas, demand, limit, None if len(may) == len(groups) else may)

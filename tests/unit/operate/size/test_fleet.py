@@ -28,8 +28,9 @@ def test_hosts_that_are_alike_are_one_type_and_keep_their_names() -> None:
     asked = asked_of(app(service("web", 4, 1, 1), service("api", 2, 1.5, 2)), fleet, facts, headroom=0.0, tolerate=0)
     assert [(t.name, t.count) for t in asked.problem.types] == [("4 cores 8 GB", 2), ("8 cores 8 GB", 1)]
     packing = pack(asked.problem, 500)
-    assert [h.type for h in packing.hosts] == ["8 cores 8 GB"]
-    assert placement_csv(packing, asked.hosts).splitlines()[1].startswith("h3,8 cores 8 GB,")
+    assert [h.type for h in packing.hosts] == ["4 cores 8 GB", "8 cores 8 GB"]  # one has room for all, and may be lost
+    assert placement_csv(packing, asked.hosts).splitlines()[-1].startswith("h3,8 cores 8 GB,")
+    assert all(host.replicas.get("api", 0) < 2 for host in packing.hosts)
 
 
 def test_constraints_limits_ports_and_other_apps_count() -> None:

@@ -1,0 +1,105 @@
+"""What replicas really use, sampled over a window and kept, in place of what the file reserves."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bayplan.errors import UsageError
+from bayplan.operate.stats import stats
+from bayplan.ports import FleetPorts, Sample, UsageStore
+from bayplan.spec.model import App, Resources, Service
+
+EVERY = 5.0  # seconds between samples
+HISTORY = 7 * 86_400.0  # seconds: samples of a week count
+QUANTILE = 0.95  # of the samples of cores: what is above it the engine's scheduler evens out
+SPARE = 1.2  # times what was used, to reserve
+FAR = 2.0  # times as much reserved as used, or less than is used, is far off
+_LEAST_CORES, _LEAST_BYTES = 0.01, 4 * 1024**2
+
+Verdict = Literal["fits", "too much", "too little", "nothing reserved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One service. cpus: of a replica, all but the highest twentieth of samples; memory: at most, bytes.
+
+    suggested_cpus, suggested_memory: what to reserve.
+    """
+
+    service: str
+    samples: int
+    cpus: float
+    memory: int
+    reserved_cpus: float
+    reserved_memory: int
+    suggested_cpus: float
+    suggested_memory: int
+    verdict: Verdict
+
+    def as_json(self) -> dict[str, Any]:
+        """A line of `size --measured --json`."""
+        return asdict(self)
+
+
+async def sample(ports: FleetPorts, app: str, store: UsageStore, window: float, wall: Callable[[], float]) -> None:
+    """Keep samples of the app's replicas for so many seconds; 0: none. wall: seconds since 1970. Raises NoHostError."""
+    end = ports.clock.now() + window
+    while window and (left := end - ports.clock.now()) > 0:
+        found = await stats(ports, app, frozenset())
+        now = wall()
+        measured = [u for u in found.replicas if not u.why]
+        await store.add([Sample(now, app, u.service, u.name, u.host, u.cpus, u.memory) for u in measured])
+        await ports.clock.sleep(min(EVERY, max(left, 0.0)))
+
+
+async def measured(store: UsageStore, app: App, now: float) -> Mapping[str, Measured]:
+    """What the store says of each service. Raises UsageError if it knows nothing of any."""
+    by_service: dict[str, list[Sample]] = defaultdict(list)
+    for found in await store.since(app.name, now - HISTORY):
+        by_service[found.service].append(found)
+    known = {s.name: _measured(s, by_service[s.name]) for s in app.services.values() if by_service[s.name]}
+    if not known:
+        raise UsageError(
+            f"nothing was measured of {app.name}", todo="bayplan size --measured --window 60s, while it runs"
+        )
+    return known
+
+
+def _measured(service: Service, samples: Sequence[Sample]) -> Measured:
+    cores = sorted(s.cpus for s in samples)
+    cpus = cores[math.ceil(QUANTILE * len(cores)) - 1]
+    memory = max(s.memory for s in samples)
+    suggested = max(math.ceil(cpus * SPARE * 100) / 100, _LEAST_CORES)
+    bytes_ = max(math.ceil(memory * SPARE / 1024**2) * 1024**2, _LEAST_BYTES)
+    r = service.resources
+    verdict = _verdict(r, cpus, memory, suggested, bytes_)
+    return Measured(
+        service.name, len(samples), cpus, memory, r.reserved_cpus, r.reserved_memory, suggested, bytes_, verdict
+    )
+
+
+def _verdict(reserved: Resources, cpus: float, memory: int, enough_cpus: float, enough_memory: int) -> Verdict:
+    if not (reserved.reserved_cpus or reserved.reserved_memory):
+        return "nothing reserved"
+    if (reserved.reserved_cpus and cpus > reserved.reserved_cpus) or (
+        reserved.reserved_memory and memory > reserved.reserved_memory
+    ):
+        return "too little"
+    if reserved.reserved_cpus > FAR * enough_cpus or reserved.reserved_memory > FAR * enough_memory:
+        return "too much"
+    return "fits"
+
+
+def rightsized(app: App, known: Mapping[str, Measured]) -> App:
+    """The app, with each service that was measured reserving what it used."""
+    services = {name: _using(s, known[name]) if name in known else s for name, s in app.services.items()}
+    return app.model_copy(update={"services": services})
+
+
+def _using(service: Service, used: Measured) -> Service:
+    changed = {"reserved_cpus": used.cpus, "reserved_memory": used.memory}
+    return service.model_copy(update={"resources": service.resources.model_copy(update=changed)})

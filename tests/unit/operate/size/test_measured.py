@@ -1,0 +1,67 @@
+"""From samples to what each service really needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from tests import given
+
+from bayplan.errors import UsageError
+from bayplan.operate.size.measured import Measured, measured, rightsized
+from bayplan.ports import Sample
+from bayplan.spec.model import App, Resources
+
+MB = 1024**2
+
+
+class Kept:
+    """Samples in memory."""
+
+    def __init__(self, *cpus: float, memory: int = 100 * MB) -> None:
+        self.samples = [Sample(float(i), "shop", "web", "web-1", "h1", c, memory) for i, c in enumerate(cpus)]
+
+    async def add(self, samples: Sequence[Sample]) -> None:
+        self.samples += samples
+
+    async def since(self, app: str, start: float) -> tuple[Sample, ...]:
+        return tuple(s for s in self.samples if s.app == app and s.time >= start)
+
+
+def found(store: Kept, cpus: float = 0.0, memory: int = 0) -> Measured:
+    web = given.service(resources=Resources(reserved_cpus=cpus, reserved_memory=memory))
+    return asyncio.run(measured(store, App(name="shop", services={"web": web}), 0.0))["web"]
+
+
+def test_a_peak_of_cores_that_is_one_sample_of_twenty_does_not_count_and_memory_always_does() -> None:
+    used = found(Kept(*[0.1] * 19, 3.0))
+    assert (used.samples, used.cpus, used.memory) == (20, 0.1, 100 * MB)
+    assert (used.suggested_cpus, used.suggested_memory) == (0.12, 120 * MB)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "verdict"),
+    [
+        (0.2, 150 * MB, "fits"),
+        (1.0, 150 * MB, "too much"),
+        (0.2, 1000 * MB, "too much"),
+        (0.05, 150 * MB, "too little"),
+        (0.2, 50 * MB, "too little"),
+        (0.0, 0, "nothing reserved"),
+    ],
+)
+def test_how_far_off_a_reservation_is(cpus: float, memory: int, verdict: str) -> None:
+    assert found(Kept(0.1), cpus, memory).verdict == verdict
+
+
+def test_nothing_measured_is_told() -> None:
+    with pytest.raises(UsageError, match="nothing was measured of shop"):
+        found(Kept())
+
+
+def test_what_was_measured_takes_the_place_of_what_is_reserved() -> None:
+    app = App(name="shop", services={"web": given.service(), "api": given.service("api")})
+    right = rightsized(app, {"web": found(Kept(0.3), 2.0)})
+    assert right.services["web"].resources.reserved_cpus == 0.3
+    assert right.services["api"] == app.services["api"]
