@@ -264,6 +264,12 @@ class HostFacts:
         """Gateways that were replaced and have not ended."""
         return tuple(c for c in self.engine.system if c.aside)
 
+    @property
+    def hands_over(self) -> bool:
+        """Whether one that was replaced still answers where the next one is to."""
+        now = self.system("gateway")
+        return bool(now and self.gateway and self.aside() and self.gateway.spec != now.spec)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

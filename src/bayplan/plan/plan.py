@@ -16,7 +16,7 @@ from bayplan.plan.replica import is_job, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Rewrite, Step, Waiting, join
-from bayplan.plan.system import plan_system, registry_endpoint
+from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
 from bayplan.spec.model import Fleet
 
 
@@ -37,7 +37,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
     orphans = Plan() if is_held else _orphans(goal, facts)
     found = join((hosts, Plan(steps=fronts), *services, orphans, Plan(steps=tuple(sweep(goal, facts)))))
-    return replace(found, steps=tuple(_one_at_a_time(found.steps)))
+    return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
 
 
 def _services(goal: Goal, facts: Facts, run: Run, now: float) -> Iterator[Plan]:
@@ -63,8 +63,9 @@ def _overtaken(goal: Goal, facts: Facts) -> tuple[Failure, ...]:
     return (Failure(host, goal.app.name, "", why),)
 
 
-def _one_at_a_time(steps: Iterable[Step]) -> Iterator[Step]:
+def _one_at_a_time(given: Iterable[Step]) -> Iterator[Step]:
     """No server changed twice in a pass, and no file rewritten that a new configuration writes anyway."""
+    steps = tuple(given)
     changed: set[tuple[str, str, str]] = set()
     configured = {s.host for s in steps if isinstance(s, Configure)}
     for step in steps:
@@ -85,7 +86,7 @@ def system_plan(fleet: Fleet, facts: Facts) -> Plan:
         for h in facts.reachable()
         if h.gateway and h.gateway.table.registry != registry
     )
-    return join((_hosts(fleet, facts), Plan(steps=ways)))
+    return join((_hosts(fleet, facts), Plan(steps=tuple(without_handed_over(ways, facts)))))
 
 
 def _hosts(fleet: Fleet, facts: Facts) -> Plan:
@@ -100,7 +101,13 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
         for h in facts.reachable()
         if h.gateway is None and (c := h.system("gateway")) and c.state in ("running", "restarting")
     )
-    return Plan(steps=(*plan_system(fleet, facts), *out_of_step), waiting=tuple(silent))
+    late = (
+        Waiting(h.name, "", "gateway", "has started and has not taken over yet")
+        for h in facts.reachable()
+        if h.hands_over
+    )
+    steps = (*plan_system(fleet, facts), *without_handed_over(out_of_step, facts))
+    return Plan(steps=steps, waiting=(*silent, *late))
 
 
 def _orphans(goal: Goal, facts: Facts) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
+from bayplan.facts import INNER, Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.hosts_file import names, others
@@ -156,8 +156,10 @@ def _not_handed_over(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterato
     for service in (s for s in goal.app.services.values() if s.replicas):
         for port in (p for p in service.ports if p.mode == "ingress"):
             front = _front(goal, service, port)
-            if _stands(front, gateway) and not all(_stands_on(front, facts, h) for h in goal.fleet.balancer.hosts):
-                yield front
+            if not all(_stands_on(front, facts, h) for h in goal.fleet.balancer.hosts):
+                now = _as_it_is(goal, service, gateway)
+                yield from (f for f in now if not f.address.startswith(INNER))
+                break
 
 
 def _stands_on(front: Listener, facts: Facts, name: str) -> bool:

@@ -12,7 +12,7 @@ from bayplan.haproxy.config import render
 from bayplan.haproxy.places import INITIAL, SPEC, START, certificates, start_script
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
-from bayplan.plan.steps import Pull, Remove, Start, Step, System, key
+from bayplan.plan.steps import Configure, PoolChange, Pull, Remove, Rewrite, Start, Step, System, key
 from bayplan.spec.model import Fleet, Host
 
 RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
@@ -61,7 +61,7 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
 def _in_turn(fleet: Fleet, facts: Facts, steps: Iterable[Step]) -> Iterator[Step]:
     """Gateways of balancers are replaced one after another, the next when the one before answers."""
     there = (h for h in facts.reachable() if h.name in fleet.balancer.hosts)
-    silent = {h.name for h in there if h.gateway is None or h.system("gateway") is None}
+    silent = {h.name for h in there if h.gateway is None or h.hands_over or h.system("gateway") is None}
     for step in steps:
         if isinstance(step, System) and step.role == "gateway" and step.host in fleet.balancer.hosts:
             if silent - {step.host} and step.host not in silent:
@@ -169,9 +169,19 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts, gateway: Container) -> 
 
 def _relieved(host: HostFacts) -> Iterator[Remove]:
     """A gateway whose successor answers ends, and lets what it still serves end."""
-    now = host.system("gateway")
-    if now and now.state == "running" and host.gateway and host.gateway.spec in ("", now.spec):
+    if _has_taken_over(host):
         yield from (Remove(host.name, "", old.name, GRACE, "another gateway took over") for old in host.aside())
+
+
+def _has_taken_over(host: HostFacts) -> bool:
+    now = host.system("gateway")
+    return bool(now and now.state == "running" and host.gateway and host.aside() and not host.hands_over)
+
+
+def without_handed_over(steps: Iterable[Step], facts: Facts) -> Iterator[Step]:
+    """A gateway that is being relieved is told nothing more: the next one would not know."""
+    relieved = {h.name for h in facts.reachable() if h.hands_over}
+    return (s for s in steps if not (isinstance(s, PoolChange | Configure | Rewrite) and s.host in relieved))
 
 
 def _missing(
@@ -186,6 +196,8 @@ def _missing(
         return
     elif role == "gateway" and there.state == "restarting" and there.spec == container.labels[labels.SPEC]:
         return  # its engine starts it again, with its files
+    elif role == "gateway" and _has_taken_over(host):
+        return  # the one aside goes first
     elif there.spec != container.labels[labels.SPEC]:
         why = f"the {role} is of another definition"
     elif there.state != "running":

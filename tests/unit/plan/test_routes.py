@@ -71,6 +71,17 @@ def test_a_balancer_that_moves_is_left_once_the_new_one_leads_there() -> None:
         assert desired(goal, seen, seen.hosts["h2"], there).listeners == left
 
 
+def test_a_balancer_that_moves_leads_to_the_release_before_until_the_new_one_leads_to_its_own() -> None:
+    on = given.fleet("h1", "h2", balancers=("h2",))
+    goal = given.goal(on, given.service(ports=(given.ingress(80, 9090),)), release=2)
+    front = Listener(80, "", "tcp", (Route("shop.web.8080"),))
+    there = gateway(
+        given.table((front,), (Pool("shop.web.8080", "shop", "web"),)), shop_web_8080=ready(given.service())
+    )
+    seen = given.facts(given.up("h1", gateway=there), given.up("h2"))
+    assert desired(goal, seen, seen.hosts["h1"], there).listeners == (front,)
+
+
 def test_two_services_share_a_port_by_host_and_path() -> None:
     api, web = http("api", "shop.example", path="/api"), http("web", "shop.example")
     goal = given.goal(FLEET, api, web)

@@ -136,12 +136,34 @@ def test_a_gateway_that_answers_goes_on_until_the_next_one_does() -> None:
     assert isinstance(step, System)
     assert (step.role, step.aside) == ("gateway", "bayplan-gateway-t.old")
     both = as_planned(on, seen(bare("h1", system=(GATEWAY_ASIDE,))))
-    assert plan_system(on, answering(both, "of-yesterday")) == ()
+    for not_yet in ("of-yesterday", ""):
+        found = system_plan(on, answering(both, not_yet))
+        assert (found.steps, [w.replica for w in found.waiting]) == ((), ["gateway"])
     new = both.hosts["h1"].system("gateway")
     assert new is not None
     (relieved,) = plan_system(on, answering(both, new.spec))
     assert isinstance(relieved, Remove)
     assert relieved.replica == "bayplan-gateway-t.old"
+
+
+def test_the_one_aside_goes_before_the_next_is_replaced() -> None:
+    on = fleet("h1")
+    both = as_planned(on, seen(bare("h1", system=(GATEWAY_ASIDE,))), spec="of-today")
+    _, gateway = plan_system(on, answering(both, "of-yesterday"))
+    assert isinstance(gateway, System)  # the one that was to take over does not: another, while the old one goes on
+    assert gateway.aside == ""
+    assert [type(s) for s in plan_system(on, answering(both, "of-today"))] == [Remove, System]
+    assert plan_system(on, answering(both, "of-today"))[1].why == "the guard is of another definition"
+
+
+def test_the_next_balancer_waits_until_the_one_before_has_taken_over() -> None:
+    facts = seen(*(bare(n) for n in ("h1", "h2", "h3")))
+    new, old = as_planned(balanced_by_two(), facts), as_planned(balanced_by_two(), facts, spec="of-yesterday")
+    h1 = new.hosts["h1"]
+    with_aside = replace(h1, engine=replace(h1.engine, system=(*h1.engine.system, GATEWAY_ASIDE)))
+    both = answering(Facts({"h1": with_aside, "h2": old.hosts["h2"]}), "of-yesterday")
+    replaced = plan_system(balanced_by_two(), both)
+    assert [s.host for s in replaced if isinstance(s, System) and s.role == "gateway"] == []
 
 
 def test_a_gateway_whose_name_was_taken_away_and_nothing_more_gets_a_successor() -> None:
