@@ -192,6 +192,25 @@ def test_replacing_growing_and_shrinking_fail_no_request(site: Site) -> None:
     assert stands(site)
 
 
+def test_another_gateway_comes_to_every_host_and_no_request_fails(site: Site) -> None:
+    """The same HAProxy by its digest: gateways and guards of another definition, on every host, and back."""
+    plain, gateway = site.fleet, f"bayplan-gateway-{site.lab.name}"
+    image = on(site.lab, "h1", "docker", "inspect", "-f", "{{index .RepoDigests 0}}", "haproxy:3.0")
+    other = plain.with_name("another.yaml")
+    other.write_text(plain.read_text().replace("haproxy:3.0", image))
+    with site.load() as load:
+        for fleet, wanted in ((other, image), (plain, "haproxy:3.0")):
+            site.fleet = fleet
+            site.bayplan("up")
+            for host in site.lab.hosts:
+                told = ["docker", "ps", "-a", "--filter", f"name={gateway}", "--format", "{{.Names}} {{.Image}}"]
+                there = on(site.lab, host.name, *told).splitlines()
+                assert [line.split()[0] for line in there] == [gateway], there
+                assert on(site.lab, host.name, "docker", "inspect", "-f", "{{.Config.Image}}", gateway) == wanted
+    assert load.was_answered()
+    assert stands(site)
+
+
 # -- what is left, what answers ---------------------------------------------------------------------------------------
 
 
