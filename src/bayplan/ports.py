@@ -234,7 +234,17 @@ class Engine(Protocol):
     async def usage(self, name: str) -> Usage:
         """What it uses now."""
 
-    async def exec(self, name: str, argv: Sequence[str], *, user: str = "", deadline: float = 30.0) -> ExecResult:
+    async def exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        user: str = "",
+        deadline: float = 30.0,
+        workdir: str = "",
+        environment: Mapping[str, str] | None = None,
+        privileged: bool = False,
+    ) -> ExecResult:
         """Run a command in it to its end."""
 
     async def attach_exec(

@@ -192,6 +192,8 @@ ELSEWHERE: Final = {
     "build": "tests/lab/test_images.py",
     "deploy": "tests/lab/test_releases.py::test_a_service_that_fails_goes_back_by_itself_and_a_slow_one_takes_its_time",
     "deploy.mode": "tests/lab/test_jobs.py::test_what_is_wanted_everywhere_is_once_on_each_host_that_the_constraints_allow",
+    "post_start": "tests/lab/test_jobs.py::test_hooks_run_in_the_replica_and_one_that_fails_is_a_failure",
+    "pre_stop": "tests/lab/test_jobs.py::test_hooks_run_in_the_replica_and_one_that_fails_is_a_failure",
     "pull_policy": "tests/unit/images/test_pin.py::test_a_service_may_ask_for_it_each_time",
     "expose": "tests/lab/test_names.py",
     "scale": "tests/unit/spec/test_app.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.site import Site
+from tests.lab.site import Site, on
 
 from bayplan.lab import Lab
 
@@ -106,3 +106,24 @@ def test_what_is_wanted_everywhere_is_once_on_each_host_that_the_constraints_all
     assert before.items() <= site.containers().items()
     [agent] = [s for s in site.json("ps")["services"] if s["service"] == "agent"]
     assert agent["replicas"] == {"desired": 3, "ready": 3, "standby": 0}
+
+
+def test_hooks_run_in_the_replica_and_one_that_fails_is_a_failure(site: Site) -> None:
+    hook = {"user": "daemon", "working_dir": "/tmp", "environment": {"WORD": "warm"}}
+    after = {"command": ["sh", "-c", 'echo "$WORD $(id -un) $(pwd)" > /tmp/said'], **hook}
+    before = {"command": ["sh", "-c", "cat /tmp/said > /proc/1/fd/1"], "privileged": False}
+    good = {"replicas": 1, "post_start": [after], "pre_stop": [before]}
+    site.write(**good)
+    site.bayplan("up")
+    [(host, replica, _)] = site.containers().values()
+    assert on(site.lab, host, "docker", "exec", replica, "cat", "/tmp/said") == "warm daemon /tmp"
+    site.bayplan("stop", "web")
+    assert "warm daemon /tmp" in site.bayplan("logs", "web")
+    site.bayplan("start", "web")
+    stood = site.names()
+    site.write(**good | {"post_start": [{"command": ["sh", "-c", "echo no cache; exit 3"]}]})
+    said = site.bayplan("up", status=1)
+    assert "post_start failed" in said
+    assert "no cache" in said
+    assert site.names() == stood
+    assert site.ask().endswith("one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bayplan.converge import hooks
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, GatewayError
 from bayplan.plan.steps import (
@@ -21,6 +22,8 @@ from bayplan.plan.steps import (
     System,
 )
 from bayplan.ports import Credentials, Engine, FleetPorts, Gateway, OnTransfer
+
+GRACE = 10.0  # seconds, for one whose post_start failed as it was started again
 
 Started = Callable[[str], None]  # told the id of a new container
 
@@ -47,11 +50,15 @@ async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, 
             await engine.pull(step.image, on, _login_for(step.image, login))
         case Run():
             started(await engine.run(step.container))
+            await hooks.after_start(engine, step.container.name, step.container.labels, step.container.stop_grace)
         case Start():
             await engine.start(step.replica)
+            await hooks.again(engine, step.replica, GRACE)
         case Stop():
+            await hooks.before_stop(engine, step.replica)
             await engine.stop(step.replica, step.grace)
         case Remove():
+            await hooks.before_stop(engine, step.replica)
             await engine.remove(step.replica, step.grace)
         case _:
             raise AssertionError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bayplan.engines import terminal
@@ -28,9 +29,19 @@ class Resize(Protocol):
     async def __call__(self, *, h: int, w: int) -> None: ...
 
 
-async def run_to_end(client: Client, name: str, argv: Sequence[str], *, user: str, deadline: float) -> ExecResult:
+@dataclass(frozen=True, slots=True)
+class How:
+    """As whom a command is run, and in which surroundings; what is not set is the container's."""
+
+    user: str = ""
+    workdir: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    privileged: bool = False
+
+
+async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *, deadline: float) -> ExecResult:
     """Output is both streams, as they came. Raises NotFoundError, DeadlineError."""
-    command = await _create(client, name, argv, tty=False, stdin=False, user=user, workdir="")
+    command = await _create(client, name, argv, how, tty=False, stdin=False)
     output = bytearray()
     try:
         with client.translating():
@@ -46,7 +57,8 @@ async def attach(
     client: Client, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str, workdir: str
 ) -> int:
     """The command on this process's standard streams; its exit status. The terminal is as before when it ends."""
-    command = await _create(client, name, argv, tty=tty, stdin=stdin, user=user, workdir=workdir)
+    environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
+    command = await _create(client, name, argv, How(user, workdir, environment), tty=tty, stdin=stdin)
     with client.translating():
         async with command.start() as stream:
             with ExitStack() as undo:
@@ -56,13 +68,16 @@ async def attach(
     return await _status(client, command)
 
 
-async def _create(
-    client: Client, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str, workdir: str
-) -> Exec:
-    environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else None
+async def _create(client: Client, name: str, argv: Sequence[str], how: How, *, tty: bool, stdin: bool) -> Exec:
     async with client.calling() as docker:
         return await docker.containers.container(name).exec(
-            list(argv), tty=tty, stdin=stdin, user=user, workdir=workdir or None, environment=environment
+            list(argv),
+            tty=tty,
+            stdin=stdin,
+            user=how.user,
+            workdir=how.workdir or None,
+            environment=dict(how.environment) or None,
+            privileged=how.privileged,
         )
 
 

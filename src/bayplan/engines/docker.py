@@ -202,8 +202,19 @@ class DockerEngine:
         async with self._client.calling() as docker:
             return streams.usage((await docker.containers.container(name).stats(stream=False))[0])
 
-    async def exec(self, name: str, argv: Sequence[str], *, user: str = "", deadline: float = 30.0) -> ExecResult:
-        return await attach.run_to_end(self._client, name, argv, user=user, deadline=deadline)
+    async def exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        user: str = "",
+        deadline: float = 30.0,
+        workdir: str = "",
+        environment: Mapping[str, str] | None = None,
+        privileged: bool = False,
+    ) -> ExecResult:
+        how = attach.How(user, workdir, environment or {}, privileged)
+        return await attach.run_to_end(self._client, name, argv, how, deadline=deadline)
 
     async def attach_exec(
         self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str = "", workdir: str = ""

@@ -216,7 +216,17 @@ class MemoryEngine:
         made_of = self._container(name).made_of
         return Usage(0.0, 0, made_of.limit_memory or self._about.memory, 0, 0, 1)
 
-    async def exec(self, name: str, argv: Sequence[str], *, user: str = "", deadline: float = 30.0) -> ExecResult:  # noqa: ARG002
+    async def exec(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        user: str = "",  # noqa: ARG002
+        deadline: float = 30.0,  # noqa: ARG002
+        workdir: str = "",  # noqa: ARG002
+        environment: Mapping[str, str] | None = None,  # noqa: ARG002
+        privileged: bool = False,  # noqa: ARG002
+    ) -> ExecResult:
         container = self._container(name)
         if container.state != "running":
             raise ConflictError(f"Container {name} is not running", where=self.host, status=409)

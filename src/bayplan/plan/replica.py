@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 
@@ -83,6 +84,8 @@ def definition(service: Service, app: App | None = None) -> str:
         made_of["mounts"] = list(mounts_definition(app, service.mounts))
     if grants := grants_definition(app, service):
         made_of["grants"] = grants
+    if hooks := _hooks(service):
+        made_of["hooks"] = hooks
     if app and (others := _restarted_with(service, app)):
         made_of["restarted_with"] = others
     return digest(made_of)
@@ -204,4 +207,15 @@ def _labels(
         labels.RESERVED: f"{resources.reserved_cpus:g},{resources.reserved_memory}",
         **volumes_label(app, service),
         **({labels.JOB: "yes"} if is_job(service) else {}),
+        **_hooks(service),
+    }
+
+
+def _hooks(service: Service) -> dict[str, str]:
+    """The labels that tell what is run in it after its start and before its stop; none for none."""
+    found = {labels.POST_START: service.post_start, labels.PRE_STOP: service.pre_stop}
+    return {
+        label: json.dumps([hook.model_dump(mode="json", exclude_defaults=True) for hook in hooks], sort_keys=True)
+        for label, hooks in found.items()
+        if hooks
     }

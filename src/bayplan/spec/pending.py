@@ -27,8 +27,6 @@ _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
         _image_mounts,
         "put its files into the service's image with build (COPY --from); engines have it from API 1.48 on",
     ),
-    (("post_start",), lambda s: s.post_start, "the image's entrypoint"),
-    (("pre_stop",), lambda s: s.pre_stop, "a handler of stop_signal in the image"),
 )
 _PLAIN = "an engine's own builder has no such thing; build it elsewhere, push it, and name it with image"
 _BUILD: Final[Mapping[str, str]] = {

@@ -32,7 +32,7 @@ MAPS: Final[tuple[tuple[str, type[FileModel]], ...]] = (
     ("volumes[].tmpfs.", storage.TmpfsFile),
     ("volumes[].volume.", storage.VolumeOptionsFile),
 )
-NOT_RUN: Final = {"post_start", "pre_stop", "volumes[].image"}  # spec/pending.py
+NOT_RUN: Final = {"volumes[].image"}  # spec/pending.py
 
 
 def supported() -> Iterator[str]:

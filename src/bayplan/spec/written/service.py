@@ -204,8 +204,12 @@ class ServiceFile(FileModel):
         "`missing`, unless written: a tag, once looked up, stays what it was. `always` and `build`: each `up` looks "
         "the tag up, or builds, again"
     )
-    post_start: Maybe[List[option.HookFile]] = key("refused by `up` for now")
-    pre_stop: Maybe[List[option.HookFile]] = key("refused by `up` for now")
+    post_start: Maybe[List[option.HookFile]] = key(
+        "in a replica that was started, before it has traffic; where one fails, the replica has failed"
+    )
+    pre_stop: Maybe[List[option.HookFile]] = key(
+        "in a replica without traffic any more; it is stopped whatever comes of it"
+    )
     annotations: Maybe[Pairs] = key("engines from API 1.43 on")
     attach: Maybe[Flag] = key("`up` shows no logs, `bayplan logs` does; changes nothing")
     blkio_config: Maybe[option.BlkioFile] = key()

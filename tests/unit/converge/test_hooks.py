@@ -1,0 +1,85 @@
+"""post_start and pre_stop: run in the replica, whoever starts or stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from tests import given
+
+from bayplan.container import Container
+from bayplan.converge import hooks
+from bayplan.engines.memory import MemoryEngine
+from bayplan.engines.memory_container import Program
+from bayplan.engines.memory_hub import MemoryHub
+from bayplan.errors import EngineError
+from bayplan.plan.replica import definition, replica_container
+from bayplan.ports import ExecResult
+from bayplan.spec.model import Hook
+
+WARM, TELL, BYE = Hook(command=("warm", "--all")), Hook(command=("tell",)), Hook(command=("bye",), user="root")
+NAME = "shop-web-1-r1"
+
+
+def made() -> Container:
+    service = given.service(ports=(), post_start=(WARM, TELL), pre_stop=(BYE,), networks={})
+    on = given.fleet("h1")
+    return replica_container(given.goal(on, service), service, 1, on.hosts["h1"], (), definition(service))
+
+
+def engine(answer: Callable[[Sequence[str]], int]) -> tuple[MemoryEngine, list[str]]:
+    ran: list[str] = []
+
+    def on_exec(argv: Sequence[str]) -> ExecResult:
+        ran.append(argv[0])
+        return ExecResult(answer(argv), b"no such cache")
+
+    return MemoryEngine("h1", MemoryHub(given.IMAGE), programs=lambda _: Program(on_exec=on_exec)), ran
+
+
+async def started(there: MemoryEngine) -> Container:
+    container = made()
+    await there.ensure_network(container.network, "bp", {})
+    await there.pull(given.IMAGE, lambda _: None)
+    await there.run(container)
+    return container
+
+
+async def test_they_run_in_their_order_after_the_start_and_before_the_stop() -> None:
+    there, ran = engine(lambda _: 0)
+    container = await started(there)
+    await hooks.after_start(there, NAME, container.labels, 1)
+    assert ran == ["warm", "tell"]
+    await hooks.before_stop(there, NAME)
+    assert ran == ["warm", "tell", "bye"]
+    await there.stop(NAME, 0)
+    await hooks.before_stop(there, NAME)
+    assert ran == ["warm", "tell", "bye"], "it does not run"
+    await there.start(NAME)
+    await hooks.again(there, NAME, 1)
+    assert ran[3:] == ["warm", "tell"]
+
+
+async def test_one_that_fails_after_the_start_stops_the_replica_and_is_told() -> None:
+    there, ran = engine(lambda argv: int(argv[0] == "warm"))
+    container = await started(there)
+    with pytest.raises(EngineError, match=r"post_start failed in .*: warm --all ended with status 1: no such cache"):
+        await hooks.after_start(there, NAME, container.labels, 1)
+    assert ran == ["warm"]
+    assert not (await there.inspect(NAME))["State"]["Running"]
+
+
+async def test_one_that_fails_before_the_stop_keeps_nobody_from_stopping() -> None:
+    there, ran = engine(lambda _: 1)
+    await started(there)
+    await hooks.before_stop(there, NAME)
+    assert ran == ["bye"]
+    await hooks.before_stop(there, "nobody")
+
+
+def test_other_hooks_are_another_definition_and_none_are_none() -> None:
+    plain = given.service()
+    assert definition(plain) != definition(plain.model_copy(update={"post_start": (WARM,)}))
+    assert definition(plain.model_copy(update={"pre_stop": (WARM,)})) != definition(
+        plain.model_copy(update={"post_start": (WARM,)})
+    )
