@@ -93,5 +93,15 @@ def _berth(goal: Goal, facts: HostFacts, run: Run) -> Berth:
     for container in engine.system:
         berth.taken.update((b.protocol, b.port) for b in container.ports)
     berth.taken |= engine.taken
+    berth.taken |= _listened(goal, facts)
     berth.taken.update(("tcp", port) for host, port in run.taken if host == facts.name)
     return berth
+
+
+def _listened(goal: Goal, facts: HostFacts) -> set[tuple[str, int]]:
+    """Ports of the range that the host's gateway listens on for clients, or is to: an endpoint there would bar it."""
+    if facts.name not in goal.fleet.balancer.hosts:
+        return set()
+    others = facts.gateway.table.listeners if facts.gateway else ()
+    wanted = (p for s in goal.app.services.values() for p in s.ports if p.mode == "ingress")
+    return {("tcp", p.published) for p in wanted} | {("tcp", one.port) for one in others if not one.is_inner}

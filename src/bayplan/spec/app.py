@@ -22,6 +22,7 @@ from bayplan.spec.resolve import Surroundings, resolve, resolve_top
 from bayplan.spec.validate import validate
 from bayplan.spec.written import ComposeFile, ServiceFile
 
+_RUNS = {"build", "image"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAMES = "use lower-case letters, digits, - and _, a letter or digit first, 63 at most"
 
@@ -194,6 +195,10 @@ def _awaited(services: Iterable[ServiceFile]) -> frozenset[str]:
 
 def _well_written(root: Node, mistakes: Mistakes) -> tuple[ComposeFile | None, Mapping[str, ServiceFile]]:
     """The whole, and the services that are valid by themselves: one that is not hides no mistake of another."""
+    if _is_version_1(root):
+        todo = "put them under services:, two spaces further in"
+        mistakes.add("this is a Compose file of version 1, whose services stand at the top", root.place, todo)
+        return None, {}
     whole = validate(ComposeFile, root, mistakes)
     services = root.value.get("services") if isinstance(root.value, dict) else None
     if services is None or not isinstance(services.value, dict):
@@ -204,6 +209,12 @@ def _well_written(root: Node, mistakes: Mistakes) -> tuple[ComposeFile | None, M
     quiet = Mistakes()  # told already
     each = {name: validate(ServiceFile, node, quiet) for name, node in services.value.items()}
     return None, {name: service for name, service in each.items() if service is not None}
+
+
+def _is_version_1(root: Node) -> bool:
+    """The form of 2014, which Compose itself no longer reads: no `services:`, and each key one."""
+    found = root.value.values() if isinstance(root.value, dict) else ()
+    return bool(found) and all(isinstance(n.value, dict) and not n.value.keys().isdisjoint(_RUNS) for n in found)
 
 
 def _check_names(services: Node, mistakes: Mistakes) -> None:

@@ -167,7 +167,7 @@ def _check_paths(name: str, written: ServiceFile, around: Surroundings) -> None:
     for index, entry in enumerate(written.volumes or ()):
         if entry.type == "bind" and is_relative(entry.source or ""):
             around.wrong(
-                f"services.{name}: {entry.source} is a folder of this machine, and hosts do not have it",
+                f"services.{name}: {entry.source} is a path of this machine, and hosts do not have it",
                 "services", name, "volumes", index,
                 todo="put it into the image with build, deliver a file with configs, or keep data in a named volume",
             )  # fmt: skip
@@ -197,19 +197,31 @@ def _check_port(published: _Published, fleet: Fleet, around: Surroundings) -> No
     if port.mode == "host":
         _check_host_port(published, fleet, around)
         return
+    if port.protocol == "udp":
+        return  # told by itself
     low, high = fleet.ports
-    if low <= port.published <= high:
+    if low <= port.published <= high and not _is_apart(port, fleet):
         around.wrong(
             f"services.{name}: port {port.published} lies in the range from which hosts' ports are taken",
             *published.path,
             todo=f"choose one outside of {low}-{high}, or change ports in fleet.yaml",
         )
-    if fleet.registry and fleet.registry.host and port.published == fleet.registry.port:
+    at_home = not port.address or port.address.startswith("127.")
+    if fleet.registry and fleet.registry.host and port.published == fleet.registry.port and at_home:
         around.wrong(
             f"services.{name}: port {port.published} is where engines find the fleet's registry",
             *published.path,
             todo="choose another, or change registry.port in fleet.yaml",
         )
+
+
+def _is_apart(port: Port, fleet: Fleet) -> bool:
+    """Whether a listener in the range meets no endpoint: those are on private addresses, closed to the outside.
+
+    On this machine alone nothing is closed, and placement leaves listeners' ports free.
+    """
+    private = {host.private_ip for host in fleet.hosts.values()}
+    return _is_this_machine(fleet) or (bool(port.address) and port.address not in private)
 
 
 def _check_host_port(published: _Published, fleet: Fleet, around: Surroundings) -> None:

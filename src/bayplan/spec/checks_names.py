@@ -28,6 +28,8 @@ def check_names(services: Sequence[Service], written: Collection[str], around: S
 
 
 def _missing(service: Service, key: str, name: str, written: Collection[str], around: Surroundings) -> None:
+    if name not in written and around.has("services", name):
+        return  # it is there; what is wrong with it is told
     if name in written:
         what = f"{key} names {name!r}, whose profile is not asked for"
         todo = "ask for it (--profile, or COMPOSE_PROFILES), or write required: false"

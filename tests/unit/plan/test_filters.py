@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests import given
 
-from bayplan.facts import Facts
+from bayplan.facts import INNER, Facts, GatewayFacts, Listener, Table
 from bayplan.plan.board import Board
 from bayplan.plan.filters import attribute, reject, unmet
 from bayplan.plan.goal import Run
@@ -134,3 +134,17 @@ def test_the_first_unmet_constraint_is_told() -> None:
 def test_the_engine_tells_its_architecture(constraint: str, why_not: str | None) -> None:
     constrained = given.service(placement=Placement(constraints=(constraint,)))
     assert unmet(constrained, FLEET.hosts["h1"], "x86_64") == why_not
+
+
+def test_an_endpoint_leaves_the_port_free_that_the_gateway_listens_on() -> None:
+    db = given.service("db", ports=(given.ingress(27017, 27017),))
+    board = Board(given.goal(given.fleet("h1", "h2"), db), given.facts(given.up("h1"), given.up("h2")), Run())
+    ports = {name: board.ports_for(berth, db, (20000, 29999)) for name, berth in board.berths.items()}
+    assert ports == {"h1": (27018,), "h2": (27017,)}, "h1 is the balancer"
+
+
+def test_an_endpoint_leaves_other_apps_listeners_free() -> None:
+    other = GatewayFacts(Table(listeners=(Listener(20080), Listener(20081, INNER + "0.7"))))
+    web = given.service(ports=(given.ingress(80, 80),))
+    board = Board(given.goal(given.fleet("h1"), web), given.facts(given.up("h1", gateway=other)), Run())
+    assert board.ports_for(board.berths["h1"], web, (20000, 29999)) == (20081,)

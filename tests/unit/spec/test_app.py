@@ -308,11 +308,33 @@ def test_udp_is_the_hosts_own_where_there_is_one_and_refused_where_there_are_mor
     ]
 
 
+@pytest.mark.parametrize(
+    ("port", "told"),
+    [
+        ("27017:27017", "2: services.db: port 27017 lies in the range from which hosts' ports are taken"),
+        ("10.0.0.1:27017:27017", "2: services.db: port 27017 lies in the range from which hosts' ports are taken"),
+        ("127.0.0.1:27017:27017", ""),
+        ("203.0.113.10:27017:27017", ""),
+        ("5000:80", "2: services.db: port 5000 is where engines find the fleet's registry"),
+        ("127.0.0.1:5000:80", "2: services.db: port 5000 is where engines find the fleet's registry"),
+        ("203.0.113.10:5000:80", ""),
+    ],
+)
+def test_a_listener_may_not_meet_what_hosts_listen_on_themselves(port, told, folder) -> None:
+    text = f"services:\n  db: {{image: x, ports: ['{port}']}}\n"
+    hosts = "hosts: {a: ssh://10.0.0.1, b: ssh://10.0.0.2}\nregistry: {host: a}"
+    two = folder.fleet(f"name: f\nprivate_net: 10.0.0.0/24\n{hosts}")
+    if not told:
+        assert folder.app(text, fleet=two).services["db"].ports[0].published == int(port.split(":")[-2])
+        return
+    assert [mistake.split(" | ")[0] for mistake in folder.mistakes(lambda: folder.app(text, fleet=two))] == [told]
+
+
 def test_relative_binds_are_for_this_machine(folder) -> None:
     text = "services:\n  web:\n    image: x\n    volumes:\n      - ./site:/site\n"
     two = folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1, b: ssh://10.0.0.2}")
     told = folder.mistakes(lambda: folder.app(text, fleet=two))
-    assert told[-1].startswith("5: services.web: ./site is a folder of this machine, and hosts do not have it")
+    assert told[-1].startswith("5: services.web: ./site is a path of this machine, and hosts do not have it")
 
 
 def test_a_swarms_roles_are_every_hosts(folder) -> None:
