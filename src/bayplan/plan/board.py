@@ -16,7 +16,8 @@ from bayplan.spec.model import Host, Port, Service
 class Berth:
     """One host. cpus, memory: capacity less headroom; used_*: reserved by the replicas of every app.
 
-    taken: ports that something holds, or that a pool still sends traffic to. in_use: some replica stands there.
+    taken: ports that something holds, or that a pool still sends traffic to. in_use: some replica stands there
+    that is not on every host anyway.
     """
 
     host: Host
@@ -60,7 +61,7 @@ class Board:
     def take(self, berth: Berth, service: Service, ports: tuple[int, ...]) -> None:
         """Put a replica there."""
         self.homes.take(berth.host.name, service)
-        berth.in_use = True
+        berth.in_use |= not service.mode.startswith("global")
         berth.used_cpus += service.resources.reserved_cpus
         berth.used_memory += service.resources.reserved_memory
         berth.taken.update(("tcp", p) for p in ports)
@@ -85,8 +86,9 @@ class Board:
 def _berth(goal: Goal, facts: HostFacts, run: Run) -> Berth:
     engine, keep = facts.engine, 1 - goal.fleet.headroom
     berth = Berth(goal.fleet.hosts[facts.name], facts, engine.cpus * keep, engine.memory * keep)
+    everywhere = {s.name for s in goal.app.services.values() if s.mode.startswith("global")}
     for replica in (r for r in engine.replicas if not r.ended):
-        berth.in_use = True
+        berth.in_use |= not (replica.app == goal.app.name and replica.service in everywhere)
         berth.used_cpus += replica.cpus
         berth.used_memory += replica.memory
         berth.taken.update((b.protocol, b.port) for b in replica.ports)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from bayplan.plan.board import Berth, Board
-from bayplan.plan.replica import host_ports
+from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
 from bayplan.spec.model import Host, Service
 from bayplan.units import show_bytes
@@ -100,7 +100,28 @@ def barred(service: Service, berth: Berth, board: Board) -> str | None:
 FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes)
 
 
-def reject(service: Service, berth: Berth, board: Board, port_range: tuple[int, int]) -> str | None:
-    """Every reason why this host cannot take one more replica; None if it can."""
-    reasons = [r for f in FILTERS if (r := f(service, berth, board, port_range))]
-    return "; ".join(reasons) or None
+def filters_of(service: Service) -> tuple[Filter, ...]:
+    """Those that can reject it at all: of ten thousand hosts, each is asked that often."""
+    resources, placement = service.resources, service.placement
+    speak = (
+        bool(placement.constraints),
+        placement.max_per_host is not None,
+        bool(resources.reserved_cpus),
+        bool(resources.reserved_memory),
+        bool(host_ports(service)),
+        bool(free_targets(service)),
+        bool(service.mounts),
+    )
+    return tuple(f for f, may in zip(FILTERS, speak, strict=True) if may)
+
+
+def reject(
+    service: Service,
+    berth: Berth,
+    board: Board,
+    port_range: tuple[int, int],
+    filters: tuple[Filter, ...] | None = None,
+) -> str | None:
+    """Every reason why this host cannot take one more replica; None if it can. filters: `filters_of`, if known."""
+    asked = filters_of(service) if filters is None else filters
+    return "; ".join([r for f in asked if (r := f(service, berth, board, port_range))]) or None

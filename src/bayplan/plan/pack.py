@@ -69,6 +69,7 @@ class Ranking:
         self._shared: Counter[tuple[str, str | None]] = Counter()
         self._zones: Counter[str] = Counter()
         self._standing = 0
+        self._groups: dict[str, tuple[str | None, ...]] = {}
         self._able: dict[str, _Rank] = {}
         self._heaps: dict[tuple[str | None, ...], list[_Rank]] = {}
         for name, has in counts.items():
@@ -121,8 +122,10 @@ class Ranking:
 
     def _group(self, name: str) -> tuple[str | None, ...]:
         """Hosts that differ in nothing but what stands on themselves."""
-        host = self._hosts[name]
-        return (host.zone, *(attribute(host, key) for key in self._service.placement.spread))
+        if name not in self._groups:
+            host = self._hosts[name]
+            self._groups[name] = (host.zone, *(attribute(host, key) for key in self._service.placement.spread))
+        return self._groups[name]
 
     def _full(self, rank: _Rank) -> tuple[float, ...]:
         shares, empty, has, unlike, order, name = rank

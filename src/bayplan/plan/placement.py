@@ -9,7 +9,7 @@ from bayplan import labels
 from bayplan.facts import Facts
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.everywhere import seats
-from bayplan.plan.filters import reject
+from bayplan.plan.filters import filters_of, reject
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import delivery
 from bayplan.plan.names import bridge_name
@@ -34,6 +34,7 @@ class Placer:
     ) -> None:
         self.goal, self.facts, self.board, self.service, self.spec = goal, facts, board, service, spec
         self.never, self.seats = never, seats(goal, service, facts)
+        self._filters = filters_of(service)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self._prepared: set[tuple[str, str]] = set()
@@ -83,7 +84,7 @@ class Placer:
         self._ranking.update(host, able=self._rejected[host] is None)
 
     def _reject(self, host: str) -> str | None:
-        return reject(self.service, self.board.berths[host], self.board, self.goal.fleet.ports)
+        return reject(self.service, self.board.berths[host], self.board, self.goal.fleet.ports, self._filters)
 
     def _why_not(self, seat: str | None) -> tuple[Rejection, ...]:
         told = [Rejection(host, reason) for host, reason in self._rejected.items() if reason and seat in (None, host)]

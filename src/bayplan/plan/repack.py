@@ -81,6 +81,8 @@ class _Repacking:
             board.berths = self.berths
             for replica in facts.replicas(app):
                 board.counts[replica.service][replica.host] += not replica.ended
+        for name, berth in self.berths.items():
+            berth.in_use = any(not self._is_global(r) for r in self.on[name])
         self.moves: list[Move] = []
         self.emptied: list[str] = []
         self.risks = self._risks(facts)
@@ -228,7 +230,9 @@ class _Repacking:
         return len(on), len({self.fleet.hosts[n].zone or f"host {n}" for n in on if n in self.fleet.hosts})
 
     def _is_global(self, replica: Replica) -> bool:
-        return self.goals[replica.app].app.services[replica.service].mode.startswith("global")
+        goal = self.goals.get(replica.app)
+        service = goal.app.services.get(replica.service) if goal else None
+        return service is not None and service.mode.startswith("global")
 
     def _size(self, replica: Replica) -> float:
         berth = self.berths[replica.host]

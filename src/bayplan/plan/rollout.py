@@ -109,8 +109,10 @@ class Rollout:
 
     def _has_a_place(self) -> bool:
         """Whether any host may have this definition; told, where none may and something is to go for it."""
+        if not (self.stop_first and any(s.old for s in self.slots.values())):
+            return True
         why = tuple(Rejection(name, told) for name, told in self._barred().items() if told)
-        if len(why) < len(self.board.berths) or not (self.stop_first and any(s.old for s in self.slots.values())):
+        if len(why) < len(self.board.berths):
             return True
         if not self._has_given_up() and not self.held_by and not self.unplaced:
             self.unplaced.append(Unplaced(self.service.name, 1, why))

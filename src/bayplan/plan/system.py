@@ -114,6 +114,7 @@ def _gateway(fleet: Fleet) -> Container:
 
 def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None) -> Container:
     """The guard of a host: in the host's network and root, with no more power over it than it uses."""
+    is_registry = registry is not None and registry[1] == host.private_ip  # the others' guards let nobody in to one
     watch = Watch(
         bridges=bridge_prefix(fleet.name),
         private_net=fleet.private_net,
@@ -122,7 +123,7 @@ def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None)
         run=run_directory(fleet.name),
         engine_socket=host.address.removeprefix("unix://") if host.address.startswith("unix://") else _ENGINE_SOCKET,
         registry=registry[1:] if registry else None,
-        peers=tuple(sorted(h.private_ip for h in fleet.hosts.values())),
+        peers=tuple(sorted(h.private_ip for h in fleet.hosts.values())) if is_registry else (),
     )
     container = Container(
         name=system_name("guard", fleet.name),

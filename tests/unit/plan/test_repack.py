@@ -102,3 +102,12 @@ def test_a_move_starts_first_and_stays_once_it_is_made() -> None:
     after = given.standing(goal, *moved)
     assert plan(goal, after, 0.0).is_empty
     assert packed(goal, after).moves == ()
+
+
+def test_what_stands_on_every_host_keeps_none_in_use() -> None:
+    agent = given.service("agent", replicas=1, ports=(), mode="global")
+    goal, facts = spread(WEB, at=(1, 2, 1))
+    both = given.goal(goal.fleet, WEB, agent)
+    agents = [given.replica(agent, n, f"h{n}") for n in (1, 2, 3)]
+    found = packed(both, given.standing(both, *facts.replicas("shop"), *agents))
+    assert (found.used, found.emptied, found.moves) == (("h1", "h2"), (), ())
