@@ -28,6 +28,11 @@ _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
         "put its files into the service's image with build (COPY --from); engines have it from API 1.48 on",
     ),
 )
+_VALUE: Final = "write where its value is found"
+_ELSEWHERE: Final = (
+    "a network of another app cannot be joined: services are found by name in their own",
+    "remove external; write both into one app (include), or reach the other by what it publishes",
+)
 _PLAIN = "an engine's own builder has no such thing; build it elsewhere, push it, and name it with image"
 _BUILD: Final[Mapping[str, str]] = {
     "additional_contexts": "widen the context, or COPY --from=IMAGE in the Dockerfile",
@@ -55,10 +60,8 @@ def check_pending(app: App, around: Surroundings) -> None:
     for kind, there in (("secrets", app.secrets), ("configs", app.configs), ("networks", app.networks)):
         for name, value in there.items():
             if value.external:
-                around.wrong(
-                    f"{kind}.{name}: nothing here keeps {kind} of others", kind, name, "external",
-                    todo="write where its value is found" if kind != "networks" else "remove it",
-                )  # fmt: skip
+                what, todo = _ELSEWHERE if kind == "networks" else (f"nothing here keeps {kind} of others", _VALUE)
+                around.wrong(f"{kind}.{name}: {what}", kind, name, "external", todo=todo)
 
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:
