@@ -71,6 +71,7 @@ def page(figures: Sequence[Figure], machine: Mapping[str, str], command: str, wh
         "# Benchmarks",
         "",
         f"Written by `{command}` on {when}; run it again for your machine. As data: `bench/results/last.json`.",
+        "How few hosts, how fast, and what others' rules need: [benchmarks-packing.md](benchmarks-packing.md).",
         "",
         table(figures),
         "",
