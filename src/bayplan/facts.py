@@ -36,8 +36,8 @@ class Replica:
     """One container of a service, as its labels and its engine tell.
 
     slot: 1..n within the service, across the fleet. release: the number that started it. spec: digest of the
-    definition that it was started with. cpus, memory: what it reserves. job: it runs to its end.
-    volumes: names of those of its host that it mounts.
+    definition that it was started with. cpus, memory: what it reserves. job: it runs to its end. everywhere: each host
+    has one of its service. volumes: names of those of its host that it mounts.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Replica:
     cpus: float = 0.0
     memory: int = 0
     job: bool = False
+    everywhere: bool = False
     volumes: tuple[str, ...] = ()
 
     @property

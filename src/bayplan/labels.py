@@ -15,6 +15,7 @@ PORTS: Final = "bayplan.ports"  # "80=10.77.0.11:20080/tcp,…": a stopped conta
 VOLUME: Final = "bayplan.volume"  # on a volume: its key in the Compose file
 VOLUMES: Final = "bayplan.volumes"  # "shop_data,…": those of its host that it mounts
 JOB: Final = "bayplan.job"  # "yes" on what runs to its end; a service's replicas do not have it
+EVERYWHERE: Final = "bayplan.everywhere"  # "yes" on what each host has one of
 POST_START: Final = "bayplan.post_start"  # JSON: its hooks, if it has any
 PRE_STOP: Final = "bayplan.pre_stop"
 RESERVED: Final = "bayplan.reserved"  # "0.5,536870912": cores, bytes

@@ -263,6 +263,7 @@ class World:
             cpus=float(cpus),
             memory=int(memory),
             job=labels.JOB in made.labels,
+            everywhere=labels.EVERYWHERE in made.labels,
             volumes=tuple(name for name in made.labels.get(labels.VOLUMES, "").split(",") if name),
         )
         machine.volumes |= set(facts.volumes)

@@ -90,5 +90,6 @@ def _creating(step: Run) -> Replica:
         cpus=float(cpus),
         memory=int(memory),
         job=labels.JOB in told,
+        everywhere=labels.EVERYWHERE in told,
         volumes=tuple(name for name in told.get(labels.VOLUMES, "").split(",") if name),
     )

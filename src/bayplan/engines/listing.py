@@ -137,6 +137,7 @@ def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
         cpus=float(cpus),
         memory=int(memory),
         job=labels.JOB in told,
+        everywhere=labels.EVERYWHERE in told,
         volumes=tuple(name for name in told.get(labels.VOLUMES, "").split(",") if name),
     )
 

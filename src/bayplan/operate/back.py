@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from bayplan.operate.release import Chosen
+from bayplan.plan.replica import definition
 from bayplan.plan.steps import Failure
 from bayplan.spec.model import App, Service
 
@@ -16,17 +17,37 @@ def to_go_back(before: Chosen | None, now: Chosen, failures: Iterable[Failure]) 
     if before is None or not now.is_new:
         return ()
     failed = dict.fromkeys(f.service for f in failures if not f.tolerated)
-    return tuple(name for name in failed if _wants(now.app.services.get(name), before.app.services.get(name)))
+    first = [n for n in failed if _wants(n, now.app, before.app)]
+    return (*first, *_in_the_same_boat(first, before.app, now.app))
 
 
-def _wants(new: Service | None, old: Service | None) -> bool:
-    return bool(new and old and new != old and new.update.failure_action == "rollback")
+def _wants(name: str, now: App, before: App) -> bool:
+    new, old = now.services.get(name), before.services.get(name)
+    if new is None or old is None or new.update.failure_action != "rollback":
+        return False
+    return new != old or definition(new, now) != definition(old, before)
+
+
+def _in_the_same_boat(services: Collection[str], before: App, now: App) -> Iterator[str]:
+    """Others that mount a secret or config which goes back with these: nobody has had the one without the other."""
+    back = {(kind, key) for name in services for kind, key in _files(before.services[name])}
+    changed = {(kind, key) for kind, key in back if getattr(before, kind).get(key) != getattr(now, kind).get(key)}
+    for name, service in now.services.items():
+        if name not in services and name in before.services and changed & set(_files(service)):
+            yield name
+
+
+def _files(service: Service) -> Iterator[tuple[str, str]]:
+    yield from (("secrets", grant.source) for grant in service.secrets)
+    yield from (("configs", grant.source) for grant in service.configs)
 
 
 def undone(before: App, now: App, services: Collection[str]) -> App:
-    """The app with these services as they were before. What they name is there as it is now, if it is."""
+    """The app with these services, and the secrets and configs that they mount, as they were before."""
     old = {name: before.services[name] for name in services}
     around = {key: {**getattr(before, key), **getattr(now, key)} for key in _AROUND}
+    for kind, key in (file for service in old.values() for file in _files(service)):
+        around[kind][key] = getattr(before, kind)[key]
     return now.model_copy(update={**around, "services": {**now.services, **old}})
 
 

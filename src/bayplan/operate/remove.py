@@ -9,7 +9,7 @@ from dataclasses import replace
 from bayplan.converge.loop import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, PartialError, UsageError
-from bayplan.facts import Facts, Role
+from bayplan.facts import ASIDE, Facts, Role
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
@@ -59,7 +59,9 @@ async def _down(
     if with_volumes:
         on(Stage("volumes", str(goes) or "no volumes to remove"))
     runs = [(o.host, o.name) for o in facts.oneoffs(app)]
-    await asyncio.gather(*(ports.engines[host].remove(name, RUN_GRACE) for host, name in runs))
+    ended = await asyncio.gather(
+        *(ports.engines[host].remove(name, RUN_GRACE) for host, name in runs), return_exceptions=True
+    )
     result = await _converge(ports, app, facts, on, wishes, sight)
     if result.outcome.is_whole:
         await sweep(ports, goes)
@@ -67,6 +69,7 @@ async def _down(
         on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
         await forget(ports, App(name=app))
         await _each(ports, [network_name(ports.fleet.name, app)], ROLES if everything else ())
+    _raise_failed(ended)
     return result
 
 
@@ -79,11 +82,16 @@ async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent, wish
 
 async def _each(ports: FleetPorts, networks: Sequence[str], roles: Sequence[Role]) -> None:
     names = [system_name(role, ports.fleet.name) for role in roles]
+    names += [name + ASIDE for name in names]
     done = await asyncio.gather(
         *(engine.remove(name, 10) for engine in ports.engines.values() for name in names),
         *(engine.remove_network(name) for engine in ports.engines.values() for name in networks),
         return_exceptions=True,
     )
+    _raise_failed(done)
+
+
+def _raise_failed(done: Sequence[object]) -> None:
     failed = [e for e in done if isinstance(e, BaseException)]
     for error in failed:
         if not isinstance(error, BayplanError):

@@ -13,6 +13,8 @@ from bayplan.operate.volumes import volumes
 from bayplan.ports import FleetPorts, Releases, VolumeEntry
 from bayplan.spec.model import App
 
+_PROJECT = "com.docker.compose.project"  # Compose's own label on a volume that it made
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -36,7 +38,8 @@ async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
     gone: list[tuple[str, str]] = []
     kept = dict.fromkeys(sorted(external), "it is external")
     for view in known.views():
-        why = _why_kept(known.at[view.host][view.name], app, own) if view.name not in external else "external"
+        entry = known.at[view.host][view.name]
+        why = "external" if view.name in external else _why_kept(entry, ports.fleet.name, app, own)
         if not why:
             gone.append((view.name, view.host))
         elif view.name not in external:
@@ -66,10 +69,12 @@ async def _last(releases: Releases, app: str, now: App) -> App:
     return now
 
 
-def _why_kept(entry: VolumeEntry, app: str, own: Collection[str]) -> str:
+def _why_kept(entry: VolumeEntry, fleet: str, app: str, own: Collection[str]) -> str:
     """ "": it goes."""
-    if entry.labels.get(labels.APP, app) != app:
-        return f"it is of the app {entry.labels[labels.APP]}"
+    if entry.labels.get(labels.FLEET, fleet) != fleet:
+        return f"it is of the fleet {entry.labels[labels.FLEET]}"
+    if (owner := entry.labels.get(labels.APP) or entry.labels.get(_PROJECT, app)) != app:
+        return f"it is of the app {owner}"
     if others := sorted(set(entry.used_by) - set(own)):
         return f"{', '.join(others)} mounts it, too"
     if entry.driver != "local":

@@ -68,10 +68,16 @@ def _standing(goal: Goal, facts: Facts) -> list[Replica]:
     """One replica a slot: of two, that of the later release, which is to stay."""
     found: dict[tuple[str, str, int], Replica] = {}
     for replica in sorted(facts.replicas(), key=lambda r: r.release):
-        if not (replica.job or replica.state == "removing"):
+        is_mine = replica.app == goal.app.name
+        if not (replica.job or replica.state == "removing" or (not is_mine and not _moves(replica))):
             found[replica.app, replica.service, replica.slot] = replica
     services = goal.app.services
     return [r for r in found.values() if r.app != goal.app.name or _is_wanted(services.get(r.service), r)]
+
+
+def _moves(replica: Replica) -> bool:
+    """Whether one of another app would be started elsewhere: nothing is known of it but what it is."""
+    return not replica.everywhere and replica.state == "running"
 
 
 def _is_wanted(service: Service | None, replica: Replica) -> bool:

@@ -207,6 +207,7 @@ def _labels(
         labels.RESERVED: f"{resources.reserved_cpus:g},{resources.reserved_memory}",
         **volumes_label(app, service),
         **({labels.JOB: "yes"} if is_job(service) else {}),
+        **({labels.EVERYWHERE: "yes"} if service.mode.startswith("global") else {}),
         **_hooks(service),
     }
 

@@ -8,9 +8,10 @@ from tests import given
 
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
 from bayplan.operate.release import Chosen
+from bayplan.plan.replica import definition
 from bayplan.plan.steps import Failure
 from bayplan.spec.model import App, Service, Update
-from bayplan.spec.storage import Secret
+from bayplan.spec.storage import Config, Grant, Secret
 
 BACK = Update(failure_action="rollback")
 
@@ -45,6 +46,20 @@ def test_the_others_stay_as_they_are_now() -> None:
     app = undone(before.app, now.app, ["web"])
     assert {n: s.image for n, s in app.services.items()} == {"web": "old", "api": "new"}
     assert set(app.secrets) == {"key"}, "what it names is there"
+
+
+def test_a_config_goes_back_too_and_with_it_who_mounts_it() -> None:
+    mounts = (Grant(source="conf", target="/conf"),)
+    web, api = (given.service(n, update=BACK, configs=mounts) for n in ("web", "api"))
+    good, bad = ({"conf": Config(name="conf", content=text)} for text in ("good", "bad"))
+    before, now = chosen(web, api, number=1, configs=good), chosen(web, api, configs=bad)
+    back = to_go_back(before, now, [failure("web")])
+    assert back == ("web", "api")
+    app = undone(before.app, now.app, back)
+    for service in (web, api):
+        assert definition(app.services[service.name], app) == definition(service, before.app)
+    another_image = chosen(web.model_copy(update={"image": "new"}), configs=bad)
+    assert undone(before.app, another_image.app, ["web"]).configs == good
 
 
 def test_going_back_has_a_pace_of_its_own() -> None:

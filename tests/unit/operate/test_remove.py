@@ -10,15 +10,17 @@ from tests.given import fleet, service
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
+from bayplan import labels
 from bayplan.container import Container, Mounted
 from bayplan.errors import NoHostError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.events import Event, Stage
 from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.remove import down
+from bayplan.operate.sweep import _why_kept
 from bayplan.plan.goal import Goal
 from bayplan.plan.system import guard_container
-from bayplan.ports import FleetPorts, Release
+from bayplan.ports import FleetPorts, Release, VolumeEntry
 from bayplan.spec.model import App, Registry
 from bayplan.spec.storage import Mount, Volume
 from bayplan.store import OciReleases
@@ -121,6 +123,20 @@ def test_a_volume_that_something_else_mounts_stays(stored: Stored) -> None:
         assert "shop_data" in await world.there()
 
     run(story())
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"com.docker.compose.project": "blog"}, "it is of the app blog"),
+        ({labels.FLEET: "another", labels.APP: "shop"}, "it is of the fleet another"),
+        ({labels.FLEET: "t", labels.APP: "blog"}, "it is of the app blog"),
+        ({"com.docker.compose.project": "shop"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_volume_of_others_stays_also_while_nobody_mounts_it(told: dict[str, str], why: str) -> None:
+    assert _why_kept(VolumeEntry("data", "local", told), "t", "shop", ()) == why
 
 
 def test_what_run_runs_goes_with_the_app(stored: Stored) -> None:

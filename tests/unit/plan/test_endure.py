@@ -82,6 +82,15 @@ def test_other_apps_need_room_too() -> None:
     assert found
 
 
+def test_what_another_app_has_on_every_host_or_keeps_stopped_moves_nowhere() -> None:
+    on = given.fleet("h1", "h2", tolerate=1)
+    goal = given.goal(on, WEB)
+    agents = [given.replica(API, n, f"h{n}", app="mon", memory=5 * given.GB, everywhere=True) for n in (1, 2)]
+    stopped = [given.replica(API, n, f"h{n}", app="old", memory=5 * given.GB, state="exited") for n in (1, 2)]
+    both = zip(agents, stopped, strict=True)
+    assert risks(goal, given.facts(*(given.up(f"h{n}", *pair) for n, pair in enumerate(both, 1)))) == ()
+
+
 def test_the_board_is_as_it_was_after_each_loss() -> None:
     goal, facts = standing(WEB, hosts=5, at={"web": (1, 2)})
     assert risks(goal, facts) == risks(goal, facts) == ()
