@@ -18,8 +18,9 @@ from bayplan.operate.events import Event, OnEvent, Stage
 from bayplan.operate.release import Chosen, required, with_needed
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
-from bayplan.plan.order import in_order
+from bayplan.plan.order import held_now, in_order
 from bayplan.plan.replica import is_job
+from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Service
 
@@ -64,7 +65,7 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
 
 async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Result:
     """Each replica of the services out of the pools, stopped, started and back in them, as many at a time as an update
-    replaces. It ends where one does not come back.
+    replaces. It ends where one does not come back, and before it stops one that could not start again.
     """
 
     async def work(sight: Sight) -> Result:
@@ -73,7 +74,7 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
         on(Stage("replicas", f"release {now.number}"))
         for batch in _batches(now.app, names, await sight.look()):
             result = await _again(ports, now, batch, wishes, quietly, sight)
-            if result.outcome.failures or result.outcome.errors or result.outcome.stalled:
+            if not _is_back(result.outcome):
                 return result
         return await converge(ports, now, Wishes(names, wishes.assume_down), quietly, sight)
 
@@ -89,10 +90,19 @@ async def _again(
     ports: FleetPorts, now: Chosen, batch: Sequence[Replica], wishes: Wishes, on: OnEvent, sight: Sight
 ) -> Result:
     goal = Goal(ports.fleet, now.app, now.number, now.before, wishes.assume_down)
+    facts = await sight.look()
+    if held := held_now(goal, now.app.services[batch[0].service], facts, ports.clock.now()):
+        return Result(goal, Outcome(facts, Plan(held=(held,)), passes=1), is_new=False, stopped=now.stopped)
     outcome = await _halted(ports, goal, batch, "is restarted", on, sight)
     if outcome.errors or outcome.stalled:
         return Result(goal, outcome, is_new=False, stopped=now.stopped)
     return await converge(ports, now, Wishes(frozenset({batch[0].service}), wishes.assume_down), on, sight)
+
+
+def _is_back(outcome: Outcome) -> bool:
+    """Whether all of the service stands; hosts that are silent and had none of it do not matter."""
+    left = outcome.plan.held or outcome.plan.unplaced or outcome.plan.presumed
+    return not (outcome.failures or outcome.errors or outcome.stalled or left)
 
 
 async def _halted(

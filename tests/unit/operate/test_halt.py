@@ -20,7 +20,7 @@ from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.status import standing
 from bayplan.plan.steps import kind, subject
 from bayplan.ports import FleetPorts, Release
-from bayplan.spec.model import App, Dependency, Service, Update
+from bayplan.spec.model import App, Condition, Dependency, Service, Update
 from bayplan.store import OciReleases
 
 pytestmark = pytest.mark.usefixtures("no_threads")
@@ -48,6 +48,12 @@ class World:
         result = await verb(self.ports, "shop", Wishes(chosen), self._note)  # type: ignore[misc]
         assert isinstance(result, Result)
         return result
+
+    def falls_over(self, name: str) -> None:
+        """The container ends, and its engine does not bring it back."""
+        for engine in self.memory.engines.values():
+            if name in engine.inner._containers:
+                engine.inner._containers[name].exit(1, by_hand=True)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, StepEvent) and event.state == "done":
@@ -137,6 +143,37 @@ def test_a_restart_never_takes_all_that_there_is() -> None:
         assert [what for what in world.done if what[0] in ("stop", "start")] == [
             (k, f"shop-web-{n}-r1") for n in (1, 2) for k in ("stop", "start")
         ]
+
+    run(story())
+
+
+@pytest.mark.parametrize("condition", ["service_started", "service_healthy"])
+def test_a_restart_stops_nothing_that_could_not_start_again(condition: Condition) -> None:
+    async def story() -> None:
+        needs = {"db": Dependency(condition=condition)}
+        world = await World().begin({"db": service("db", ports=()), "web": service("web", 4, depends_on=needs)})
+        world.falls_over("shop-db-1-r1")
+        result = await world.do(restart, "web")
+        assert [(h.service, h.waits_for) for h in result.outcome.plan.held] == [("web", "db")]
+        assert not result.outcome.is_whole
+        assert world.done == []
+        assert (await world.do(restart)).outcome.is_whole  # it begins with what web needs
+
+    run(story())
+
+
+def test_a_restart_ends_when_what_it_needs_falls_over_meanwhile() -> None:
+    async def story() -> None:
+        needs = {"db": Dependency(condition="service_started")}
+        world = await World().begin({"db": service("db", ports=()), "web": service("web", 4, depends_on=needs)})
+
+        def note(event: Event) -> None:
+            if isinstance(event, StepEvent) and event.state == "done" and kind(event.step) == "stop":
+                world.falls_over("shop-db-1-r1")
+
+        result = await restart(world.ports, "shop", Wishes(frozenset({"web"})), note)
+        assert [h.waits_for for h in result.outcome.plan.held] == ["db"]
+        assert [s for n, s in (await world.states()).items() if "web" in n].count("running") == 3
 
     run(story())
 
