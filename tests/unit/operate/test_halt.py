@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -143,6 +144,44 @@ def test_a_restart_never_takes_all_that_there_is() -> None:
         assert [what for what in world.done if what[0] in ("stop", "start")] == [
             (k, f"shop-web-{n}-r1") for n in (1, 2) for k in ("stop", "start")
         ]
+
+    run(story())
+
+
+def test_what_is_down_comes_back_before_what_serves_is_restarted() -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 2)})
+        world.falls_over("shop-web-2-r1")
+        assert (await world.do(restart, "web")).outcome.is_whole
+        assert [what for what in world.done if what[0] in ("stop", "start")] == [
+            ("start", "shop-web-2-r1"),
+            ("stop", "shop-web-1-r1"),
+            ("start", "shop-web-1-r1"),
+        ]
+
+    run(story())
+
+
+def test_what_is_missing_comes_up_before_what_serves_is_restarted() -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 2)})
+        for engine in world.memory.engines.values():
+            await engine.inner.remove("shop-web-2-r1", 0)
+        assert (await world.do(restart, "web")).outcome.is_whole
+        assert [k for k, _ in world.done if k in ("run", "stop", "start")] == ["run", "stop", "start"]
+
+    run(story())
+
+
+def test_what_hangs_is_restarted_all_at_once() -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 4)})
+        hung = ["shop-web-2-r1", "shop-web-3-r1", "shop-web-4-r1"]
+        for engine in world.memory.engines.values():
+            engine.running_since |= {name: math.inf for name in hung if name in engine.running_since}
+        assert (await world.do(restart, "web")).outcome.is_whole
+        stopped = [name for k, name in world.done if k == "stop"]
+        assert (sorted(stopped[:3]), stopped[3:]) == (hung, ["shop-web-1-r1"])
 
     run(story())
 
