@@ -18,8 +18,10 @@ from bayplan.operate.events import Event, OnEvent, Stage
 from bayplan.operate.release import Chosen, required, with_needed
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
-from bayplan.plan.order import in_order
+from bayplan.plan.order import held_now, in_order
 from bayplan.plan.replica import is_job
+from bayplan.plan.standing import endpoints
+from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Service
 
@@ -64,16 +66,16 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
 
 async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Result:
     """Each replica of the services out of the pools, stopped, started and back in them, as many at a time as an update
-    replaces. It ends where one does not come back.
+    replaces. It ends where one does not come back, and before it stops one that could not start again.
     """
 
     async def work(sight: Sight) -> Result:
         now = await required(ports.releases, app)
         names = _running(now, wishes)
         on(Stage("replicas", f"release {now.number}"))
-        for batch in _batches(now.app, names, await sight.look()):
-            result = await _again(ports, now, batch, wishes, quietly, sight)
-            if result.outcome.failures or result.outcome.errors or result.outcome.stalled:
+        for service, batch in _batches(now.app, names, await sight.look()):
+            result = await _again(ports, now, service, batch, wishes, quietly, sight)
+            if not _is_back(result.outcome):
                 return result
         return await converge(ports, now, Wishes(names, wishes.assume_down), quietly, sight)
 
@@ -86,13 +88,28 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
 
 
 async def _again(
-    ports: FleetPorts, now: Chosen, batch: Sequence[Replica], wishes: Wishes, on: OnEvent, sight: Sight
+    ports: FleetPorts,
+    now: Chosen,
+    service: Service,
+    batch: Sequence[Replica],
+    wishes: Wishes,
+    on: OnEvent,
+    sight: Sight,
 ) -> Result:
     goal = Goal(ports.fleet, now.app, now.number, now.before, wishes.assume_down)
+    facts = await sight.look()
+    if held := held_now(goal, service, facts, ports.clock.now()):
+        return Result(goal, Outcome(facts, Plan(held=(held,)), passes=1), is_new=False, stopped=now.stopped)
     outcome = await _halted(ports, goal, batch, "is restarted", on, sight)
     if outcome.errors or outcome.stalled:
         return Result(goal, outcome, is_new=False, stopped=now.stopped)
-    return await converge(ports, now, Wishes(frozenset({batch[0].service}), wishes.assume_down), on, sight)
+    return await converge(ports, now, Wishes(frozenset({service.name}), wishes.assume_down), on, sight)
+
+
+def _is_back(outcome: Outcome) -> bool:
+    """Whether all of the service stands; hosts that are silent and had none of it do not matter."""
+    left = outcome.plan.held or outcome.plan.unplaced or outcome.plan.presumed
+    return not (outcome.failures or outcome.errors or outcome.stalled or left)
 
 
 async def _halted(
@@ -125,17 +142,30 @@ def _outermost_first(app: App, names: frozenset[str]) -> Iterator[frozenset[str]
         left -= level
 
 
-def _batches(app: App, names: frozenset[str], facts: Facts) -> Iterator[Sequence[Replica]]:
-    """Of each service that stays, as many as may be replaced at a time."""
+def _batches(app: App, names: frozenset[str], facts: Facts) -> Iterator[tuple[Service, Sequence[Replica]]]:
+    """Of each service that stays, first all that serve nothing, then of the others as many as may be replaced at once.
+
+    The first may be none: what is missing comes up with them, before any that serves is stopped.
+    """
     for service in (s for s in in_order(app) if s.name in names and not is_job(s)):
         replicas = sorted(facts.replicas(app.name, service.name), key=lambda r: (r.slot, r.host))
-        size = _at_once(service, len(replicas))
-        yield from (replicas[i : i + size] for i in range(0, len(replicas), size))
+        yield service, [r for r in replicas if _is_ill(r, facts)]
+        well = [r for r in replicas if not _is_ill(r, facts)]
+        size = _at_once(service, len(well))
+        yield from ((service, well[i : i + size]) for i in range(0, len(well), size))
 
 
-def _at_once(service: Service, standing: int) -> int:
+def _is_ill(replica: Replica, facts: Facts) -> bool:
+    """Whether it serves nothing: it is down, or no gateway that knows it sends it anything. One that none knows is
+    well: they may be silent.
+    """
+    seen = [e.facts for e in endpoints(replica, facts)]
+    return not replica.alive or (bool(seen) and not any(s.state == "ready" and s.up is not False for s in seen))
+
+
+def _at_once(service: Service, serving: int) -> int:
     """As many as an update replaces, but never all: one serves on, if there is another."""
-    return max(1, min(service.update.parallelism or ceil(standing / 4), standing - 1))
+    return max(1, min(service.update.parallelism or ceil(serving / 4), serving - 1))
 
 
 def _named(app: App, wishes: Wishes) -> frozenset[str]:

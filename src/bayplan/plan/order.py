@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bayplan.facts import Facts
-from bayplan.plan.everywhere import wanted_slots
+from bayplan.plan.everywhere import seated, wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition, is_job
 from bayplan.plan.slots import Reader, Slot, jobs_of
@@ -87,6 +87,11 @@ class Order:
             any(r.done or (begun and r.state not in ("creating", "created")) for r in there.get(number, ()))
             for number in wanted_slots(self._goal, job, self._facts)
         )
+
+
+def held_now(goal: Goal, service: Service, facts: Facts, now: float) -> Held | None:
+    """What would keep the service from starting anything, were it stopped now. now: seconds, the clock's."""
+    return Order(goal, seated(goal, facts), Run(), now).held(service)
 
 
 def _is_started(slot: Slot) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.status import standing
 from bayplan.plan.steps import kind, subject
 from bayplan.ports import FleetPorts, Release
-from bayplan.spec.model import App, Dependency, Service, Update
+from bayplan.spec.model import App, Condition, Dependency, Service, Update
 from bayplan.store import OciReleases
 
 pytestmark = pytest.mark.usefixtures("no_threads")
@@ -48,6 +49,12 @@ class World:
         result = await verb(self.ports, "shop", Wishes(chosen), self._note)  # type: ignore[misc]
         assert isinstance(result, Result)
         return result
+
+    def falls_over(self, name: str) -> None:
+        """The container ends, and its engine does not bring it back."""
+        for engine in self.memory.engines.values():
+            if name in engine.inner._containers:
+                engine.inner._containers[name].exit(1, by_hand=True)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, StepEvent) and event.state == "done":
@@ -137,6 +144,75 @@ def test_a_restart_never_takes_all_that_there_is() -> None:
         assert [what for what in world.done if what[0] in ("stop", "start")] == [
             (k, f"shop-web-{n}-r1") for n in (1, 2) for k in ("stop", "start")
         ]
+
+    run(story())
+
+
+def test_what_is_down_comes_back_before_what_serves_is_restarted() -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 2)})
+        world.falls_over("shop-web-2-r1")
+        assert (await world.do(restart, "web")).outcome.is_whole
+        assert [what for what in world.done if what[0] in ("stop", "start")] == [
+            ("start", "shop-web-2-r1"),
+            ("stop", "shop-web-1-r1"),
+            ("start", "shop-web-1-r1"),
+        ]
+
+    run(story())
+
+
+def test_what_is_missing_comes_up_before_what_serves_is_restarted() -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 2)})
+        for engine in world.memory.engines.values():
+            await engine.inner.remove("shop-web-2-r1", 0)
+        assert (await world.do(restart, "web")).outcome.is_whole
+        assert [k for k, _ in world.done if k in ("run", "stop", "start")] == ["run", "stop", "start"]
+
+    run(story())
+
+
+def test_what_hangs_is_restarted_all_at_once() -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 4)})
+        hung = ["shop-web-2-r1", "shop-web-3-r1", "shop-web-4-r1"]
+        for engine in world.memory.engines.values():
+            engine.running_since |= {name: math.inf for name in hung if name in engine.running_since}
+        assert (await world.do(restart, "web")).outcome.is_whole
+        stopped = [name for k, name in world.done if k == "stop"]
+        assert (sorted(stopped[:3]), stopped[3:]) == (hung, ["shop-web-1-r1"])
+
+    run(story())
+
+
+@pytest.mark.parametrize("condition", ["service_started", "service_healthy"])
+def test_a_restart_stops_nothing_that_could_not_start_again(condition: Condition) -> None:
+    async def story() -> None:
+        needs = {"db": Dependency(condition=condition)}
+        world = await World().begin({"db": service("db", ports=()), "web": service("web", 4, depends_on=needs)})
+        world.falls_over("shop-db-1-r1")
+        result = await world.do(restart, "web")
+        assert [(h.service, h.waits_for) for h in result.outcome.plan.held] == [("web", "db")]
+        assert not result.outcome.is_whole
+        assert world.done == []
+        assert (await world.do(restart)).outcome.is_whole  # it begins with what web needs
+
+    run(story())
+
+
+def test_a_restart_ends_when_what_it_needs_falls_over_meanwhile() -> None:
+    async def story() -> None:
+        needs = {"db": Dependency(condition="service_started")}
+        world = await World().begin({"db": service("db", ports=()), "web": service("web", 4, depends_on=needs)})
+
+        def note(event: Event) -> None:
+            if isinstance(event, StepEvent) and event.state == "done" and kind(event.step) == "stop":
+                world.falls_over("shop-db-1-r1")
+
+        result = await restart(world.ports, "shop", Wishes(frozenset({"web"})), note)
+        assert [h.waits_for for h in result.outcome.plan.held] == ["db"]
+        assert [s for n, s in (await world.states()).items() if "web" in n].count("running") == 3
 
     run(story())
 
