@@ -13,7 +13,7 @@ from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import Result, Wishes, changing, converge, record_next
+from bayplan.operate.bring import Result, Wishes, changing, converge, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
 from bayplan.operate.release import Chosen, required, with_needed
 from bayplan.plan.goal import Goal
@@ -34,7 +34,7 @@ async def stop(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Resu
     """
 
     async def work(sight: Sight) -> Result:
-        now, facts = await required(ports.releases, app), await sight.look()
+        now, facts = await required(ports.releases, app), (await ready_hosts(ports, on, sight)).facts
         names = _named(now.app, wishes)
         chosen = await record_next(ports, now, now.app, now.stopped | names, _why("stop", wishes), facts)
         goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down)
