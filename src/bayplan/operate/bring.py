@@ -173,7 +173,8 @@ async def _converge_or_back(
         return result
     app, facts = undone(before.app, chosen.app, services), await sight.look()
     why = f"rollback of {', '.join(services)} to {before.number}: release {chosen.number} failed"
-    back = await record_next(ports, chosen, app, chosen.stopped, why, facts)
+    stopped = chosen.stopped | (before.stopped & set(services))
+    back = await record_next(ports, chosen, app, stopped, why, facts)
     after = await converge(ports, back, wishes, on, sight, is_back=True)
     failures = (*result.outcome.failures, *after.outcome.failures)
     return replace(after, outcome=replace(after.outcome, failures=failures), logs={**result.logs, **after.logs})

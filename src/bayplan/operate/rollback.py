@@ -34,8 +34,9 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         await _check_images(ports, to, wanted, facts)
         await doors.check(ports, wanted, facts)
         why = f"rollback to {to.number}"
-        await wake(ports, now, frozenset(), facts)
-        chosen = await record(ports.releases, wanted, why, facts, latest=now, source=to.source)
+        kept = now.stopped & wanted.services.keys() if now else frozenset[str]()  # only `start` and `up` bring it back
+        await wake(ports, now, kept, facts)
+        chosen = await record(ports.releases, wanted, why, facts, latest=now, source=to.source, stopped=kept)
         return await converge(ports, chosen, wishes, on, sight, is_back=True)
 
     return await changing(ports, " ".join(["rollback", app, *([str(number)] if number else [])]), work, wishes, on)
