@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from bayplan.converge.loop import Convergence, Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, PartialError
-from bayplan.facts import Facts
+from bayplan.facts import Facts, Replica
 from bayplan.images import listening, prepare
 from bayplan.operate import doors
 from bayplan.operate.alone import alone
@@ -28,6 +28,7 @@ from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan, system_plan
 from bayplan.plan.replica import ingress_targets
+from bayplan.plan.slots import STOPPED
 from bayplan.plan.standing import endpoints, ready_deadline
 from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
 from bayplan.spec.model import App, Service
@@ -141,6 +142,16 @@ async def wake(ports: FleetPorts, before: Chosen | None, stopped: frozenset[str]
     await asyncio.gather(*(ports.engines[r.host].set_restart(r.name, policies[r.service]) for r in kept))
 
 
+async def forget_restart(ports: FleetPorts, replicas: Iterable[Replica]) -> None:
+    """An engine that starts brings back what is to restart always, whoever stopped it. A host that is silent by now is
+    told of at the end.
+    """
+    asked = (ports.engines[r.host].set_restart(r.name, "no") for r in replicas)
+    for failed in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(failed, BaseException) and not isinstance(failed, BayplanError):
+            raise failed
+
+
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
     """Gateways, guards and the registry on every host that answers. A host where that fails is told of at the end, by
     the same steps; raises PartialError when there is no other.
@@ -193,7 +204,7 @@ async def converge(
     app, only = by_rollback_config(chosen.app) if is_back else chosen.app, wishes.services
     if chosen.stopped:
         only = (only if only is not None else frozenset(app.services)) - chosen.stopped
-    goal = Goal(ports.fleet, app, chosen.number, chosen.before, wishes.assume_down, only, wishes.moves)
+    goal = Goal(ports.fleet, app, chosen.number, chosen.before, wishes.assume_down, only, wishes.moves, chosen.stopped)
     on(Stage("replicas", f"release {chosen.number}"))
     patience = 30 + max((_longest_wait(s) for s in app.services.values()), default=30)
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command
@@ -201,6 +212,9 @@ async def converge(
     sight = sight or Sight(ports)
     sight.look_for(frozenset() if ports.fleet.local else host_paths(chosen.app))
     vault = Vault(wishes.secrets, chosen.app.configs)
+    if chosen.stopped:
+        left = (r for r in (await sight.look()).replicas(app.name) if r.state not in STOPPED)
+        await forget_restart(ports, (r for r in left if r.service in chosen.stopped))
     run = Convergence(ports, planner, on, patience=patience, login=login, sight=sight, vault=vault)
     outcome = await run.run()
     if outcome.is_whole and outcome.passes > 1 and (chosen.app.secrets or chosen.app.configs):

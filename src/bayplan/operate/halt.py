@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import suppress
 from math import ceil
 from typing import Any
 
 from bayplan.converge.loop import Convergence, Outcome
 from bayplan.converge.sight import Sight
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import UsageError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import Result, Wishes, changing, converge, ready_hosts, record_next
+from bayplan.operate.bring import Result, Wishes, changing, converge, forget_restart, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
 from bayplan.operate.release import Chosen, required, with_needed
 from bayplan.plan.goal import Goal
@@ -39,7 +37,7 @@ async def stop(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Resu
         chosen = await record_next(ports, now, now.app, now.stopped | names, _why("stop", wishes), facts)
         goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, wishes.assume_down)
         which = [r for r in facts.replicas(app) if r.service in names]
-        await asyncio.gather(*(_forget_restart(ports, r) for r in which))
+        await forget_restart(ports, which)
         on(Stage("replicas", f"release {chosen.number}"))
         for level in _outermost_first(chosen.app, names):
             those = [r for r in which if r.service in level]
@@ -122,14 +120,6 @@ async def _halted(
         ports, lambda facts, _now, _run: halt(goal, chosen, facts, why), on, patience=patience, sight=sight
     )
     return await run.run()
-
-
-async def _forget_restart(ports: FleetPorts, replica: Replica) -> None:
-    """An engine that starts brings back what is to restart always, whoever stopped it. A host that is silent by now is
-    told of at the end.
-    """
-    with suppress(BayplanError):
-        await ports.engines[replica.host].set_restart(replica.name, "no")
 
 
 def _outermost_first(app: App, names: frozenset[str]) -> Iterator[frozenset[str]]:

@@ -17,7 +17,8 @@ class Goal:
 
     before: replicas by service that the release before asked for: what may stand on a host that does not answer.
     assume_down: hosts that a person judged down; what stood there is replaced. only: services to touch; None is all.
-    moves: by service and slot, the host where it is to stand.
+    moves: by service and slot, the host where it is to stand. stopped: services of which nothing is to run, and what
+    there is of them is kept.
     """
 
     fleet: Fleet
@@ -27,6 +28,7 @@ class Goal:
     assume_down: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
     moves: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from bayplan.facts import Facts
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import seated
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
 from bayplan.plan.order import Order, in_order
 from bayplan.plan.pools import retire, sweep
@@ -36,7 +37,8 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     services = tuple(_services(goal, facts, run, now))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
     orphans = Plan() if is_held else _orphans(goal, facts)
-    found = join((hosts, Plan(steps=fronts), *services, orphans, Plan(steps=tuple(sweep(goal, facts)))))
+    out = (_stopped(goal, facts), orphans, Plan(steps=tuple(sweep(goal, facts))))
+    found = join((hosts, Plan(steps=fronts), *services, *out))
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
 
 
@@ -49,6 +51,12 @@ def _services(goal: Goal, facts: Facts, run: Run, now: float) -> Iterator[Plan]:
             made = of(goal, service, facts, run, now, board, order.held(service)).plan()
             order.planned(service, made)
             yield made
+
+
+def _stopped(goal: Goal, facts: Facts) -> Plan:
+    """What runs of a stopped service stops: its host was silent then, or whoever stopped it was killed."""
+    which = {(r.host, r.name) for r in facts.replicas(goal.app.name) if r.service in goal.stopped}
+    return halt(goal, which, facts, "its service is stopped")
 
 
 def _overtaken(goal: Goal, facts: Facts) -> tuple[Failure, ...]:

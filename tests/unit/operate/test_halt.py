@@ -21,7 +21,7 @@ from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.status import standing
 from bayplan.plan.steps import kind, subject
 from bayplan.ports import FleetPorts, Release
-from bayplan.spec.model import App, Condition, Dependency, Service, Update
+from bayplan.spec.model import App, Condition, Dependency, Mode, Service, Update
 from bayplan.store import OciReleases
 
 pytestmark = pytest.mark.usefixtures("no_threads")
@@ -226,6 +226,26 @@ def test_what_others_need_stops_after_them_and_starts_before_them() -> None:
             await world.do(verb)
             order = [name for k, name in world.done if k == step]
             assert order == [f"shop-{n}-1-r1" for n in (("web", "db") if verb is stop else ("db", "web"))]
+
+    run(story())
+
+
+@pytest.mark.parametrize("mode", ["replicated", "global"])
+def test_what_was_silent_when_its_service_was_stopped_is_stopped_later(mode: Mode) -> None:
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 2, mode=mode), "api": service("api", ports=())})
+        there = world.memory.engines["h2"].inner
+        there.answers = False
+        assert not (await world.do(stop, "web")).outcome.is_whole
+        there.answers = True
+        assert "running" in {s for n, s in (await world.states()).items() if "web" in n}
+        world.done.clear()
+        result = await scale(world.ports, "shop", {"api": 2}, Wishes(), world._note)
+        assert result.outcome.is_whole
+        assert {s for n, s in (await world.states()).items() if "web" in n} == {"exited"}
+        assert [k for k, name in world.done if name == "shop-web-2-r1"] == ["drain", "leave", "stop"]
+        assert world.policies() == {"no"}
+        assert (await world.do(start, "web")).outcome.is_whole
 
     run(story())
 
