@@ -91,11 +91,10 @@ def test_of_two_ups_at_once_the_later_release_stands_and_nothing_is_lost_or_doub
         for operator in ("one", "two"):
             (tmp_path / operator).mkdir()
             site.renew()
-            running.append(site.start("up", home=tmp_path / operator).until("web: "))  # it has read the file
+            running.append(site.start("up", "--wait", home=tmp_path / operator).until("web: "))  # it has read the file
         for one in running:
-            said = one.ended(status=None)
+            said = one.ended()
             assert "Traceback" not in said, said
-        site.bayplan("up")
     assert load.was_answered()
     assert stands(site)
 

@@ -5,7 +5,7 @@ that does not answer may have been won by another: most is counted of all that h
 
 The name is ours once the container is created; it is started meanwhile, which takes ten times as long and costs as much
 as starting a replica: only as many at once as no other hosts could make up for. One that stays created was left by a
-process that ended in between; it is passed over, and removed by whoever has to wait for it.
+process that ended in between; it is passed over, and removed by whoever has to wait for it, or has the lock next.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ ANSWER = 10.0  # seconds for a host to answer
 LATER = 1.0  # seconds until those are started that others could make up for
 SPARE_AFTER = 2.0  # seconds until a host more than are needed is held: one may fall silent meanwhile
 SPREAD = 0.1  # seconds within which those who waited try again
+REST = 0.5  # seconds for what was asked and is not wanted any more to be answered and undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,13 @@ class EngineLock:
                 return self._hold_on(claim, voters, need, votes, was_free=was_free)
             await asked.end()
             if not votes.taken:
+                await self._rest()
                 raise _no_majority(voters, need, votes)
             other, now = min(votes.taken, key=lambda t: t.starting), self.clock.now()
             left = max(patience, DYING, STUCK + SLICE if other.starting else 0.0) - (now - began)
             is_stuck = other.starting and now - starting.setdefault(other.container, now) >= STUCK
             if left <= 0 and not is_stuck:
+                await self._rest()
                 raise _locked(other)
             if was_free and patience > 0:
                 say(f"waits for {describe(other.claim)}")
@@ -101,14 +104,14 @@ class EngineLock:
             need,
             self.clock,
             later=later,
-            spare=lambda: self._spare(claim, others, votes.taken),
+            spare=lambda: self._spare(claim, others),
+            rest=self._rest,
             was_free=was_free,
         )
 
-    async def _spare(self, claim: Claim, hosts: Sequence[str], dead: Sequence[Taken]) -> tuple[str, Held] | None:
-        """One host more, for a run that lasts. dead: what was passed over; most hosts are ours, so it is nobody's."""
-        for one in dead:
-            await self._break(one)
+    async def _spare(self, claim: Claim, hosts: Sequence[str]) -> tuple[str, Held] | None:
+        """One host more, for a run that lasts. Most hosts are ours: what waits on others to be started is nobody's."""
+        await asyncio.gather(*(self._clear(host) for host in hosts))
         await self.clock.sleep(SPARE_AFTER)
         for host in hosts:
             with suppress(BayplanError, TimeoutError):
@@ -116,6 +119,17 @@ class EngineLock:
                 if not isinstance(said, Taken):
                     return host, said
         return None
+
+    async def _clear(self, host: str) -> None:
+        with suppress(BayplanError, TimeoutError):
+            async with asyncio.timeout(ANSWER):
+                there = await self._whose(host)
+                if there.starting:
+                    await self._break(there)
+
+    async def _rest(self) -> None:
+        if self.asking:
+            await asyncio.wait(self.asking, timeout=REST)
 
     async def ask(self, host: str, claim: Claim, say: Say) -> Held | Taken:
         """One host. Raises BayplanError when it does not answer, or cannot have the image."""
@@ -244,7 +258,8 @@ class Round:
 class EngineHold:
     """The lock on these hosts. It is lost when they are not most any more: from then on another may have it.
 
-    later: hosts whose container need not run at once; spare: wins one host more, after a while.
+    later: hosts whose container need not run at once; spare: wins one host more, after a while; rest: what was asked
+    and is not wanted ends.
     """
 
     def __init__(
@@ -255,9 +270,11 @@ class EngineHold:
         *,
         later: frozenset[str],
         spare: Callable[[], Awaitable[tuple[str, Held] | None]],
+        rest: Callable[[], Awaitable[None]],
         was_free: bool,
     ) -> None:
         self.was_free = was_free
+        self._rest = rest
         self._need, self._clock, self._later = need, clock, later
         self._held: dict[str, Held] = {}
         self._why: dict[str, str] = {}
@@ -275,7 +292,7 @@ class EngineHold:
 
     async def release(self) -> None:
         await _end(self._watching)
-        await _let_go(self._held.values())
+        await asyncio.gather(_let_go(self._held.values()), self._rest())
         self._held.clear()
 
     async def _adopt(self, spare: Callable[[], Awaitable[tuple[str, Held] | None]]) -> None:

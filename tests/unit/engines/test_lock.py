@@ -139,6 +139,20 @@ async def _killed_before_the_start(world: World) -> Any:
     return await world.engines["h1"].hold(Container(NAME, IMAGE))
 
 
+def test_one_that_never_ran_on_a_host_that_was_not_asked_is_removed_by_the_next_holder() -> None:
+    async def story() -> None:
+        world = World(3)
+        await world.engines["h3"].pull(IMAGE, lambda _: None)
+        dead = await world.engines["h3"].hold(Container(NAME, IMAGE))
+        hold = await world.take("bob")
+        await asyncio.sleep(0.1)  # sooner than a spare is wanted
+        assert dead.container.gone.is_set()  # type: ignore[attr-defined]
+        await hold.release()
+        assert await world.holders() == {}
+
+    run(story())
+
+
 def test_a_host_without_the_image_fetches_it_for_the_lock() -> None:
     async def story() -> list[str]:
         world = World(1)
