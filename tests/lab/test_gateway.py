@@ -314,6 +314,36 @@ async def test_a_gateway_that_restarts_refuses_nobody(site: Site) -> None:
     assert load.failed == []
 
 
+async def test_who_is_in_the_queue_of_a_gateway_that_restarts_is_answered(site: Site) -> None:
+    """They are connected, and HAProxy has not come to them: what the kernel would reset with the queue."""
+    await site.configure()
+    await site.up(await site.serve(3))
+    await site.gateway.rewrite()
+    await asyncio.to_thread(_until_patient, site.lab)
+    await asyncio.to_thread(_signal_haproxy, site, "STOP")
+    queued = [await asyncio.open_connection(site.address, PORT) for _ in range(20)]
+    asking = [asyncio.create_task(ask(*one, host="localhost")) for one in queued]
+    restart = asyncio.to_thread(on, site.lab, "h1", "docker", "restart", gateway_container(site.fleet).name)
+    restarting = asyncio.create_task(restart)
+    await asyncio.to_thread(wait_for, lambda: _is_shut(site.lab), "nobody more gets in", deadline=10)
+    await asyncio.to_thread(_signal_haproxy, site, "CONT")
+    assert {reply.status for reply in await asyncio.gather(*asking)} == {200}
+    for _, writer in queued:
+        writer.close()
+    await restarting
+    assert (await site.get()).status == 200
+    assert not _is_shut(site.lab)
+
+
+def _signal_haproxy(site: Site, signal: str) -> None:
+    everyone = f"kill -{signal} $(grep -lx haproxy /proc/[0-9]*/comm | cut -d/ -f3)"
+    on(site.lab, "h1", "docker", "exec", gateway_container(site.fleet).name, "sh", "-c", everyone)
+
+
+def _is_shut(lab: Lab) -> bool:
+    return any(f"--dport {PORT} " in rule and "SYN" in rule for rule in on(lab, "h1", "iptables", "-S").splitlines())
+
+
 def _until_patient(lab: Lab) -> None:
     """The guard has heard where the gateway listens."""
     wait_for(lambda: f"--sport {PORT}" in on(lab, "h1", "iptables", "-S"), "the guard's rule", deadline=10)

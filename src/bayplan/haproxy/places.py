@@ -18,6 +18,11 @@ SAVED: Final = (f"{DIRECTORY}/saved.0.cfg", f"{DIRECTORY}/saved.1.cfg")
 SPEC: Final = "BAYPLAN_SPEC"  # a gateway's environment: its container's definition
 
 _WAIT_FOR_GUARD = 50  # tenths of a second
+_WAIT_FOR_CLOSING = 40  # twentieths of a second
+
+OWNER: Final = "owner"  # which gateway has the listening sockets: each writes its own mark as it starts
+CLOSING: Final = "closing"  # a pipe that the guard reads: the gateway is about to stop listening
+LET_CLOSE: Final = "closing.wait"  # removed by the guard once nobody is on the way in
 
 
 def certificates(table: Table) -> tuple[File, ...]:
@@ -31,6 +36,9 @@ def start_script(run: str) -> str:
     The guard gives that directory the engine's group, and sockets made in it inherit it: that is waited for; so is the
     route to the addresses of services, without which none can be bound. From a gateway that still runs it takes over
     the listening sockets, so that no connection is refused while one follows the other.
+
+    What has been connected and not accepted when HAProxy stops listening the kernel resets. So a gateway that is told
+    to end, and that nobody has followed, has the guard keep new callers waiting first.
     """
     return f"""\
 #!/bin/sh
@@ -55,5 +63,25 @@ while grep -q '^  bind {INNER}' {LIVE} && ! has_way && [ "$waited" -lt {_WAIT_FO
     waited=$((waited + 1))
 done
 [ "$(grep -c '{run}/{ADMIN}$' /proc/net/unix)" = 0 ] || set -- -x {run}/{ADMIN}
-exec haproxy "$@" -W -db -S {run}/{MASTER},mode,660,level,admin -f {LIVE}
+mark=$(cat /proc/sys/kernel/random/uuid)
+echo "$mark" >{run}/{OWNER}
+haproxy "$@" -W -db -S {run}/{MASTER},mode,660,level,admin -f {LIVE} &
+haproxy=$!
+let_close() {{
+    [ "$(cat {run}/{OWNER})" = "$mark" ] && [ -p {run}/{CLOSING} ] || return
+    touch {run}/{LET_CLOSE}
+    timeout 1 sh -c 'echo >{run}/{CLOSING}' || return
+    waited=0
+    while [ -e {run}/{LET_CLOSE} ] && [ "$waited" -lt {_WAIT_FOR_CLOSING} ]; do
+        sleep 0.05
+        waited=$((waited + 1))
+    done
+}}
+trap 'let_close; kill -USR1 $haproxy' USR1
+for signal in HUP INT TERM USR2; do trap "kill -$signal $haproxy" $signal; done
+while :; do
+    wait $haproxy
+    status=$?
+    kill -0 $haproxy 2>/dev/null || exit $status
+done
 """

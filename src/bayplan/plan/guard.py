@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from bayplan.haproxy.places import CLOSING, LET_CLOSE, OWNER
 from bayplan.plan.addresses import BLOCK
 
 _REFUSAL = "--tcp-flags RST RST -m conntrack ! --ctstatus ASSURED"  # of a connection that was never made
@@ -87,9 +88,12 @@ def script(watch: Watch) -> str:
     gateway gone, too, the directory of its sockets.
 
     Where a gateway listens, the host refuses nobody: what would tell a caller that no one is there does not leave.
-    While a gateway restarts, callers ask again after a second, as TCP does, and find it.
+    While a gateway restarts, callers ask again after a second, as TCP does, and find it. A gateway that is about to
+    stop listening says so: from then on callers do not get in, and it goes on once all who are in are accepted. While
+    it ends, it has no say in who listens.
     """
     chain, run = watch.chain, watch.run
+    pipe, wait, owner = (f"{run}/{name}" for name in (CLOSING, LET_CLOSE, OWNER))
     return f"""\
 rules() {{
     cat <<'RULES'
@@ -115,20 +119,57 @@ listening() {{
         awk -F'[][]' '/socket:/ {{ print " ino:" $2 " " }}' | sort -u)
     [ -z "$inodes" ] || ss -Hltne | grep -F "$inodes" | awk '{{ print $4 }}' | sort -u
 }} 2>/dev/null
+doors() {{
+    listening | while read -r door; do
+        case ${{door%:*}} in
+            127.*|*[!0-9.*]*) ;;
+            *) echo "$door" ;;
+        esac
+    done
+}}
+rule_a_door() {{
+    echo '*filter'
+    [ -z "$2" ] || echo "$2"
+    echo "$open" | while IFS=: read -r address port; do
+        case $address in
+            '') continue ;;
+            [*]|0.0.0.0) address=0/0 ;;
+        esac
+        echo "$1" | sed -e "s,ADDRESS,$address," -e "s,PORT,$port,"
+    done
+    echo COMMIT
+}}
+everyone() {{
+    ss -Hltn | awk '{{ print $4 }}' | sort
+}}
 patient() {{
-    has_gateway && now=$(ss -Hltn) && [ "$now" != "$heard" ] || return 0
-    {{
-        printf '*filter\n:{chain}-OUT - [0:0]\n'
-        listening | while IFS=: read -r address port; do
-            case $address in
-                127.*|*[!0-9.*]*) continue ;;
-                [*]|0.0.0.0) from= ;;
-                *) from="-s $address" ;;
-            esac
-            echo "-A {chain}-OUT $from -p tcp --sport $port {_REFUSAL} -j DROP"
-        done
-        echo COMMIT
-    }} | iptables-restore -w 5 --noflush && heard=$now
+    has_gateway && [ "$(cat {owner})" != "$ended" ] && now=$(everyone) && [ "$now" != "$heard" ] || return 0
+    found=$(doors)
+    [ "$(everyone)" = "$now" ] || return 0
+    open=$found
+    rule_a_door '-A {chain}-OUT -s ADDRESS -p tcp --sport PORT {_REFUSAL} -j DROP' ':{chain}-OUT - [0:0]' |
+        iptables-restore -w 5 --noflush && heard=$now
+}}
+seen() {{
+    ss -Hltn | grep -F "$(echo "$open" | sed 's/.*/ & /')"
+}}
+queued() {{
+    seen | grep -q 'LISTEN *[1-9]'
+}}
+within() {{
+    tries=$1 && shift
+    while "$@" >/dev/null && [ "$tries" -gt 0 ]; do sleep 0.05; tries=$((tries - 1)); done
+}}
+close() {{
+    [ -e {wait} ] && [ -n "$open" ] || {{ rm -f {wait}; return 0; }}
+    shut='{chain}-IN -d ADDRESS -p tcp --syn --dport PORT -j DROP'
+    ended=$(cat {owner})
+    rule_a_door "-I $shut" '' | iptables-restore -w 5 --noflush
+    sleep 0.05
+    within 20 queued
+    rm -f {wait}
+    within 40 seen
+    rule_a_door "-D $shut" '' | iptables-restore -w 5 --noflush
 }}
 forget() {{
     iptables -w 5 -D DOCKER-USER -j {chain}
@@ -142,6 +183,7 @@ open_run() {{
     group=$(stat -L -c %g {shlex.quote(watch.engine_socket)} || echo 0)
     mkdir -p {run} && chgrp "$group" {run} && chmod 2770 {run}
     for socket in {run}/*.sock; do [ ! -S "$socket" ] || chgrp "$group" "$socket"; done
+    [ -p {pipe} ] || mkfifo -m 600 {pipe}
 }}
 open_services() {{
     ip route show table local {BLOCK} | grep -q . || ip route add local {BLOCK} dev lo
@@ -153,6 +195,7 @@ has_gateway() {{
     grep -q '{run}/' /proc/net/unix
 }}
 leave() {{
+    rm -f {pipe}
     left=30
     while {{ has_bridges || has_gateway; }} && [ $left -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
     has_bridges || forget
@@ -160,14 +203,14 @@ leave() {{
 }}
 trap leave TERM INT
 open_run
-want=
+want= open= ended=none
 while :; do
-    [ -g {run} ] || open_run
+    [ -g {run} ] && [ -p {pipe} ] || open_run
     open_services
     if [ -z "$want" ] || [ "$(kept)" != "$want" ]; then
         if ensure; then want=$(kept); else echo 'the firewall cannot be kept: see the lines above' >&2; want=; fi
     fi
     patient
-    sleep 2 & wait $!
+    timeout 2 head -n 1 {pipe} >/dev/null & wait $! && close
 done
 """
