@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Group = Literal["closed", "open", "alone", "once", "made"]  # made: created and not started; not every machine can
+Group = Literal[
+    "closed", "open", "alone", "once", "hosted", "made"
+]  # made: created and not started; not every machine can
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ ROWS: Final = (
     at("extra_hosts", "HostConfig.ExtraHosts", ["one:192.0.2.1"], "extra_hosts: {one: 192.0.2.1}"),
     says("mac_address", "cat /sys/class/net/eth0/address", "02:42:0a:00:00:77", "mac_address: 02:42:0a:00:00:77\ndeploy: {update_config: {order: stop-first}}"),
     says("network_mode", "ls /sys/class/net | grep -cv lo", "0", "network_mode: none", "alone"),
+    at("network_mode", "HostConfig.NetworkMode", "host", "network_mode: host", "hosted"),
     at(
         "ports ports[].target ports[].published ports[].protocol ports[].mode ports[].host_ip",
         "HostConfig.PortBindings", {"53/udp": [{"HostIp": "127.0.0.1", "HostPort": "20053"}]},

@@ -32,7 +32,7 @@ _MADE_OF = {
     "resources",
 }
 HOSTNAME = 63  # characters (RFC 1123)
-_SERVER = re.compile(r"-(\d+)-r(\d+)\.(.+)$")
+_SERVER = re.compile(r".*-(\d+)-r(\d+)\.(.+)$")  # the last of that form: a service's name may have it, too
 
 
 def replica_name(app: str, service: str, slot: int, release: int) -> str:

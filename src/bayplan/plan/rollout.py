@@ -96,6 +96,8 @@ class Rollout:
     def _is_stop_first(self) -> bool:
         if self.service.update.order == "stop-first" or host_ports(self.service):
             return True
+        if self.service.options.network_mode == "host":  # whatever it listens on
+            return True
         if writes_volume(self.goal.app, self.service):
             return True
         return any(o.state not in (*STOPPED, "removing") for o in self.in_the_way.values())

@@ -25,6 +25,8 @@ from bayplan.spec.written import ComposeFile, ServiceFile
 _RUNS = {"build", "image"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAMES = "use lower-case letters, digits, - and _, a letter or digit first, 63 at most"
+_SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+_SERVICES = "use letters, digits, -, _ and dots, a letter or digit first, 63 at most"
 
 OnWarning = Callable[[Mistake], None]
 
@@ -221,6 +223,9 @@ def _check_names(services: Node, mistakes: Mistakes) -> None:
     names = services.value if isinstance(services.value, dict) else {}
     if not names:
         mistakes.add("services: there is none", services.place, "write one: services: {web: {image: nginx}}")
+    small: dict[str, str] = {}
     for name, node in names.items():
-        if not _NAME.fullmatch(name):
-            mistakes.add(f"services: {name!r} cannot be a service's name", node.place, _NAMES)
+        if not _SERVICE.fullmatch(name):
+            mistakes.add(f"services: {name!r} cannot be a service's name", node.place, _SERVICES)
+        elif (other := small.setdefault(name.lower(), name)) != name:
+            mistakes.add(f"services: {name!r} and {other!r} are one name to who looks it up", node.place, "rename one")

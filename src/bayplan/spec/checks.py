@@ -12,6 +12,9 @@ from bayplan.spec.resolve import Surroundings
 from bayplan.spec.resolve.service import port_pairs
 from bayplan.spec.written import ServiceFile
 
+_NO_HOST_NETWORK = "a replica on its host's own network answers on the host's public address too"
+_HOST_PORTS = "publish with ports, mode: host for a port of the host itself"
+
 
 @dataclass(frozen=True)
 class _Published:
@@ -44,7 +47,7 @@ def check(
         _check_uts(service, around)
         _check_extension(service, file, around)
         _check_cpus(service, around)
-        _check_networks(service, file, around)
+        _check_networks(service, file, fleet, around)
         _check_job(service, published, around)
         _check_mac(service, around)
         _check_targets(published, around)
@@ -126,16 +129,18 @@ def _check_cpus(service: Service, around: Surroundings) -> None:
             )  # fmt: skip
 
 
-def _check_networks(service: Service, written: ServiceFile, around: Surroundings) -> None:
+def _check_networks(service: Service, written: ServiceFile, fleet: Fleet | None, around: Surroundings) -> None:
     if written.network_mode is None:
         return
     if written.networks:
-        what, todo = "has networks and a network_mode", "remove network_mode"
+        what, todo = ": has networks and a network_mode", "remove network_mode"
     elif not service.networks and service.ports:
-        what, todo = "has ports and no network", "remove network_mode: none, or ports"
+        what, todo = ": has ports and no network", f"remove network_mode: {written.network_mode}, or ports"
+    elif written.network_mode == "host" and fleet is not None and not fleet.local:
+        what, todo = f".network_mode: 'host': {_NO_HOST_NETWORK}", _HOST_PORTS
     else:
         return
-    around.wrong(f"services.{service.name}: {what}", "services", service.name, "network_mode", todo=todo)
+    around.wrong(f"services.{service.name}{what}", "services", service.name, "network_mode", todo=todo)
 
 
 def _check_uts(service: Service, around: Surroundings) -> None:

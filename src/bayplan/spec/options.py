@@ -7,8 +7,11 @@ field that the file leaves out is the engine's to choose. Bytes, microseconds, c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
+
+NO_BRIDGE: Final = ("none", "host")  # network modes of replicas that are on none of the app's networks
 
 
 class Value(BaseModel):
@@ -71,7 +74,7 @@ class Options(Value):
     """A service's run-time options.
 
     extra_hosts: "name=address". tmpfs: "/path" or "/path:options". gpus: of `gpus` and of reserved `devices`.
-    memswap_limit -1: as much as the host has. network_mode none: no network but loopback.
+    memswap_limit -1: as much as the host has. network_mode none: no network but loopback; host: the host's own.
     """
 
     annotations: Mapping[str, str] = {}

@@ -58,3 +58,4 @@ def test_a_name_and_a_network_of_its_own_unless_written() -> None:
     made = container(given.service())
     assert (made.hostname, made.network) == ("web-1", "t-shop")
     assert container(given.service(ports=(), options=Options(network_mode="none"))).network == "none"
+    assert container(given.service(ports=(), options=Options(network_mode="host"))).network == "host"

@@ -73,6 +73,7 @@ def test_a_stopped_one_whose_port_is_taken_is_old_and_a_running_one_is_not() -> 
 
 def test_a_server_tells_its_slot_and_host() -> None:
     assert slot_and_host("shop-web-12-r3.h1") == (12, "h1")
+    assert slot_and_host("shop-a-1-r2.b-12-r3.h1") == (12, "h1")  # of the service a-1-r2.b
     assert slot_and_host("shop-web-12-r3.h1.example.com") == (12, "h1.example.com")
     assert slot_and_host("something else") is None
 

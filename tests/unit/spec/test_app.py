@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.spec import app_name, load_app
+from bayplan.spec import app_name, load_app, local_fleet
 from bayplan.spec.model import Healthcheck, Http, Placement, Port, Probe, Resources, Service, Update
 
 
@@ -288,7 +288,6 @@ def test_an_alias_bomb_is_refused(folder) -> None:
 
 
 def test_the_example_site(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayplan.spec import load_app, local_fleet
 
     monkeypatch.chdir(Path(__file__).parents[3] / "examples" / "01-site")
     web = load_app(None, project=None, environment={}, fleet=local_fleet({})).services["web"]
@@ -328,6 +327,24 @@ def test_a_listener_may_not_meet_what_hosts_listen_on_themselves(port, told, fol
         assert folder.app(text, fleet=two).services["db"].ports[0].published == int(port.split(":")[-2])
         return
     assert [mistake.split(" | ")[0] for mistake in folder.mistakes(lambda: folder.app(text, fleet=two))] == [told]
+
+
+def test_the_hosts_own_network_is_for_this_machine(folder) -> None:
+    text = "services:\n  web: {image: x, network_mode: host}\n"
+    web = folder.app(text, fleet=local_fleet({})).services["web"]
+    assert (web.options.network_mode, web.networks) == ("host", {})
+    one = folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1}")
+    assert folder.mistakes(lambda: folder.app(text, fleet=one)) == [
+        (
+            "2: services.web.network_mode: 'host': a replica on its host's own network answers on the host's public address"
+            " too | publish with ports, mode: host for a port of the host itself"
+        )
+    ]
+
+
+def test_services_may_have_capitals_and_dots(folder) -> None:
+    services = folder.app("services:\n  Web.Front: {image: x, depends_on: [db]}\n  db: {image: x}\n").services
+    assert list(services) == ["Web.Front", "db"]
 
 
 def test_relative_binds_are_for_this_machine(folder) -> None:

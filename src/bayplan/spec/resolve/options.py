@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bayplan.spec.options import Blkio, Device, DeviceRequest, Logging, Options, Throttle, Ulimit
+from bayplan.spec.options import NO_BRIDGE, Blkio, Device, DeviceRequest, Logging, Options, Throttle, Ulimit
 from bayplan.spec.reading import read_text
 from bayplan.spec.resolve.around import Surroundings, blank
 from bayplan.spec.written.runtime import BlkioFile, DeviceFile, DeviceRequestFile, LoggingFile, RateFile, UlimitFile
@@ -36,7 +36,7 @@ def options(name: str, written: ServiceFile, around: Surroundings) -> Options:
         devices=tuple(_device(entry) for entry in written.devices or ()),
         gpus=_gpus(written),
         logging=_logging(written.logging),
-        network_mode="none" if written.network_mode == "none" else "",
+        network_mode=written.network_mode if written.network_mode in NO_BRIDGE else "",
         security_opt=tuple(_security(name, written, around)),
         ulimits=ulimits(written.ulimits),
     )

@@ -23,6 +23,7 @@ from bayplan.spec.model import (
     Service,
     Update,
 )  # fmt: skip
+from bayplan.spec.options import NO_BRIDGE
 from bayplan.spec.resolve.around import Surroundings, blank, given, known
 from bayplan.spec.resolve.away import tls_of
 from bayplan.spec.resolve.build import build
@@ -136,7 +137,7 @@ def _update(written: file.UpdateFile) -> Update:
 
 def _networks(written: ServiceFile) -> dict[str, tuple[str, ...]]:
     """Each network's key, and the names by which the service is found on it beside its own."""
-    if written.network_mode == "none":
+    if written.network_mode in NO_BRIDGE:
         return {}
     name = (written.container_name,) if written.container_name else ()
     attached = {key: entry.aliases or () for key, entry in (written.networks or {}).items()} or {"default": ()}

@@ -38,7 +38,6 @@ from bayplan.spec.written.storage import Grants, Mounts
 
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
 _PLATFORM = re.compile(r"linux(/[a-z0-9_]+(/v\d+)?)?")
-_NO_HOST_NETWORK = "a replica on its host's own network answers on the host's public address too"
 
 
 def _env_file(value: Any) -> Any:
@@ -87,9 +86,7 @@ def _platform(value: str) -> str:
 
 
 def _network_mode(value: str) -> str:
-    if value == "host":
-        raise wrong(f"{value!r}: {_NO_HOST_NETWORK}", "publish with ports, mode: host for a port of the host itself")
-    if value not in {"bridge", "none", "default"}:
+    if value not in {"bridge", "none", "default", "host"}:
         return option.namespace(value)
     return value
 
@@ -186,7 +183,8 @@ class ServiceFile(FileModel):
         "list or map, with aliases. Services that share one find each other by name; on each host an app has one bridge"
     )
     network_mode: Maybe[Annotated[Text, AfterValidator(_network_mode)]] = key(
-        "`none`; `bridge` is what replicas have. Others are refused"
+        "`none`; `host` on this machine's own engine (no fleet.yaml), replaced stop-first; `bridge` is what replicas "
+        "have. Others are refused"
     )
     links: Maybe[List[Text]] = key("another service by another name")
     container_name: Maybe[Alias] = key(
