@@ -209,6 +209,11 @@ class Table:
     registry: tuple[int, str, int] | None = None
     names: tuple[Names, ...] = ()
 
+    @property
+    def routed(self) -> frozenset[str]:
+        """The pools that any listener leads to."""
+        return frozenset(route.pool for front in self.listeners for route in front.routes)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:

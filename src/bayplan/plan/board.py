@@ -47,7 +47,8 @@ class Board:
     """All hosts that answered, and the service's replicas on each: a value while nobody else holds it."""
 
     def __init__(self, goal: Goal, facts: Facts, run: Run) -> None:
-        self.berths = {h.name: _berth(goal, h, run) for h in facts.reachable() if h.name in goal.fleet.hosts}
+        there, everywhere = (h for h in facts.reachable() if h.name in goal.fleet.hosts), _everywhere(goal)
+        self.berths = {h.name: _berth(goal, h, run, everywhere) for h in there}
         self.homes = homes_of(goal, facts, run)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._targets: dict[str, tuple[int, ...]] = {}
@@ -83,10 +84,14 @@ class Board:
         return tuple(found)
 
 
-def _berth(goal: Goal, facts: HostFacts, run: Run) -> Berth:
+def _everywhere(goal: Goal) -> frozenset[str]:
+    """Services of the app that each host has one of."""
+    return frozenset(s.name for s in goal.app.services.values() if s.mode.startswith("global"))
+
+
+def _berth(goal: Goal, facts: HostFacts, run: Run, everywhere: frozenset[str]) -> Berth:
     engine, keep = facts.engine, 1 - goal.fleet.headroom
     berth = Berth(goal.fleet.hosts[facts.name], facts, engine.cpus * keep, engine.memory * keep)
-    everywhere = {s.name for s in goal.app.services.values() if s.mode.startswith("global")}
     for replica in (r for r in engine.replicas if not r.ended):
         berth.in_use |= not (replica.app == goal.app.name and replica.service in everywhere)
         berth.used_cpus += replica.cpus

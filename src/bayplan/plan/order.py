@@ -12,7 +12,7 @@ Only what would be started waits. What stands goes on, also when what it waited 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from bayplan.facts import Facts
@@ -52,6 +52,7 @@ class Order:
     def __init__(self, goal: Goal, facts: Facts, run: Run, now: float) -> None:
         self._goal, self._facts, self._run, self._now = goal, facts, run, now
         self._failed = set(run.given_up)
+        self._slots: dict[str, tuple[Slot, ...]] = {}
 
     def planned(self, service: Service, plan: Plan) -> None:
         """What came of a service in this pass."""
@@ -73,11 +74,17 @@ class Order:
     def _is_met(self, other: Service, condition: Condition) -> bool:
         if is_job(other):
             return self._is_far(other, condition)
-        reader = Reader(self._goal, other, definition(other, self._goal.app), self._facts, self._run, self._now)
         numbers = wanted_slots(self._goal, other, self._facts)
-        wanted = [slot for number, slot in reader.slots().items() if number in numbers]
+        if other.name not in self._slots:  # many may wait for the same one
+            self._slots[other.name] = self._read(other, numbers)
+        wanted = self._slots[other.name]
         enough = _is_started if condition == "service_started" else _is_serving
         return not numbers or (bool(wanted) and all(enough(slot) for slot in wanted))
+
+    def _read(self, other: Service, numbers: Collection[int]) -> tuple[Slot, ...]:
+        """Those of its slots in which anything stands."""
+        reader = Reader(self._goal, other, definition(other, self._goal.app), self._facts, self._run, self._now)
+        return tuple(slot for number, slot in reader.slots().items() if number in numbers)
 
     def _is_far(self, job: Service, condition: Condition) -> bool:
         """Of a job every slot is asked: one that nobody has seen has not ended."""

@@ -20,10 +20,11 @@ DEFAULT_DRAIN = 30.0
 def join(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Iterator[PoolChange]:
     """Into every pool of its service at every gateway: checked first, then, once it is up, ready."""
     seen = {(e.gateway, e.pool): e.facts for e in endpoints(replica, facts)}
-    for name, target in leads(goal.fleet, service):
+    led = tuple(leads(goal.fleet, service))
+    servers = {t: endpoint(replica, t, goal.fleet.hosts[replica.host]) for t in {target for _, target in led}}
+    for name, target in led:
         gateway = facts.hosts[name].gateway if name in facts.hosts else None
-        server = endpoint(replica, target, goal.fleet.hosts[replica.host])
-        pool = pool_name(goal.app.name, service.name, target)
+        server, pool = servers[target], pool_name(goal.app.name, service.name, target)
         if server and gateway and pool in gateway.pools:
             yield from _towards_ready(name, pool, server, seen.get((name, pool)))
 
@@ -88,7 +89,7 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
     standing = {server_name(r.name, r.host) for r in facts.replicas(goal.app.name)}
     for host in facts.reachable():
         pools = host.gateway.pools if host.gateway else {}
-        routed = {r.pool for f in host.gateway.table.listeners for r in f.routes} if host.gateway else set()
+        routed = host.gateway.table.routed if host.gateway else frozenset()
         for pool in (p for p in pools if p.startswith(f"{goal.app.name}.")):
             is_left = host.name not in goal.fleet.balancer.hosts and pool not in routed
             for name, server in ((s.server.name, s.server) for s in pools[pool]):

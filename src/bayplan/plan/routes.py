@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from bayplan.facts import INNER, Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.hosts_file import names, others
@@ -86,7 +86,7 @@ def _merge_names(goal: Goal, table: Table, wanted: Iterable[Names]) -> tuple[Nam
 def routed_services(facts: Facts, app: str) -> frozenset[str]:
     """The app's services that any gateway still leads requests to."""
     tables = [h.gateway.table for h in facts.reachable() if h.gateway]
-    routed = {r.pool for t in tables for front in t.listeners for r in front.routes}
+    routed = frozenset[str]().union(*(t.routed for t in tables))
     return frozenset(p.service for t in tables for p in t.pools if p.app == app and p.name in routed)
 
 
@@ -153,12 +153,14 @@ def _fronts(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listene
 
 def _not_handed_over(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listener]:
     """On a host that was a balancer: what one of now lacks stays until it stands there, too."""
+    if all(front.is_inner for front in gateway.table.listeners):  # most hosts, of many
+        return
     for service in (s for s in goal.app.services.values() if s.replicas):
         for port in (p for p in service.ports if p.mode == "ingress"):
             front = _front(goal, service, port)
             if not all(_stands_on(front, facts, h) for h in goal.fleet.balancer.hosts):
                 now = _as_it_is(goal, service, gateway)
-                yield from (f for f in now if not f.address.startswith(INNER))
+                yield from (f for f in now if not f.is_inner)
                 break
 
 

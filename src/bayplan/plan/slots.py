@@ -63,10 +63,11 @@ class Reader:
 
     def _worth(self, replica: Replica, crowd: Counter[str]) -> tuple[bool, bool, bool, int, bool, str]:
         """Lowest stays: not stopped, not broken before this run, where it is to move, on the emptiest host, serving."""
-        broken = replica.id not in self.run.tried and self._why_failed(replica) is not None
+        serves = self._serves(replica)
+        broken = not serves and replica.id not in self.run.tried and self._why_failed(replica) is not None
         stopped = replica.state in STOPPED
         elsewhere = self.goal.moves.get((replica.service, replica.slot), replica.host) != replica.host
-        return (stopped, broken, elsewhere, crowd[replica.host], not self._serves(replica), replica.host)
+        return (stopped, broken, elsewhere, crowd[replica.host], not serves, replica.host)
 
     def _is_current(self, replica: Replica) -> bool:
         if replica.spec != self.spec or replica.state in ("removing", "dead"):
@@ -91,14 +92,16 @@ class Reader:
         return is_serving(replica, self.service, self.goal.fleet, self.facts, self.run, self.now)
 
     def _why_failed(self, replica: Replica) -> str | None:
-        return None if self._serves(replica) else why_failed(replica, self.service, self.run, self.now)
+        """Of one that does not serve."""
+        return why_failed(replica, self.service, self.run, self.now)
 
 
 def jobs_of(goal: Goal, job: Service, facts: Facts) -> dict[int, list[Replica]]:
     """A job's containers of the release's very definition, by slot."""
+    spec = definition(job, goal.app)
     found: dict[int, list[Replica]] = defaultdict(list)
     for replica in sorted(facts.replicas(goal.app.name, job.name), key=lambda r: (r.slot, r.host, r.name)):
-        if replica.job and replica.spec == definition(job, goal.app) and replica.state != "removing":
+        if replica.job and replica.spec == spec and replica.state != "removing":
             found[replica.slot].append(replica)
     return found
 

@@ -47,14 +47,16 @@ def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, r
     if not replica.alive:
         return False
     surely = asked_targets(service)
-    led = {(h, pool_name(replica.app, service.name, t)) for h, t in leads(fleet, service) if t in surely or not surely}
+    led = [(host, target) for host, target in leads(fleet, service) if target in surely or not surely]
     if not led:
         return service.healthcheck is not None or has_settled(replica, run, now)
     taking = {(e.gateway, e.pool) for e in endpoints(replica, facts) if _takes_traffic(e.facts)}
-    asked = {door for door in led if _answers(facts.hosts.get(door[0]), fleet)}
     if surely:
-        return asked <= taking
-    return {host for host, _ in asked} <= {host for host, _ in taking} or has_settled(replica, run, now, QUIET)
+        pools = {target: pool_name(replica.app, service.name, target) for target in surely}
+        return all((h, pools[t]) in taking or not _answers(facts.hosts.get(h), fleet) for h, t in led)
+    at = {gateway for gateway, _ in taking}
+    heard = all(h in at or not _answers(facts.hosts.get(h), fleet) for h, _ in led)
+    return heard or has_settled(replica, run, now, QUIET)
 
 
 def _answers(host: HostFacts | None, fleet: Fleet) -> bool:
