@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bayplan.facts import Facts, HostFacts
 from bayplan.plan.goal import Goal, Run
@@ -37,6 +37,10 @@ class Berth:
             if ("tcp", port) not in self.taken:
                 return port
         return None
+
+    def copy(self) -> Berth:
+        """As it is now: to be put back after a trial."""
+        return replace(self, taken=set(self.taken))
 
     def holds(self, port: Port) -> bool:
         """Whether a port that must be that very one is taken."""

@@ -8,15 +8,18 @@ should that end badly, on the fullest. What is bound to its host by a volume is 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, combinations
 from math import comb
 from typing import Literal
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
-from bayplan.plan.filters import ROUNDING, reject
+from bayplan.plan.everywhere import is_global
+from bayplan.plan.filters import ROUNDING, filters_of, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.steps import Rejection
 from bayplan.spec.model import Resources, Service
@@ -81,7 +84,7 @@ def _moves(replica: Replica) -> bool:
 
 
 def _is_wanted(service: Service | None, replica: Replica) -> bool:
-    return service is not None and not service.mode.startswith("global") and replica.slot <= service.replicas
+    return service is not None and not is_global(service) and replica.slot <= service.replicas
 
 
 class _Trial:
@@ -94,17 +97,14 @@ class _Trial:
             service = _service(goal, replica)
             self.on[replica.host].append(service)
             board.counts[service.name][replica.host] += 1
-        for services in self.on.values():
-            services.sort(key=lambda s: (-self._size(s), s.name))
+        self.most_cpus = max((b.cpus for b in board.berths.values()), default=0) or 1
+        self.most_memory = max((b.memory for b in board.berths.values()), default=0) or 1
         self.by_room = sorted(board.berths, key=lambda name: -self._room(board.berths[name]))
 
     def risks(self, lost: int) -> Iterator[Risk]:
         told: set[str] = set()
         for hosts in self._losses(lost):
-            for service, (count, why) in self._homeless(hosts).items():
-                if service not in told:
-                    told.add(service)
-                    yield Risk("no room", hosts, service, count, why)
+            yield from self._homeless(hosts, told)
 
     def _losses(self, lost: int) -> Iterator[tuple[str, ...]]:
         full = list(reversed(self.by_room))
@@ -116,50 +116,61 @@ class _Trial:
             names.pop()
         return combinations(names, lost)
 
-    def _homeless(self, hosts: tuple[str, ...]) -> dict[str, tuple[int, tuple[Rejection, ...]]]:
+    def _homeless(self, hosts: tuple[str, ...], told: set[str]) -> Iterator[Risk]:
+        """Of services that no risk was told of yet, which are noted."""
         left = [name for name in self.by_room if name not in hosts]
-        first = self._tried(hosts, left)
-        return self._tried(hosts, left[::-1]) if first else first
+        with closing(self._tried(hosts, left)) as first:
+            if next(first, None) is None:
+                return
+        count: Counter[str] = Counter()
+        why: dict[str, tuple[Rejection, ...]] = {}
+        for service in self._tried(hosts, left[::-1]):
+            count[service.name] += 1
+            if service.name not in told:
+                told.add(service.name)
+                why[service.name] = self._why_not(service, left)
+        for name, reasons in why.items():
+            yield Risk("no room", hosts, name, count[name], reasons)
 
-    def _tried(self, hosts: tuple[str, ...], left: list[str]) -> dict[str, tuple[int, tuple[Rejection, ...]]]:
-        """What finds no place on hosts in that order, with the reasons of each."""
+    def _tried(self, hosts: tuple[str, ...], left: list[str]) -> Generator[Service]:
+        """What finds no place on hosts in that order, as it is found; the board is as it was at the end."""
         moving = sorted((s for h in hosts for s in self.on[h]), key=lambda s: (-self._size(s), s.name))
         before: dict[str, Berth] = {}
         placed: list[tuple[str, str]] = []
-        homeless: dict[str, tuple[int, tuple[Rejection, ...]]] = {}
-        for service in moving:
-            host = self._place_for(service, left)
-            if host is None:
-                count, why = homeless.get(service.name) or (0, self._why_not(service, left))
-                homeless[service.name] = (count + 1, why)
-                continue
-            berth = self.board.berths[host]
-            before.setdefault(host, replace(berth, taken=set(berth.taken)))
-            self.board.take(berth, service, self.board.ports_for(berth, service, self.goal.fleet.ports) or ())
-            placed.append((service.name, host))
-        self.board.berths.update(before)
-        for name, host in placed:
-            self.board.counts[name][host] -= 1
-        return homeless
+        try:
+            for service in moving:
+                host = self._place_for(service, left)
+                if host is None:
+                    yield service
+                    continue
+                berth = self.board.berths[host]
+                before.setdefault(host, berth.copy())
+                self.board.take(berth, service, self.board.ports_for(berth, service, self.goal.fleet.ports) or ())
+                placed.append((service.name, host))
+        finally:
+            self.board.berths.update(before)
+            for name, host in placed:
+                self.board.counts[name][host] -= 1
 
     def _place_for(self, service: Service, left: list[str]) -> str | None:
         counts, resources = self.board.counts[service.name], service.resources
-        roomy = [n for n in left if _has_room(self.board.berths[n], resources)]
-        for name in (*(n for n in roomy if not counts[n]), *(n for n in roomy if counts[n])):
-            if reject(service, self.board.berths[name], self.board, self.goal.fleet.ports) is None:
+        filters, ports = filters_of(service), self.goal.fleet.ports
+        apart = (n for n in left if not counts[n] and _has_room(self.board.berths[n], resources))
+        beside = (n for n in left if counts[n] and _has_room(self.board.berths[n], resources))
+        for name in chain(apart, beside):
+            if reject(service, self.board.berths[name], self.board, ports, filters) is None:
                 return name
         return None
 
     def _why_not(self, service: Service, left: list[str]) -> tuple[Rejection, ...]:
-        ports = self.goal.fleet.ports
-        reasons = ((n, reject(service, self.board.berths[n], self.board, ports)) for n in sorted(left))
+        ports, filters = self.goal.fleet.ports, filters_of(service)
+        reasons = ((n, reject(service, self.board.berths[n], self.board, ports, filters)) for n in sorted(left))
         return tuple(Rejection(name, why) for name, why in reasons if why)
 
     def _size(self, service: Service) -> float:
         """The larger share of the largest host."""
-        cpus = max((b.cpus for b in self.board.berths.values()), default=0) or 1
-        memory = max((b.memory for b in self.board.berths.values()), default=0) or 1
-        return max(service.resources.reserved_cpus / cpus, service.resources.reserved_memory / memory)
+        asked = service.resources
+        return max(asked.reserved_cpus / self.most_cpus, asked.reserved_memory / self.most_memory)
 
     def _room(self, berth: Berth) -> float:
         cpus = (berth.cpus - berth.used_cpus) / (berth.cpus or 1)
@@ -177,5 +188,9 @@ def _service(goal: Goal, replica: Replica) -> Service:
     """Its own, or, of another app, one that takes as much."""
     if replica.app == goal.app.name:
         return goal.app.services[replica.service]
-    resources = Resources(reserved_cpus=replica.cpus, reserved_memory=replica.memory)
-    return Service(name=f"{replica.app}/{replica.service}", resources=resources)
+    return _stranger(f"{replica.app}/{replica.service}", replica.cpus, replica.memory)
+
+
+@lru_cache(maxsize=10_000)
+def _stranger(name: str, cpus: float, memory: int) -> Service:
+    return Service(name=name, resources=Resources(reserved_cpus=cpus, reserved_memory=memory))

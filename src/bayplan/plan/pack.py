@@ -36,6 +36,11 @@ def hosts_apart(service: Service, tolerate: int) -> int:
     return min(service.replicas, max(tolerate, 1) + 2)
 
 
+def zone_of(host: Host) -> str:
+    """What is lost with it: its zone, or, without one, itself."""
+    return host.zone or f"host {host.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The host, and why it rather than the others."""
@@ -131,7 +136,7 @@ class Ranking:
         shares, empty, has, unlike, order, name = rank
         host = self._hosts[name]
         spread = (self._shared[key, attribute(host, key)] for key in self._service.placement.spread)
-        in_zone = self._zones[host.zone or f"host {name}"]
+        in_zone = self._zones[zone_of(host)]
         same_zone = self._apart > 1 and len(self._zones) < _ENOUGH_ZONES and in_zone > 0
         return (*spread, shares, same_zone, empty, has, in_zone, unlike, order)
 
@@ -144,7 +149,7 @@ class Ranking:
         change = has - self._known.get(name, 0)
         if not change or name not in self._hosts:
             return
-        host, zone = self._hosts[name], self._hosts[name].zone or f"host {name}"
+        host, zone = self._hosts[name], zone_of(self._hosts[name])
         self._standing += (has > 0) - (self._known.get(name, 0) > 0)
         self._known[name] = has
         for key in self._service.placement.spread:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.endure import risks
-from bayplan.plan.filters import reject
+from bayplan.plan.everywhere import is_global
+from bayplan.plan.filters import filters_of, reject
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.pack import Ranking
+from bayplan.plan.pack import Ranking, zone_of
 from bayplan.plan.replica import definition
 from bayplan.spec.model import Host, Service
 
@@ -74,6 +75,7 @@ class _Repacking:
         self.fleet = next(iter(goals.values())).fleet
         self.boards = {app: Board(goal, facts, Run()) for app, goal in goals.items()}
         self.berths = next(iter(self.boards.values())).berths
+        self.specs = {(a, s.name): definition(s, g.app) for a, g in goals.items() for s in g.app.services.values()}
         self.on: dict[str, list[Replica]] = defaultdict(list)
         for replica in (r for r in facts.replicas() if not r.ended):
             self.on[replica.host].append(replica)
@@ -90,11 +92,11 @@ class _Repacking:
     def done(self) -> Repack:
         used = tuple(name for name, berth in self.berths.items() if berth.in_use)
         reserved = self._reserved(used)
-        kept = {}
-        for name in sorted(used, key=lambda n: (len(self.on[n]), -list(self.berths).index(n))):
+        kept, place = {}, {name: number for number, name in enumerate(self.berths)}
+        for name in sorted(used, key=lambda n: (len(self.on[n]), -place[n])):
             if why := self._keeps(name) or self._empty(name):
                 kept[name] = why
-        rest = [name for name in used if name not in self.emptied]
+        rest = [name for name in used if name in kept]
         told = tuple(Kept(name, kept[name]) for name in rest)
         return Repack(tuple(self.moves), tuple(self.emptied), used, told, reserved, self._reserved(rest))
 
@@ -106,17 +108,16 @@ class _Repacking:
             return "clients come in here: it is a balancer"
         if self.fleet.registry and self.fleet.registry.host == name:
             return "the fleet's registry is here"
-        if all(other == name or other in self.emptied or not b.in_use for other, b in self.berths.items()):
+        if all(other == name or not berth.in_use for other, berth in self.berths.items()):
             return "no other host is in use"
         return next((why for r in self.on[name] if (why := self._stays(r))), None)
 
     def _stays(self, replica: Replica) -> str | None:
         """Why a replica does not move."""
-        goal, whole = self.goals.get(replica.app), f"{replica.app}/{replica.service}"
-        service = goal.app.services.get(replica.service) if goal else None
-        if goal is None or service is None:
+        service, whole = self._service_of(replica), f"{replica.app}/{replica.service}"
+        if service is None:
             return f"{whole}: no release says what it is"
-        if service.mode.startswith("global"):
+        if is_global(service):
             return None
         if replica.volumes:
             return f"{whole} has its volume here (bayplan volume move)"
@@ -126,7 +127,7 @@ class _Repacking:
             return f"{whole} reserves nothing, so that nobody knows where it fits (bayplan size --measured)"
         if service.update.order == "stop-first":
             return f"{whole} never runs twice (order: stop-first)"
-        is_current = replica.spec == definition(service, goal.app) and replica.slot <= service.replicas
+        is_current = replica.spec == self.specs[replica.app, service.name] and replica.slot <= service.replicas
         return None if is_current and replica.alive else f"{whole} is being changed, or does not run"
 
     def _empty(self, name: str) -> str | None:
@@ -134,12 +135,12 @@ class _Repacking:
         moving = [r for r in self.on[name] if not self._is_global(r)]
         if self.left is not None and len(moving) > self.left:
             return f"takes {_count(len(moving), 'move')}, and {self.left} are left"
-        before = {n: replace(b, taken=set(b.taken)) for n, b in self.berths.items()}
+        before = {name: self.berths[name].copy()}
         self.berths[name].in_use = False
         found: list[Move] = []
         why = None
         for replica in sorted(moving, key=lambda r: (-self._size(r), r.app, r.service, r.slot)):
-            move = self._moved(replica)
+            move = self._moved(replica, before)
             if isinstance(move, str):
                 why = move
                 break
@@ -169,20 +170,21 @@ class _Repacking:
             counts[move.origin] += 1
         self.berths.update(before)
 
-    def _moved(self, replica: Replica) -> Move | str:
-        """Where one replica goes, with the board changed so; or why it cannot."""
+    def _moved(self, replica: Replica, before: dict[str, Berth]) -> Move | str:
+        """Where one replica goes, with the board changed so; or why it cannot. before: berths as they were."""
         goal, board = self.goals[replica.app], self.boards[replica.app]
         service = goal.app.services[replica.service]
         counts, origin = board.counts[service.name], replica.host
         stood, zones = self._spread(counts)
         counts[origin] -= 1
-        ranking, reasons = self._ranked(service, board, goal, origin)
+        ranking, reasons = self._ranked(service, board, goal)
         choice = ranking.best()
         if choice is None:
             counts[origin] += 1
             tightest = ", ".join(f"{n}: {why}" for n, why in list(reasons.items())[:3])
             return f"no host in use can take {replica.app}/{service.name} ({tightest})"
         berth = self.berths[choice.host]
+        before.setdefault(choice.host, berth.copy())
         board.take(berth, service, board.ports_for(berth, service, goal.fleet.ports) or ())
         move = Move(replica.app, service.name, replica.slot, origin, choice.host, choice.why)
         now, zones_now = self._spread(counts)
@@ -193,15 +195,15 @@ class _Repacking:
             return f"without it, {replica.app}/{service.name} would stand on fewer {what} than it is to"
         return move
 
-    def _ranked(self, service: Service, board: Board, goal: Goal, origin: str) -> tuple[Ranking, dict[str, str]]:
+    def _ranked(self, service: Service, board: Board, goal: Goal) -> tuple[Ranking, dict[str, str]]:
         """The other hosts that stay in use, in order, and the reasons of those that cannot take it."""
-        counts, fleet = board.counts[service.name], goal.fleet
+        counts, fleet, filters = board.counts[service.name], goal.fleet, filters_of(service)
         ranking = Ranking(service, self.berths, {n: c for n, c in counts.items() if c}, fleet.hosts, fleet.tolerate)
         reasons: dict[str, str] = {}
         for name, berth in self.berths.items():
-            if not berth.in_use or name == origin or name in self.emptied:
+            if not berth.in_use:
                 continue
-            if why := reject(service, berth, board, fleet.ports):
+            if why := reject(service, berth, board, fleet.ports, filters):
                 reasons[name] = why
             ranking.update(name, able=not why)
         return ranking, reasons
@@ -227,12 +229,16 @@ class _Repacking:
     def _spread(self, counts: Mapping[str, int]) -> tuple[int, int]:
         """On how many hosts, and in how many zones."""
         on = [name for name, has in counts.items() if has]
-        return len(on), len({self.fleet.hosts[n].zone or f"host {n}" for n in on if n in self.fleet.hosts})
+        return len(on), len({zone_of(self.fleet.hosts[n]) for n in on if n in self.fleet.hosts})
+
+    def _service_of(self, replica: Replica) -> Service | None:
+        """As its app's release has it, if any does."""
+        goal = self.goals.get(replica.app)
+        return goal.app.services.get(replica.service) if goal else None
 
     def _is_global(self, replica: Replica) -> bool:
-        goal = self.goals.get(replica.app)
-        service = goal.app.services.get(replica.service) if goal else None
-        return service is not None and service.mode.startswith("global")
+        service = self._service_of(replica)
+        return service is not None and is_global(service)
 
     def _size(self, replica: Replica) -> float:
         berth = self.berths[replica.host]
