@@ -99,11 +99,9 @@ def destroy(group: str) -> None:
 
 def _kill(group: str) -> bool:
     for tree in hierarchies():
-        for knob in (
-            d / "freezer.state" for d in _below(tree / group)
-        ):  # a frozen process does not die before it thaws
+        for directory in _below(tree / group):  # a frozen process does not die before it thaws
             with contextlib.suppress(OSError):
-                knob.write_text("THAWED")
+                (directory / "freezer.state").write_text("THAWED")
     alive = processes(group)
     for pid in alive:
         with contextlib.suppress(ProcessLookupError):

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from bayplan.errors import LabError
 from bayplan.lab import cgroups, hub, machines, network
@@ -16,7 +16,6 @@ from bayplan.lab.process import run, succeeds, wait_for
 from bayplan.lab.recipes import EngineKind
 
 Fault = Literal["cut", "heal", "kill-engine", "start-engine", "slow"]
-FAULTS: tuple[str, ...] = get_args(Fault)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import numpy as np
 from bayplan.plan.packing.arrays import ROUNDING, Arrays, Floats, Ints
 from bayplan.plan.packing.budget import Budget
 from bayplan.plan.packing.improve import Kept
+from bayplan.plan.packing.lp import quiet
 from bayplan.plan.packing.pricing import price_columns
 from bayplan.plan.packing.stowage import Stowage
 
 Column = tuple[int, tuple[tuple[int, int], ...]]  # host type; (service, replicas) on it, in order of services
 
-MOST_SERVICES = 1500
 _ROUNDS = 60  # of pricing, before its columns are put together
 _BATCH = 48
 _DRY = 4  # rounds without a new column
@@ -34,9 +34,7 @@ class Columns:
         self.given = given
         self.rng = np.random.default_rng(seed)
         self.found: dict[Column, int] = {}
-        self.solver = highspy.Highs()  # type: ignore[no-untyped-call]
-        self.solver.setOptionValue("output_flag", False)
-        self.solver.setOptionValue("threads", 1)
+        self.solver = quiet()
         infinite = highspy.kHighsInf
         for replicas in given.replicas.tolist():
             self.solver.addRow(float(replicas), infinite, 0, np.zeros(0, dtype=np.int32), np.zeros(0))

@@ -1,6 +1,6 @@
-"""Fast first answers: service by service (first fit, dot product) and host by host (the densest next replica).
+"""Fast first answers, service by service (first fit, dot product), and what fills one host (the densest next replica).
 
-Both see the rules through `Stowage`. Which is best depends on what binds, so the search tries several and keeps
+All see the rules through `Stowage`. Which is best depends on what binds, so the search tries several and keeps
 the best: docs/decisions/0015-packing-method.md has the comparison.
 """
 
@@ -27,13 +27,6 @@ def never() -> bool:
 def sizes(given: Arrays, weight: Floats) -> Floats:
     """(S,) one number a service: its share of the largest host in each dimension, weighted."""
     return (given.demand / given.scale) @ weight
-
-
-def scarcity(given: Arrays) -> Floats:
-    """(D,) how much of all hosts each dimension needs, over the fullest: what is scarce counts most. Sums to 1."""
-    need = given.replicas @ (given.demand / given.scale)
-    weight = np.asarray((need / max(float(need.max(initial=0.0)), 1e-12)) ** 4)
-    return weight / max(float(weight.sum()), 1e-12)
 
 
 def first_fit(given: Arrays, order: Ints, types: Ints, stop: Stop = never) -> Stowage:
@@ -216,15 +209,3 @@ def _best_that_fits(stowage: Stowage, host: int, services: Ints, score: Floats) 
             return best
         score[best] = -1.0
     return None
-
-
-def host_by_host(given: Arrays, types: Ints, worth: Floats, weight: Floats, stowage: Stowage | None = None) -> Stowage:
-    """Open a host, fill it, until nothing is left. worth: (S,); weight: (K,). types: the first that will do."""
-    stowage = stowage or Stowage(given)
-    while True:
-        services = np.flatnonzero(stowage.left > 0)
-        host_type = next((int(t) for t in types if stowage.can_open(t) and given.fits_empty[services, t].any()), None)
-        if host_type is None:
-            return stowage
-        host = stowage.open(host_type)
-        fill(stowage, host, services, worth[services], weight)

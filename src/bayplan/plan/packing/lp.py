@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from bayplan.plan.packing.bounds import Row
 
 
+def quiet() -> highspy.Highs:
+    """A solver that prints nothing and, on one processor, gives the same answer each time."""
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
+    return solver
+
+
 def relaxed(given: Arrays, rows: list[Row]) -> tuple[float, Ints, Floats, str]:
     """The least cost of hosts on which all shares fit, hosts and replicas divisible; (T,) those hosts,
     rounded up; and the rows that bind, in words.
@@ -58,9 +66,7 @@ def relaxed(given: Arrays, rows: list[Row]) -> tuple[float, Ints, Floats, str]:
     lp.a_matrix_.start_ = np.array(starts, dtype=np.int32)
     lp.a_matrix_.index_ = np.concatenate(index) if index else np.zeros(0, dtype=np.int32)
     lp.a_matrix_.value_ = np.concatenate(value) if value else np.zeros(0)
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
+    solver = quiet()
     solver.passModel(lp)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:

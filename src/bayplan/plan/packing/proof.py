@@ -13,6 +13,7 @@ import numpy as np
 from bayplan.plan.packing.arrays import ROUNDING, Arrays, Floats
 from bayplan.plan.packing.budget import Budget
 from bayplan.plan.packing.columns import Column, Columns
+from bayplan.plan.packing.lp import quiet
 
 _NODES = 400
 _ROUNDS = 12
@@ -54,9 +55,7 @@ def _knapsack(
     able = np.flatnonzero((worth > 0) & (given.fits_empty[:, host_type] > 0))
     if not len(able):
         return 0.0, ()
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
+    solver = quiet()
     solver.setOptionValue("mip_max_nodes", _NODES)
     solver.cbMipInterrupt.subscribe(lambda event: None if budget.spend(0) else event.interrupt())
     solver.passModel(_model(given, host_type, worth, able))
