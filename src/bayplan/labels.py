@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
+
+from bayplan.facts import Binding, ContainerState, Health, Replica
 
 FLEET: Final = "bayplan.fleet"
 ROLE: Final = "bayplan.role"  # replica, run, volume, gateway, guard, registry or lock
@@ -24,3 +27,42 @@ RESERVED: Final = "bayplan.reserved"  # "0.5,536870912": cores, bytes
 LOCK_BY: Final = "bayplan.lock.by"
 LOCK_DOING: Final = "bayplan.lock.doing"
 LOCK_AT: Final = "bayplan.lock.at"
+
+
+def replica(
+    told: Mapping[str, str],
+    *,
+    container: str,
+    name: str,
+    host: str,
+    state: ContainerState,
+    image: str,
+    ports: tuple[Binding, ...],
+    health: Health = "none",
+    exit_code: int | None = None,
+) -> Replica:
+    """What labels tell of a replica, and, of what may change, what is seen or expected. container: its id.
+
+    Raises KeyError and ValueError for labels that are not as we write them.
+    """
+    cpus, memory = told.get(RESERVED, "0,0").split(",")
+    return Replica(
+        id=container,
+        name=name,
+        host=host,
+        app=told[APP],
+        service=told[SERVICE],
+        slot=int(told[SLOT]),
+        release=int(told[RELEASE]),
+        spec=told[SPEC],
+        state=state,
+        health=health,
+        exit_code=exit_code,
+        image=image,
+        ports=ports,
+        cpus=float(cpus),
+        memory=int(memory),
+        job=JOB in told,
+        everywhere=EVERYWHERE in told,
+        volumes=tuple(name for name in told.get(VOLUMES, "").split(",") if name),
+    )

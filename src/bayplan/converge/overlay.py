@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bayplan import labels
@@ -73,23 +73,13 @@ def _in_state(host: HostFacts, name: str, state: ContainerState) -> HostFacts:
 
 
 def _creating(step: Run) -> Replica:
-    told: Mapping[str, str] = step.container.labels
-    cpus, memory = told[labels.RESERVED].split(",")
-    return Replica(
-        id="",
-        name=step.container.name,
+    made = step.container
+    return labels.replica(
+        made.labels,
+        container="",
+        name=made.name,
         host=step.host,
-        app=told[labels.APP],
-        service=step.service,
-        slot=step.slot,
-        release=int(told[labels.RELEASE]),
-        spec=told[labels.SPEC],
         state="creating",
-        image=step.container.image,
-        ports=step.container.ports,
-        cpus=float(cpus),
-        memory=int(memory),
-        job=labels.JOB in told,
-        everywhere=labels.EVERYWHERE in told,
-        volumes=tuple(name for name in told.get(labels.VOLUMES, "").split(",") if name),
+        image=made.image,
+        ports=made.ports,
     )

@@ -77,7 +77,7 @@ def volumes(entries: Iterable[Entry], containers: Iterable[Entry]) -> tuple[Volu
     for container in containers:
         for mount in container.get("Mounts") or ():
             if mount.get("Type") == "volume":
-                users[mount.get("Name", "")][container["Names"][0].lstrip("/")] = container["State"] == "running"
+                users[mount.get("Name", "")][_name(container)] = container["State"] == "running"
     return tuple(
         VolumeEntry(v["Name"], v["Driver"], v.get("Labels") or {}, v.get("Options") or {}, users.get(v["Name"], {}))
         for v in entries
@@ -118,33 +118,23 @@ def _ours(entry: Entry, host: str, fleet: str) -> Replica | SystemContainer | On
 
 
 def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
-    cpus, memory = told.get(labels.RESERVED, "0,0").split(",")
     status = entry.get("Status", "")
-    return Replica(
-        id=entry["Id"],
-        name=entry["Names"][0].lstrip("/"),
+    return labels.replica(
+        told,
+        container=entry["Id"],
+        name=_name(entry),
         host=host,
-        app=told[labels.APP],
-        service=told[labels.SERVICE],
-        slot=int(told[labels.SLOT]),
-        release=int(told[labels.RELEASE]),
-        spec=told[labels.SPEC],
         state=_state(entry),
-        health=health(status),
-        exit_code=exit_code(status),
         image=entry.get("Image", ""),
         ports=bindings(told.get(labels.PORTS, "")),
-        cpus=float(cpus),
-        memory=int(memory),
-        job=labels.JOB in told,
-        everywhere=labels.EVERYWHERE in told,
-        volumes=tuple(name for name in told.get(labels.VOLUMES, "").split(",") if name),
+        health=health(status),
+        exit_code=exit_code(status),
     )
 
 
 def _oneoff(entry: Entry, told: Mapping[str, str], host: str) -> OneOff:
     return OneOff(
-        name=entry["Names"][0].lstrip("/"),
+        name=_name(entry),
         host=host,
         app=told[labels.APP],
         service=told[labels.SERVICE],
@@ -164,8 +154,12 @@ def _system(entry: Entry, told: Mapping[str, str]) -> SystemContainer:
         spec=told[labels.SPEC],
         state=_state(entry),
         ports=bindings(told.get(labels.PORTS, "")),
-        name=entry["Names"][0].lstrip("/"),
+        name=_name(entry),
     )
+
+
+def _name(entry: Entry) -> str:
+    return str(entry["Names"][0]).lstrip("/")
 
 
 def _state(entry: Entry) -> ContainerState:
