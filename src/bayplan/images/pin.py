@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -19,20 +18,6 @@ T = TypeVar("T")
 OnImage = Callable[[str, Transfer], None]  # told of a service's image; the last has status "pinned" and the pin as text
 
 AT_ONCE = 3  # builds and copies: they share one engine's disk
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """What is made anew though it is there. build: what is built; pull: what others published."""
-
-    build: bool = False
-    pull: bool = False
-
-    def applies(self, wanted: Wanted, policy: str) -> bool:
-        """policy: the service's `pull_policy`, which asks for it each time."""
-        if isinstance(wanted.source, Build):
-            return self.build or policy == "build"
-        return wanted.source is not None and (self.pull or policy == "always")
 
 
 async def prepare(
@@ -51,12 +36,12 @@ async def prepare(
     missing`) until `pull`. only: the other services are left as they are. With everything there: a request a service.
     Raises ImageError, RegistryError; several failures are told in one.
     """
-    place, again = place_for(registry, builder), Again(force_build, pull)
+    place = place_for(registry, builder)
     wanted = await _wanted(app, place, only)
-    afresh = frozenset(n for n, w in wanted.items() if again.applies(w, app.services[n].pull_policy))
+    afresh = frozenset(n for n, w in wanted.items() if _is_made_anew(w, app.services[n], force_build, pull))
     found = await _all([_unless(n in afresh, place, w) for n, w in wanted.items()])
     pins = {name: pin for name, pin in zip(wanted, found, strict=True) if pin}
-    maker = _Maker(place, builder, registry, on, again, afresh)
+    maker = _Maker(place, builder, registry, on, afresh, pull=pull)
     missing = {n: w for n, w in wanted.items() if n not in pins}
     made = await _all([maker.make(group) for group in shared(missing)])
     return _pinned(app, pins | {name: pin for group in made for name, pin in group.items()})
@@ -99,11 +84,12 @@ class _Maker:
         builder: Engine,
         registry: Registry | None,
         on: OnImage,
-        again: Again,
         afresh: frozenset[str],
+        *,
+        pull: bool,
     ) -> None:
-        self._place, self._builder, self._registry, self._on, self._again = place, builder, registry, on, again
-        self._afresh = afresh
+        self._place, self._builder, self._registry, self._on = place, builder, registry, on
+        self._afresh, self._pull = afresh, pull
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._pushing = asyncio.Lock()  # the second finds the layers of the first, and sends what differs
 
@@ -149,7 +135,7 @@ class _Maker:
             labels=build.labels,
             target=build.target,
             no_cache=build.no_cache,
-            pull=build.pull or self._again.pull,
+            pull=build.pull or self._pull,
             extra_hosts=build.extra_hosts,
             network=build.network,
             shm_size=build.shm_size,
@@ -193,6 +179,13 @@ def _one(place: Place, app: str, service: Service) -> Wanted:
     except ImageError as error:
         where = f"service {service.name}" + (f", {error.where}" if error.where else "")
         raise ImageError(error.what, where=where, todo=error.todo) from error
+
+
+def _is_made_anew(wanted: Wanted, service: Service, build: bool, pull: bool) -> bool:
+    """Though it is there: by `pull_policy`, each time. build: what is built; pull: what others published."""
+    if isinstance(wanted.source, Build):
+        return build or service.pull_policy == "build"
+    return wanted.source is not None and (pull or service.pull_policy == "always")
 
 
 async def _unless(skip: bool, place: Place, wanted: Wanted) -> str | None:

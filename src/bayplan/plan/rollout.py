@@ -193,7 +193,7 @@ class Rollout:
         if self.held_by:
             self.is_held |= any(self._lacks(n) for n in self.wanted)
             return
-        placer = Placer(self.goal, self.facts, self.board, self.service, self.spec)
+        placer = self._placer()
         standing = sum(1 for n in self.wanted if n in self.slots)
         for number in self.wanted:
             slot = self.slots.get(number)
@@ -203,9 +203,15 @@ class Rollout:
                 placer.place(number, f"{len(self.wanted)} wanted, {standing} stand")
             elif slot and not slot.keeper and number in window and not self.stop_first:
                 placer.place(number, f"release {self.goal.release} replaces {slot.old[0].name}", slot.old[0].host)
+        self._start_placed(placer)
+        self.unplaced += placer.unplaced()
+
+    def _placer(self, never: frozenset[str] = frozenset()) -> Placer:
+        return Placer(self.goal, self.facts, self.board, self.service, self.spec, never)
+
+    def _start_placed(self, placer: Placer) -> None:
         self.steps += placer.steps
         self.waiting += placer.waiting
-        self.unplaced += placer.unplaced()
 
     def _lacks(self, number: int) -> bool:
         """Whether nothing of this definition stands in a slot, as far as is known."""
@@ -295,10 +301,9 @@ class Rollout:
         if self._is_busy() or len(keepers) < 2 or len({r.host for r in keepers}) > 1:  # noqa: PLR2004  rule 2's number
             return
         last = keepers[-1]
-        placer = Placer(self.goal, self.facts, self.board, self.service, self.spec, never=frozenset({last.host}))
+        placer = self._placer(never=frozenset({last.host}))
         placer.place(last.slot, f"all {len(keepers)} stand on {last.host}, which may be lost")
-        self.steps += placer.steps
-        self.waiting += placer.waiting
+        self._start_placed(placer)
 
     # -- moves --------------------------------------------------------------------------------------------------------
 
@@ -311,10 +316,9 @@ class Rollout:
         for keeper in due[: self._at_a_time()]:
             target = wanted[keeper.slot]
             others = frozenset(self.board.berths) - {target}
-            placer = Placer(self.goal, self.facts, self.board, self.service, self.spec, never=others)
+            placer = self._placer(never=others)
             placer.place(keeper.slot, f"moves from {keeper.host}")
-            self.steps += placer.steps
-            self.waiting += placer.waiting
+            self._start_placed(placer)
             self.unplaced += placer.unplaced()
 
     def _keepers(self) -> list[Replica]:
