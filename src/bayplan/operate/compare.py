@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
+from bayplan.operate.ask import answered
 from bayplan.operate.diff import Change, changes
 from bayplan.operate.history import release, spec_of
 from bayplan.operate.preview import foreseen
@@ -33,9 +34,7 @@ async def releases(ports: FleetPorts, app: str, before: int, after: int) -> Comp
 
 async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Mapping[str, bytes]) -> Comparison:
     """What `up` would release now. number None: compared with the newest."""
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports))
     latest = None if is_new_fleet(ports.fleet, facts) else await current(ports.releases, app.name)
     old = chosen_of(await release(ports.releases, app.name, number)) if number is not None else latest
     app = await versioned(app, latest.app if latest else None, secrets)

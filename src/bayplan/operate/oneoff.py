@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from bayplan import labels
 from bayplan.container import Container
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
-from bayplan.operate.ask import check_hosts
+from bayplan.operate.ask import answered, check_hosts
 from bayplan.operate.release import Chosen, current, required
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal
@@ -44,9 +44,7 @@ async def prepare_run(ports: FleetPorts, app: str, wish: Wish, on: OnTransfer) -
     Raises UsageError for a service or host that is not there, NoHostError.
     """
     check_hosts(ports.fleet, [wish.host] if wish.host else [])
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports))
     chosen = await required(ports.releases, app) if wish.service else await current(ports.releases, app)
     chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
     service = _service(chosen.app, wish.service)

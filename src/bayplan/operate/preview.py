@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts
 from bayplan.images import known_pins, listening
-from bayplan.operate.ask import check_hosts
+from bayplan.operate.ask import answered, check_hosts
 from bayplan.operate.bring import builder_of
 from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.operate.secrets import versioned
@@ -72,9 +72,7 @@ async def preview(
     Raises UsageError for a host that the fleet does not have, NoHostError.
     """
     check_hosts(ports.fleet, assume_down)
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports))
     is_new = is_new_fleet(ports.fleet, facts)
     latest = None if is_new else await current(ports.releases, app.name)
     app = await versioned(app, latest.app if latest else None, secrets or {})

@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.errors import RegistryError
 from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.operate.ask import answered
 from bayplan.operate.inferred import inferred
 from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.plan.everywhere import is_global, wanted_slots
@@ -126,9 +127,8 @@ async def standing(ports: FleetPorts, app: str, *, every: bool = False) -> Stand
 
     Raises NoHostError when nobody answers.
     """
-    facts, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    seen, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
+    facts = answered(ports.fleet, seen)
     unread = ""
     if isinstance(chosen, RegistryError):
         unread = "" if is_new_fleet(ports.fleet, facts) else chosen.what

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.errors import Mistake, SpecError
 from bayplan.facts import Facts, HostFacts
+from bayplan.operate.ask import answered
 from bayplan.operate.size.reading import Asked, shortage
 from bayplan.plan.filters import unmet
 from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
@@ -26,9 +27,7 @@ async def ask_fleet(ports: FleetPorts, app: App, *, headroom: float, tolerate: i
 
     Memory counts in GiB. Raises NoHostError, and SpecError for services that fit on no host.
     """
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports))
     return asked_of(app, ports.fleet, facts, headroom=headroom, tolerate=tolerate)
 
 
