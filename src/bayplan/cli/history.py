@@ -79,7 +79,8 @@ def show(
 
     from bayplan.cli.console import err, out, show_json
     from bayplan.cli.session import on_fleet, read_name
-    from bayplan.operate.history import Entry, as_json, release, spec_of
+    from bayplan.operate.history import Entry, as_json, release
+    from bayplan.operate.release import spec_of
     from bayplan.spec.render import render
 
     name, where = read_name(files, project, fleet)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from bayplan.converge.observe import observe
 from bayplan.operate.ask import answered
 from bayplan.operate.diff import Change, changes
-from bayplan.operate.history import release, spec_of
+from bayplan.operate.history import release
 from bayplan.operate.preview import foreseen
-from bayplan.operate.release import chosen_of, current, is_new_fleet
+from bayplan.operate.release import chosen_of, current, is_new_fleet, spec_of
 from bayplan.operate.secrets import versioned
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App

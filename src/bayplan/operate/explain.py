@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bayplan.errors import UsageError
 from bayplan.facts import Facts
+from bayplan.operate.release import check_known
 from bayplan.operate.status import standing
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import is_global
@@ -47,11 +47,9 @@ async def explain(ports: FleetPorts, app: str, service: str | None) -> tuple[Exp
     """Every service of the app, or one. Raises UsageError for one that it does not have."""
     found = await standing(ports, app)
     services = found.goal.app.services
-    if service is not None and service not in services:
-        raise UsageError(f"no service {service} in the app {app}", todo=f"it has: {', '.join(services) or 'none'}")
-    return tuple(
-        _explain(found.goal, s, found.facts) for s in services.values() if service is None or s.name == service
-    )
+    check_known(found.goal.app, [service] if service is not None else [])
+    asked = services.values() if service is None else [services[service]]
+    return tuple(_explain(found.goal, s, found.facts) for s in asked)
 
 
 def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:

@@ -13,7 +13,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, forget_restart, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
-from bayplan.operate.release import Chosen, required, with_needed
+from bayplan.operate.release import Chosen, check_known, required, with_needed
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
 from bayplan.plan.order import held_now, in_order
@@ -161,9 +161,7 @@ def _at_once(service: Service, serving: int) -> int:
 def _named(app: App, wishes: Wishes) -> frozenset[str]:
     if wishes.services is None:
         return frozenset(app.services)
-    unknown = sorted(wishes.services - set(app.services))
-    if unknown:
-        raise UsageError(f"no service {unknown[0]} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    check_known(app, sorted(wishes.services))
     return wishes.services
 
 

@@ -12,7 +12,7 @@ from bayplan.converge.observe import observe
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.ask import answered, check_hosts
-from bayplan.operate.release import Chosen, current, required
+from bayplan.operate.release import Chosen, check_known, current, required
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import bridge_name
@@ -55,8 +55,7 @@ async def prepare_run(ports: FleetPorts, app: str, wish: Wish, on: OnTransfer) -
 
 
 def _service(app: App, name: str) -> Service | None:
-    if name and name not in app.services:
-        raise UsageError(f"no service {name} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    check_known(app, [name] if name else [])
     service = app.services.get(name)
     if service is not None and service.external:
         raise UsageError(f"{name} is not run here: it is external", todo="name an image: bayplan run --image IMAGE")
