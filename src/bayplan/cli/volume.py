@@ -127,11 +127,11 @@ def rm(
     from bayplan.operate.volumes import remove
 
     name, where = read_name(files, project, fleet)
-    gone = on_fleet(where, lambda ports: remove(ports, name, volume, host))
+    gone, at = on_fleet(where, lambda ports: remove(ports, name, volume, host))
     if json:
-        show_json({"name": gone.name, "host": gone.host})
+        show_json({"name": gone, "host": at})
     else:
-        out().print(f"[green]✓[/] {gone.name} is gone from {gone.host}")
+        out().print(f"[green]✓[/] {gone} is gone from {at}")
 
 
 class _Bytes:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from bayplan import labels
 from bayplan.container import Container, Mounted
 from bayplan.errors import BayplanError, EngineError, UsageError
+from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
 from bayplan.operate.release import current
 from bayplan.operate.tree_digest import Digest, digested
@@ -51,13 +52,13 @@ class Copied:
     digest: str
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Volumes:
     """The app's volumes on the hosts that answer."""
 
     ports: FleetPorts
     app: App
-    at: dict[str, dict[str, VolumeEntry]] = field(default_factory=dict)
+    at: Mapping[str, Mapping[str, VolumeEntry]]
 
     def views(self) -> Iterator[VolumeView]:
         """Those that the release names, and those that were made for the app."""
@@ -94,11 +95,16 @@ class Volumes:
 async def volumes(ports: FleetPorts, app: str) -> Volumes:
     """One look at every host that answers. Raises NoHostError."""
     facts = await ask_all(ports)
+    chosen = await current(ports.releases, app)
+    return await volumes_of(ports, chosen.app if chosen else App(name=app), facts)
+
+
+async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
+    """The app's on the hosts that answered a moment ago."""
     hosts = [host.name for host in facts.reachable()]
     found = await asyncio.gather(*(ports.engines[host].volumes() for host in hosts))
     entries = {host: {v.name: v for v in there} for host, there in zip(hosts, found, strict=True)}
-    chosen = await current(ports.releases, app)
-    return Volumes(ports, chosen.app if chosen else App(name=app), entries)
+    return Volumes(ports, app, entries)
 
 
 async def backup(
@@ -113,7 +119,7 @@ async def backup(
     engine, part, packed = ports.engines[home], file.with_name(f"{file.name}.part"), hashlib.sha256()
     digest, size = Digest(), 0
     async with (
-        _frozen(engine, () if live else _running(entry)),
+        _frozen(engine, () if live else running(entry)),
         _opened(ports, home, Mounted(_mount(), entry.name)) as at,
     ):
         try:
@@ -176,8 +182,8 @@ def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
     return home, entry
 
 
-async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> VolumeView:
-    """A volume with all that is in it. Raises UsageError while a container mounts it."""
+async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> tuple[str, str]:
+    """A volume with all that is in it: its name, and its host. Raises UsageError while a container mounts it."""
     known = await volumes(ports, app)
     home, entry = known.home_of(said, host)
     if entry.used_by:
@@ -185,7 +191,7 @@ async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> Vo
             f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}", todo="take that down first"
         )
     await ports.engines[home].remove_volume(entry.name)
-    return VolumeView(said if said != entry.name else "", entry.name, home, entry.driver, (), ())
+    return entry.name, home
 
 
 async def _fill(
@@ -239,7 +245,8 @@ def _check_absent(known: Volumes, name: str, host: str) -> None:
         )
 
 
-def _running(entry: VolumeEntry) -> tuple[str, ...]:
+def running(entry: VolumeEntry) -> tuple[str, ...]:
+    """The containers that mount it and run."""
     return tuple(name for name, runs in entry.used_by.items() if runs)
 
 
