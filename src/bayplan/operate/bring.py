@@ -23,6 +23,7 @@ from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled, with_needed
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
+from bayplan.operate.together import together
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
@@ -134,22 +135,18 @@ async def wake(ports: FleetPorts, before: Chosen | None, stopped: frozenset[str]
     """Containers of services that are to run again get their restart policy back (`halt.stop` takes it): before it is
     recorded that they run, so that whoever is killed in between leaves none without.
     """
-    awake = before.stopped - stopped if before else frozenset[str]()
-    if before is None or not awake:
+    if before is None:
         return
-    kept = [r for r in facts.replicas(before.app.name) if r.service in awake and r.service in before.app.services]
-    policies = {name: before.app.services[name].restart for name in awake if name in before.app.services}
-    await asyncio.gather(*(ports.engines[r.host].set_restart(r.name, policies[r.service]) for r in kept))
+    awake = {name: s.restart for name, s in before.app.services.items() if name in before.stopped - stopped}
+    kept = (r for r in facts.replicas(before.app.name) if r.service in awake)
+    await asyncio.gather(*(ports.engines[r.host].set_restart(r.name, awake[r.service]) for r in kept))
 
 
 async def forget_restart(ports: FleetPorts, replicas: Iterable[Replica]) -> None:
     """An engine that starts brings back what is to restart always, whoever stopped it. A host that is silent by now is
     told of at the end.
     """
-    asked = (ports.engines[r.host].set_restart(r.name, "no") for r in replicas)
-    for failed in await asyncio.gather(*asked, return_exceptions=True):
-        if isinstance(failed, BaseException) and not isinstance(failed, BayplanError):
-            raise failed
+    await together(ports.engines[r.host].set_restart(r.name, "no") for r in replicas)
 
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from bayplan import labels
-from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
 from bayplan.operate.release import current, spec_of
+from bayplan.operate.together import raise_failed, together
 from bayplan.operate.volumes import volumes_of
 from bayplan.ports import FleetPorts, Releases, VolumeEntry
 from bayplan.spec.model import App
@@ -49,15 +48,8 @@ async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
 
 async def sweep(ports: FleetPorts, goes: Sweep) -> None:
     """Remove them. Raises PartialError that tells all that could not be."""
-    done = await asyncio.gather(
-        *(ports.engines[host].remove_volume(name) for name, host in goes.gone), return_exceptions=True
-    )
-    failed = [e for e in done if isinstance(e, BaseException)]
-    for error in failed:
-        if not isinstance(error, BayplanError):
-            raise error
-    if failed:
-        raise PartialError("not all volumes could be removed", todo="\n  ".join(str(e) for e in failed))
+    failed = await together(ports.engines[host].remove_volume(name) for name, host in goes.gone)
+    raise_failed(failed, "not all volumes could be removed")
 
 
 async def _last(releases: Releases, app: str) -> App:
