@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def show_json(value: object) -> None:
-    """A value of ours as JSON on standard output."""
+    """As JSON on standard output; each dataclass in it as an object."""
     import json
 
-    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    sys.stdout.write(json.dumps(plain, indent=2) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, default=asdict) + "\n")

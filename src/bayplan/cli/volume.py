@@ -28,9 +28,7 @@ def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, js
     name, where = read_name(files, project, fleet)
     found = tuple(on_fleet(where, lambda ports: volumes(ports, name)).views())
     if json:
-        from dataclasses import asdict
-
-        show_json({"volumes": [asdict(view) for view in found]})
+        show_json({"volumes": found})
         return
     from rich import box
     from rich.table import Table

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from bayplan.facts import Facts
 from bayplan.operate.release import check_known
@@ -31,16 +30,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One service."""
+    """One service; `explain --json` is a list of these."""
 
     service: str
     summary: str
     hosts: tuple[Verdict, ...]
     notes: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The shape of `explain --json`: one such object a service."""
-        return asdict(self)
 
 
 async def explain(ports: FleetPorts, app: str, service: str | None) -> tuple[Explained, ...]:
