@@ -63,7 +63,7 @@ def push(
 
     wanted, where = read_both(files, project, fleet, profile, services)
     chosen = frozenset(services) if services else None
-    with Progress(wanted, quiet=json) as progress:
+    with Progress(wanted.name, quiet=json) as progress:
         pins = on_fleet(
             where,
             lambda ports: publish(

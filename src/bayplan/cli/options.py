@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bayplan.cli.complete import service_names
+
 Files = Annotated[
     list[Path] | None,
     typer.Option("-f", "--file", help="Compose file; several merge in order.", show_default="compose.yaml"),
@@ -21,6 +23,10 @@ FleetFile = Annotated[
 Profiles = Annotated[
     list[str] | None,
     typer.Option("--profile", metavar="NAME", help="With the services of this profile, or of all: '*'."),
+]
+Services = Annotated[
+    list[str] | None,
+    typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
 ]
 Json = Annotated[bool, typer.Option("--json", help="A stable, documented shape for programs.")]
 AssumeDown = Annotated[

@@ -9,6 +9,7 @@ import typer
 from bayplan.cli.options import Files, FleetFile, Json, Project
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from bayplan.operate.status import ServiceView, Status
@@ -59,10 +60,7 @@ def ps(
                 console.print(f"  {host.todo}", markup=False)
 
 
-def _print_head(service: ServiceView, console: object) -> None:
-    from rich.console import Console
-
-    assert isinstance(console, Console)  # noqa: S101  for the type checker: rich is imported late
+def _print_head(service: ServiceView, console: Console) -> None:
     r = service.replicas
     style = "green" if r.ready == r.desired else "yellow"
     fronts = "  ".join(f"{x.address}:{x.port} -> {x.target_port}" for x in service.listeners)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.options import Files, FleetFile, Json, Project, Services
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -21,10 +20,7 @@ HIGH, FULL = 0.75, 0.9  # share of a limit from which it is yellow, red
 
 
 def stats(
-    services: Annotated[
-        list[str] | None,
-        typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
-    ] = None,
+    services: Services = None,
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,

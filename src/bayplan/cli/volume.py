@@ -99,11 +99,10 @@ def move(
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.bring import Wishes
     from bayplan.operate.move import move as move_volume
-    from bayplan.spec.model import App
 
     name, where = read_name(files, project, fleet)
     wishes = Wishes(patience=patience(wait, wait_timeout))
-    with Progress(App(name=name), quiet=json) as progress, _Bytes(quiet=True) as on:
+    with Progress(name, quiet=json) as progress, _Bytes(quiet=True) as on:
         done, result = on_fleet(where, lambda ports: move_volume(ports, name, volume, to, wishes, progress, on))
     if not json:
         _tell(done, f"{done.name} is on {done.host}", json=False)
