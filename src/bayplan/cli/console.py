@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from bayplan.errors import Mistake
 
@@ -52,6 +53,17 @@ def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     wide = None if stream.isatty() or "COLUMNS" in os.environ else 160
     return Console(file=stream, highlight=False, width=wide, soft_wrap=not stream.isatty())
+
+
+def table(*columns: str, right: Collection[str] = ()) -> Table:
+    """A line below its head, and no other. right: columns that stand to the right, as numbers do."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left")
+    return made
 
 
 def tell_warning(warning: Mistake) -> None:

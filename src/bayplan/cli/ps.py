@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayplan.cli.console import table
 from bayplan.cli.options import Files, FleetFile, Json, Project
 
 if TYPE_CHECKING:
@@ -71,42 +72,29 @@ def _print_head(service: ServiceView, console: Console) -> None:
     console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} {what}[/]  [cyan]{fronts}[/]")
 
 
-def _table() -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-
-
 def _instances(service: ServiceView) -> Table:
-    table = _table()
-    for column in ("  replica", "host", "state", "endpoint", "release"):
-        table.add_column(column)
+    rows = table("  replica", "host", "state", "endpoint", "release")
     for i in service.instances:
         state = f"[{STYLES.get(i.state, '')}]{f'job {i.job}' if i.job else i.state}[/]"
-        table.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
-    table.add_row()
-    return table
+        rows.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
+    rows.add_row()
+    return rows
 
 
 def _runs(status: Status) -> Table:
-    table = _table()
-    for column in ("run", "host", "state", "service", "image"):
-        table.add_column(column)
+    rows = table("run", "host", "state", "service", "image")
     for one in status.runs:
-        table.add_row(one.name, one.host, one.state, one.service or "-", one.image)
-    table.add_row()
-    return table
+        rows.add_row(one.name, one.host, one.state, one.service or "-", one.image)
+    rows.add_row()
+    return rows
 
 
 def _hosts(status: Status) -> Table:
     from bayplan.units import show_bytes
 
-    table = _table()
-    for column in ("host", "state", "cores reserved", "memory reserved"):
-        table.add_column(column)
+    rows = table("host", "state", "cores reserved", "memory reserved")
     for h in status.hosts:
         state = f"[{'green' if h.state == 'ready' else 'red'}]{h.state}[/]"
         cores = f"{h.reserved.cpus:g} of {h.cpus:g}"
-        table.add_row(h.host, state, cores, f"{show_bytes(h.reserved.memory)} of {show_bytes(h.memory)}")
-    return table
+        rows.add_row(h.host, state, cores, f"{show_bytes(h.reserved.memory)} of {show_bytes(h.memory)}")
+    return rows

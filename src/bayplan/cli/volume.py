@@ -21,7 +21,7 @@ OnHost = Annotated[str | None, typer.Option("--host", help="Where it is, if seve
 @app.command("ls")
 def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
     """List the app's volumes: on which host each is, and what mounts it."""
-    from bayplan.cli.console import out, show_json
+    from bayplan.cli.console import out, show_json, table
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.volumes import volumes
 
@@ -30,15 +30,10 @@ def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, js
     if json:
         show_json({"volumes": found})
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    for column in ("volume", "name", "host", "mounted by"):
-        table.add_column(column)
+    rows = table("volume", "name", "host", "mounted by")
     for view in found:
-        table.add_row(view.volume or "-", view.name, view.host, " ".join(view.used_by) or "[dim]nothing[/]")
-    out().print(table if found else "[dim]no volumes[/]")
+        rows.add_row(view.volume or "-", view.name, view.host, " ".join(view.used_by) or "[dim]nothing[/]")
+    out().print(rows if found else "[dim]no volumes[/]")
 
 
 @app.command("backup")
