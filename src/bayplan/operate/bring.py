@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -225,9 +225,22 @@ def _longest_wait(service: Service) -> float:
     return ready_deadline(service) + service.drain + max(service.update.delay, service.update.monitor)
 
 
-async def completed(ports: FleetPorts, pinned: App, before: App | None, builder: Engine, facts: Facts) -> App:
-    """The pinned app as a release records it: with what its images listen on, and its services' own addresses."""
-    listens = await listening(pinned, before, builder, ports.registry)
+async def completed(
+    ports: FleetPorts,
+    pinned: App,
+    before: App | None,
+    builder: Engine,
+    facts: Facts,
+    *,
+    unmade: Collection[str] = (),
+) -> App:
+    """The pinned app as a release records it: with what its images listen on, and its services' own addresses.
+
+    unmade: services whose image is yet to be made; what it listens on is not known.
+    """
+    made = pinned.model_copy(update={"services": {n: s for n, s in pinned.services.items() if n not in unmade}})
+    known = await listening(made, before, builder, ports.registry)
+    listens = pinned.model_copy(update={"services": {**pinned.services, **known.services}})
     return addressed(ports.fleet.name, listens, before, taken_by_others(facts, pinned.name))
 
 
