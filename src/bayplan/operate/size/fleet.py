@@ -115,9 +115,7 @@ def _refuse_unfit(problem: Problem) -> None:
             what = f"{load.name} may stand on no host: none meets its constraints"
             mistakes.append(Mistake(what, _FILE, todo=f"bayplan explain {load.name} tells each host's reason"))
             continue
-        short = [shortage(load, host, problem.headroom) for host in able]
-        if all(short):
-            nearest = min((s for s in short if s), key=lambda s: s.share)
+        if nearest := shortage(load, able, problem.headroom):
             what = f"{load.name} fits on no host: {nearest.resource}: {nearest.told(problem.headroom)}"
             mistakes.append(Mistake(what, _FILE, todo="lower what it reserves, or add a larger host"))
     if mistakes:
