@@ -84,7 +84,8 @@ async def changing(
 
 
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
-    wishes = replace(wishes, services=with_needed(app, wishes.services))
+    if wishes.services is not None:
+        wishes = replace(wishes, services=with_needed(app, wishes.services))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)

@@ -10,7 +10,7 @@ from bayplan.operate.ask import answered
 from bayplan.operate.diff import Change, changes
 from bayplan.operate.history import release
 from bayplan.operate.preview import foreseen
-from bayplan.operate.release import chosen_of, spec_of
+from bayplan.operate.release import chosen_of, spec_of, unreleased
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
@@ -36,6 +36,5 @@ async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Ma
     facts = answered(ports.fleet, await observe(ports))
     asked = chosen_of(await release(ports.releases, app.name, number)) if number is not None else None
     latest, new, unmade = await foreseen(ports, app, secrets, facts)
-    old = asked or latest
-    before = old.app if old else App(name=app.name)
-    return Comparison(old.number if old else 0, 0, changes(before, new), unmade)
+    old = asked or latest or unreleased(app.name)
+    return Comparison(old.number, 0, changes(old.app, new), unmade)

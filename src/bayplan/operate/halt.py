@@ -55,7 +55,7 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
     async def work(sight: Sight) -> Result:
         now, facts = await required(ports.releases, app), await sight.look()
         names = _named(now.app, wishes)
-        names |= _needed(now.app, names) & now.stopped
+        names |= with_needed(now.app, names) & now.stopped
         chosen = await record_next(ports, now, now.app, now.stopped - names, _why("start", wishes), facts)
         return await converge(ports, chosen, Wishes(names, wishes.assume_down), on, sight)
 
@@ -168,14 +168,10 @@ def _named(app: App, wishes: Wishes) -> frozenset[str]:
 def _running(now: Chosen, wishes: Wishes) -> frozenset[str]:
     names = _named(now.app, wishes)
     stopped = sorted(names & now.stopped) if wishes.services else []
-    stopped = stopped or sorted(_needed(now.app, names - now.stopped) & now.stopped)  # nothing starts without them
+    stopped = stopped or sorted(with_needed(now.app, names - now.stopped) & now.stopped)  # nothing starts without them
     if stopped:
         raise UsageError(f"{stopped[0]} is stopped", todo=f"start it: bayplan start {' '.join(stopped)}")
     return names - now.stopped
-
-
-def _needed(app: App, names: frozenset[str]) -> frozenset[str]:
-    return with_needed(app, names) or frozenset()
 
 
 def _why(verb: str, wishes: Wishes) -> str:

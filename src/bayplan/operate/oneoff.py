@@ -12,7 +12,7 @@ from bayplan.converge.observe import observe
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.ask import answered, check_hosts
-from bayplan.operate.release import Chosen, check_known, current, required
+from bayplan.operate.release import Chosen, check_known, current, required, unreleased
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import bridge_name
@@ -46,7 +46,7 @@ async def prepare_run(ports: FleetPorts, app: str, wish: Wish, on: OnTransfer) -
     check_hosts(ports.fleet, [wish.host] if wish.host else [])
     facts = answered(ports.fleet, await observe(ports))
     chosen = await required(ports.releases, app) if wish.service else await current(ports.releases, app)
-    chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
+    chosen = chosen or unreleased(app)
     service = _service(chosen.app, wish.service)
     host = _host(ports, facts, chosen.app, wish, service)
     container = _container(ports, chosen, wish, service, host)

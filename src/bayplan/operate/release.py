@@ -52,6 +52,11 @@ def chosen_of(release: Release) -> Chosen:
     )
 
 
+def unreleased(app: str) -> Chosen:
+    """What stands for the release of an app that has none."""
+    return Chosen(0, App(name=app), is_new=False, before={})
+
+
 def spec_of(release: Release) -> App:
     """The app that it recorded."""
     return App.model_validate_json(release.spec)
@@ -122,10 +127,8 @@ def around(before: App, now: App) -> dict[str, dict[str, Any]]:
     return {key: {**getattr(before, key), **getattr(now, key)} for key in _AROUND}
 
 
-def with_needed(app: App, services: frozenset[str] | None) -> frozenset[str] | None:
-    """The services, and all that they depend on, as Compose brings them up. None: all of the app's."""
-    if services is None:
-        return None
+def with_needed(app: App, services: frozenset[str]) -> frozenset[str]:
+    """The services, and all that they depend on, as Compose brings them up."""
     found, left = set(services), list(services)
     while left:
         needed = app.services[name].depends_on if (name := left.pop()) in app.services else {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bayplan import labels
 from bayplan.facts import Facts
-from bayplan.operate.release import current, spec_of
+from bayplan.operate.release import current, spec_of, unreleased
 from bayplan.operate.together import raise_failed, together
 from bayplan.operate.volumes import volumes_of
 from bayplan.ports import FleetPorts, Releases, VolumeEntry
@@ -54,14 +54,14 @@ async def sweep(ports: FleetPorts, goes: Sweep) -> None:
 
 async def _last(releases: Releases, app: str) -> App:
     """As the newest release with services has it: after a `down` the newest has none."""
-    newest = await current(releases, app)
-    if newest and newest.app.services:
+    newest = await current(releases, app) or unreleased(app)
+    if newest.app.services:
         return newest.app
     for number in reversed(await releases.numbers(app)):
         found = await releases.get(app, number)
         if found and (old := spec_of(found)).services:
             return old
-    return newest.app if newest else App(name=app)
+    return newest.app
 
 
 def _why_kept(entry: VolumeEntry, fleet: str, app: str, own: Collection[str]) -> str:

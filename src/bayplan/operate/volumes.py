@@ -15,7 +15,7 @@ from bayplan.container import Container, Mounted
 from bayplan.errors import BayplanError, EngineError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
-from bayplan.operate.release import current
+from bayplan.operate.release import current, unreleased
 from bayplan.operate.tree_digest import Digest, digested
 from bayplan.plan.filters import unmet
 from bayplan.plan.volumes import mounted
@@ -95,8 +95,8 @@ class Volumes:
 async def volumes(ports: FleetPorts, app: str) -> Volumes:
     """One look at every host that answers. Raises NoHostError."""
     facts = await ask_all(ports)
-    chosen = await current(ports.releases, app)
-    return await volumes_of(ports, chosen.app if chosen else App(name=app), facts)
+    chosen = await current(ports.releases, app) or unreleased(app)
+    return await volumes_of(ports, chosen.app, facts)
 
 
 async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
