@@ -20,9 +20,9 @@ from bayplan.operate.tree_digest import Digest, digested
 from bayplan.plan.filters import unmet
 from bayplan.plan.volumes import mounted
 from bayplan.ports import Engine, FleetPorts, VolumeEntry
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned
-from bayplan.spec.storage import Mount, Volume
+from bayplan.spec.storage import Mount
 
 OnBytes = Callable[[str, int], None]  # what is done, and how many bytes of it are
 _AT = "/volume"
@@ -225,15 +225,12 @@ def _made(known: Volumes, said: str) -> Mounted:
     if volume is None:
         told = {labels.FLEET: known.ports.fleet.name, labels.APP: known.app.name}
         return Mounted(_mount(), said, "local", {}, told)
-    app = known.app.model_copy(update={"volumes": {said: Volume(**(volume.model_dump() | {"external": False}))}})
-    service = next(iter(known.app.services.values())).model_copy(
-        update={"mounts": (Mount(kind="volume", source=said, target=_AT, nocopy=True),)}
-    )
-    return mounted(known.ports.fleet, app, service)[0]
+    app = known.app.model_copy(update={"volumes": {said: volume.model_copy(update={"external": False})}})
+    return mounted(known.ports.fleet, app, Service(name=said, mounts=(_mount(said),)))[0]
 
 
-def _mount() -> Mount:
-    return Mount(kind="volume", source="", target=_AT, nocopy=True)
+def _mount(key: str = "") -> Mount:
+    return Mount(kind="volume", source=key, target=_AT, nocopy=True)
 
 
 def _check_absent(known: Volumes, name: str, host: str) -> None:
