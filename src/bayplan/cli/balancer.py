@@ -81,17 +81,14 @@ def _title(pool: PoolView) -> str:
 
 
 def _endpoints(pool: PoolView) -> RenderableType:
-    from rich import box
-    from rich.table import Table
+    from bayplan.cli.console import table
 
     if not pool.endpoints:
         return "[red]no endpoint[/]"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    for column in ("replica", "endpoint", "state", "check", "sessions", "since"):
-        table.add_column(column, justify="right" if column in {"sessions", "since"} else "left")
+    rows = table("replica", "endpoint", "state", "check", "sessions", "since", right={"sessions", "since"})
     for e in pool.endpoints:
-        table.add_row(*_row(e))
-    return table
+        rows.add_row(*_row(e))
+    return rows
 
 
 def _row(e: EndpointView) -> tuple[str, ...]:

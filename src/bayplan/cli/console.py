@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from bayplan.errors import Mistake
 
@@ -54,6 +55,17 @@ def _console(*, stderr: bool) -> Console:
     return Console(file=stream, highlight=False, width=wide, soft_wrap=not stream.isatty())
 
 
+def table(*columns: str, right: Collection[str] = ()) -> Table:
+    """A line below its head, and no other. right: columns that stand to the right, as numbers do."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left")
+    return made
+
+
 def tell_warning(warning: Mistake) -> None:
     """What may well be meant: in plain words, as most files have none and the terminal's library is slow to load."""
     where = f"{warning.file}:{warning.line}" if warning.line else warning.file
@@ -95,8 +107,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def show_json(value: object) -> None:
-    """A value of ours as JSON on standard output."""
+    """As JSON on standard output; each dataclass in it as an object."""
     import json
 
-    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    sys.stdout.write(json.dumps(plain, indent=2) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, default=asdict) + "\n")

@@ -26,8 +26,6 @@ def diff(
     json: Json = False,
 ) -> None:
     """Show what changes from one release to another, or to what the file says now. Exit status 0 either way."""
-    from dataclasses import asdict
-
     from bayplan.cli.console import show_json
     from bayplan.cli.session import on_fleet, read_both, read_name, read_secrets
     from bayplan.operate.compare import releases, with_file
@@ -40,7 +38,7 @@ def diff(
         secrets = read_secrets(app, files)
         found = on_fleet(where, lambda ports: with_file(ports, app, before, secrets))
     if json:
-        show_json(asdict(found))
+        show_json(found)
     else:
         _tell(found)
 

@@ -25,18 +25,16 @@ def down(
     json: Json = False,
 ) -> None:
     """Drain and remove the app's replicas, listeners and networks. Images, releases and, without -v, volumes stay."""
-    from bayplan.cli.progress import Progress
-    from bayplan.cli.report import finish
-    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.cli.report import carry_out
+    from bayplan.cli.session import read_name
     from bayplan.operate.bring import Wishes
     from bayplan.operate.remove import down as take_down
-    from bayplan.spec.model import App
 
     wishes = Wishes(assume_down=frozenset(assume_down or ()), patience=patience(wait, wait_timeout))
     name, where = read_name(files, project, fleet)
-    with Progress(App(name=name), quiet=json) as progress:
-        result = on_fleet(
-            where,
-            lambda ports: take_down(ports, name, progress, everything=everything, with_volumes=volumes, wishes=wishes),
-        )
-    finish(result, progress, json=json)
+    carry_out(
+        where,
+        name,
+        lambda ports, on: take_down(ports, name, on, everything=everything, with_volumes=volumes, wishes=wishes),
+        json=json,
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Project
+from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, terminal
 
 if TYPE_CHECKING:
     from bayplan.ports import FleetPorts
@@ -20,9 +19,9 @@ def exec_(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
-    interactive: Annotated[bool, typer.Option("-i", "--interactive", help="Pass standard input on (default).")] = True,
-    tty: Annotated[bool, typer.Option("-t", "--tty", help="With a terminal (default when this is one).")] = False,
-    no_tty: Annotated[bool, typer.Option("-T", "--no-tty", help="Without a terminal.")] = False,
+    interactive: Interactive = True,
+    tty: Tty = False,
+    no_tty: NoTty = False,
     slot: Annotated[
         int | None, typer.Option("--replica", "--index", metavar="N", help="In this one: 3 is web-3.")
     ] = None,
@@ -34,18 +33,14 @@ def exec_(
 ) -> None:
     """Run a command in a ready replica; its exit status is bayplan's."""
     from bayplan.cli.session import on_fleet, read_name
-    from bayplan.errors import UsageError
     from bayplan.operate.exec import choose
 
-    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if tty and not sys.stdin.isatty():
-        raise UsageError("-t needs a terminal, and standard input is none", todo="leave -t out, or use -T")
+    with_tty = terminal(tty, no_tty)
     name, where = read_name(files, project, fleet)
 
     async def work(ports: FleetPorts) -> int:
         replica = await choose(ports, name, service, slot=slot, host=host)
         engine = ports.engines[replica.host]
-        with_tty = (tty or on_terminal) and not no_tty
         return await engine.attach_exec(
             replica.name, command, tty=with_tty, stdin=interactive, user=user, workdir=workdir
         )

@@ -24,7 +24,7 @@ def explain(
     name, where = read_name(files, project, fleet)
     found = on_fleet(where, lambda ports: explained(ports, name, service))
     if json:
-        show_json([s.as_json() for s in found])
+        show_json(found)
         return
     from rich.markup import escape
 

@@ -10,7 +10,7 @@ from bayplan.cli.options import Files, FleetFile, Json, Project
 
 if TYPE_CHECKING:
     from bayplan.operate.history import Entry
-    from bayplan.ports import Source
+    from bayplan.ports import Release, Source
 
 SHORT = 12  # digits of a commit
 
@@ -46,18 +46,21 @@ def history(
 
 
 def _line(entry: Entry) -> str:
-    from datetime import datetime
-
     from rich.markup import escape
 
     if entry.release is None:
         return f"[bold]{entry.number:>4}[/]  [red]cannot be read: {escape(entry.unread)}[/]"
-    r = entry.release
-    at = f"{datetime.fromtimestamp(r.at).astimezone():%Y-%m-%d %H:%M}"
     changed = escape("; ".join(entry.changes)) or "the same as before"
-    return (
-        f"[bold]{r.number:>4}[/]  {at}  {escape(r.by)}  {_commit(r.source)}[cyan]{escape(r.why)}[/]  [dim]{changed}[/]"
-    )
+    return f"{_head(entry.release)}  [dim]{changed}[/]"
+
+
+def _head(r: Release) -> str:
+    from datetime import datetime
+
+    from rich.markup import escape
+
+    at = f"{datetime.fromtimestamp(r.at).astimezone():%Y-%m-%d %H:%M}"
+    return f"[bold]{r.number:>4}[/]  {at}  {escape(r.by)}  {_commit(r.source)}[cyan]{escape(r.why)}[/]"
 
 
 def _commit(source: Source) -> str:
@@ -79,7 +82,8 @@ def show(
 
     from bayplan.cli.console import err, out, show_json
     from bayplan.cli.session import on_fleet, read_name
-    from bayplan.operate.history import Entry, as_json, release, spec_of
+    from bayplan.operate.history import Entry, as_json, release
+    from bayplan.operate.release import spec_of
     from bayplan.spec.render import render
 
     name, where = read_name(files, project, fleet)
@@ -87,5 +91,5 @@ def show(
     if json:
         show_json(as_json(Entry(number, found)) | {"spec": jsons.loads(found.spec)})
         return
-    err().print(_line(Entry(number, found)).rsplit("  ", 1)[0], soft_wrap=True)
+    err().print(_head(found), soft_wrap=True)
     out().print(escape(render(spec_of(found))), end="", soft_wrap=True)

@@ -16,7 +16,7 @@ DIGEST = 19  # characters that are shown: sha256: and as many as a person compar
 @app.command("ls")
 def ls(fleet: FleetFile = None, json: Json = False) -> None:
     """List the registry's images, and which hosts have each."""
-    from bayplan.cli.console import err, out, show_json
+    from bayplan.cli.console import err, out, show_json, table
     from bayplan.cli.session import on_fleet, read_fleet
     from bayplan.images.listing import list_images
 
@@ -24,20 +24,16 @@ def ls(fleet: FleetFile = None, json: Json = False) -> None:
     if json:
         show_json(found)
         return
-    from rich import box
     from rich.markup import escape
-    from rich.table import Table
 
     from bayplan.units import show_bytes
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    for column in ("repository", "tag", "digest", "size", "hosts"):
-        table.add_column(column, justify="right" if column == "size" else "left")
+    rows = table("repository", "tag", "digest", "size", "hosts", right={"size"})
     for image in found.images:
         size = show_bytes(image.size) if image.size is not None else "-"
         hosts = " ".join(image.hosts) or "[dim]none[/]"
-        table.add_row(image.repository, image.tag, image.digest[:DIGEST], size, hosts)
-    out().print(table if found.images else "[dim]no images yet: bayplan image push, or bayplan up[/]")
+        rows.add_row(image.repository, image.tag, image.digest[:DIGEST], size, hosts)
+    out().print(rows if found.images else "[dim]no images yet: bayplan image push, or bayplan up[/]")
     for host, why in found.unknown.items():
         err().print(f"[yellow]![/] {host}: {escape(why)}")
 
@@ -63,7 +59,7 @@ def push(
 
     wanted, where = read_both(files, project, fleet, profile, services)
     chosen = frozenset(services) if services else None
-    with Progress(wanted, quiet=json) as progress:
+    with Progress(wanted.name, quiet=json) as progress:
         pins = on_fleet(
             where,
             lambda ports: publish(

@@ -88,16 +88,10 @@ def down(
 def status(name: Name = "lab", json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """Show a lab's hosts, engines and mirror."""
     from bayplan import lab
+    from bayplan.cli.console import show_json
 
     found = lab.status(name)
-    _status_json(found) if json else _status_table(found)
-
-
-def _status_json(found: LabStatus) -> None:
-    import json as encoder
-    from dataclasses import asdict
-
-    typer.echo(encoder.dumps(asdict(found), indent=2))
+    show_json(found) if json else _status_table(found)
 
 
 def _status_table(found: LabStatus) -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayplan.cli.complete import service_names
-from bayplan.cli.options import FleetFile, Project
+from bayplan.cli.options import FleetFile, Project, Services
 
 if TYPE_CHECKING:
     from bayplan.facts import Replica
@@ -24,10 +23,7 @@ _PALETTE = (33, 166, 35, 163, 136, 38, 127, 71, 203, 63, 101, 167, 31, 172, 98, 
 
 
 def logs(
-    services: Annotated[
-        list[str] | None,
-        typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
-    ] = None,
+    services: Services = None,
     files: Annotated[
         list[Path] | None,
         typer.Option("--file", help="Compose file (-f is --follow here).", show_default="compose.yaml"),

@@ -17,6 +17,7 @@ from bayplan.cli import (
     down,
     exec,  # noqa: A004  the verb's name
     explain,
+    halt,
     history,
     image,
     init,
@@ -25,14 +26,11 @@ from bayplan.cli import (
     plan,
     ps,
     repack,
-    restart,
     rollback,
     run,
     scale,
     size,
-    start,
     stats,
-    stop,
     up,
     volume,
 )
@@ -76,9 +74,9 @@ app.command(rich_help_panel=_START)(doctor.doctor)
 app.command(rich_help_panel=_APP)(plan.plan)
 app.command(rich_help_panel=_APP)(up.up)
 app.command(rich_help_panel=_APP)(scale.scale)
-app.command(rich_help_panel=_APP)(stop.stop)
-app.command(rich_help_panel=_APP)(start.start)
-app.command(rich_help_panel=_APP)(restart.restart)
+app.command(rich_help_panel=_APP)(halt.stop)
+app.command(rich_help_panel=_APP)(halt.start)
+app.command(rich_help_panel=_APP)(halt.restart)
 app.command(rich_help_panel=_APP)(rollback.rollback)
 app.command(rich_help_panel=_APP)(down.down)
 app.command(rich_help_panel=_LOOK)(ps.ps)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from bayplan.cli.complete import service_names
 
 Files = Annotated[
     list[Path] | None,
@@ -22,6 +25,10 @@ Profiles = Annotated[
     list[str] | None,
     typer.Option("--profile", metavar="NAME", help="With the services of this profile, or of all: '*'."),
 ]
+Services = Annotated[
+    list[str] | None,
+    typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
+]
 Json = Annotated[bool, typer.Option("--json", help="A stable, documented shape for programs.")]
 AssumeDown = Annotated[
     list[str] | None,
@@ -32,9 +39,22 @@ WaitTimeout = Annotated[
     float | None, typer.Option("--wait-timeout", metavar="SECONDS", help="Wait for them so long at most.")
 ]
 
+Interactive = Annotated[bool, typer.Option("-i", "--interactive", help="Pass standard input on (default).")]
+Tty = Annotated[bool, typer.Option("-t", "--tty", help="With a terminal (default when this is one).")]
+NoTty = Annotated[bool, typer.Option("-T", "--no-tty", help="Without a terminal.")]
+
 
 def patience(wait: bool, timeout: float | None) -> float:
     """Seconds to wait for another operator."""
     if timeout is not None:
         return max(timeout, 0.0)
     return float("inf") if wait else 0.0
+
+
+def terminal(tty: bool, no_tty: bool) -> bool:
+    """Whether a command is to have one. Raises UsageError if it is asked for and there is none."""
+    if tty and not sys.stdin.isatty():
+        from bayplan.errors import UsageError
+
+        raise UsageError("-t needs a terminal, and standard input is none", todo="leave -t out, or use -T")
+    return (tty or (sys.stdin.isatty() and sys.stdout.isatty())) and not no_tty

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Profiles, Project
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bayplan.operate.preview import Preview
 
 SIGNS = {
@@ -40,14 +42,12 @@ def plan(
         _print(found, out())
 
 
-def _print(found: Preview, console: object) -> None:
-    from rich.console import Console
+def _print(found: Preview, console: Console) -> None:
     from rich.markup import escape
 
     from bayplan.cli.report import tell_risks
     from bayplan.plan.steps import kind, subject
 
-    assert isinstance(console, Console)  # noqa: S101  for the type checker: rich is imported late
     if found.is_empty:
         console.print("[green]✓[/] nothing to do")
     for name in found.builds:

@@ -23,7 +23,6 @@ from bayplan.operate.events import Event, ImageEvent, Stage
 from bayplan.plan.standing import endpoints
 from bayplan.plan.steps import PoolChange, Pull, Run, Start, Step, Stop, kind, subject
 from bayplan.ports import Transfer
-from bayplan.spec.model import App
 from bayplan.units import show_bytes
 
 # How an instance looks while it is on its way: symbol, style.
@@ -63,10 +62,10 @@ class _Stage:
 
 
 class Progress:
-    """Called with each event of an operation; a context manager that owns the live part of the screen."""
+    """Called with each event of an operation on an app; a context manager that owns the live part of the screen."""
 
-    def __init__(self, app: App, *, quiet: bool = False) -> None:
-        self._app, self._quiet = app.name, quiet
+    def __init__(self, app: str, *, quiet: bool = False) -> None:
+        self._app, self._quiet = app, quiet
         self.began = time.monotonic()
         self.stages: list[_Stage] = []
         self.facts: Facts | None = None

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayplan.cli.console import table
 from bayplan.cli.options import Files, FleetFile, Json, Project
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from bayplan.operate.status import ServiceView, Status
@@ -59,10 +61,7 @@ def ps(
                 console.print(f"  {host.todo}", markup=False)
 
 
-def _print_head(service: ServiceView, console: object) -> None:
-    from rich.console import Console
-
-    assert isinstance(console, Console)  # noqa: S101  for the type checker: rich is imported late
+def _print_head(service: ServiceView, console: Console) -> None:
     r = service.replicas
     style = "green" if r.ready == r.desired else "yellow"
     fronts = "  ".join(f"{x.address}:{x.port} -> {x.target_port}" for x in service.listeners)
@@ -73,42 +72,29 @@ def _print_head(service: ServiceView, console: object) -> None:
     console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} {what}[/]  [cyan]{fronts}[/]")
 
 
-def _table() -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-
-
 def _instances(service: ServiceView) -> Table:
-    table = _table()
-    for column in ("  replica", "host", "state", "endpoint", "release"):
-        table.add_column(column)
+    rows = table("  replica", "host", "state", "endpoint", "release")
     for i in service.instances:
         state = f"[{STYLES.get(i.state, '')}]{f'job {i.job}' if i.job else i.state}[/]"
-        table.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
-    table.add_row()
-    return table
+        rows.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
+    rows.add_row()
+    return rows
 
 
 def _runs(status: Status) -> Table:
-    table = _table()
-    for column in ("run", "host", "state", "service", "image"):
-        table.add_column(column)
+    rows = table("run", "host", "state", "service", "image")
     for one in status.runs:
-        table.add_row(one.name, one.host, one.state, one.service or "-", one.image)
-    table.add_row()
-    return table
+        rows.add_row(one.name, one.host, one.state, one.service or "-", one.image)
+    rows.add_row()
+    return rows
 
 
 def _hosts(status: Status) -> Table:
     from bayplan.units import show_bytes
 
-    table = _table()
-    for column in ("host", "state", "cores reserved", "memory reserved"):
-        table.add_column(column)
+    rows = table("host", "state", "cores reserved", "memory reserved")
     for h in status.hosts:
         state = f"[{'green' if h.state == 'ready' else 'red'}]{h.state}[/]"
         cores = f"{h.reserved.cpus:g} of {h.cpus:g}"
-        table.add_row(h.host, state, cores, f"{show_bytes(h.reserved.memory)} of {show_bytes(h.memory)}")
-    return table
+        rows.add_row(h.host, state, cores, f"{show_bytes(h.reserved.memory)} of {show_bytes(h.memory)}")
+    return rows

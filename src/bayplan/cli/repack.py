@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bayplan.operate.repack import Done
     from bayplan.plan.repack import Repack
+    from bayplan.spec.model import Fleet
 
 
 def repack(
@@ -49,15 +50,13 @@ def repack(
         _end(done, json=json)
 
 
-def _do(found: Repack, where: object, most: int | None, seconds: float, *, quiet: bool) -> Done:
+def _do(found: Repack, where: Fleet, most: int | None, seconds: float, *, quiet: bool) -> Done:
     from bayplan.cli.progress import Progress
     from bayplan.cli.session import on_fleet
     from bayplan.operate.bring import Wishes
     from bayplan.operate.repack import carry_out
-    from bayplan.spec.model import App, Fleet
 
-    assert isinstance(where, Fleet)  # noqa: S101  for the type checker: its module is imported late
-    with Progress(App(name=where.name), quiet=quiet) as progress:
+    with Progress(where.name, quiet=quiet) as progress:
         return on_fleet(where, lambda ports: carry_out(ports, found, most, Wishes(patience=seconds), progress))
 
 

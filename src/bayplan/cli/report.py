@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from bayplan.cli.console import err, out, show_json
 from bayplan.cli.progress import Progress
+from bayplan.cli.session import on_fleet
 from bayplan.errors import HostUnreachableError
 from bayplan.operate.bring import Result
 from bayplan.plan.endure import Risk
@@ -20,10 +21,18 @@ from bayplan.plan.everywhere import is_global, wanted_slots
 from bayplan.plan.goal import Run
 from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Unplaced, kind, subject
-from bayplan.spec.model import Port, Service
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import Fleet, Port, Service
 
 FAILED, IN_PART = 1, 3
 HTTP = 80  # the port that a URL need not name
+
+
+def carry_out(fleet: Fleet, app: str, work: Callable[[FleetPorts, Progress], Awaitable[Result]], *, json: bool) -> None:
+    """The work of a verb that changes the app: its progress is shown, and its end is told."""
+    with Progress(app, quiet=json) as progress:
+        result = on_fleet(fleet, lambda ports: work(ports, progress))
+    finish(result, progress, json=json)
 
 
 def finish(result: Result, progress: Progress, *, json: bool) -> None:

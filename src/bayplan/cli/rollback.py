@@ -25,12 +25,10 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Go back to a release: its images and counts, whatever the file and the tags say by now. Nothing is built."""
-    from bayplan.cli.progress import Progress
-    from bayplan.cli.report import finish
-    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.cli.report import carry_out
+    from bayplan.cli.session import read_name
     from bayplan.operate.bring import Wishes
     from bayplan.operate.rollback import rollback as go_back
-    from bayplan.spec.model import App
 
     name, where = read_name(files, project, fleet)
     wishes = Wishes(
@@ -38,9 +36,7 @@ def rollback(
         patience=patience(wait, wait_timeout),
         secrets=_secrets(files, project, fleet, profile),
     )
-    with Progress(App(name=name), quiet=json) as progress:
-        result = on_fleet(where, lambda ports: go_back(ports, name, number, wishes, progress))
-    finish(result, progress, json=json)
+    carry_out(where, name, lambda ports, on: go_back(ports, name, number, wishes, on), json=json)
 
 
 def _secrets(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Project
+from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, terminal
 
 if TYPE_CHECKING:
     from bayplan.ports import FleetPorts, Transfer
@@ -30,9 +30,9 @@ def run(
     image: Annotated[str, typer.Option("--image", help="No service: this image.")] = "",
     host: Annotated[str, typer.Option("--host", help="On this host.", show_default="the best one")] = "",
     rm: Annotated[bool, typer.Option("--rm", help="Remove it when it ends (always).")] = True,
-    interactive: Annotated[bool, typer.Option("-i", "--interactive", help="Pass standard input on (default).")] = True,
-    tty: Annotated[bool, typer.Option("-t", "--tty", help="With a terminal (default when this is one).")] = False,
-    no_tty: Annotated[bool, typer.Option("-T", "--no-tty", help="Without a terminal.")] = False,
+    interactive: Interactive = True,
+    tty: Tty = False,
+    no_tty: NoTty = False,
     env: Annotated[
         list[str] | None, typer.Option("-e", "--env", metavar="NAME[=VALUE]", help="Set, or pass on, a variable.")
     ] = None,
@@ -56,16 +56,13 @@ def run(
     service, command = ("", words or []) if image else ((words or [""])[0], (words or [])[1:])
     if not (service or image):
         raise UsageError("what is to run? name a service, or an image", todo="bayplan run web sh; or --image debian:12")
-    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if tty and not sys.stdin.isatty():
-        raise UsageError("-t needs a terminal, and standard input is none", todo="leave -t out, or use -T")
+    with_tty = terminal(tty, no_tty)
     name, where = read_name(files, project, fleet)
     passed = dict(_variable(e, os.environ.get(e.partition("=")[0])) for e in env or ())
     wish = Wish(service, image, tuple(command), entrypoint, passed, user, workdir, host)
 
     async def work(ports: FleetPorts) -> int:
         at, container = await prepare_run(ports, name, wish, _Pulling())
-        with_tty = (tty or on_terminal) and not no_tty
         return await ports.engines[at].attach_run(container, tty=with_tty, stdin=interactive)
 
     raise typer.Exit(on_fleet(where, work))

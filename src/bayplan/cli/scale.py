@@ -20,19 +20,15 @@ def scale(
     json: Json = False,
 ) -> None:
     """Change how many replicas a service has. The next `up` goes back to what the file says."""
-    from bayplan.cli.progress import Progress
-    from bayplan.cli.report import finish
-    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.cli.report import carry_out
+    from bayplan.cli.session import read_name
     from bayplan.operate.bring import Wishes
     from bayplan.operate.bring import scale as bring
-    from bayplan.spec.model import App
 
     wanted = dict(_count(c) for c in counts)
     name, where = read_name(files, project, fleet)
     wishes = Wishes(assume_down=frozenset(assume_down or ()), patience=patience(wait, wait_timeout))
-    with Progress(App(name=name), quiet=json) as progress:
-        result = on_fleet(where, lambda ports: bring(ports, name, wanted, wishes, progress))
-    finish(result, progress, json=json)
+    carry_out(where, name, lambda ports, on: bring(ports, name, wanted, wishes, on), json=json)
 
 
 def _count(text: str) -> tuple[str, int]:

@@ -91,7 +91,7 @@ def size(
 
         _write(svg, picture(found))
     if json:
-        show_json(found.as_json() | ({"measured": [m.as_json() for m in used.values()]} if measured else {}))
+        show_json(found.as_json() | ({"measured": [*used.values()]} if measured else {}))
     else:
         _tell(found, out())
         _tell_measured(used.values(), out())

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Json, Project
+from bayplan.cli.console import table
+from bayplan.cli.options import Files, FleetFile, Json, Project, Services
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -21,10 +21,7 @@ HIGH, FULL = 0.75, 0.9  # share of a limit from which it is yellow, red
 
 
 def stats(
-    services: Annotated[
-        list[str] | None,
-        typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
-    ] = None,
+    services: Services = None,
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
@@ -89,29 +86,31 @@ def _replicas(used: tuple[ReplicaUse, ...]) -> Table:
 
     from bayplan.units import show_bytes
 
-    table = _table("replica", "host", "cores", "memory", "of its limit", "net in", "net out", "processes")
+    numbers = ("cores", "memory", "of its limit", "net in", "net out", "processes")
+    rows = table("replica", "host", *numbers, right=numbers)
     for u in used:
         if u.why:
-            table.add_row(u.name, u.host, f"[yellow]{escape(u.why)}[/]")
+            rows.add_row(u.name, u.host, f"[yellow]{escape(u.why)}[/]")
             continue
         limit = show_bytes(u.memory_limit) if u.memory_limit else "none"
         share = _share(u.memory, u.memory_limit)
         net = (show_bytes(u.net_rx), show_bytes(u.net_tx))
-        table.add_row(
+        rows.add_row(
             u.name, u.host, f"{u.cpus:.2f}", show_bytes(u.memory), f"{share} of {limit}", *net, str(u.processes)
         )
-    return table
+    return rows
 
 
 def _hosts(hosts: list[HostUse]) -> Table:
     from bayplan.units import show_bytes
 
-    table = _table("host", "replicas", "cores", "", "memory", "")
+    numbers = ("replicas", "cores", "", "memory", "")
+    rows = table("host", *numbers, right=numbers)
     for h in hosts:
         cores = f"{h.cpus.used:.2f} of {h.cpus.total:g}"
         memory = f"{show_bytes(h.memory.used)} of {show_bytes(h.memory.total)}"
-        table.add_row(h.host, str(h.replicas), cores, _of(h.cpus), memory, _of(h.memory))
-    return table
+        rows.add_row(h.host, str(h.replicas), cores, _of(h.cpus), memory, _of(h.memory))
+    return rows
 
 
 def _of(share: Share) -> str:
@@ -125,13 +124,3 @@ def _share(used: float, total: float) -> str:
     share = used / total
     style = "red" if share >= FULL else "yellow" if share >= HIGH else "green"
     return f"[{style}]{share:.0%}[/]"
-
-
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 or column in {"host", "replica"} else "right")
-    return table

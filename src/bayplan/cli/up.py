@@ -37,9 +37,8 @@ def up(
 ) -> None:
     """Bring the app to what its Compose file says: build, push, start, join, replace; nothing if nothing changed."""
     del detach  # bayplan never stays in the foreground; people type it from habit
-    from bayplan.cli.progress import Progress
-    from bayplan.cli.report import finish
-    from bayplan.cli.session import directory, on_fleet, read_both, read_secrets
+    from bayplan.cli.report import carry_out
+    from bayplan.cli.session import directory, read_both, read_secrets
     from bayplan.operate.bring import Wishes
     from bayplan.operate.bring import up as bring_up
 
@@ -53,6 +52,4 @@ def up(
         read_secrets(app, files),
         directory(files),
     )
-    with Progress(app, quiet=json) as progress:
-        result = on_fleet(where, lambda ports: bring_up(ports, app, wishes, progress))
-    finish(result, progress, json=json)
+    carry_out(where, app.name, lambda ports, on: bring_up(ports, app, wishes, on), json=json)

@@ -21,26 +21,19 @@ OnHost = Annotated[str | None, typer.Option("--host", help="Where it is, if seve
 @app.command("ls")
 def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
     """List the app's volumes: on which host each is, and what mounts it."""
-    from bayplan.cli.console import out, show_json
+    from bayplan.cli.console import out, show_json, table
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.volumes import volumes
 
     name, where = read_name(files, project, fleet)
     found = tuple(on_fleet(where, lambda ports: volumes(ports, name)).views())
     if json:
-        from dataclasses import asdict
-
-        show_json({"volumes": [asdict(view) for view in found]})
+        show_json({"volumes": found})
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    for column in ("volume", "name", "host", "mounted by"):
-        table.add_column(column)
+    rows = table("volume", "name", "host", "mounted by")
     for view in found:
-        table.add_row(view.volume or "-", view.name, view.host, " ".join(view.used_by) or "[dim]nothing[/]")
-    out().print(table if found else "[dim]no volumes[/]")
+        rows.add_row(view.volume or "-", view.name, view.host, " ".join(view.used_by) or "[dim]nothing[/]")
+    out().print(rows if found else "[dim]no volumes[/]")
 
 
 @app.command("backup")
@@ -101,11 +94,10 @@ def move(
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.bring import Wishes
     from bayplan.operate.move import move as move_volume
-    from bayplan.spec.model import App
 
     name, where = read_name(files, project, fleet)
     wishes = Wishes(patience=patience(wait, wait_timeout))
-    with Progress(App(name=name), quiet=json) as progress, _Bytes(quiet=True) as on:
+    with Progress(name, quiet=json) as progress, _Bytes(quiet=True) as on:
         done, result = on_fleet(where, lambda ports: move_volume(ports, name, volume, to, wishes, progress, on))
     if not json:
         _tell(done, f"{done.name} is on {done.host}", json=False)
@@ -127,11 +119,11 @@ def rm(
     from bayplan.operate.volumes import remove
 
     name, where = read_name(files, project, fleet)
-    gone = on_fleet(where, lambda ports: remove(ports, name, volume, host))
+    gone, at = on_fleet(where, lambda ports: remove(ports, name, volume, host))
     if json:
-        show_json({"name": gone.name, "host": gone.host})
+        show_json({"name": gone, "host": at})
     else:
-        out().print(f"[green]✓[/] {gone.name} is gone from {gone.host}")
+        out().print(f"[green]✓[/] {gone} is gone from {at}")
 
 
 class _Bytes:

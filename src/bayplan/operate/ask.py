@@ -31,9 +31,13 @@ async def ask(ports: FleetPorts, host: str) -> HostFacts:
 async def ask_all(ports: FleetPorts) -> Facts:
     """Every host at once. Raises NoHostError when none answers."""
     seen = await asyncio.gather(*(ask(ports, host) for host in ports.fleet.hosts))
-    facts = Facts({h.name: h for h in seen})
+    return answered(ports.fleet, Facts({h.name: h for h in seen}))
+
+
+def answered(fleet: Fleet, facts: Facts) -> Facts:
+    """The facts. Raises NoHostError when no host answered."""
     if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+        raise nobody_answers(fleet, facts)
     return facts
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from bayplan.operate.release import Chosen
+from bayplan.operate.release import Chosen, around
 from bayplan.plan.replica import definition
 from bayplan.plan.steps import Failure
 from bayplan.spec.model import App, Service
-
-_AROUND = ("networks", "volumes", "secrets", "configs")
 
 
 def to_go_back(before: Chosen | None, now: Chosen, failures: Iterable[Failure]) -> tuple[str, ...]:
@@ -45,10 +43,10 @@ def _files(service: Service) -> Iterator[tuple[str, str]]:
 def undone(before: App, now: App, services: Collection[str]) -> App:
     """The app with these services, and the secrets and configs that they mount, as they were before."""
     old = {name: before.services[name] for name in services}
-    around = {key: {**getattr(before, key), **getattr(now, key)} for key in _AROUND}
+    named = around(before, now)
     for kind, key in (file for service in old.values() for file in _files(service)):
-        around[kind][key] = getattr(before, kind)[key]
-    return now.model_copy(update={**around, "services": {**now.services, **old}})
+        named[kind][key] = getattr(before, kind)[key]
+    return now.model_copy(update={**named, "services": {**now.services, **old}})
 
 
 def by_rollback_config(app: App) -> App:

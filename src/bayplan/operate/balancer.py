@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.facts import GatewayFacts, HostFacts, Listener, Pool, ServerFacts
+from bayplan.operate.ask import answered
 from bayplan.ports import FleetPorts
 
 GatewayState = Literal["running", "silent", "absent", "unreachable"]
@@ -87,9 +88,7 @@ class BalancerView:
 
 async def show(ports: FleetPorts) -> BalancerView:
     """Every gateway of the fleet, hosts in fleet.yaml's order. Raises NoHostError."""
-    facts = await observe(ports, images=False)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports, images=False))
     views = tuple(_view(ports, host) for host in facts.hosts.values())
     return BalancerView(ports.fleet.name, ports.fleet.balancer.address, views)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from bayplan.operate.events import ImageEvent, OnEvent, Stage
 from bayplan.operate.release import Chosen, current, only, record, required, scaled, with_needed
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
+from bayplan.operate.together import together
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
@@ -83,7 +84,8 @@ async def changing(
 
 
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
-    wishes = replace(wishes, services=with_needed(app, wishes.services))
+    if wishes.services is not None:
+        wishes = replace(wishes, services=with_needed(app, wishes.services))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
@@ -134,22 +136,18 @@ async def wake(ports: FleetPorts, before: Chosen | None, stopped: frozenset[str]
     """Containers of services that are to run again get their restart policy back (`halt.stop` takes it): before it is
     recorded that they run, so that whoever is killed in between leaves none without.
     """
-    awake = before.stopped - stopped if before else frozenset[str]()
-    if before is None or not awake:
+    if before is None:
         return
-    kept = [r for r in facts.replicas(before.app.name) if r.service in awake and r.service in before.app.services]
-    policies = {name: before.app.services[name].restart for name in awake if name in before.app.services}
-    await asyncio.gather(*(ports.engines[r.host].set_restart(r.name, policies[r.service]) for r in kept))
+    awake = {name: s.restart for name, s in before.app.services.items() if name in before.stopped - stopped}
+    kept = (r for r in facts.replicas(before.app.name) if r.service in awake)
+    await asyncio.gather(*(ports.engines[r.host].set_restart(r.name, awake[r.service]) for r in kept))
 
 
 async def forget_restart(ports: FleetPorts, replicas: Iterable[Replica]) -> None:
     """An engine that starts brings back what is to restart always, whoever stopped it. A host that is silent by now is
     told of at the end.
     """
-    asked = (ports.engines[r.host].set_restart(r.name, "no") for r in replicas)
-    for failed in await asyncio.gather(*asked, return_exceptions=True):
-        if isinstance(failed, BaseException) and not isinstance(failed, BayplanError):
-            raise failed
+    await together(ports.engines[r.host].set_restart(r.name, "no") for r in replicas)
 
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
@@ -228,9 +226,22 @@ def _longest_wait(service: Service) -> float:
     return ready_deadline(service) + service.drain + max(service.update.delay, service.update.monitor)
 
 
-async def completed(ports: FleetPorts, pinned: App, before: App | None, builder: Engine, facts: Facts) -> App:
-    """The pinned app as a release records it: with what its images listen on, and its services' own addresses."""
-    listens = await listening(pinned, before, builder, ports.registry)
+async def completed(
+    ports: FleetPorts,
+    pinned: App,
+    before: App | None,
+    builder: Engine,
+    facts: Facts,
+    *,
+    unmade: Collection[str] = (),
+) -> App:
+    """The pinned app as a release records it: with what its images listen on, and its services' own addresses.
+
+    unmade: services whose image is yet to be made; what it listens on is not known.
+    """
+    made = pinned.model_copy(update={"services": {n: s for n, s in pinned.services.items() if n not in unmade}})
+    known = await listening(made, before, builder, ports.registry)
+    listens = pinned.model_copy(update={"services": {**pinned.services, **known.services}})
     return addressed(ports.fleet.name, listens, before, taken_by_others(facts, pinned.name))
 
 

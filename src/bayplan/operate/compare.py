@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
+from bayplan.operate.ask import answered
 from bayplan.operate.diff import Change, changes
-from bayplan.operate.history import release, spec_of
+from bayplan.operate.history import release
 from bayplan.operate.preview import foreseen
-from bayplan.operate.release import chosen_of, current, is_new_fleet
-from bayplan.operate.secrets import versioned
+from bayplan.operate.release import chosen_of, spec_of, unreleased
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
@@ -33,12 +33,8 @@ async def releases(ports: FleetPorts, app: str, before: int, after: int) -> Comp
 
 async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Mapping[str, bytes]) -> Comparison:
     """What `up` would release now. number None: compared with the newest."""
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
-    latest = None if is_new_fleet(ports.fleet, facts) else await current(ports.releases, app.name)
-    old = chosen_of(await release(ports.releases, app.name, number)) if number is not None else latest
-    app = await versioned(app, latest.app if latest else None, secrets)
-    new, unmade = await foreseen(ports, app, latest, facts)
-    before = old.app if old else App(name=app.name)
-    return Comparison(old.number if old else 0, 0, changes(before, new), unmade)
+    facts = answered(ports.fleet, await observe(ports))
+    asked = chosen_of(await release(ports.releases, app.name, number)) if number is not None else None
+    latest, new, unmade = await foreseen(ports, app, secrets, facts)
+    old = asked or latest or unreleased(app.name)
+    return Comparison(old.number, 0, changes(old.app, new), unmade)

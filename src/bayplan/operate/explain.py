@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from bayplan.errors import UsageError
 from bayplan.facts import Facts
+from bayplan.operate.release import check_known
 from bayplan.operate.status import standing
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import is_global
@@ -31,27 +30,21 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One service."""
+    """One service; `explain --json` is a list of these."""
 
     service: str
     summary: str
     hosts: tuple[Verdict, ...]
     notes: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """The shape of `explain --json`: one such object a service."""
-        return asdict(self)
-
 
 async def explain(ports: FleetPorts, app: str, service: str | None) -> tuple[Explained, ...]:
     """Every service of the app, or one. Raises UsageError for one that it does not have."""
     found = await standing(ports, app)
     services = found.goal.app.services
-    if service is not None and service not in services:
-        raise UsageError(f"no service {service} in the app {app}", todo=f"it has: {', '.join(services) or 'none'}")
-    return tuple(
-        _explain(found.goal, s, found.facts) for s in services.values() if service is None or s.name == service
-    )
+    check_known(found.goal.app, [service] if service is not None else [])
+    asked = services.values() if service is None else [services[service]]
+    return tuple(_explain(found.goal, s, found.facts) for s in asked)
 
 
 def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:

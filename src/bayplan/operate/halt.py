@@ -13,7 +13,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, forget_restart, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
-from bayplan.operate.release import Chosen, required, with_needed
+from bayplan.operate.release import Chosen, check_known, required, with_needed
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
 from bayplan.plan.order import held_now, in_order
@@ -55,7 +55,7 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
     async def work(sight: Sight) -> Result:
         now, facts = await required(ports.releases, app), await sight.look()
         names = _named(now.app, wishes)
-        names |= _needed(now.app, names) & now.stopped
+        names |= with_needed(now.app, names) & now.stopped
         chosen = await record_next(ports, now, now.app, now.stopped - names, _why("start", wishes), facts)
         return await converge(ports, chosen, Wishes(names, wishes.assume_down), on, sight)
 
@@ -161,23 +161,17 @@ def _at_once(service: Service, serving: int) -> int:
 def _named(app: App, wishes: Wishes) -> frozenset[str]:
     if wishes.services is None:
         return frozenset(app.services)
-    unknown = sorted(wishes.services - set(app.services))
-    if unknown:
-        raise UsageError(f"no service {unknown[0]} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    check_known(app, sorted(wishes.services))
     return wishes.services
 
 
 def _running(now: Chosen, wishes: Wishes) -> frozenset[str]:
     names = _named(now.app, wishes)
     stopped = sorted(names & now.stopped) if wishes.services else []
-    stopped = stopped or sorted(_needed(now.app, names - now.stopped) & now.stopped)  # nothing starts without them
+    stopped = stopped or sorted(with_needed(now.app, names - now.stopped) & now.stopped)  # nothing starts without them
     if stopped:
         raise UsageError(f"{stopped[0]} is stopped", todo=f"start it: bayplan start {' '.join(stopped)}")
     return names - now.stopped
-
-
-def _needed(app: App, names: frozenset[str]) -> frozenset[str]:
-    return with_needed(app, names) or frozenset()
 
 
 def _why(verb: str, wishes: Wishes) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bayplan.errors import RegistryError, UsageError
 from bayplan.operate.diff import changes, summary
+from bayplan.operate.release import spec_of
 from bayplan.ports import Release, Releases
 from bayplan.spec.model import App
 
@@ -29,10 +30,11 @@ class Entry:
 async def history(releases: Releases, app: str, last: int | None = None) -> tuple[Entry, ...]:
     """The newest first. last: so many. Numbers that are missing in between are told of. Raises UsageError."""
     numbers = await _numbers(releases, app)
+    there = set(numbers)
     first = numbers[0] if last is None else max(numbers[0], numbers[-1] - last)  # one more, to compare with
     wanted = range(first, numbers[-1] + 1)
-    read = await asyncio.gather(*(_entry(releases, app, n, is_there=n in numbers) for n in wanted))
-    told = [_compared(entry, read[:index]) for index, entry in enumerate(read)]
+    read = await asyncio.gather(*(_entry(releases, app, n, is_there=n in there) for n in wanted))
+    told = list(_compared(read))
     return tuple(reversed(told if last is None else told[-last:]))
 
 
@@ -45,11 +47,6 @@ async def release(releases: Releases, app: str, number: int) -> Release:
     if number in range(1, numbers[-1] + 1):
         raise RegistryError(f"release {number} of {app}: {LOST}", todo="see which there are: bayplan history")
     raise UsageError(f"{app} has no release {number}", todo=f"the newest is {numbers[-1]}: bayplan history")
-
-
-def spec_of(found: Release) -> App:
-    """The app that it recorded."""
-    return App.model_validate_json(found.spec)
 
 
 def as_json(entry: Entry) -> dict[str, Any]:
@@ -79,8 +76,10 @@ async def _entry(releases: Releases, app: str, number: int, *, is_there: bool) -
     return Entry(number, found, unread="" if found else LOST)
 
 
-def _compared(entry: Entry, before: Sequence[Entry]) -> Entry:
-    earlier = next((e.release for e in reversed(before) if e.release), None)
-    if entry.release is None or earlier is None:
-        return entry
-    return Entry(entry.number, entry.release, changes=summary(changes(spec_of(earlier), spec_of(entry.release))))
+def _compared(read: Iterable[Entry]) -> Iterator[Entry]:
+    """Each with what changed from the one before that can be read."""
+    before: App | None = None
+    for entry in read:
+        now = spec_of(entry.release) if entry.release else None
+        yield replace(entry, changes=summary(changes(before, now))) if before and now else entry
+        before = now or before

@@ -9,7 +9,7 @@ from bayplan.errors import UsageError
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import required
-from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, volumes
+from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, running, volumes_of
 from bayplan.ports import FleetPorts, VolumeEntry
 from bayplan.spec.model import App
 
@@ -25,18 +25,18 @@ async def move(
 
     async def work(sight: Sight) -> tuple[Copied, Result]:
         chosen = await required(ports.releases, app)
-        known = await volumes(ports, app)
+        known = await volumes_of(ports, chosen.app, await sight.look())
         home, entry = check_move(known, said, to)
         _check_ours(known.app, entry, home)
         engine = ports.engines[home]
         on(Stage("volume", f"{entry.name} from {home} to {to}"))
         grace = max((s.stop_grace_period for s in known.app.services.values()), default=10.0)
-        running = [name for name, runs in entry.used_by.items() if runs]
+        ran = running(entry)
         try:
-            await asyncio.gather(*(engine.stop(name, grace) for name in running))
+            await asyncio.gather(*(engine.stop(name, grace) for name in ran))
             copied = await copy(ports, known, said, to, on_bytes)
         except BaseException:
-            await asyncio.shield(asyncio.gather(*(engine.start(name) for name in running), return_exceptions=True))
+            await asyncio.shield(asyncio.gather(*(engine.start(name) for name in ran), return_exceptions=True))
             raise
         for name in entry.used_by:
             await engine.remove(name, 0)

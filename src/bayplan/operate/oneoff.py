@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from bayplan import labels
 from bayplan.container import Container
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
-from bayplan.operate.ask import check_hosts
-from bayplan.operate.release import Chosen, current, required
+from bayplan.operate.ask import answered, check_hosts
+from bayplan.operate.release import Chosen, check_known, current, required, unreleased
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import bridge_name
@@ -44,11 +44,9 @@ async def prepare_run(ports: FleetPorts, app: str, wish: Wish, on: OnTransfer) -
     Raises UsageError for a service or host that is not there, NoHostError.
     """
     check_hosts(ports.fleet, [wish.host] if wish.host else [])
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports))
     chosen = await required(ports.releases, app) if wish.service else await current(ports.releases, app)
-    chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
+    chosen = chosen or unreleased(app)
     service = _service(chosen.app, wish.service)
     host = _host(ports, facts, chosen.app, wish, service)
     container = _container(ports, chosen, wish, service, host)
@@ -57,8 +55,7 @@ async def prepare_run(ports: FleetPorts, app: str, wish: Wish, on: OnTransfer) -
 
 
 def _service(app: App, name: str) -> Service | None:
-    if name and name not in app.services:
-        raise UsageError(f"no service {name} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    check_known(app, [name] if name else [])
     service = app.services.get(name)
     if service is not None and service.external:
         raise UsageError(f"{name} is not run here: it is external", todo="name an image: bayplan run --image IMAGE")

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts
-from bayplan.images import known_pins, listening
-from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import builder_of
+from bayplan.images import known_pins
+from bayplan.operate.ask import answered, check_hosts
+from bayplan.operate.bring import builder_of, completed
 from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.operate.secrets import versioned
-from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
@@ -37,7 +36,7 @@ from bayplan.plan.steps import (
     kind,
     subject,
 )
-from bayplan.ports import Engine, FleetPorts
+from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
 _WAITS = 3  # a replica waits for its names, these for a gateway, and that for its image
@@ -64,26 +63,16 @@ class Preview:
         return not (self.steps or self.builds or self.copies or self.unplaced or self.held or self.failures)
 
 
-async def preview(
-    ports: FleetPorts, app: App, assume_down: frozenset[str], secrets: Mapping[str, bytes] | None = None
-) -> Preview:
+async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secrets: Mapping[str, bytes]) -> Preview:
     """Plan one pass for what the file says. Replacements that wait for a build are planned as they would be.
 
     Raises UsageError for a host that the fleet does not have, NoHostError.
     """
     check_hosts(ports.fleet, assume_down)
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
-    is_new = is_new_fleet(ports.fleet, facts)
-    latest = None if is_new else await current(ports.releases, app.name)
-    app = await versioned(app, latest.app if latest else None, secrets or {})
-    pinned, unmade = await foreseen(ports, app, latest, facts)
-    number = (
-        latest.number
-        if latest and latest.app == pinned and not latest.stopped
-        else (latest.number if latest else 0) + 1
-    )
+    facts = answered(ports.fleet, await observe(ports))
+    latest, pinned, unmade = await foreseen(ports, app, secrets, facts)
+    is_same = latest is not None and latest.app == pinned and not latest.stopped
+    number = (latest.number if latest else 0) + (not is_same)
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
@@ -93,22 +82,16 @@ async def preview(
     return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent, after)
 
 
-async def foreseen(ports: FleetPorts, app: App, latest: Chosen | None, facts: Facts) -> tuple[App, tuple[str, ...]]:
-    """The app as a release would record it, and the services whose image would be made first."""
-    builder, is_new = builder_of(ports, facts), is_new_fleet(ports.fleet, facts)
-    pinned, unmade = await known_pins(app, builder, ports.registry, is_empty=is_new)
-    before = latest.app if latest else None
-    return await _completed(ports, pinned, frozenset(unmade), before, builder, facts), unmade
-
-
-async def _completed(
-    ports: FleetPorts, pinned: App, unmade: frozenset[str], before: App | None, builder: Engine, facts: Facts
-) -> App:
-    """As a release would record it. What an image that is yet to be made listens on is not known."""
-    made = pinned.model_copy(update={"services": {n: s for n, s in pinned.services.items() if n not in unmade}})
-    known = await listening(made, before, builder, ports.registry)
-    whole = pinned.model_copy(update={"services": {**pinned.services, **known.services}})
-    return addressed(ports.fleet.name, whole, before, taken_by_others(facts, pinned.name))
+async def foreseen(
+    ports: FleetPorts, app: App, secrets: Mapping[str, bytes], facts: Facts
+) -> tuple[Chosen | None, App, tuple[str, ...]]:
+    """The newest release, the app as the next would record it, and the services whose image would be made first."""
+    is_new = is_new_fleet(ports.fleet, facts)
+    latest = None if is_new else await current(ports.releases, app.name)
+    before, builder = latest.app if latest else None, builder_of(ports, facts)
+    known = await versioned(app, before, secrets)
+    pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_new)
+    return latest, await completed(ports, pinned, before, builder, facts, unmade=unmade), unmade
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:

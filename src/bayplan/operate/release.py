@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
@@ -40,7 +41,7 @@ async def current(releases: Releases, app: str) -> Chosen | None:
 
 def chosen_of(release: Release) -> Chosen:
     """One that was released before."""
-    spec = App.model_validate_json(release.spec)
+    spec = spec_of(release)
     return Chosen(
         release.number,
         spec,
@@ -49,6 +50,16 @@ def chosen_of(release: Release) -> Chosen:
         source=release.source,
         stopped=frozenset(release.stopped),
     )
+
+
+def unreleased(app: str) -> Chosen:
+    """What stands for the release of an app that has none."""
+    return Chosen(0, App(name=app), is_new=False, before={})
+
+
+def spec_of(release: Release) -> App:
+    """The app that it recorded."""
+    return App.model_validate_json(release.spec)
 
 
 def is_new_fleet(fleet: Fleet, facts: Facts) -> bool:
@@ -93,24 +104,31 @@ async def record(
     return Chosen(number, app, is_new=True, before=before, source=source, stopped=stopped)
 
 
+def check_known(app: App, services: Iterable[str]) -> None:
+    """Raises UsageError for the first that the app does not have."""
+    unknown = next((name for name in services if name not in app.services), None)
+    if unknown is not None:
+        todo = f"it has: {', '.join(app.services) or 'none'}"
+        raise UsageError(f"no service {unknown} in the app {app.name}", todo=todo)
+
+
 def only(chosen: Chosen | None, app: App, services: frozenset[str] | None) -> App:
     """`app`, with the services that are not asked for as the newest release has them."""
     if services is None:
         return app
-    unknown = sorted(services - set(app.services))
-    if unknown:
-        known = ", ".join(app.services)
-        raise UsageError(f"no service {unknown[0]} in the app {app.name}", todo=f"it has: {known}")
+    check_known(app, sorted(services))
     old = chosen.app.services if chosen else {}
     kept = {n: s for n, s in app.services.items() if n in services}
-    around = {key: {**getattr(chosen.app, key), **getattr(app, key)} for key in _AROUND} if chosen else {}
-    return app.model_copy(update={**around, "services": {**old, **kept}})
+    return app.model_copy(update={**(around(chosen.app, app) if chosen else {}), "services": {**old, **kept}})
 
 
-def with_needed(app: App, services: frozenset[str] | None) -> frozenset[str] | None:
-    """The services, and all that they depend on, as Compose brings them up. None: all of the app's."""
-    if services is None:
-        return None
+def around(before: App, now: App) -> dict[str, dict[str, Any]]:
+    """What services name, of both: where both have one of a name, it is as it is now."""
+    return {key: {**getattr(before, key), **getattr(now, key)} for key in _AROUND}
+
+
+def with_needed(app: App, services: frozenset[str]) -> frozenset[str]:
+    """The services, and all that they depend on, as Compose brings them up."""
     found, left = set(services), list(services)
     while left:
         needed = app.services[name].depends_on if (name := left.pop()) in app.services else {}
@@ -122,9 +140,7 @@ def with_needed(app: App, services: frozenset[str] | None) -> frozenset[str] | N
 
 def scaled(app: App, replicas: Mapping[str, int]) -> App:
     """`app` with other replica counts. Raises UsageError for a service that it does not have."""
-    unknown = next((n for n in replicas if n not in app.services), None)
-    if unknown:
-        raise UsageError(f"no service {unknown} in the app {app.name}", todo=f"it has: {', '.join(app.services)}")
+    check_known(app, replicas)
     for name, count in replicas.items():
         if is_global(app.services[name]):
             raise UsageError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from bayplan.converge.loop import Outcome
 from bayplan.converge.sight import Sight
-from bayplan.errors import BayplanError, PartialError, UsageError
+from bayplan.errors import UsageError
 from bayplan.facts import ASIDE, Facts, Role
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge
@@ -16,6 +16,7 @@ from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import is_new_fleet, record
 from bayplan.operate.secrets import forget
 from bayplan.operate.sweep import Sweep, foreseen, sweep
+from bayplan.operate.together import raise_failed, together
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import system_name
 from bayplan.plan.replica import network_name
@@ -25,6 +26,7 @@ from bayplan.spec.model import App
 
 ROLES: tuple[Role, ...] = ("guard", "gateway", "registry")
 PLAINLY = Wishes()
+LEFT = "not all of it could be removed"
 RUN_GRACE = 10.0  # seconds for a command that `run` runs
 
 
@@ -59,17 +61,15 @@ async def _down(
     if with_volumes:
         on(Stage("volumes", str(goes) or "no volumes to remove"))
     runs = [(o.host, o.name) for o in facts.oneoffs(app)]
-    ended = await asyncio.gather(
-        *(ports.engines[host].remove(name, RUN_GRACE) for host, name in runs), return_exceptions=True
-    )
+    left = await together(ports.engines[host].remove(name, RUN_GRACE) for host, name in runs)
     result = await _converge(ports, app, facts, on, wishes, sight)
     if result.outcome.is_whole:
         await sweep(ports, goes)
         result = replace(result, volumes=goes.gone)
         on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
         await forget(ports, App(name=app))
-        await _each(ports, [network_name(ports.fleet.name, app)], ROLES if everything else ())
-    _raise_failed(ended)
+        await _each(ports, network_name(ports.fleet.name, app), ROLES if everything else ())
+    raise_failed(left, LEFT)
     return result
 
 
@@ -80,21 +80,10 @@ async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent, wish
     return await converge(ports, await record(ports.releases, App(name=app), "down", facts), wishes, on, sight)
 
 
-async def _each(ports: FleetPorts, networks: Sequence[str], roles: Sequence[Role]) -> None:
+async def _each(ports: FleetPorts, network: str, roles: Sequence[Role]) -> None:
     names = [system_name(role, ports.fleet.name) for role in roles]
     names += [name + ASIDE for name in names]
-    done = await asyncio.gather(
-        *(engine.remove(name, 10) for engine in ports.engines.values() for name in names),
-        *(engine.remove_network(name) for engine in ports.engines.values() for name in networks),
-        return_exceptions=True,
-    )
-    _raise_failed(done)
-
-
-def _raise_failed(done: Sequence[object]) -> None:
-    failed = [e for e in done if isinstance(e, BaseException)]
-    for error in failed:
-        if not isinstance(error, BayplanError):
-            raise error
-    if failed:
-        raise PartialError("not all of it could be removed", todo="\n  ".join(str(e) for e in failed))
+    every = ports.engines.values()
+    containers = (engine.remove(name, 10) for engine in every for name in names)
+    bridges = (engine.remove_network(network) for engine in every)
+    raise_failed(await together(chain(containers, bridges)), LEFT)

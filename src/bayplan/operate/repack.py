@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
+from bayplan.operate.ask import answered
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent
 from bayplan.operate.release import Chosen, current
@@ -32,9 +33,7 @@ class Done:
 
 async def propose(ports: FleetPorts, most: int | None) -> Repack:
     """What would be moved, in at most so many moves. Nothing is changed. Raises NoHostError."""
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports))
     return repack(_goals(ports, await _chosen(ports, facts)), facts, most)
 
 

@@ -10,8 +10,8 @@ from bayplan.operate import doors
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, wake
 from bayplan.operate.events import OnEvent
-from bayplan.operate.history import release, spec_of
-from bayplan.operate.release import Chosen, current, record
+from bayplan.operate.history import release
+from bayplan.operate.release import Chosen, current, record, spec_of
 from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.ports import FleetPorts, Release
@@ -39,14 +39,14 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         chosen = await record(ports.releases, wanted, why, facts, latest=now, source=to.source, stopped=kept)
         return await converge(ports, chosen, wishes, on, sight, is_back=True)
 
-    return await changing(ports, " ".join(["rollback", app, *([str(number)] if number else [])]), work, wishes, on)
+    return await changing(ports, f"rollback {app} {number or ''}".rstrip(), work, wishes, on)
 
 
 async def _before(ports: FleetPorts, app: str, now: Chosen | None) -> Release:
     """The newest before it that can be run and says something else."""
     for number in reversed(await ports.releases.numbers(app)):
         found = await ports.releases.get(app, number) if now and number < now.number else None
-        if found and now and spec_of(found).services and spec_of(found) != now.app:
+        if found and now and (old := spec_of(found)).services and old != now.app:
             return found
     raise UsageError(f"{app} has no release to go back to", todo="see which there are: bayplan history")
 

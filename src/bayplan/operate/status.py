@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.errors import RegistryError
 from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.operate.ask import answered, replicas_of
 from bayplan.operate.inferred import inferred
-from bayplan.operate.release import Chosen, current, is_new_fleet
+from bayplan.operate.release import Chosen, current, is_new_fleet, unreleased
 from bayplan.plan.everywhere import is_global, wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
@@ -18,7 +19,7 @@ from bayplan.plan.replica import targets
 from bayplan.plan.standing import endpoints, is_serving
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App, Fleet, Service
+from bayplan.spec.model import Fleet, Service
 
 InstanceState = Literal["starting", "ready", "draining", "standby", "failed", "unknown", "stopped"]
 
@@ -126,14 +127,13 @@ async def standing(ports: FleetPorts, app: str, *, every: bool = False) -> Stand
 
     Raises NoHostError when nobody answers.
     """
-    facts, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    seen, chosen = await asyncio.gather(observe(ports), _chosen(ports, app))
+    facts = answered(ports.fleet, seen)
     unread = ""
     if isinstance(chosen, RegistryError):
         unread = "" if is_new_fleet(ports.fleet, facts) else chosen.what
         chosen = inferred(facts, app)
-    chosen = chosen or Chosen(0, App(name=app), is_new=False, before={})
+    chosen = chosen or unreleased(app)
     only = frozenset(chosen.app.services) - chosen.stopped if chosen.stopped else None
     goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, only=only)
     now = Plan() if unread else plan(goal, facts, ports.clock.now(), Run())
@@ -154,7 +154,7 @@ async def _chosen(ports: FleetPorts, app: str) -> Chosen | RegistryError | None:
 
 
 def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceView:
-    replicas = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.release, r.host))
+    replicas = replicas_of(facts, goal.app.name, [service.name])
     seen = tuple(_instance(goal, service, r, facts) for r in replicas)
     unknown = tuple(
         Instance(f"{goal.app.name}-{service.name}-{p.slot}", " or ".join(p.hosts), "unknown", "", 0, service.image)
@@ -169,8 +169,7 @@ def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceVi
 
 def _stopped(goal: Goal, service: Service, facts: Facts, *, every: bool) -> ServiceView:
     """A service that is not to run: nothing is wanted of it. Its containers are told of if they are asked for."""
-    replicas = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.release, r.host))
-    seen = (_instance(goal, service, r, facts) for r in replicas)
+    seen = (_instance(goal, service, r, facts) for r in replicas_of(facts, goal.app.name, [service.name]))
     told = tuple(replace(i, state="stopped" if i.state == "failed" else i.state) for i in seen)
     shown = tuple(i for i in told if every or i.state != "stopped")
     return ServiceView(service.name, Replicas(0, 0), _listeners(goal.fleet, service), shown, stopped=True)

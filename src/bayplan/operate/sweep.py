@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from bayplan import labels
-from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
-from bayplan.operate.volumes import volumes
+from bayplan.operate.release import current, spec_of, unreleased
+from bayplan.operate.together import raise_failed, together
+from bayplan.operate.volumes import volumes_of
 from bayplan.ports import FleetPorts, Releases, VolumeEntry
 from bayplan.spec.model import App
 
@@ -31,8 +31,7 @@ class Sweep:
 
 async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
     """What a `down -v` will remove. What is not known to be the app's own data, on a host's own disk, stays."""
-    known = await volumes(ports, app)
-    known.app = await _last(ports.releases, app, known.app)
+    known = await volumes_of(ports, await _last(ports.releases, app), facts)
     own = {r.name for r in facts.replicas(app)} | {o.name for o in facts.oneoffs(app)}
     external = {v.name for v in known.app.volumes.values() if v.external}
     gone: list[tuple[str, str]] = []
@@ -49,24 +48,20 @@ async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
 
 async def sweep(ports: FleetPorts, goes: Sweep) -> None:
     """Remove them. Raises PartialError that tells all that could not be."""
-    done = await asyncio.gather(
-        *(ports.engines[host].remove_volume(name) for name, host in goes.gone), return_exceptions=True
-    )
-    failed = [e for e in done if isinstance(e, BaseException)]
-    for error in failed:
-        if not isinstance(error, BayplanError):
-            raise error
-    if failed:
-        raise PartialError("not all volumes could be removed", todo="\n  ".join(str(e) for e in failed))
+    failed = await together(ports.engines[host].remove_volume(name) for name, host in goes.gone)
+    raise_failed(failed, "not all volumes could be removed")
 
 
-async def _last(releases: Releases, app: str, now: App) -> App:
-    """The newest release with services: after a `down` the newest has none."""
-    numbers = list(await releases.numbers(app)) if not now.services else []
-    while numbers and not now.services:
-        found = await releases.get(app, numbers.pop())
-        now = App.model_validate_json(found.spec) if found else now
-    return now
+async def _last(releases: Releases, app: str) -> App:
+    """As the newest release with services has it: after a `down` the newest has none."""
+    newest = await current(releases, app) or unreleased(app)
+    if newest.app.services:
+        return newest.app
+    for number in reversed(await releases.numbers(app)):
+        found = await releases.get(app, number)
+        if found and (old := spec_of(found)).services:
+            return old
+    return newest.app
 
 
 def _why_kept(entry: VolumeEntry, fleet: str, app: str, own: Collection[str]) -> str:

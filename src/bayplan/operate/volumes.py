@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from bayplan import labels
 from bayplan.container import Container, Mounted
 from bayplan.errors import BayplanError, EngineError, UsageError
+from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
-from bayplan.operate.release import current
+from bayplan.operate.release import current, unreleased
 from bayplan.operate.tree_digest import Digest, digested
 from bayplan.plan.filters import unmet
 from bayplan.plan.volumes import mounted
 from bayplan.ports import Engine, FleetPorts, VolumeEntry
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned
-from bayplan.spec.storage import Mount, Volume
+from bayplan.spec.storage import Mount
 
 OnBytes = Callable[[str, int], None]  # what is done, and how many bytes of it are
 _AT = "/volume"
@@ -51,13 +52,13 @@ class Copied:
     digest: str
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Volumes:
     """The app's volumes on the hosts that answer."""
 
     ports: FleetPorts
     app: App
-    at: dict[str, dict[str, VolumeEntry]] = field(default_factory=dict)
+    at: Mapping[str, Mapping[str, VolumeEntry]]
 
     def views(self) -> Iterator[VolumeView]:
         """Those that the release names, and those that were made for the app."""
@@ -94,11 +95,16 @@ class Volumes:
 async def volumes(ports: FleetPorts, app: str) -> Volumes:
     """One look at every host that answers. Raises NoHostError."""
     facts = await ask_all(ports)
+    chosen = await current(ports.releases, app) or unreleased(app)
+    return await volumes_of(ports, chosen.app, facts)
+
+
+async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
+    """The app's on the hosts that answered a moment ago."""
     hosts = [host.name for host in facts.reachable()]
     found = await asyncio.gather(*(ports.engines[host].volumes() for host in hosts))
     entries = {host: {v.name: v for v in there} for host, there in zip(hosts, found, strict=True)}
-    chosen = await current(ports.releases, app)
-    return Volumes(ports, chosen.app if chosen else App(name=app), entries)
+    return Volumes(ports, app, entries)
 
 
 async def backup(
@@ -113,7 +119,7 @@ async def backup(
     engine, part, packed = ports.engines[home], file.with_name(f"{file.name}.part"), hashlib.sha256()
     digest, size = Digest(), 0
     async with (
-        _frozen(engine, () if live else _running(entry)),
+        _frozen(engine, () if live else running(entry)),
         _opened(ports, home, Mounted(_mount(), entry.name)) as at,
     ):
         try:
@@ -176,8 +182,8 @@ def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
     return home, entry
 
 
-async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> VolumeView:
-    """A volume with all that is in it. Raises UsageError while a container mounts it."""
+async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> tuple[str, str]:
+    """A volume with all that is in it: its name, and its host. Raises UsageError while a container mounts it."""
     known = await volumes(ports, app)
     home, entry = known.home_of(said, host)
     if entry.used_by:
@@ -185,7 +191,7 @@ async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> Vo
             f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}", todo="take that down first"
         )
     await ports.engines[home].remove_volume(entry.name)
-    return VolumeView(said if said != entry.name else "", entry.name, home, entry.driver, (), ())
+    return entry.name, home
 
 
 async def _fill(
@@ -219,15 +225,12 @@ def _made(known: Volumes, said: str) -> Mounted:
     if volume is None:
         told = {labels.FLEET: known.ports.fleet.name, labels.APP: known.app.name}
         return Mounted(_mount(), said, "local", {}, told)
-    app = known.app.model_copy(update={"volumes": {said: Volume(**(volume.model_dump() | {"external": False}))}})
-    service = next(iter(known.app.services.values())).model_copy(
-        update={"mounts": (Mount(kind="volume", source=said, target=_AT, nocopy=True),)}
-    )
-    return mounted(known.ports.fleet, app, service)[0]
+    app = known.app.model_copy(update={"volumes": {said: volume.model_copy(update={"external": False})}})
+    return mounted(known.ports.fleet, app, Service(name=said, mounts=(_mount(said),)))[0]
 
 
-def _mount() -> Mount:
-    return Mount(kind="volume", source="", target=_AT, nocopy=True)
+def _mount(key: str = "") -> Mount:
+    return Mount(kind="volume", source=key, target=_AT, nocopy=True)
 
 
 def _check_absent(known: Volumes, name: str, host: str) -> None:
@@ -239,7 +242,8 @@ def _check_absent(known: Volumes, name: str, host: str) -> None:
         )
 
 
-def _running(entry: VolumeEntry) -> tuple[str, ...]:
+def running(entry: VolumeEntry) -> tuple[str, ...]:
+    """The containers that mount it and run."""
     return tuple(name for name, runs in entry.used_by.items() if runs)
 
 

@@ -20,6 +20,10 @@ def _image_mounts(service: Service) -> object:
     return [mount for mount in service.mounts if mount.kind == "image"]
 
 
+def _remote_build(service: Service) -> object:
+    return service.build and is_remote(service.build.context)
+
+
 # What of a service is there that is not run yet: its path below the service, and what to do instead.
 _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (
@@ -27,6 +31,7 @@ _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
         _image_mounts,
         "put its files into the service's image with build (COPY --from); engines have it from API 1.48 on",
     ),
+    (("build", "context"), _remote_build, "clone it, and name the directory"),
 )
 _VALUE: Final = "write where its value is found"
 _ELSEWHERE: Final = (
@@ -66,8 +71,6 @@ def check_pending(app: App, around: Surroundings) -> None:
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:
     yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
-    if service.build is not None and is_remote(service.build.context):
-        yield ("build", "context"), "clone it, and name the directory"
     if service.build is not None:
         yield from ((("build", key), todo) for key, todo in _BUILD.items() if _is_set(service.build, key))
 

@@ -15,7 +15,8 @@ from bayplan.errors import ImageError, RegistryError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Result, Wishes, scale
 from bayplan.operate.compare import releases as compared
-from bayplan.operate.history import as_json, history, release, spec_of
+from bayplan.operate.history import as_json, history, release
+from bayplan.operate.release import spec_of
 from bayplan.operate.remove import down
 from bayplan.operate.rollback import rollback
 from bayplan.ports import FleetPorts, Release, Source

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bayplan.converge.observe import nobody_answers, observe
+from bayplan.converge.observe import observe
 from bayplan.errors import Mistake, SpecError
 from bayplan.facts import Facts, HostFacts
+from bayplan.operate.ask import answered
 from bayplan.operate.size.reading import Asked, shortage
 from bayplan.plan.filters import unmet
 from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
@@ -26,9 +27,7 @@ async def ask_fleet(ports: FleetPorts, app: App, *, headroom: float, tolerate: i
 
     Memory counts in GiB. Raises NoHostError, and SpecError for services that fit on no host.
     """
-    facts = await observe(ports)
-    if not any(facts.reachable()):
-        raise nobody_answers(ports.fleet, facts)
+    facts = answered(ports.fleet, await observe(ports))
     return asked_of(app, ports.fleet, facts, headroom=headroom, tolerate=tolerate)
 
 
@@ -116,9 +115,7 @@ def _refuse_unfit(problem: Problem) -> None:
             what = f"{load.name} may stand on no host: none meets its constraints"
             mistakes.append(Mistake(what, _FILE, todo=f"bayplan explain {load.name} tells each host's reason"))
             continue
-        short = [shortage(load, host, problem.headroom) for host in able]
-        if all(short):
-            nearest = min((s for s in short if s), key=lambda s: s.share)
+        if nearest := shortage(load, able, problem.headroom):
             what = f"{load.name} fits on no host: {nearest.resource}: {nearest.told(problem.headroom)}"
             mistakes.append(Mistake(what, _FILE, todo="lower what it reserves, or add a larger host"))
     if mistakes:

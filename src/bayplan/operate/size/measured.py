@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from bayplan.errors import UsageError
 from bayplan.operate.stats import stats
@@ -40,20 +40,16 @@ class Measured:
     suggested_memory: int
     verdict: Verdict
 
-    def as_json(self) -> dict[str, Any]:
-        """A line of `size --measured --json`."""
-        return asdict(self)
-
 
 async def sample(ports: FleetPorts, app: str, store: UsageStore, window: float, wall: Callable[[], float]) -> None:
     """Keep samples of the app's replicas for so many seconds; 0: none. wall: seconds since 1970. Raises NoHostError."""
     end = ports.clock.now() + window
-    while window and (left := end - ports.clock.now()) > 0:
+    while (left := end - ports.clock.now()) > 0:
         found = await stats(ports, app, frozenset())
         now = wall()
         measured = [u for u in found.replicas if not u.why]
         await store.add([Sample(now, app, u.service, u.name, u.host, u.cpus, u.memory) for u in measured])
-        await ports.clock.sleep(min(EVERY, max(left, 0.0)))
+        await ports.clock.sleep(min(EVERY, left))
 
 
 async def measured(store: UsageStore, app: App, now: float) -> Mapping[str, Measured]:

@@ -173,9 +173,7 @@ def _refuse_unfit(asked: Asked, mistakes: Mistakes) -> None:
     for load in asked.problem.loads:
         if not load.replicas:
             continue
-        short = [shortage(load, host, asked.problem.headroom) for host in asked.problem.types]
-        if short and all(short):
-            nearest = min((s for s in short if s), key=lambda s: s.share)
+        if nearest := shortage(load, asked.problem.types, asked.problem.headroom):
             what = f"column {nearest.resource}: {load.name} fits on no host: {nearest.told(asked.problem.headroom)}"
             todo = "use larger hosts, or lower what it takes"
             mistakes.add(what, Place(asked.services_file, asked.line[load.name]), todo)
@@ -201,7 +199,13 @@ class Shortage:
         return f"needs {self.needs:g}, {self.host} has {self.has:g}{less}: short by {self.needs - self.has:g}"
 
 
-def shortage(load: Load, host: HostType, headroom: float) -> Shortage | None:
+def shortage(load: Load, hosts: Sequence[HostType], headroom: float) -> Shortage | None:
+    """Of the host that comes nearest to having room for one replica; None if one has, or there is no host."""
+    short = [_shortage(load, host, headroom) for host in hosts]
+    return min((s for s in short if s), key=lambda s: s.share, default=None) if all(short) else None
+
+
+def _shortage(load: Load, host: HostType, headroom: float) -> Shortage | None:
     """The resource of which an empty host is shortest for one replica; None if it fits."""
     found = []
     for resource, demand in load.demand.items():

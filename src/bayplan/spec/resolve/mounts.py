@@ -59,11 +59,6 @@ def absolute(path: str, around: Surroundings) -> str:
     return os.path.normpath(around.directory / Path(path).expanduser())
 
 
-def is_anonymous(mount: Mount) -> bool:
-    """Whether a volume lives and goes with its replica."""
-    return mount.kind == "volume" and not mount.source
-
-
 def volume_of(mount: Mount) -> str:
     """The key of the volume that it mounts, or nothing."""
     return mount.source if mount.kind == "volume" and not is_path(mount.source) else ""
