@@ -73,6 +73,19 @@ class UsageStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class How:
+    """As whom a command in a container is run, and in which surroundings; what is not set is the container's."""
+
+    user: str = ""
+    workdir: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    privileged: bool = False
+
+
+AS_IT_IS: Final = How()
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
     """What a command in a container printed, and its exit status."""
 
@@ -234,17 +247,7 @@ class Engine(Protocol):
     async def usage(self, name: str) -> Usage:
         """What it uses now."""
 
-    async def exec(
-        self,
-        name: str,
-        argv: Sequence[str],
-        *,
-        user: str = "",
-        deadline: float = 30.0,
-        workdir: str = "",
-        environment: Mapping[str, str] | None = None,
-        privileged: bool = False,
-    ) -> ExecResult:
+    async def exec(self, name: str, argv: Sequence[str], *, how: How = AS_IT_IS, deadline: float = 30.0) -> ExecResult:
         """Run a command in it to its end."""
 
     async def attach_exec(
@@ -269,9 +272,6 @@ class Engine(Protocol):
 
     async def read_file(self, name: str, path: str) -> bytes:
         """A file in a container, running or not. Raises NotFoundError."""
-
-    async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:
-        """Lay a file into a container, running or not."""
 
     async def lay(self, name: str, files: Sequence[File]) -> None:
         """Lay files into a container, running or not, with their owners and modes."""

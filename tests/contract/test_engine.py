@@ -384,7 +384,7 @@ async def test_files_are_there_before_it_starts(kit: Kit, engine: Engine) -> Non
     await engine.run(container)
     assert await engine.read_file(container.name, "/etc/new/dir/a.conf") == b"first\n"
     assert await engine.read_file(container.name, "/etc/b.conf") == b"\0\xff"
-    await engine.write_file(container.name, "/etc/new/dir/a.conf", b"second\n")
+    await engine.lay(container.name, (File("/etc/new/dir/a.conf", b"second\n"),))
     await engine.stop(container.name, 0)
     assert await engine.read_file(container.name, "/etc/new/dir/a.conf") == b"second\n"
     with pytest.raises(NotFoundError):

@@ -12,7 +12,7 @@ from typing import Final
 
 from bayplan import labels
 from bayplan.errors import EngineError
-from bayplan.ports import Engine
+from bayplan.ports import Engine, How
 from bayplan.spec.model import Hook
 
 DEADLINE: Final = 600.0  # seconds for one of them: the Specification has no limit, and a lock is held meanwhile
@@ -49,15 +49,8 @@ def _hooks(told: Mapping[str, str], label: str) -> Iterable[Hook]:
 
 
 async def _run(engine: Engine, name: str, hook: Hook) -> None:
-    done = await engine.exec(
-        name,
-        hook.command,
-        user=hook.user,
-        deadline=DEADLINE,
-        workdir=hook.working_dir,
-        environment=hook.environment,
-        privileged=hook.privileged,
-    )
+    how = How(hook.user, hook.working_dir, hook.environment, hook.privileged)
+    done = await engine.exec(name, hook.command, how=how, deadline=DEADLINE)
     if done.status:
         said = done.output.decode(errors="replace").strip()[-500:]
         raise EngineError(f"{' '.join(hook.command)} ended with status {done.status}: {said}", where=engine.host)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bayplan.engines import terminal
 from bayplan.engines.client import Client
 from bayplan.errors import BayplanError, DeadlineError
-from bayplan.ports import ExecResult
+from bayplan.ports import ExecResult, How
 
 if TYPE_CHECKING:
     from aiodocker.execs import Exec
@@ -27,16 +26,6 @@ class Resize(Protocol):
     """What tells a terminal in a container its size."""
 
     async def __call__(self, *, h: int, w: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """As whom a command is run, and in which surroundings; what is not set is the container's."""
-
-    user: str = ""
-    workdir: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    privileged: bool = False
 
 
 async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *, deadline: float) -> ExecResult:

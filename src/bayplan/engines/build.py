@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bayplan.engines import buildkit
-from bayplan.engines.client import Client
+from bayplan.engines.client import IDLE, Client, endless, patient
 from bayplan.engines.dockerfile import needs_buildkit
-from bayplan.engines.images import IDLE, KEPT_LINES, Event, failed, patient, transfer
+from bayplan.engines.images import KEPT_LINES, Event, failed, transfer
+from bayplan.engines.options_body import extra_hosts, ulimits
 from bayplan.errors import EngineError, HostUnreachableError, ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
 
@@ -55,14 +56,14 @@ async def _events(docker: Any, request: BuildRequest) -> Any:
     """The library's own build() has no target; this is its request with one."""
     from aiodocker.jsonstream import json_stream_stream
 
-    hosts = urlencode([("extrahosts", entry.replace("=", ":", 1)) for entry in request.extra_hosts])
+    hosts = urlencode([("extrahosts", entry) for entry in extra_hosts(request.extra_hosts)])
     async with docker._query(  # noqa: SLF001
         f"build?{hosts}" if hosts else "build",  # one key several times, which params cannot have
         "POST",
         params=_params(request),
         data=io.BytesIO(request.context),
         headers={"Content-Type": "application/x-tar"},
-        timeout=docker._resolve_long_running_timeout(None),  # noqa: SLF001
+        timeout=endless(),
     ) as response:
         async for event in json_stream_stream(response):
             yield event
@@ -87,11 +88,10 @@ def _params(request: BuildRequest) -> dict[str, Any]:
 
 def _surroundings(request: BuildRequest) -> dict[str, Any]:
     """What is set of where the steps run (Docker Engine API, "ImageBuild")."""
-    ulimits = [{"Name": name, "Soft": u.soft, "Hard": u.hard} for name, u in request.ulimits.items()]
     found = {
         "networkmode": request.network,
         "shmsize": request.shm_size,
-        "ulimits": ulimits,
+        "ulimits": ulimits(request.ulimits),
         "cachefrom": list(request.cache_from),
     }
     return {key: value for key, value in found.items() if value}

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bayplan.engines.images import IDLE, KEPT_LINES, failed
+from bayplan.engines.client import IDLE, patient
+from bayplan.engines.images import KEPT_LINES, failed
+from bayplan.engines.options_body import extra_hosts
 from bayplan.errors import ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
 
@@ -66,7 +68,7 @@ def _argv(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
     argv += [f"--target={request.target}"] if request.target else []
     argv += ["--no-cache"] if request.no_cache else []
     argv += ["--pull"] if request.pull else []
-    argv += [f"--add-host={entry.replace('=', ':', 1)}" for entry in request.extra_hosts]
+    argv += [f"--add-host={entry}" for entry in extra_hosts(request.extra_hosts)]
     argv += [f"--network={request.network}"] if request.network else []
     argv += [f"--shm-size={request.shm_size}"] if request.shm_size else []
     argv += [f"--ulimit={name}={u.soft}:{u.hard}" for name, u in request.ulimits.items()]
@@ -135,17 +137,13 @@ async def _feed(process: asyncio.subprocess.Process, context: bytes) -> None:
 
 async def _read(process: asyncio.subprocess.Process, on: OnTransfer, said: deque[str], tag: str) -> None:
     assert process.stdout is not None  # noqa: S101  it was asked for
-    while True:
-        try:
-            async with asyncio.timeout(IDLE):
-                line = (await process.stdout.readline()).decode(errors="replace")
-        except TimeoutError as late:
-            raise ImageError(f"the build stood still for {IDLE:g} s", where=f"build of {tag}") from late
-        if not line:
-            return
-        if line.strip():
-            said.append(line.rstrip())
-            on(Transfer(status="build", text=line.rstrip()))
+    try:
+        async for line in patient(process.stdout):
+            if text := line.decode(errors="replace").rstrip():
+                said.append(text)
+                on(Transfer(status="build", text=text))
+    except TimeoutError as late:
+        raise ImageError(f"the build stood still for {IDLE:g} s", where=f"build of {tag}") from late
 
 
 async def _output(*argv: str) -> str | None:

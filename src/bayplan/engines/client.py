@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bayplan.engines.faults import NO_CONNECTION, translated
 from bayplan.errors import DeadlineError, HostUnreachableError
@@ -13,10 +13,33 @@ from bayplan.ports import Reach
 
 if TYPE_CHECKING:  # importing it takes 0.2 s
     from aiodocker import Docker
+    from aiohttp import ClientTimeout
+
+T = TypeVar("T")
 
 QUICK = 10.0  # seconds for a question
 SLOW = 60.0  # seconds for what a busy engine may take: create, start, remove
+IDLE = 120.0  # seconds that a pull, push, build or copy may stand still
 FIRST = 4.0  # seconds for the first question over a connection that was there: it may be a dead one
+
+
+async def patient(stream: AsyncIterable[T]) -> AsyncIterator[T]:
+    """The same, piece by piece; TimeoutError when none comes for IDLE seconds."""
+    pieces = aiter(stream)
+    while True:
+        async with asyncio.timeout(IDLE):
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+        yield piece
+
+
+def endless() -> ClientTimeout:
+    """For a request that takes the time that it takes; `patient` watches over what comes of it."""
+    import aiohttp
+
+    return aiohttp.ClientTimeout()
 
 
 class Client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from bayplan import labels
@@ -17,11 +17,13 @@ from bayplan.engines.faults import CONFLICT
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
 from bayplan.ports import (
+    AS_IT_IS,
     ENGINE_SOCKET,
     BuildRequest,
     Credentials,
     ExecResult,
     Held,
+    How,
     LogLine,
     OnTransfer,
     Reach,
@@ -50,7 +52,8 @@ class DockerEngine:
         except ExceptionGroup as failed:  # one host, one reason; the other requests are over by now
             first = failed.exceptions[0]
             raise first from first.__cause__
-        return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet, volumes.result())
+        there = [volume["Name"] for volume in volumes.result()]
+        return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet, there)
 
     async def info(self) -> Mapping[str, Any]:
         async with self._client.calling() as docker:
@@ -75,18 +78,10 @@ class DockerEngine:
 
     async def run(self, container: Container) -> str:
         """Create, lay files, start. What was created is removed again when a later step fails, or is cancelled."""
-        engine = await self._itself()
-        body = create_body(container, cores=engine.cpus, log_driver=engine.log_driver)
-        creating = asyncio.create_task(self._create(container.name, body))
-        made = ""
-        try:
-            made = await asyncio.shield(creating)
+        async with self._making(container.name, await self._body(container)) as made:
             if container.files:
                 await self.lay(made, container.files)
             await self._start(made)
-        except BaseException:
-            await asyncio.shield(self._discard(made, creating))
-            raise
         return made
 
     async def start(self, name: str) -> None:
@@ -166,13 +161,10 @@ class DockerEngine:
             await self._wait_removed(container, None)
 
     async def volumes(self) -> tuple[VolumeEntry, ...]:
-        async with self._client.calling() as docker:
-            found = (await docker.volumes.list())["Volumes"] or ()  # type: ignore[no-untyped-call]
-        return listing.volumes(found, await self._list_containers())
+        return listing.volumes(await self._list_volumes(), await self._list_containers())
 
     async def create(self, container: Container) -> str:
-        engine = await self._itself()
-        return await self._create(container.name, create_body(container, cores=engine.cpus))
+        return await self._create(container.name, await self._body(container))
 
     async def pause(self, name: str) -> None:
         async with self._client.calling(SLOW) as docker:
@@ -202,18 +194,7 @@ class DockerEngine:
         async with self._client.calling() as docker:
             return streams.usage((await docker.containers.container(name).stats(stream=False))[0])
 
-    async def exec(
-        self,
-        name: str,
-        argv: Sequence[str],
-        *,
-        user: str = "",
-        deadline: float = 30.0,
-        workdir: str = "",
-        environment: Mapping[str, str] | None = None,
-        privileged: bool = False,
-    ) -> ExecResult:
-        how = attach.How(user, workdir, environment or {}, privileged)
+    async def exec(self, name: str, argv: Sequence[str], *, how: How = AS_IT_IS, deadline: float = 30.0) -> ExecResult:
         return await attach.run_to_end(self._client, name, argv, how, deadline=deadline)
 
     async def attach_exec(
@@ -222,7 +203,9 @@ class DockerEngine:
         return await attach.attach(self._client, name, argv, tty=tty, stdin=stdin, user=user, workdir=workdir)
 
     async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:
-        return await oneoff.run(self._client, container, await self._itself(), tty=tty, stdin=stdin)
+        body = oneoff.attachable(await self._body(container), tty=tty, stdin=stdin)
+        async with self._making(container.name, body, container.stop_grace) as made:
+            return await oneoff.attached(self._client, made, tty=tty, stdin=stdin)
 
     def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:
         return tree.read(self._client, name, path)
@@ -239,9 +222,6 @@ class DockerEngine:
         if content is None:
             raise NotFoundError(f"{path} in {name} is not a file", where=self.host)
         return content
-
-    async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:
-        await self.lay(name, (File(path, content, mode),))
 
     async def lay(self, name: str, files: Sequence[File]) -> None:
         async with self._client.calling(SLOW) as docker:
@@ -293,10 +273,23 @@ class DockerEngine:
             found = await docker.networks.list(filters={"label": f"{labels.FLEET}={fleet}"})
         return [n["Name"] for n in found]
 
-    async def _list_volumes(self) -> list[str]:
+    async def _list_volumes(self) -> list[Mapping[str, Any]]:
         async with self._client.calling() as docker:
-            found = await docker.volumes.list()  # type: ignore[no-untyped-call]
-            return [volume["Name"] for volume in found["Volumes"] or ()]
+            return (await docker.volumes.list())["Volumes"] or []  # type: ignore[no-untyped-call]
+
+    async def _body(self, container: Container) -> dict[str, Any]:
+        engine = await self._itself()
+        return create_body(container, cores=engine.cpus, log_driver=engine.log_driver)
+
+    @asynccontextmanager
+    async def _making(self, name: str, body: Mapping[str, Any], grace: float = 0) -> AsyncIterator[str]:
+        """A new container, by its id. It is removed again when what is done with it fails, or is cancelled."""
+        creating = asyncio.create_task(self._create(name, body))
+        try:
+            yield await asyncio.shield(creating)
+        except BaseException:
+            await asyncio.shield(self._discard(creating, grace))
+            raise
 
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
         async with self._client.calling(SLOW) as docker:
@@ -306,10 +299,17 @@ class DockerEngine:
         async with self._client.calling(SLOW) as docker:
             await docker.containers.container(name).start()
 
-    async def _discard(self, made: str, creating: asyncio.Task[str]) -> None:
-        """Cancelled while the engine was creating it: it goes on, so that what it made is known and can be removed."""
+    async def _discard(self, creating: asyncio.Task[str], grace: float) -> None:
+        """Cancelled while the engine was creating it: it goes on, so that what it made is known and can be removed.
+
+        One that may take its leave is told to, and is gone afterwards whether it did or not.
+        """
         with suppress(BayplanError):
-            await self.remove(made or await creating, 0)
+            made = await creating
+            if grace:
+                with suppress(BayplanError):
+                    await self.stop(made, grace)
+            await self.remove(made, 0)
 
     async def _until_removed(self, name: str) -> None:
         """Someone else is removing it: its name and ports are free when they are done."""

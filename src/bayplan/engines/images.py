@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bayplan.engines.client import Client
+from bayplan.engines.client import IDLE, Client, patient
 from bayplan.engines.faults import NOT_FOUND
 from bayplan.errors import EngineError, ImageError
 from bayplan.ports import BuildRequest, Credentials, OnTransfer, Transfer
 
 KEPT_LINES = 25  # of a failed build's output
-IDLE = 120.0  # seconds that a pull, push or build may say nothing
 
 Event = Mapping[str, Any]  # one JSON object of a progress stream
 
@@ -40,17 +38,6 @@ def transfer(event: Event) -> Transfer:
         total=int(detail.get("total") or 0),
         text="" if layer else status,
     )
-
-
-async def patient(events: AsyncIterator[Event], idle: float = IDLE) -> AsyncIterator[Event]:
-    """The same events; TimeoutError when none comes for so long."""
-    while True:
-        async with asyncio.timeout(idle):
-            try:
-                event = await anext(events)
-            except StopAsyncIteration:
-                return
-        yield event
 
 
 def login(credentials: Credentials | None) -> dict[str, str] | None:

@@ -24,7 +24,19 @@ from bayplan.errors import (
     UsageError,
 )
 from bayplan.facts import Binding, EngineFacts
-from bayplan.ports import BuildRequest, Credentials, ExecResult, Held, LogLine, OnTransfer, Transfer, Usage, VolumeEntry
+from bayplan.ports import (
+    AS_IT_IS,
+    BuildRequest,
+    Credentials,
+    ExecResult,
+    Held,
+    How,
+    LogLine,
+    OnTransfer,
+    Transfer,
+    Usage,
+    VolumeEntry,
+)
 
 _NOTHING = bytes(10240)  # an empty tar
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  addresses that a container may be bound to
@@ -221,11 +233,8 @@ class MemoryEngine:
         name: str,
         argv: Sequence[str],
         *,
-        user: str = "",  # noqa: ARG002
+        how: How = AS_IT_IS,  # noqa: ARG002
         deadline: float = 30.0,  # noqa: ARG002
-        workdir: str = "",  # noqa: ARG002
-        environment: Mapping[str, str] | None = None,  # noqa: ARG002
-        privileged: bool = False,  # noqa: ARG002
     ) -> ExecResult:
         container = self._container(name)
         if container.state != "running":
@@ -239,12 +248,12 @@ class MemoryEngine:
         *,
         tty: bool,
         stdin: bool,  # noqa: ARG002
-        user: str = "",
+        user: str = "",  # noqa: ARG002
         workdir: str = "",  # noqa: ARG002
     ) -> int:
         if tty:
             raise UsageError("an engine in memory has no terminal", where=self.host)
-        return (await self.exec(name, argv, user=user)).status
+        return (await self.exec(name, argv)).status
 
     async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:  # noqa: ARG002
         if tty:
@@ -280,9 +289,6 @@ class MemoryEngine:
         if path not in files:
             raise NotFoundError(f"Could not find the file {path} in container {name}", where=self.host, status=404)
         return files[path]
-
-    async def write_file(self, name: str, path: str, content: bytes, mode: int = 0o644) -> None:  # noqa: ARG002
-        self._container(name).files[path] = content
 
     async def lay(self, name: str, files: Sequence[File]) -> None:
         self._container(name).files |= {file.path: file.content for file in files}

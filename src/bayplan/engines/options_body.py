@@ -5,10 +5,10 @@ What is not set is not in the body: the engine's default stays, and an older eng
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from bayplan.spec.options import Blkio, Device, DeviceRequest, Options, Throttle
+from bayplan.spec.options import Blkio, Device, DeviceRequest, Options, Throttle, Ulimit
 
 # Fields whose value the engine takes as it is: ours -> its name (Docker Engine API, "HostConfig").
 _HOST_CONFIG: Final = {
@@ -54,12 +54,22 @@ def host_config(options: Options) -> dict[str, Any]:
     set_ = options.model_dump(exclude_defaults=True)
     config = {theirs: _plain(set_[ours]) for ours, theirs in _HOST_CONFIG.items() if ours in set_}
     if options.extra_hosts:
-        config["ExtraHosts"] = [entry.replace("=", ":", 1) for entry in options.extra_hosts]
+        config["ExtraHosts"] = extra_hosts(options.extra_hosts)
     if options.tmpfs:
         config["Tmpfs"] = {path: how for path, _, how in (entry.partition(":") for entry in options.tmpfs)}
     if options.ulimits:
-        config["Ulimits"] = [{"Name": n, "Soft": u.soft, "Hard": u.hard} for n, u in options.ulimits.items()]
+        config["Ulimits"] = ulimits(options.ulimits)
     return config | _devices(options) | _blkio(options.blkio_config)
+
+
+def extra_hosts(entries: Iterable[str]) -> list[str]:
+    """ "name=address", as the Specification has it, as "name:address"."""
+    return [entry.replace("=", ":", 1) for entry in entries]
+
+
+def ulimits(limits: Mapping[str, Ulimit]) -> list[dict[str, Any]]:
+    """The limits by name, as a list."""
+    return [{"Name": name, "Soft": u.soft, "Hard": u.hard} for name, u in limits.items()]
 
 
 def top_level(options: Options) -> dict[str, Any]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
 import tarfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
-from bayplan.engines.client import Client
+from bayplan.engines.client import IDLE, Client, endless, patient
 from bayplan.errors import EngineError, NotFoundError
 
 CHUNK = 256 << 10  # bytes
-IDLE = 120.0  # seconds that a stream may stand still
 _OK = 200
 _IS_DIRECTORY = 1 << 31  # Go's os.ModeDir
 _STAT = "X-Docker-Container-Path-Stat"  # Engine API, ContainerArchiveInfo
@@ -26,17 +23,13 @@ async def read(client: Client, name: str, path: str) -> AsyncIterator[bytes]:
     docker = await client.docker()
     with client.translating():
         async with docker._query(  # noqa: SLF001  the library reads it whole
-            f"containers/{name}/archive", params={"path": path}, timeout=_patient(docker)
+            f"containers/{name}/archive", params={"path": path}, timeout=endless()
         ) as response:
-            while True:
-                try:
-                    async with asyncio.timeout(IDLE):
-                        chunk = await response.content.read(CHUNK)
-                except TimeoutError as late:
-                    raise EngineError(f"reading {path} stood still for {IDLE:g} s", where=client.host) from late
-                if not chunk:
-                    return
-                yield chunk
+            try:
+                async for chunk in patient(response.content.iter_chunked(CHUNK)):
+                    yield chunk
+            except TimeoutError as late:
+                raise EngineError(f"reading {path} stood still for {IDLE:g} s", where=client.host) from late
 
 
 async def write(client: Client, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
@@ -78,7 +71,7 @@ async def unpack(client: Client, name: str, path: str, tar: AsyncIterator[bytes]
             params={"path": path},
             data=tar,
             headers={"Content-Type": "application/x-tar"},
-            timeout=_patient(docker),
+            timeout=endless(),
         ) as response:
             if response.status != _OK:
                 raise EngineError(f"{path} was not unpacked: {await response.text()}", where=client.host)
@@ -100,7 +93,3 @@ async def is_directory(client: Client, name: str, path: str) -> bool | None:
     if told.get("linkTarget") and told["linkTarget"] != path:
         return await is_directory(client, name, told["linkTarget"])
     return bool(told["mode"] & _IS_DIRECTORY)
-
-
-def _patient(docker: Any) -> Any:
-    return docker._resolve_long_running_timeout(None)  # noqa: SLF001

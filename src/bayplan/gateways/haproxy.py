@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bayplan.container import File
 from bayplan.errors import EngineError, GatewayError
 from bayplan.facts import GatewayFacts, Table
 from bayplan.gateways.batch import Batch, prepare
@@ -127,9 +128,7 @@ class HaproxyGateway:
     async def _write(self, path: str, table: Table, pools: Pools, generation: int) -> None:
         text = render(self._fleet, self._run, table, pools, generation)
         try:
-            if known := certificates(table):
-                await self._engine.lay(self._container, known)
-            await self._engine.write_file(self._container, path, text.encode())
+            await self._engine.lay(self._container, (*certificates(table), File(path, text.encode())))
         except EngineError as error:
             raise GatewayError(
                 f"the gateway's file {path} cannot be written: {error.what}", where=self.host, todo=error.todo
