@@ -16,6 +16,8 @@ from bayplan import labels
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 
 def others(site: Site) -> list[str]:
     """Containers of the app that are no replicas."""

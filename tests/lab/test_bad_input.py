@@ -16,6 +16,8 @@ from tests.lab.site import PATIENCE, Site, held, on
 from bayplan.lab import Lab
 from bayplan.lab.process import run, wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 NOBODY = 9  # the discard port, where nobody listens
 
 

@@ -14,6 +14,8 @@ from tests.lab.site import DOCKERFILE, PATIENCE, SERVER, bayplan, on, operator
 from bayplan.lab import Lab, machines
 from bayplan.lab.process import wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 # Asks SERVICE:PORT COUNT times, with a pause of PAUSE seconds; over one connection while it stays open. A call that
 # breaks is tried once more on a new connection, as any client library does with a GET. Prints who answered, or FAILED.
 CALLER = r"""

@@ -7,7 +7,10 @@ import re
 import subprocess
 from datetime import timedelta
 
+import pytest
 from tests.lab.site import WHOLE, Site, on
+
+pytestmark = pytest.mark.shares_lab
 
 
 def newest(site: Site) -> int:

@@ -13,6 +13,8 @@ from tests.lab.site import Site
 
 from bayplan.lab import Lab
 
+pytestmark = pytest.mark.shares_lab
+
 LARGE, SMALL = 0.6, 0.05  # of a host's cores
 
 

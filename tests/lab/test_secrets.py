@@ -13,6 +13,8 @@ from tests.lab.site import Site, asked, on
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 FIRST, SECOND, OF_ENVIRONMENT = "zaphod-8472-first", "zaphod-8472-second", "zaphod-8472-environment"
 
 

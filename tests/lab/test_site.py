@@ -16,6 +16,8 @@ from tests.lab import site as operated
 
 from bayplan.lab import Lab
 
+pytestmark = pytest.mark.shares_lab
+
 SITE = Path(__file__).parents[2] / "examples" / "01-site" / "compose.yaml"
 Bayplan = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -23,6 +23,8 @@ from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 from bayplan.spec.model import Host
 
+pytestmark = pytest.mark.shares_lab
+
 COMPOSE = r"""
 name: verbs
 services:

@@ -13,6 +13,8 @@ from tests.lab.site import Site, asked, on
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 
 class Keeper(Site):
     """An app of one service `db` with a volume, and whatever else a test writes."""
