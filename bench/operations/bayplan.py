@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ class Bayplan:
     def timed(self, *words: str, environment: Mapping[str, str] | None = None) -> float:
         """Seconds that the command takes, its process's start included. Raises CommandError."""
         return self._run(words, environment or {})[0]
+
+    def beside(self, name: str, source: Path | None = None) -> Bayplan:
+        """Another app of the same fleet, in a folder of that name; source: whose files are copied there."""
+        there = self.directory.with_name(name)
+        there.mkdir(exist_ok=True)
+        if source:
+            shutil.copytree(source, there, dirs_exist_ok=True)
+        return replace(self, directory=there)
 
     def instances(self) -> list[dict[str, Any]]:
         """What `ps` tells of the service's replicas."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from bench.metrics import Figure, count, seconds
 from bench.operations import engine_api
-from bench.operations.bayplan import Bayplan
 from bench.operations.quiet import quiet
 from bench.stage import Stage
 
@@ -22,7 +20,7 @@ SIXTY = 60
 
 def many(stage: Stage, runs: int) -> Iterator[Figure]:
     """`up` of examples/03-many with its images there, and the same containers by the bare API, in turn."""
-    bayplan = _copied(stage, ROOT / "examples/03-many", "many")
+    bayplan = stage.bayplan.beside("many", ROOT / "examples/03-many")
     stage.say("up of examples/03-many: what bayplan creates")
     bayplan.timed("up")
     bodies = engine_api.capture(stage.sockets, "many")
@@ -48,7 +46,7 @@ def many(stage: Stage, runs: int) -> Iterator[Figure]:
 
 def sixty(stage: Stage, _runs: int) -> Iterator[Figure]:
     """One changed service of sixty."""
-    bayplan = _copied(stage, ROOT / "bench/calls", "sixty")
+    bayplan = stage.bayplan.beside("sixty")
     write = partial(_write, bayplan.directory / "compose.yaml")
     stage.say(f"up of {SIXTY} services")
     write("one")
@@ -69,9 +67,3 @@ def _write(file: Path, release: str) -> None:
     one = {"build": str(ROOT / "bench/web"), "stop_grace_period": "1s", "expose": ["8080"]}
     services = {f"s{n:02}": {**one, "environment": {"RELEASE": release if n == 0 else "one"}} for n in range(SIXTY)}
     file.write_text(json.dumps({"name": "sixty", "services": services}))
-
-
-def _copied(stage: Stage, source: Path, name: str) -> Bayplan:
-    directory = stage.bayplan.directory.parent / name
-    shutil.copytree(source, directory, dirs_exist_ok=True)
-    return Bayplan(directory, stage.bayplan.fleet_file)

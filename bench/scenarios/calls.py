@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -72,8 +71,6 @@ def changes(stage: Stage, _runs: int) -> Iterator[Figure]:
     with _calls(stage, BACKS=str(BACKS)) as calls:
         name = f"bayplan-gateway-{stage.lab.name}"
         rolled = {"BACKS": str(BACKS), "RELEASE": "two"}
-        added = calls.bayplan.directory / "added.yaml"
-        added.write_text((HERE / "calls/added.yaml").read_text())
         more = ("-f", "compose.yaml", "-f", "added.yaml")
         yield from _whole(
             stage, calls, "a called service rolled", lambda: calls.bayplan.timed("up", environment=rolled)
@@ -174,9 +171,7 @@ def _until_answers(calls: Calls, way: str) -> None:
 
 @contextmanager
 def _calls(stage: Stage, **environment: str) -> Iterator[Calls]:
-    directory = stage.bayplan.directory.parent / "calls"
-    shutil.copytree(HERE / "calls", directory, dirs_exist_ok=True)
-    bayplan = Bayplan(directory, stage.bayplan.fleet_file)
+    bayplan = stage.bayplan.beside("calls", HERE / "calls")
     bayplan.timed("up", environment=environment)
     try:
         front, back = (next(i for i in bayplan.instances() if f"-{name}-" in i["name"]) for name in ("front", "back"))

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +30,7 @@ from bayplan.lab import Lab, machines
 from bayplan.lab.process import wait_for
 
 BAYPLAN = [sys.executable, "-m", "bayplan.cli.main"]
-COMMAND_DEADLINE = 240.0  # seconds; the machine may be busy with other labs
+COMMAND_DEADLINE = 300.0  # seconds; the machine may be busy with other labs
 PATIENCE = 60.0  # seconds for what is asked again until it is so
 WHOLE = 3  # replicas of the plain site
 PACE = 0.01  # seconds between a client's requests
@@ -72,8 +73,7 @@ class Site:
         self.version = "one"
         self.address = lab.hosts[0].private_ip
         self.fleet = lab.fleet_file
-        self.environment = {**os.environ, "COLUMNS": "200"}
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.environment = operator(lab)
         (directory / "web").mkdir()
         (directory / "web" / "Dockerfile").write_text(DOCKERFILE)
         (directory / "web" / "web.pl").write_text(SERVER)
@@ -102,8 +102,16 @@ class Site:
 
     def start(self, *words: str, home: Path | None = None) -> Running:
         """Begin it. home: of another operator, who shares no connection with this one."""
-        environment = self.environment | ({"HOME": str(home), "XDG_RUNTIME_DIR": str(home)} if home else {})
-        return Running([*BAYPLAN, *words, "--fleet", str(self.fleet)], self.directory, environment)
+        own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home)} if home else {}
+        return Running([*BAYPLAN, *words], self.directory, self.surroundings() | own)
+
+    def piped(self, *words: str, given: str | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, with standard streams of its own."""
+        return bayplan(self.directory, self.surroundings(), *words, given=given, status=status)
+
+    def surroundings(self) -> dict[str, str]:
+        """The environment of a command of this app's."""
+        return self.environment | {"BAYPLAN_FLEET": str(self.fleet)}
 
     def json(self, *words: str, status: int = 0) -> Any:
         said = self.bayplan(*words, "--json", status=status)
@@ -190,6 +198,39 @@ class Site:
     def names(self) -> list[str]:
         """Of what runs."""
         return sorted(n.partition(" ")[0] for n, c in self.containers().items() if c[2] == "running")
+
+    def started(self) -> dict[str, datetime]:
+        """When each that runs was started, by name."""
+        running = {n.partition(" ")[0]: c for n, c in self.containers().items() if c[2] == "running"}
+        told = {n: asked(self.lab, h, f"/containers/{i}/json") for n, (h, i, _) in running.items()}
+        return {n: datetime.fromisoformat(t["State"]["StartedAt"]) for n, t in told.items()}
+
+
+def operator(lab: Lab) -> dict[str, str]:
+    """The environment of a command of the lab's operator."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return inherited | {"BAYPLAN_FLEET": str(lab.fleet_file), "COLUMNS": "200"}
+
+
+def bayplan(
+    directory: Path, environment: Mapping[str, str], *words: str, given: str | None = None, status: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, with standard streams of its own. It must end with that status, and never with a traceback."""
+    done = subprocess.run(
+        [*BAYPLAN, *words], cwd=directory, env=environment, input=given, text=True, capture_output=True, check=False,
+        stdin=subprocess.DEVNULL if given is None else None, timeout=COMMAND_DEADLINE,
+    )  # fmt: skip
+    assert done.returncode == status, f"status {done.returncode}: {done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def fleet_with(lab: Lab, directory: Path, ssh_config: str) -> Path:
+    """The lab's fleet.yaml in another directory, beside another SSH configuration."""
+    (directory / "ssh_config").write_text(ssh_config)
+    fleet = directory / "fleet.yaml"
+    fleet.write_text(lab.fleet_file.read_text())
+    return fleet
 
 
 class Running:

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
-import select
-import struct
 import subprocess
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.site import BAYPLAN, COMMAND_DEADLINE, Running, Site, a_site, asked, on
+from tests.lab.site import BAYPLAN, Site, asked, bayplan, fleet_with, on
+from tests.lab.terminal import on_a_terminal
 
 from bayplan import labels
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 
-
-@pytest.fixture(scope="module")
-def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with a_site(lab, tmp_path_factory.mktemp("acted"), "acted") as site:
-        yield site
-
-
-@pytest.fixture(autouse=True)
-def _mended(site: Site) -> None:
-    site.mend()
-
-
-def piped(site: Site, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run it with standard streams of its own."""
-    return subprocess.run(
-        [*BAYPLAN, *words], cwd=site.directory, env=site.environment | {"BAYPLAN_FLEET": str(site.fleet)}, input=given,
-        capture_output=True, timeout=COMMAND_DEADLINE, check=False,
-    )  # fmt: skip
-
-
-def started(site: Site) -> dict[str, str]:
-    """When each replica of the app was started, by name."""
-    return {
-        name.partition(" ")[0]: asked(site.lab, host, f"/containers/{container}/json")["State"]["StartedAt"]
-        for name, (host, container, _) in site.containers().items()
-    }
+pytestmark = pytest.mark.shares_lab
 
 
 def others(site: Site) -> list[str]:
@@ -81,76 +51,44 @@ def test_up_brings_back_what_is_stopped(site: Site) -> None:
 
 
 def test_a_restart_is_noticed_by_nobody(site: Site) -> None:
-    before = started(site)
+    before = site.started()
     with site.load() as load:  # parallelism is 3 in the file: one serves on all the same
         site.bayplan("restart", "web")
     assert load.was_answered()
-    after = started(site)
+    after = site.started()
     assert after.keys() == before.keys()
     assert all(after[name] > before[name] for name in before)
     assert site.is_whole()
 
 
 def test_run_has_the_service_s_environment_and_the_command_s_status(site: Site) -> None:
-    done = piped(
-        site,
-        "run",
-        "--rm",
-        "-e",
-        "B=2",
-        "web",
-        "sh",
-        "-c",
-        "echo $VERSION $B $BAYPLAN_REPLICA; cat; exit 7",
-        given=b"in\n",
-    )
-    assert (done.returncode, done.stdout.decode()) == (7, f"{site.version} 2 web-run\nin\n"), done.stderr
+    script = "echo $VERSION $B $BAYPLAN_REPLICA; cat; exit 7"
+    done = site.piped("run", "--rm", "-e", "B=2", "web", "sh", "-c", script, given="in\n", status=7)
+    assert done.stdout == f"{site.version} 2 web-run\nin\n", done.stderr
     assert site.slots() == [1, 2, 3]
     wait_for(lambda: others(site) == [], "it is gone", deadline=20)
 
 
 def test_run_reaches_the_app_from_the_host_that_is_asked_for(site: Site) -> None:
-    done = piped(site, "run", "--host", "h3", "-T", "web", "perl", "-e", "print $ENV{BAYPLAN_HOST}")
-    assert done.stdout == b"h3", done.stderr
-    done = piped(site, "run", "--image", "debian:bookworm-slim", "cat", "/etc/debian_version")
-    assert done.stdout.startswith(b"12"), done.stderr
+    done = site.piped("run", "--host", "h3", "-T", "web", "perl", "-e", "print $ENV{BAYPLAN_HOST}")
+    assert done.stdout == "h3", done.stderr
+    done = site.piped("run", "--image", "debian:bookworm-slim", "cat", "/etc/debian_version")
+    assert done.stdout.startswith("12"), done.stderr
 
 
 def test_run_on_a_terminal_is_the_terminal_of_the_command(site: Site) -> None:
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
     script = "tty; until stty size | grep '33 99'; do sleep 0.1; done; read x; echo got $x; exit 7"
-    process = subprocess.Popen(
-        [*BAYPLAN, "run", "--rm", "-it", "web", "sh", "-c", script], cwd=site.directory,
-        env=site.environment | {"BAYPLAN_FLEET": str(site.fleet)}, stdin=slave, stdout=slave, stderr=slave,
-    )  # fmt: skip
-    os.close(slave)
-    try:
-        assert b"33 99" in said_on(master, b"33 99")
-        os.write(master, b"hello\n")
-        assert b"got hello" in said_on(master, b"got hello")
-        assert process.wait(20) == 7
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+    argv = [*BAYPLAN, "run", "--rm", "-it", "web", "sh", "-c", script]
+    with on_a_terminal(argv, site.directory, site.surroundings(), size=(33, 99)) as terminal:
+        terminal.shows(b"33 99")
+        terminal.types(b"hello\n")
+        terminal.shows(b"got hello")
+        assert terminal.process.wait(20) == 7
     wait_for(lambda: others(site) == [], "it is gone", deadline=20)
 
 
-def said_on(terminal: int, wanted: bytes) -> bytes:
-    """What comes, until what is wanted has come or nothing does."""
-    said = b""
-    while wanted not in said and select.select([terminal], [], [], 30)[0]:
-        try:
-            said += os.read(terminal, 1024)
-        except OSError:  # what a terminal's end is
-            break
-    return said
-
-
 def test_run_that_is_cut_short_leaves_nothing(site: Site) -> None:
-    argv = [*BAYPLAN, "run", "web", "sh", "-c", "echo begun; exec sleep 1000"]
-    running = Running(argv, site.directory, site.environment | {"BAYPLAN_FLEET": str(site.fleet)}).until("begun")
+    running = site.start("run", "web", "sh", "-c", "echo begun; exec sleep 1000").until("begun")
     [one] = site.json("ps", "-a")["runs"]
     assert (one["service"], one["state"]) == ("web", "running")
     assert site.json("ps")["runs"] == []
@@ -160,41 +98,34 @@ def test_run_that_is_cut_short_leaves_nothing(site: Site) -> None:
 
 def test_files_go_in_and_come_out(site: Site) -> None:
     (site.directory / "note").write_text("hello\n")
-    assert piped(site, "cp", "note", "web:/tmp/").returncode == 0
+    site.bayplan("cp", "note", "web:/tmp/")
     for slot in ("1", "2", "3"):
-        assert piped(site, "exec", "--replica", slot, "web", "cat", "/tmp/note").stdout == b"hello\n"
-    assert piped(site, "cp", "--replica", "2", "web:/tmp/note", "back").returncode == 0
+        assert site.piped("exec", "--replica", slot, "web", "cat", "/tmp/note").stdout == "hello\n"
+    site.bayplan("cp", "--replica", "2", "web:/tmp/note", "back")
     assert (site.directory / "back").read_text() == "hello\n"
-    assert piped(site, "cp", "web:/etc/alternatives", ".").returncode == 0
+    site.bayplan("cp", "web:/etc/alternatives", ".")
     assert (site.directory / "alternatives" / "awk").readlink() == Path("/usr/bin/mawk")
-    wrong = piped(site, "cp", "web:/nope", ".")
-    assert wrong.returncode == 1
-    assert b"Traceback" not in wrong.stderr
+    site.bayplan("cp", "web:/nope", ".", status=1)
 
 
 def test_the_key_may_come_from_the_environment(site: Site, tmp_path: Path) -> None:
     """As docs/ci.md has it: in an ssh-agent, and no file."""
     config = site.lab.ssh_config.read_text().splitlines()
-    key = Path(next(line.split('"')[1] for line in config if "IdentityFile" in line)).read_bytes()
-    (tmp_path / "ssh_config").write_text("\n".join(line for line in config if "Identit" not in line))
-    fleet = site.lab.fleet_file.read_text().replace("./ssh_config", str(tmp_path / "ssh_config"))
-    (tmp_path / "fleet.yaml").write_text(fleet)
+    fleet = fleet_with(site.lab, tmp_path, "\n".join(line for line in config if "Identit" not in line))
     environment = site.environment | {"HOME": str(tmp_path), "SSH_AUTH_SOCK": str(tmp_path / "agent")}
-    argv = [*BAYPLAN, "ps", "--fleet", str(tmp_path / "fleet.yaml")]
 
-    def ps(runtime: str) -> int:
+    def ps(runtime: str, status: int) -> None:
         (tmp_path / runtime).mkdir()
         alone = environment | {"XDG_RUNTIME_DIR": str(tmp_path / runtime)}  # shares no connection with others
-        return subprocess.run(
-            argv, cwd=site.directory, env=alone, capture_output=True, timeout=60, check=False
-        ).returncode
+        bayplan(site.directory, alone, "ps", "--fleet", str(fleet), status=status)
 
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", environment["SSH_AUTH_SOCK"]], stdout=subprocess.DEVNULL)
     try:
         wait_for(Path(environment["SSH_AUTH_SOCK"]).exists, "the agent listens", deadline=10)
-        assert ps("a") == 4
+        ps("a", status=4)
+        key = (site.lab.directory / "id_ed25519").read_bytes()
         subprocess.run(["ssh-add", "-q", "-"], input=key, env=environment, check=True)
-        assert ps("b") == 0
+        ps("b", status=0)
     finally:
         agent.kill()
         agent.wait()
@@ -202,14 +133,13 @@ def test_the_key_may_come_from_the_environment(site: Site, tmp_path: Path) -> No
 
 def test_a_build_s_log_reads_well(site: Site) -> None:
     site.renew()
-    running = site.start("up")
-    said = running.ended()
+    said = site.bayplan("up")
     assert "\x1b" not in said
     lines = said.splitlines()
     assert all(line[:6].strip().replace(".", "").isdigit() and line[6] == "s" for line in lines[:-2])
     assert any("release " in line for line in lines[:-2])
-    assert lines[-2].startswith("✓ acted release")
-    assert json.loads(piped(site, "up", "--json").stdout)["new_release"] is False
+    assert lines[-2].startswith("✓ acting release")
+    assert json.loads(site.piped("up", "--json").stdout)["new_release"] is False
 
 
 class Store(Site):
@@ -246,17 +176,16 @@ def store(lab: Lab, tmp_path: Path) -> Iterator[Store]:
 
 def test_data_outlives_stop_and_start_and_goes_with_down_v(store: Store) -> None:
     store.bayplan("up", "-d", "--wait")
-    assert piped(store, "exec", "db", "sh", "-c", "echo kept > /data/f; echo kept > /theirs/f").returncode == 0
+    store.piped("exec", "db", "sh", "-c", "echo kept > /data/f; echo kept > /theirs/f")
     before = store.containers()
     store.bayplan("stop")
     shown = store.services("-a")
     assert [i["state"] for i in shown["db"]["instances"]] == ["stopped"]
     assert [i["job"] for i in shown["migrate"]["instances"]] == ["done"]
-    done = piped(store, "run", "db", "cat", "/data/f")  # its data is there while it is stopped
-    assert (done.returncode, done.stdout) == (0, b"kept\n"), done.stderr
+    assert store.piped("run", "db", "cat", "/data/f").stdout == "kept\n"  # its data is there while it is stopped
     store.bayplan("start")
     assert {n: c[:2] for n, c in store.containers().items()} == {n: c[:2] for n, c in before.items()}
-    assert piped(store, "exec", "db", "cat", "/data/f").stdout == b"kept\n"
+    assert store.piped("exec", "db", "cat", "/data/f").stdout == "kept\n"
     said = store.bayplan("down", "-v")
     assert said.index("removes with all that is in it: stored_data on h2") < said.index("is down")
     assert "theirs stays: it is external" in said

@@ -11,25 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.lab.site import PATIENCE, Site, a_site, held, on
+from tests.lab.site import PATIENCE, Site, held, on
 
 from bayplan.lab import Lab
 from bayplan.lab.process import run, wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 NOBODY = 9  # the discard port, where nobody listens
-
-
-@pytest.fixture(scope="module")
-def shared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with a_site(lab, tmp_path_factory.mktemp("bad"), "bad") as site:
-        yield site
-
-
-@pytest.fixture
-def site(shared: Site) -> Site:
-    """Version one in three replicas, whatever the test before left."""
-    shared.mend()
-    return shared
 
 
 @pytest.fixture

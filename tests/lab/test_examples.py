@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+from tests.lab import site
+
 from bayplan.lab import Lab
+
+pytestmark = pytest.mark.shares_lab
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def bayplan(lab: Lab, example: str, *words: str, **variables: str) -> str:
-    argv = [sys.executable, "-m", "bayplan.cli.main", *words]
-    environment = {**os.environ, "BAYPLAN_FLEET": str(lab.fleet_file), **variables}
-    done = subprocess.run(
-        argv, cwd=EXAMPLES / example, env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return site.bayplan(EXAMPLES / example, site.operator(lab) | variables, *words).stdout
 
 
 def ask(lab: Lab, host: str) -> dict[str, Any]:

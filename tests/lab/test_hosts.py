@@ -19,6 +19,8 @@ from bayplan.lab import Lab
 from bayplan.ports import ENGINE_SOCKET
 from bayplan.spec.model import Host, Ssh
 
+pytestmark = pytest.mark.shares_lab
+
 SECONDS_TO_NOTICE = 10
 
 

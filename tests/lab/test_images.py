@@ -27,6 +27,8 @@ from bayplan.spec import load_fleet
 from bayplan.spec.model import App, Build, Service
 from bayplan.wiring import open_fleet
 
+pytestmark = pytest.mark.shares_lab
+
 HTPASSWD = "ann:$2b$05$QdowZXCGzm9DCQIc1SYT9efg2zJ6mLoJgE3kzbROwvk6er8WvBjJ.\n"  # secret
 SITE = "FROM debian:bookworm-slim\nCOPY . /site\nRUN ls -A /site > /listing\n"
 

@@ -13,6 +13,8 @@ from tests.lab.site import Site, on
 
 from bayplan.lab import Lab
 
+pytestmark = pytest.mark.shares_lab
+
 AFTER = {"migrate": {"condition": "service_completed_successfully"}}
 
 

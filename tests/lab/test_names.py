@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.site import DOCKERFILE, SERVER, on
+from tests.lab.site import DOCKERFILE, PATIENCE, SERVER, bayplan, on, operator
 
 from bayplan.lab import Lab, machines
 from bayplan.lab.process import wait_for
 
-BAYPLAN = [sys.executable, "-m", "bayplan.cli.main"]
-PATIENCE = 90.0
+pytestmark = pytest.mark.shares_lab
 
 # Asks SERVICE:PORT COUNT times, with a pause of PAUSE seconds; over one connection while it stays open. A call that
 # breaks is tried once more on a new connection, as any client library does with a GET. Prints who answered, or FAILED.
@@ -64,18 +61,7 @@ class Shop:
         (self.directory / "compose.yaml").write_text(text)
 
     def bayplan(self, *words: str) -> str:
-        environment = {**os.environ, "BAYPLAN_FLEET": str(self.lab.fleet_file)}
-        done = subprocess.run(
-            [*BAYPLAN, *words],
-            cwd=self.directory,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return bayplan(self.directory, operator(self.lab), *words).stdout
 
     def containers(self) -> dict[str, str]:
         """Ids of the replicas, by name."""

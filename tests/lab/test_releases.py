@@ -5,24 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 import subprocess
-from collections.abc import Iterator
-from datetime import datetime
+from datetime import timedelta
 
 import pytest
-from tests.lab.site import WHOLE, Site, a_site, asked, on
+from tests.lab.site import WHOLE, Site, on
 
-from bayplan.lab import Lab
-
-
-@pytest.fixture(scope="module")
-def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with a_site(lab, tmp_path_factory.mktemp("released"), "released") as site:
-        yield site
-
-
-@pytest.fixture(autouse=True)
-def _mended(site: Site) -> None:
-    site.mend()
+pytestmark = pytest.mark.shares_lab
 
 
 def newest(site: Site) -> int:
@@ -68,7 +56,7 @@ def test_the_commit_and_the_person_are_told(site: Site) -> None:
     assert (told["commit"], told["dirty"], told["by"]) == (git(site, "rev-parse", "HEAD"), False, "ann, GitHub Actions")
     assert told["changes"] == ["web: environment"]
     assert re.search(rf"{told['commit'][:12]}.*up", site.bayplan("history"))
-    assert site.json("history", "show", str(told["release"]))["spec"]["name"] == "released"
+    assert site.json("history", "show", str(told["release"]))["spec"]["name"] == "releases"
     assert "services:" in site.bayplan("history", "show", str(told["release"]))
     site.bayplan("scale", "web=2")
     assert site.json("history", "-n", "1")["releases"][0]["commit"] == told["commit"]
@@ -109,8 +97,8 @@ def test_a_service_that_fails_goes_back_by_itself_and_a_slow_one_takes_its_time(
     with site.load() as load:
         site.bayplan("up")
         stood, number = site.names(), newest(site)
-        times = sorted(started(site))
-        assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(times)), times
+        times = sorted(site.started().values())
+        assert all(later - earlier >= timedelta(seconds=2) for earlier, later in itertools.pairwise(times)), times
         broken = {"environment": {"VERSION": "broken"}, "command": ["sh", "-c", "echo ouch; exit 3"], "restart": "no"}
         site.write(**good | broken)
         said = site.bayplan("up", status=1)
@@ -123,10 +111,3 @@ def test_a_service_that_fails_goes_back_by_itself_and_a_slow_one_takes_its_time(
     assert told["why"] == f"rollback of web to {number}: release {number + 1} failed"
     site.write(**good)
     assert site.nothing_is_left_to_do()
-
-
-def started(site: Site) -> list[float]:
-    """When each container that runs did, Unix time."""
-    there = [(h, i) for h, i, state in site.containers().values() if state == "running"]
-    said = (asked(site.lab, h, f"/containers/{i}/json")["State"]["StartedAt"] for h, i in there)
-    return [datetime.fromisoformat(re.sub(r"\.(\d{6})\d*Z", r".\1+00:00", text)).timestamp() for text in said]

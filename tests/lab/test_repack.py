@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from tests.lab.site import Site
 
 from bayplan.lab import Lab
+
+pytestmark = pytest.mark.shares_lab
 
 LARGE, SMALL = 0.6, 0.05  # of a host's cores
 
@@ -37,18 +40,25 @@ def explained(site: Site, host: str) -> dict[str, Any]:
     return next(h for h in json.loads(said[said.index("[") :])[0]["hosts"] if h["host"] == host)
 
 
-def test_a_loss_that_is_not_survived_is_told_and_is_no_failure(thin: Site, lab: Lab) -> None:
-    assert set(thin.hosts()) == {"h1", "h2", "h3"}
-    tolerant = lab.fleet_file.with_name("tolerant.yaml")
-    tolerant.write_text(lab.fleet_file.read_text() + "\ntolerate: 1\n")
-    thin.fleet, plain = tolerant, thin.fleet
+@contextmanager
+def of_a_fleet_with(site: Site, line: str) -> Iterator[None]:
+    """fleet.yaml says that as well, until the body ends."""
+    plain = site.fleet
+    site.fleet = plain.with_name("more.yaml")
+    site.fleet.write_text(f"{plain.read_text()}\n{line}\n")
     try:
+        yield
+    finally:
+        site.fleet = plain
+
+
+def test_a_loss_that_is_not_survived_is_told_and_is_no_failure(thin: Site) -> None:
+    assert set(thin.hosts()) == {"h1", "h2", "h3"}
+    with of_a_fleet_with(thin, "tolerate: 1"):
         risks = thin.json("plan")["risks"]
         assert [(r["kind"], r["service"], r["count"]) for r in risks] == [("no room", "web", 1)]
         assert "1 of web find no place" in thin.bayplan("up")
         assert thin.json("repack")["moves"] == []
-    finally:
-        thin.fleet = plain
 
 
 def test_explain_compares_hosts_in_figures(thin: Site) -> None:
@@ -81,14 +91,9 @@ def test_and_stays_so(thin: Site) -> None:
 
 
 def test_what_engines_measure_takes_the_place_of_reservations(thin: Site, tmp_path: Path) -> None:
-    own = thin.fleet.with_name("measured.yaml")
-    own.write_text(thin.fleet.read_text() + f"\nstore: sqlite:///{tmp_path}/state.db\n")
-    thin.fleet, plain = own, thin.fleet
-    try:
+    with of_a_fleet_with(thin, f"store: sqlite:///{tmp_path}/state.db"):
         told = thin.json("size", "--measured", "--window", "2s")
         again = thin.json("size", "--measured", "--window", "0s")
-    finally:
-        thin.fleet = plain
     web = told["measured"][0]
     assert (web["service"], web["verdict"]) == ("web", "too much")
     assert web["samples"] >= 3

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.lab import site as operated
 
 from bayplan.lab import Lab
+
+pytestmark = pytest.mark.shares_lab
 
 SITE = Path(__file__).parents[2] / "examples" / "01-site" / "compose.yaml"
 Bayplan = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,10 +27,8 @@ def bayplan(lab: Lab) -> Iterator[Bayplan]:
     """The command, on the lab's fleet, with the site as its app; its standard output is `.stdout`."""
 
     def run(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "bayplan.cli.main", *words, "-f", str(SITE), "--fleet", str(lab.fleet_file)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=os.environ)
-        assert done.returncode == status, done.stdout + done.stderr
-        return done
+        files = ["-f", str(SITE), "--fleet", str(lab.fleet_file)]
+        return operated.bayplan(Path.cwd(), operated.operator(lab), *words, *files, status=status)
 
     yield run
     run("down")

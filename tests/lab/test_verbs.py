@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pty
-import select
 import signal
 import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.lab.site import BAYPLAN, PATIENCE, bayplan, fleet_with, operator
+from tests.lab.terminal import on_a_terminal
 
 from bayplan.engines.docker import DockerEngine
 from bayplan.hosts.local import LocalReach
@@ -25,8 +23,8 @@ from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 from bayplan.spec.model import Host
 
-BAYPLAN = [sys.executable, "-m", "bayplan.cli.main"]
-PATIENCE = 90.0  # seconds; the machine may be busy with other labs
+pytestmark = pytest.mark.shares_lab
+
 COMPOSE = r"""
 name: verbs
 services:
@@ -55,17 +53,10 @@ class Project:
 
     def __init__(self, directory: Path, lab: Lab) -> None:
         self.directory, self.lab = directory, lab
-        self.environment = {**os.environ, "BAYPLAN_FLEET": str(lab.fleet_file), "COLUMNS": "200"}
+        self.environment = operator(lab)
 
-    def bayplan(self, *args: str, given: str | None = None, status: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """status: what it must end with; None: any."""
-        done = subprocess.run(
-            [*BAYPLAN, *args], cwd=self.directory, env=self.environment, input=given, text=True,
-            stdin=subprocess.DEVNULL if given is None else None, capture_output=True, timeout=240, check=False,
-        )  # fmt: skip
-        assert status in (None, done.returncode), done.stdout + done.stderr
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
+    def bayplan(self, *args: str, given: str | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
+        return bayplan(self.directory, self.environment, *args, given=given, status=status)
 
     def json(self, *args: str, status: int = 0) -> Any:
         return json.loads(self.bayplan(*args, "--json", status=status).stdout)
@@ -255,33 +246,13 @@ def test_exec_takes_the_replica_host_user_and_directory_that_are_asked_for(proje
 
 
 def test_exec_gives_a_terminal_to_one_that_has_one(project: Project) -> None:
-    master, slave = pty.openpty()
     argv = [*BAYPLAN, "exec", "-it", "talk", "sh", "-c", "tty && read x && echo got $x"]
-    process = subprocess.Popen(
-        argv, cwd=project.directory, env=project.environment, stdin=slave, stdout=slave, stderr=slave
-    )
-    os.close(slave)
-    try:
-        assert b"/dev/pts/" in said_on(master, b"/dev/pts/")
-        os.write(master, b"hello\n")
-        assert b"got hello" in said_on(master, b"got hello")
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+    with on_a_terminal(argv, project.directory, project.environment) as terminal:
+        terminal.shows(b"/dev/pts/")
+        terminal.types(b"hello\n")
+        terminal.shows(b"got hello")
+        assert terminal.process.wait(20) == 0
     assert "-t needs a terminal" in project.bayplan("exec", "-t", "talk", "tty", status=2).stderr
-
-
-def said_on(terminal: int, wanted: bytes) -> bytes:
-    """What comes, until what is wanted has come or nothing does."""
-    said = b""
-    while wanted not in said and select.select([terminal], [], [], PATIENCE)[0]:
-        try:
-            said += os.read(terminal, 1024)
-        except OSError:  # what a terminal's end is
-            break
-    return said
 
 
 def test_stats_are_what_the_engines_enforce(project: Project) -> None:
@@ -357,14 +328,12 @@ def test_doctor_finds_what_is_broken_on_each_host(project: Project) -> None:
 
 def test_doctor_tells_a_cut_host_from_one_that_refuses(project: Project, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
-    config = project.lab.ssh_config.read_text()
-    mine = next(line.split('"')[1] for line in config.splitlines() if "IdentityFile" in line)
-    (tmp_path / "ssh_config").write_text(config.replace(mine, str(tmp_path / "other")))
-    fleet = project.lab.fleet_file.read_text().replace("./ssh_config", str(tmp_path / "ssh_config"))
-    (tmp_path / "fleet.yaml").write_text(fleet)
+    mine = str(project.lab.directory / "id_ed25519")
+    config = project.lab.ssh_config.read_text().replace(mine, str(tmp_path / "other"))
+    fleet = fleet_with(project.lab, tmp_path, config)
     project.lab.fault("cut", "h2")
     try:
-        wrong = findings(project, "--fleet", str(tmp_path / "fleet.yaml"), status=1)
+        wrong = findings(project, "--fleet", str(fleet), status=1)
     finally:
         project.lab.fault("heal", "h2")
     assert "is refused" in wrong["access", "h1"]["what"]
@@ -373,13 +342,13 @@ def test_doctor_tells_a_cut_host_from_one_that_refuses(project: Project, tmp_pat
 
 
 def test_doctor_finds_mistakes_of_the_files_and_of_the_addresses(project: Project, tmp_path: Path) -> None:
-    fleet = project.lab.fleet_file.read_text().replace("./ssh_config", str(project.lab.ssh_config))
+    fleet = fleet_with(project.lab, tmp_path, project.lab.ssh_config.read_text())
     first, second = (h.private_ip for h in project.lab.hosts[:2])
     wrong_ip = f"{first.rpartition('.')[0]}.250"
-    (tmp_path / "fleet.yaml").write_text(fleet.replace(f"private_ip: {second}", f"private_ip: {wrong_ip}"))
+    fleet.write_text(fleet.read_text().replace(f"private_ip: {second}", f"private_ip: {wrong_ip}"))
     (tmp_path / "compose.yaml").write_text("services:\n  web: {imagee: x, port: [1]}\n  db: {image: [2]}\n")
     project_there = Project(tmp_path, project.lab)
-    found = project_there.json("doctor", "--fleet", str(tmp_path / "fleet.yaml"), status=1)["findings"]
+    found = project_there.json("doctor", "--fleet", str(fleet), status=1)["findings"]
     assert len([f for f in found if f["check"] == "compose file" and f["level"] == "fail"]) >= 3
     wrong = next(f for f in found if f["check"] == "private_ip" and f["where"] == "h2")
     assert wrong["level"] == "fail"

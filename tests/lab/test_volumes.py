@@ -13,6 +13,8 @@ from tests.lab.site import Site, asked, on
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 
 class Keeper(Site):
     """An app of one service `db` with a volume, and whatever else a test writes."""
@@ -109,15 +111,16 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
     app.bayplan("up")
     home = app.host_of("db")
     wait_for(lambda: "link" in app.inside("db", "ls /data"), "it is filled", deadline=30)
-    content = app.inside("db", "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link")
+    look = "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link"
+    content = app.inside("db", look)
     done = app.json("volume", "backup", "data", "data.tar")
     assert (done["host"], done["files"]) == (home, 3)
     assert app.states() == {"running": 1}
-    [to] = [h.name for h in lab.hosts if h.name != home][:1]
+    to = next(h.name for h in lab.hosts if h.name != home)
     app.bayplan("volume", "move", "data", "--to", to)
     assert app.host_of("db") == to
     assert app.volumes()[home] == []
-    assert app.inside("db", "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link") == content
+    assert app.inside("db", look) == content
     assert app.json("volume", "ls")["volumes"][0] | {"used_by": None} == {
         "volume": "data", "name": f"{app.name}_data", "host": to, "driver": "local", "services": ["db"], "used_by": None,
     }  # fmt: skip
@@ -128,7 +131,7 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
     assert "is on" in said
     app.bayplan("up")
     assert app.host_of("db") == home
-    assert app.inside("db", "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link") == content
+    assert app.inside("db", look) == content
 
 
 def test_a_backup_that_was_damaged_is_refused(app: Keeper, lab: Lab) -> None:
