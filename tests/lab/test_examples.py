@@ -7,12 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.lab import site
 
 from bayplan.lab import Lab
-
-pytestmark = pytest.mark.shares_lab
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
