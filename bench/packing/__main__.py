@@ -237,8 +237,11 @@ def _growth() -> Iterator[Line]:
 _NOTES = {
     "growth": ("`size` to its first answer, in one process: what it costs a replica, and a host.",),
     "planning": (
-        "One pass of `plan` over a whole fleet, no replica of which stands yet; memory of the whole process. The work "
-        "grows with\nservices times hosts (each host is asked once for each service), and per replica not at all.",
+        (
+            "One pass of `plan` over a whole fleet, no replica of which stands yet; memory of the whole process. The "
+            "work grows with\nservices times hosts (each host is asked once for each service), and per replica not at "
+            "all."
+        ),
     ),
 }
 
