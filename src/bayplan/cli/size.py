@@ -62,6 +62,15 @@ def size(
     svg: Annotated[
         Path | None, typer.Option(metavar="SVG", help="Draw it, before beside after.", rich_help_panel=_FILES)
     ] = None,
+    write_usage: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-usage",
+            metavar="CSV",
+            help="With --measured: write each hour's, for the fleet file's usage.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """How few hosts would this need? Packs services onto hosts and proves how close to the fewest that is."""
@@ -72,10 +81,15 @@ def size(
     from bayplan.plan.packing.pack import EFFORT
 
     used: Mapping[str, Measured] = {}
+    if write_usage is not None and not measured:
+        from bayplan.errors import UsageError
+
+        raise UsageError("--write-usage writes what was measured", todo="add --measured")
     if services is hosts is usage is apart is None:
         asked, used = _of_fleet(
-            files, project, fleet, profile, _percent(headroom), tolerate, _seconds(window) if measured else None
-        )
+            files, project, fleet, profile, _percent(headroom), tolerate, _seconds(window) if measured else None,
+            write_usage,
+        )  # fmt: skip
     elif measured:
         from bayplan.errors import UsageError
 
@@ -117,6 +131,7 @@ def _of_fleet(
     headroom: float | None,
     tolerate: int | None,
     window: float | None,
+    write_usage: Path | None,
 ) -> tuple[Asked, Mapping[str, Measured]]:
     """Of the app and its fleet; what is not asked for is as the fleet file says. window: seconds, or None."""
     import time
@@ -132,13 +147,16 @@ def _of_fleet(
     async def ask(ports: FleetPorts) -> tuple[Asked, Mapping[str, Measured]]:
         if window is None:
             return await ask_fleet(ports, app, headroom=keep, tolerate=lose), {}
-        from bayplan.operate.size.measured import measured, rightsized, sample
+        from bayplan.operate.size.measured import measured, over_day, sample, usage_csv
         from bayplan.wiring import usage_store
 
         store = usage_store(where)
         await sample(ports, app.name, store, window, time.time)
         used = await measured(store, app, time.time())
-        return await ask_fleet(ports, rightsized(app, used), headroom=keep, tolerate=lose), used
+        usage = await over_day(store, app, time.time())
+        if write_usage is not None:
+            _write(write_usage, usage_csv(usage))
+        return await ask_fleet(ports, app, headroom=keep, tolerate=lose, usage=usage), used
 
     return on_fleet(where, ask)
 

@@ -9,6 +9,7 @@ from bayplan.facts import Facts
 from bayplan.operate.release import check_known
 from bayplan.operate.status import standing
 from bayplan.plan.board import Board
+from bayplan.plan.demand import Demand
 from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Run
@@ -54,7 +55,7 @@ def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:
     rejected = {
         name: reason for name, b in board.berths.items() if (reason := reject(service, b, board, goal.fleet.ports))
     }
-    ranking = Ranking(service, board.berths, counts, goal.fleet.hosts, goal.fleet.tolerate)
+    ranking = Ranking(service, board.berths, counts, goal.fleet.hosts, goal.fleet.tolerate, board.demand(service))
     for name in board.berths:
         ranking.update(name, able=name not in rejected)
     best = ranking.best()
@@ -68,24 +69,29 @@ def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:
             hosts.append(Verdict(name, counts[name], could=True, verdict=f"the next one would go here: {best.why}"))
         else:
             hosts.append(Verdict(name, counts[name], could=True, verdict=_could(ranking, name)))
-    return Explained(service.name, _summary(service), tuple(hosts), tuple(_notes(goal, service)))
+    demand = board.demand(service)
+    return Explained(service.name, _summary(service, demand), tuple(hosts), tuple(_notes(goal, service, demand)))
 
 
 def _could(ranking: Ranking, host: str) -> str:
     return f"could take one ({ranking.room(host)} free), but {ranking.against(host)}"
 
 
-def _summary(service: Service) -> str:
-    r, many = service.resources, "one a host" if is_global(service) else f"{service.replicas}"
-    if not (r.reserved_cpus or r.reserved_memory):
+def _summary(service: Service, demand: Demand) -> str:
+    many = "one a host" if is_global(service) else f"{service.replicas}"
+    cores, memory = demand.peaks
+    if not (cores or memory):
         return f"{many} wanted; each reserves nothing"
-    return f"{many} wanted; each reserves {r.reserved_cpus:g} cores and {show_bytes(r.reserved_memory)}"
+    told = f"{cores:g} cores and {show_bytes(memory)}"
+    if demand.is_over_day:
+        return f"{many} wanted; each uses up to {told} over the day (the fleet file's usage)"
+    return f"{many} wanted; each reserves {told}"
 
 
-def _notes(goal: Goal, service: Service) -> list[str]:
+def _notes(goal: Goal, service: Service, demand: Demand) -> list[str]:
     """The rules that decide."""
     rules = ["what runs stays where it runs"]
-    if service.resources.reserved_cpus or service.resources.reserved_memory:
+    if any(demand.peaks):
         apart = hosts_apart(service, goal.fleet.tolerate)
         spread = [f"at least {apart} hosts", "two zones"] if apart > 1 else []
         order = [*spread, "hosts in use before empty ones", "the fewest of it", "the free room most like what it asks"]

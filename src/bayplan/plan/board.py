@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from bayplan.facts import Facts, HostFacts
+from bayplan.plan.demand import Amount, Demand, demand_of, plus
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import homes_of
@@ -14,7 +15,7 @@ from bayplan.spec.model import Host, Port, Service
 
 @dataclass(slots=True)
 class Berth:
-    """One host. cpus, memory: capacity less headroom; used_*: reserved by the replicas of every app.
+    """One host. cpus, memory: capacity less headroom; used_*: taken by the replicas of every app.
 
     taken: ports that something holds, or that a pool still sends traffic to. in_use: some replica stands there
     that is not on every host anyway.
@@ -24,8 +25,8 @@ class Berth:
     facts: HostFacts
     cpus: float
     memory: float
-    used_cpus: float = 0.0
-    used_memory: float = 0.0
+    used_cpus: Amount = 0.0
+    used_memory: Amount = 0.0
     taken: set[tuple[str, int]] = field(default_factory=set)
     in_use: bool = False
 
@@ -37,6 +38,11 @@ class Berth:
             if ("tcp", port) not in self.taken:
                 return port
         return None
+
+    def add(self, demand: Demand) -> None:
+        """A replica more."""
+        self.used_cpus = plus(self.used_cpus, demand.cpus)
+        self.used_memory = plus(self.used_memory, demand.memory)
 
     def copy(self) -> Berth:
         """As it is now: to be put back after a trial."""
@@ -56,6 +62,8 @@ class Board:
         self.homes = homes_of(goal, facts, run)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._targets: dict[str, tuple[int, ...]] = {}
+        self._fleet, self._app = goal.fleet, goal.app.name
+        self._demands: dict[str, Demand] = {}
         by_address = {b.host.private_ip: b for b in self.berths.values()}
         for host in facts.reachable():
             for servers in host.gateway.pools.values() if host.gateway else ():
@@ -67,11 +75,19 @@ class Board:
         """Put a replica there."""
         self.homes.take(berth.host.name, service)
         berth.in_use |= not service.mode.startswith("global")
-        berth.used_cpus += service.resources.reserved_cpus
-        berth.used_memory += service.resources.reserved_memory
+        berth.add(self.demand(service))
         berth.taken.update(("tcp", p) for p in ports)
         berth.taken.update((p.protocol, p.published) for p in host_ports(service))
         self.counts[service.name][berth.host.name] += 1
+
+    def demand(self, service: Service) -> Demand:
+        """Of one of its replicas; the service may be another app's: `app/service`."""
+        if service.name not in self._demands:
+            app, _, name = service.name.rpartition("/")
+            asked = service.resources
+            found = demand_of(self._fleet, app or self._app, name, asked.reserved_cpus, asked.reserved_memory)
+            self._demands[service.name] = found
+        return self._demands[service.name]
 
     def ports_for(self, berth: Berth, service: Service, port_range: tuple[int, int]) -> tuple[int, ...] | None:
         """Host ports for those of the service that may be any; None if the range is full."""
@@ -98,8 +114,7 @@ def _berth(goal: Goal, facts: HostFacts, run: Run, everywhere: frozenset[str]) -
     berth = Berth(goal.fleet.hosts[facts.name], facts, engine.cpus * keep, engine.memory * keep)
     for replica in (r for r in engine.replicas if not r.ended):
         berth.in_use |= not (replica.app == goal.app.name and replica.service in everywhere)
-        berth.used_cpus += replica.cpus
-        berth.used_memory += replica.memory
+        berth.add(demand_of(goal.fleet, replica.app, replica.service, replica.cpus, replica.memory))
         berth.taken.update((b.protocol, b.port) for b in replica.ports)
     for container in engine.system:
         berth.taken.update((b.protocol, b.port) for b in container.ports)

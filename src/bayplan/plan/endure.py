@@ -18,6 +18,7 @@ from typing import Literal
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
+from bayplan.plan.demand import Demand, fullest, peak
 from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import ROUNDING, filters_of, reject
 from bayplan.plan.goal import Goal, Run
@@ -153,35 +154,37 @@ class _Trial:
                 self.board.counts[name][host] -= 1
 
     def _place_for(self, service: Service, left: list[str]) -> str | None:
-        counts, resources = self.board.counts[service.name], service.resources
-        filters, ports = filters_of(service), self.goal.fleet.ports
-        apart = (n for n in left if not counts[n] and _has_room(self.board.berths[n], resources))
-        beside = (n for n in left if counts[n] and _has_room(self.board.berths[n], resources))
+        counts, demand = self.board.counts[service.name], self.board.demand(service)
+        filters, ports = filters_of(service, demand), self.goal.fleet.ports
+        apart = (n for n in left if not counts[n] and _has_room(self.board.berths[n], demand))
+        beside = (n for n in left if counts[n] and _has_room(self.board.berths[n], demand))
         for name in chain(apart, beside):
             if reject(service, self.board.berths[name], self.board, ports, filters) is None:
                 return name
         return None
 
     def _why_not(self, service: Service, left: list[str]) -> tuple[Rejection, ...]:
-        ports, filters = self.goal.fleet.ports, filters_of(service)
+        ports, filters = self.goal.fleet.ports, filters_of(service, self.board.demand(service))
         reasons = ((n, reject(service, self.board.berths[n], self.board, ports, filters)) for n in sorted(left))
         return tuple(Rejection(name, why) for name, why in reasons if why)
 
     def _size(self, service: Service) -> float:
         """The larger share of the largest host."""
-        asked = service.resources
-        return max(asked.reserved_cpus / self.most_cpus, asked.reserved_memory / self.most_memory)
+        cpus, memory = self.board.demand(service).peaks
+        return max(cpus / self.most_cpus, memory / self.most_memory)
 
     def _room(self, berth: Berth) -> float:
-        cpus = (berth.cpus - berth.used_cpus) / (berth.cpus or 1)
-        return min(cpus, (berth.memory - berth.used_memory) / (berth.memory or 1))
+        cpus = (berth.cpus - peak(berth.used_cpus)) / (berth.cpus or 1)
+        return min(cpus, (berth.memory - peak(berth.used_memory)) / (berth.memory or 1))
 
 
-def _has_room(berth: Berth, asked: Resources) -> bool:
+def _has_room(berth: Berth, asked: Demand) -> bool:
     """Quickly, before every filter is asked."""
-    if asked.reserved_memory and asked.reserved_memory > berth.memory - berth.used_memory:
+    used, wanted = fullest(berth.used_memory, asked.memory)
+    if wanted and used + wanted > berth.memory:
         return False
-    return not asked.reserved_cpus or asked.reserved_cpus <= berth.cpus - berth.used_cpus + ROUNDING
+    used, wanted = fullest(berth.used_cpus, asked.cpus)
+    return not wanted or used + wanted <= berth.cpus + ROUNDING
 
 
 def _service(goal: Goal, replica: Replica) -> Service:

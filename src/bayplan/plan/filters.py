@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from bayplan.plan.board import Berth, Board
+from bayplan.plan.demand import Amount, Demand, fullest
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
 from bayplan.spec.model import Host, Service
@@ -58,20 +59,28 @@ def per_host(service: Service, berth: Berth, board: Board, _range: tuple[int, in
     return f"has {has} of at most {limit} a host" if limit is not None and has >= limit else None
 
 
-def cpus(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
-    """Reserved cores within the host's, less headroom."""
-    wanted, left = service.resources.reserved_cpus, berth.cpus - berth.used_cpus
-    if wanted and wanted > left + ROUNDING:
-        return f"{wanted:g} cores wanted, {max(left, 0):.2g} of {berth.cpus:.3g} free"
+def cpus(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
+    """Cores that are reserved, or used over the day, within the host's, less headroom."""
+    asked = board.demand(service).cpus
+    used, wanted = fullest(berth.used_cpus, asked)
+    if wanted and used + wanted > berth.cpus + ROUNDING:
+        left = f"{max(berth.cpus - used, 0):.2g} of {berth.cpus:.3g} free"
+        return f"{wanted:g} cores wanted, {left}{_when(berth.used_cpus, asked)}"
     return None
 
 
-def memory(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
-    """Reserved bytes within the host's, less headroom."""
-    wanted, left = service.resources.reserved_memory, berth.memory - berth.used_memory
-    if wanted and wanted > left:
-        return f"{show_bytes(wanted)} of memory wanted, {show_bytes(max(left, 0))} of {show_bytes(berth.memory)} free"
+def memory(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
+    """Bytes that are reserved, or used over the day, within the host's, less headroom."""
+    asked = board.demand(service).memory
+    used, wanted = fullest(berth.used_memory, asked)
+    if wanted and used + wanted > berth.memory:
+        left = f"{show_bytes(max(berth.memory - used, 0))} of {show_bytes(berth.memory)} free"
+        return f"{show_bytes(wanted)} of memory wanted, {left}{_when(berth.used_memory, asked)}"
     return None
+
+
+def _when(*amounts: Amount) -> str:
+    return " at the fullest time of the day" if any(isinstance(a, tuple) for a in amounts) else ""
 
 
 def fixed_ports(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
@@ -100,14 +109,14 @@ def barred(service: Service, berth: Berth, board: Board) -> str | None:
 FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes)
 
 
-def filters_of(service: Service) -> tuple[Filter, ...]:
+def filters_of(service: Service, demand: Demand) -> tuple[Filter, ...]:
     """Those that can reject it at all: of ten thousand hosts, each is asked that often."""
-    resources, placement = service.resources, service.placement
+    (cores, bytes_), placement = demand.peaks, service.placement
     speak = (
         bool(placement.constraints),
         placement.max_per_host is not None,
-        bool(resources.reserved_cpus),
-        bool(resources.reserved_memory),
+        bool(cores),
+        bool(bytes_),
         bool(host_ports(service)),
         bool(free_targets(service)),
         bool(service.mounts),
@@ -123,5 +132,5 @@ def reject(
     filters: tuple[Filter, ...] | None = None,
 ) -> str | None:
     """Every reason why this host cannot take one more replica; None if it can. filters: `filters_of`, if known."""
-    asked = filters_of(service) if filters is None else filters
+    asked = filters_of(service, board.demand(service)) if filters is None else filters
     return "; ".join([r for f in asked if (r := f(service, berth, board, port_range))]) or None

@@ -1,11 +1,11 @@
 """Which of the hosts that may take a replica gets it.
 
-A service that reserves something is packed: onto the hosts that are in use, before an empty one is opened. What
-outranks that, in this order: what the file wants spread; the loss of `tolerate` hosts (of one, at least), which is to
-leave it on two hosts still, if it has replicas enough (rule 2 of the design holds after it, too); a second zone. Of
-hosts in use that are left, those with the fewest of the service; then the one whose free cores and memory are most like
-what a replica asks for (the dot product of the two, each resource weighing as much as the fleet has little of it), so
-that neither is left over alone.
+A service that reserves something, or whose usage is known, is packed: onto the hosts that are in use, before an empty
+one is opened. What outranks that, in this order: what the file wants spread; the loss of `tolerate` hosts (of one, at
+least), which is to leave it on two hosts still, if it has replicas enough (rule 2 of the design holds after it, too);
+a second zone. Of hosts in use that are left, those with the fewest of the service; then the one whose free cores and
+memory are most like what a replica asks for (the dot product of the two, each resource weighing as much as the fleet
+has little of it), so that neither is left over alone.
 
 Of a service that reserves nothing, nobody knows what it takes: it is spread over all hosts, then zones. Ties go to the
 first in fleet.yaml.
@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from math import hypot
 
 from bayplan.plan.board import Berth
+from bayplan.plan.demand import Demand, peak
 from bayplan.plan.filters import attribute
 from bayplan.spec.model import Host, Service
 from bayplan.units import show_bytes
@@ -53,7 +54,8 @@ class Ranking:
     """The hosts that may take a replica of one service, the best first; kept up as they fill.
 
     counts: replicas of the service by host, which the caller changes and then tells of (`update`). hosts: the whole
-    fleet. Only what is told of is looked at again: a replica costs the logarithm of the hosts.
+    fleet. demand: of one replica, if it is not what the service reserves. Only what is told of is looked at again: a
+    replica costs the logarithm of the hosts.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class Ranking:
         counts: Mapping[str, int],
         hosts: Mapping[str, Host],
         tolerate: int = 0,
+        demand: Demand | None = None,
     ) -> None:
         self._service, self._berths, self._counts, self._hosts = service, berths, counts, hosts
-        resources = service.resources
-        self.packs = bool(resources.reserved_cpus or resources.reserved_memory)
+        asked = service.resources
+        self._asks = (demand or Demand(asked.reserved_cpus, asked.reserved_memory)).peaks
+        self.packs = any(self._asks)
         self._apart = hosts_apart(service, tolerate) if self.packs else 0  # hosts to stand on, at least
         self._order = {name: i for i, name in enumerate(hosts)}
         self._weights = _weights(berths.values())
@@ -160,9 +164,9 @@ class Ranking:
 
     def _unlike(self, berth: Berth) -> float:
         """0 where cores and memory are free in just the proportion that is asked for, up to 1."""
-        (cpus, memory), resources = self._weights, self._service.resources
-        free = (cpus * (berth.cpus - berth.used_cpus), memory * (berth.memory - berth.used_memory))
-        asks = (cpus * resources.reserved_cpus, memory * resources.reserved_memory)
+        cpus, memory = self._weights
+        free = (cpus * (berth.cpus - peak(berth.used_cpus)), memory * (berth.memory - peak(berth.used_memory)))
+        asks = (cpus * self._asks[0], memory * self._asks[1])
         size = hypot(*free) * hypot(*asks)
         return round(1 - (free[0] * asks[0] + free[1] * asks[1]) / size, 9) if size else 1.0
 
@@ -181,7 +185,8 @@ class Ranking:
     def room(self, name: str) -> str:
         """What is free on a host, in words."""
         berth = self._berths[name]
-        cores, memory = max(berth.cpus - berth.used_cpus, 0), max(berth.memory - berth.used_memory, 0)
+        cores = max(berth.cpus - peak(berth.used_cpus), 0)
+        memory = max(berth.memory - peak(berth.used_memory), 0)
         return f"{cores:.3g} of {berth.cpus:.3g} cores and {show_bytes(memory)} of {show_bytes(berth.memory)}"
 
     def _told(self, tier: int, mine: _Rank, best: _Rank) -> str:
@@ -203,8 +208,8 @@ class Ranking:
 def _weights(berths: Iterable[Berth]) -> tuple[float, float]:
     """Of a core and of a byte: as much as the fleet has little of them left."""
     all_of = tuple(berths)
-    cpus = _weight(sum(b.used_cpus for b in all_of), sum(b.cpus for b in all_of))
-    return cpus, _weight(sum(b.used_memory for b in all_of), sum(b.memory for b in all_of))
+    cpus = _weight(sum(peak(b.used_cpus) for b in all_of), sum(b.cpus for b in all_of))
+    return cpus, _weight(sum(peak(b.used_memory) for b in all_of), sum(b.memory for b in all_of))
 
 
 def _weight(used: float, there: float) -> float:

@@ -34,7 +34,7 @@ class Placer:
     ) -> None:
         self.goal, self.facts, self.board, self.service, self.spec = goal, facts, board, service, spec
         self.never, self.seats = never, seats(goal, service, facts)
-        self._filters = filters_of(service)
+        self._filters = filters_of(service, board.demand(service))
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self._prepared: set[tuple[str, str]] = set()
@@ -67,7 +67,8 @@ class Placer:
     def _ranking(self) -> Ranking:
         """Those that can take one, in order."""
         fleet, counts = self.goal.fleet, self.board.counts[self.service.name]
-        ranking = Ranking(self.service, self.board.berths, counts, fleet.hosts, fleet.tolerate)
+        demand = self.board.demand(self.service)
+        ranking = Ranking(self.service, self.board.berths, counts, fleet.hosts, fleet.tolerate, demand)
         for name, reason in self._rejected.items():
             ranking.update(name, able=reason is None)
         return ranking

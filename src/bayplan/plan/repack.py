@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
+from bayplan.plan.demand import Demand, demand_of
 from bayplan.plan.endure import risks
 from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import filters_of, reject
@@ -46,7 +48,8 @@ class Kept:
 class Repack:
     """moves: in order, host by host. emptied: hosts that become empty. used: hosts in use before.
 
-    reserved, after: shares of cores and of memory that are reserved on the hosts in use, before and after.
+    reserved, after: shares of cores and of memory that are taken of the hosts in use, before and after, in the day's
+    fullest slot.
     """
 
     moves: tuple[Move, ...] = ()
@@ -123,7 +126,7 @@ class _Repacking:
             return f"{whole} has its volume here (bayplan volume move)"
         if replica.job:
             return f"{whole} is a job that runs"
-        if not (replica.cpus or replica.memory):
+        if not any(self._demand(replica).peaks):
             return f"{whole} reserves nothing, so that nobody knows where it fits (bayplan size --measured)"
         if service.update.order == "stop-first":
             return f"{whole} never runs twice (order: stop-first)"
@@ -197,8 +200,9 @@ class _Repacking:
 
     def _ranked(self, service: Service, board: Board, goal: Goal) -> tuple[Ranking, dict[str, str]]:
         """The other hosts that stay in use, in order, and the reasons of those that cannot take it."""
-        counts, fleet, filters = board.counts[service.name], goal.fleet, filters_of(service)
-        ranking = Ranking(service, self.berths, {n: c for n, c in counts.items() if c}, fleet.hosts, fleet.tolerate)
+        counts, fleet, demand = board.counts[service.name], goal.fleet, board.demand(service)
+        there, filters = {n: c for n, c in counts.items() if c}, filters_of(service, demand)
+        ranking = Ranking(service, self.berths, there, fleet.hosts, fleet.tolerate, demand)
         reasons: dict[str, str] = {}
         for name, berth in self.berths.items():
             if not berth.in_use:
@@ -241,15 +245,19 @@ class _Repacking:
         return service is not None and is_global(service)
 
     def _size(self, replica: Replica) -> float:
-        berth = self.berths[replica.host]
-        return max(replica.cpus / (berth.cpus or 1), replica.memory / (berth.memory or 1))
+        berth, (cpus, memory) = self.berths[replica.host], self._demand(replica).peaks
+        return max(cpus / (berth.cpus or 1), memory / (berth.memory or 1))
+
+    def _demand(self, replica: Replica) -> Demand:
+        return demand_of(self.fleet, replica.app, replica.service, replica.cpus, replica.memory)
 
     def _reserved(self, hosts: Iterable[str]) -> tuple[float, float]:
         names = list(hosts)
         engines = [self.facts.hosts[n].engine for n in names]
-        on = [r for n in names for r in self.on[n]]
+        on = [self._demand(r) for n in names for r in self.on[n]]
         cpus, memory = sum(e.cpus for e in engines) or 1, sum(e.memory for e in engines) or 1
-        return sum(r.cpus for r in on) / cpus, sum(r.memory for r in on) / memory
+        taken = reduce(lambda one, other: one.plus(other), on, Demand(0.0, 0.0)).peaks
+        return taken[0] / cpus, taken[1] / memory
 
 
 def _moved_in(facts: Facts, moves: Iterable[Move], gone: Iterable[str]) -> Facts:

@@ -15,6 +15,7 @@ from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
 from bayplan.spec.node import Node, Place, along
 from bayplan.spec.reading import read_text, shown
+from bayplan.spec.usage import read_usage
 from bayplan.spec.validate import validate
 
 _ADDRESS = re.compile(
@@ -87,6 +88,7 @@ class _Reader:
             tolerate=w.tolerate or 0,
             headroom=w.headroom or 0.0,
             store=self._store(w.store or ""),
+            usage=read_usage(Path(self._absolute(w.usage)), self.mistakes) if w.usage else {},
             ssh=Ssh(config_file=self._absolute(w.ssh.config_file) if w.ssh else None),
         )
 

@@ -121,5 +121,6 @@ class FleetFile(FileModel):
     ports: Maybe[Annotated[tuple[int, int], BeforeValidator(_range, json_schema_input_type=str)]] = None
     tolerate: Maybe[Natural] = None
     headroom: Maybe[Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]] = None
+    usage: Maybe[Text] = None
     store: Maybe[Text] = None
     ssh: Maybe[SshFile] = None

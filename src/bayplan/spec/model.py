@@ -307,8 +307,21 @@ class Ssh(Frozen):
     config_file: str | None = None
 
 
+class Usage(Frozen):
+    """What a replica of a service takes over the day, a number for each slot; () where that is not known.
+
+    cpus: cores; memory: bytes.
+    """
+
+    cpus: tuple[float, ...] = ()
+    memory: tuple[float, ...] = ()
+
+
 class Fleet(Frozen):
-    """What one fleet.yaml names. local: there was no file, and this machine's own engine is all of it."""
+    """What one fleet.yaml names. local: there was no file, and this machine's own engine is all of it.
+
+    usage: by `service` or `app/service`; counts in place of what a service reserves.
+    """
 
     name: str
     private_net: IPv4Network
@@ -322,6 +335,7 @@ class Fleet(Frozen):
     store: str = ""
     ssh: Ssh = Ssh()
     local: bool = False
+    usage: Mapping[str, Usage] = {}
 
 
 Host.model_rebuild()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bayplan.errors import SpecError
 from bayplan.spec import load_fleet
-from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
+from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls, Usage
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "fleet.yaml"
 
@@ -102,3 +103,28 @@ def test_the_annotated_reference() -> None:
     fleet = load_fleet(REFERENCE, {})
     assert list(fleet.hosts) == ["h1", "h2", "h3"]
     assert fleet.registry == Registry(host="h1")
+
+
+def test_usage_is_read_from_the_file_beside_it(folder) -> None:
+    folder.write("usage.csv", "service,resource,v0,v1\nweb,cpu,0.5,1\nshop/db,memory,1,2\n")
+    fleet = folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1}\nusage: usage.csv")
+    assert fleet.usage == {"web": Usage(cpus=(0.5, 1.0)), "shop/db": Usage(memory=(1024.0**3, 2 * 1024.0**3))}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "usage.csv: is empty"),
+        ("service,v0\nweb,1\n", "usage.csv:1: column resource is missing"),
+        ("service,resource\nweb,cpu\n", "usage.csv:1: has no values"),
+        ("service,resource,v0\nweb,gpu,1\n", "usage.csv:2: column resource: hosts have no gpu"),
+        ("service,resource,v0\nweb,cpu,-1\n", "usage.csv:2: column v0: -1 is negative"),
+        ("service,resource,v0,v1\nweb,cpu,1\n", "usage.csv:2: column v1: is missing"),
+        ("service,resource,v0\nweb,cpu,1\nweb,cpu,2\n", "usage.csv:3: column resource: cpu of web is there already"),
+    ],
+)
+def test_what_is_wrong_in_it(text, told, folder) -> None:
+    folder.write("usage.csv", text)
+    with pytest.raises(SpecError) as wrong:
+        folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1}\nusage: usage.csv")
+    assert told in str(wrong.value)

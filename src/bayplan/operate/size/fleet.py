@@ -11,24 +11,31 @@ from bayplan.errors import Mistake, SpecError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.ask import answered
 from bayplan.operate.size.reading import Asked, shortage
+from bayplan.plan import demand as plan
+from bayplan.plan.demand import demand_of
 from bayplan.plan.filters import unmet
-from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
+from bayplan.plan.packing.problem import Apart, Demand, HostType, Load, Problem
 from bayplan.plan.replica import host_ports
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App, Fleet, Service
+from bayplan.spec.model import App, Fleet, Service, Usage
 from bayplan.units import show_bytes
 
 _FILE = "compose.yaml"
 _GB = 1024**3
 
 
-async def ask_fleet(ports: FleetPorts, app: App, *, headroom: float, tolerate: int) -> Asked:
+async def ask_fleet(
+    ports: FleetPorts, app: App, *, headroom: float, tolerate: int, usage: Mapping[str, Usage] | None = None
+) -> Asked:
     """What the app needs, and other apps' replicas beside it, on the hosts that answer.
+
+    usage: in place of what the fleet file knows of it.
 
     Memory counts in GiB. Raises NoHostError, and SpecError for services that fit on no host.
     """
     facts = answered(ports.fleet, await observe(ports))
-    return asked_of(app, ports.fleet, facts, headroom=headroom, tolerate=tolerate)
+    fleet = ports.fleet if usage is None else ports.fleet.model_copy(update={"usage": usage})
+    return asked_of(app, fleet, facts, headroom=headroom, tolerate=tolerate)
 
 
 def asked_of(app: App, fleet: Fleet, facts: Facts, *, headroom: float, tolerate: int) -> Asked:
@@ -36,7 +43,7 @@ def asked_of(app: App, fleet: Fleet, facts: Facts, *, headroom: float, tolerate:
     services = [s for s in app.services.values() if s.replicas]
     groups = _alike(services, fleet, [h for h in facts.reachable() if h.name in fleet.hosts])
     types = [group.type() for group in groups]
-    loads = [_load(s, groups) for s in services] + list(_others(app.name, facts))
+    loads = [_load(s, groups, fleet, app.name) for s in services] + list(_others(app.name, fleet, facts))
     problem = Problem(types, loads, tuple(_same_ports(services)), headroom, tolerate)
     _refuse_unfit(problem)
     hosts = {group.name: group.hosts for group in groups}
@@ -71,29 +78,35 @@ def _alike(services: Sequence[Service], fleet: Fleet, hosts: Sequence[HostFacts]
     return groups
 
 
-def _load(service: Service, groups: Sequence[_Group]) -> Load:
+def _load(service: Service, groups: Sequence[_Group], fleet: Fleet, app: str) -> Load:
     may = frozenset(group.name for group in groups if service.name in group.services)
     limit = 1 if host_ports(service) else service.placement.max_per_host
     if service.replicas > 1 and sum(len(group.hosts) for group in groups) > 1:  # never all of it on one host (rule 2)
         limit = min(service.replicas - 1, limit or service.replicas)
-    resources = service.resources
-    demand = {"cpu": resources.reserved_cpus, "memory": resources.reserved_memory / _GB}
+    asked = service.resources
+    demand = _demand(demand_of(fleet, app, service.name, asked.reserved_cpus, asked.reserved_memory))
     return Load(service.name, service.replicas, demand, limit, None if len(may) == len(groups) else may)
 
 
-def _others(app: str, facts: Facts) -> Iterator[Load]:
+def _demand(one: plan.Demand) -> dict[str, Demand]:
+    """By resource, memory in GiB."""
+    memory = tuple(m / _GB for m in one.memory) if isinstance(one.memory, tuple) else one.memory / _GB
+    return {"cpu": one.cpus, "memory": memory}
+
+
+def _others(app: str, fleet: Fleet, facts: Facts) -> Iterator[Load]:
     """Replicas of other apps, as they stand: they take room too."""
     found = Counter(
-        (f"{r.app}/{r.service}", r.cpus, r.memory)
+        (f"{r.app}/{r.service}", demand_of(fleet, r.app, r.service, r.cpus, r.memory))
         for host in facts.reachable()
         for r in host.engine.replicas
         if r.app != app
     )
     seen: Counter[str] = Counter()
-    for (name, cpus, memory), count in sorted(found.items()):
+    for (name, demand), count in sorted(found.items(), key=lambda item: (item[0][0], item[0][1].peaks)):
         seen[name] += 1
         told = name if seen[name] == 1 else f"{name} ({seen[name]})"
-        yield Load(told, count, {"cpu": cpus, "memory": memory / _GB})
+        yield Load(told, count, _demand(demand))
 
 
 def _same_ports(services: Sequence[Service]) -> Iterator[Apart]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bayplan.errors import UsageError
 from bayplan.operate.stats import stats
 from bayplan.ports import FleetPorts, Sample, UsageStore
-from bayplan.spec.model import App, Resources, Service
+from bayplan.spec.model import App, Resources, Service, Usage
 
 EVERY = 5.0  # seconds between samples
+HOURS = 24
 HISTORY = 7 * 86_400.0  # seconds: samples of a week count
 QUANTILE = 0.95  # of the samples of cores: what is above it the engine's scheduler evens out
 SPARE = 1.2  # times what was used, to reserve
@@ -66,8 +67,7 @@ async def measured(store: UsageStore, app: App, now: float) -> Mapping[str, Meas
 
 
 def _measured(service: Service, samples: Sequence[Sample]) -> Measured:
-    cores = sorted(s.cpus for s in samples)
-    cpus = cores[math.ceil(QUANTILE * len(cores)) - 1]
+    cpus = _most_cores(s.cpus for s in samples)
     memory = max(s.memory for s in samples)
     suggested = max(math.ceil(cpus * SPARE * 100) / 100, _LEAST_CORES)
     bytes_ = max(math.ceil(memory * SPARE / 1024**2) * 1024**2, _LEAST_BYTES)
@@ -90,12 +90,38 @@ def _verdict(reserved: Resources, cpus: float, memory: int, enough_cpus: float, 
     return "fits"
 
 
-def rightsized(app: App, known: Mapping[str, Measured]) -> App:
-    """The app, with each service that was measured reserving what it used."""
-    services = {name: _using(s, known[name]) if name in known else s for name, s in app.services.items()}
-    return app.model_copy(update={"services": services})
+async def over_day(store: UsageStore, app: App, now: float) -> Mapping[str, Usage]:
+    """By `app/service`, what a replica used in each hour of the day (UTC).
+
+    An hour in which nothing was sampled counts as the whole week does.
+    """
+    by_service: dict[str, list[Sample]] = defaultdict(list)
+    for found in await store.since(app.name, now - HISTORY):
+        by_service[found.service].append(found)
+    return {f"{app.name}/{s}": _hourly(by_service[s]) for s in app.services if by_service[s]}
 
 
-def _using(service: Service, used: Measured) -> Service:
-    changed = {"reserved_cpus": used.cpus, "reserved_memory": used.memory}
-    return service.model_copy(update={"resources": service.resources.model_copy(update=changed)})
+def _hourly(samples: Sequence[Sample]) -> Usage:
+    by_hour: dict[int, list[Sample]] = defaultdict(list)
+    for one in samples:
+        by_hour[int(one.time // 3600) % HOURS].append(one)
+    each = [by_hour.get(hour) or samples for hour in range(HOURS)]
+    return Usage(
+        cpus=tuple(_most_cores(s.cpus for s in there) for there in each),
+        memory=tuple(float(max(s.memory for s in there)) for there in each),
+    )
+
+
+def _most_cores(used: Iterable[float]) -> float:
+    """All but the highest twentieth."""
+    cores = sorted(used)
+    return cores[math.ceil(QUANTILE * len(cores)) - 1]
+
+
+def usage_csv(usage: Mapping[str, Usage]) -> str:
+    """As fleet.yaml's `usage` names it: cores, GiB."""
+    lines = [",".join(("service", "resource", *(f"v{hour}" for hour in range(HOURS))))]
+    for service, known in sorted(usage.items()):
+        lines.append(",".join((service, "cpu", *(f"{cores:.4g}" for cores in known.cpus))))
+        lines.append(",".join((service, "memory", *(f"{used / 1024**3:.4g}" for used in known.memory))))
+    return "\n".join([*lines, ""])

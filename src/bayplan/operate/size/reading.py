@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bayplan.operate.size.table import Row, Table, read_table
 from bayplan.plan.packing.problem import Apart, Demand, HostType, Load, Problem
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
+from bayplan.spec.table import Row, Table, read_table
 
 _SERVICE = ("service", "replicas")
 _HOST = ("type", "count", "price")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests import given
 
 from bayplan.errors import UsageError
-from bayplan.operate.size.measured import Measured, measured, rightsized
+from bayplan.operate.size.measured import Measured, measured, over_day, usage_csv
 from bayplan.ports import Sample
-from bayplan.spec.model import App, Resources
+from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.model import App, Resources, Usage
+from bayplan.spec.usage import read_usage
 
 MB = 1024**2
+GB = 1024**3
 
 
 class Kept:
@@ -60,8 +65,19 @@ def test_nothing_measured_is_told() -> None:
         found(Kept())
 
 
-def test_what_was_measured_takes_the_place_of_what_is_reserved() -> None:
+def test_each_hour_of_the_day_counts_for_itself_and_one_without_samples_as_the_whole() -> None:
+    store = Kept(*[0.1] * 40, memory=100 * MB)
+    store.samples += [replace(one, time=one.time + 3600, cpus=0.5, memory=GB) for one in store.samples]
     app = App(name="shop", services={"web": given.service(), "api": given.service("api")})
-    right = rightsized(app, {"web": found(Kept(0.3), 2.0)})
-    assert right.services["web"].resources.reserved_cpus == 0.3
-    assert right.services["api"] == app.services["api"]
+    usage = asyncio.run(over_day(store, app, 0.0))
+    assert list(usage) == ["shop/web"]
+    assert usage["shop/web"].cpus == (0.1, *[0.5] * 23)
+    assert usage["shop/web"].memory == (100.0 * MB, *[float(GB)] * 23)
+
+
+def test_what_is_written_is_what_the_fleet_file_reads(tmp_path: Path) -> None:
+    usage = {"shop/web": Usage(cpus=(0.25,) * 24, memory=(float(GB),) * 24)}
+    (tmp_path / "usage.csv").write_text(usage_csv(usage))
+    mistakes = Mistakes()
+    assert read_usage(tmp_path / "usage.csv", mistakes) == usage
+    mistakes.raise_any()
