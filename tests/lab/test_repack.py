@@ -101,3 +101,16 @@ def test_what_engines_measure_takes_the_place_of_reservations(thin: Site, tmp_pa
     assert web["cpus"] < web["reserved_cpus"]
     assert again["measured"] == told["measured"]
     assert told["hosts"] == 2  # small as they are, never all of them on one
+
+
+def test_usage_over_the_day_counts_in_place_of_reservations(thin: Site, tmp_path: Path) -> None:
+    usage, state = tmp_path / "usage.csv", f"store: sqlite:///{tmp_path}/state.db"
+    with of_a_fleet_with(thin, state):
+        thin.json("size", "--measured", "--window", "2s", "--write-usage", str(usage))
+    before = dict(thin.hosts())
+    reserve(thin, LARGE)  # by which two do not fit on one host
+    with of_a_fleet_with(thin, f"usage: {usage}"):
+        thin.bayplan("up")
+        assert "over the day" in thin.bayplan("explain", "web")
+        assert dict(thin.hosts()) == before
+        assert thin.nothing_is_left_to_do()
