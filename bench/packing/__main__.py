@@ -10,7 +10,6 @@ import argparse
 import csv
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -168,13 +167,8 @@ def _larger(folder: Path) -> Iterator[Line]:
     yield from _references(problem, spread=False)
     packing, took = _packed(problem, 60)
     below = f"{packing.fewest.value:,.0f} ({len(packing.hosts) / packing.fewest.value - 1:.1%} below)"
-    name = f"**bayplan** ({_checked(problem, packing)}; {_memory():.1f} GB at most)"
+    name = f"**bayplan** ({_checked(problem, packing)}; {planning.peak_memory() / 1024**3:.1f} GB at most)"
     yield name, f"**{len(packing.hosts):,}**", took, below
-
-
-def _memory() -> float:
-    """GB that this process has had at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def _vectors() -> Iterator[Line]:
@@ -237,11 +231,8 @@ def _growth() -> Iterator[Line]:
 _NOTES = {
     "growth": ("`size` to its first answer, in one process: what it costs a replica, and a host.",),
     "planning": (
-        (
-            "One pass of `plan` over a whole fleet, no replica of which stands yet; memory of the whole process. The "
-            "work grows with\nservices times hosts (each host is asked once for each service), and per replica not at "
-            "all."
-        ),
+        "One pass of `plan` over a whole fleet, no replica of which stands yet: the middle one of three runs.",
+        "The work grows with services times hosts (each host is asked once for each service), and per replica not at all.",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from bayplan.container import digest
@@ -12,11 +13,13 @@ _FLEET_DIGITS: Final = 4
 _APP_DIGITS: Final = 6
 
 
+@lru_cache
 def bridge_prefix(fleet: str) -> str:
     """`bp3fa9`: what the interfaces of all the fleet's bridges start with; `bp3fa9+` in a firewall's rule."""
     return f"bp{digest(fleet)[:_FLEET_DIGITS]}"
 
 
+@lru_cache
 def bridge_name(fleet: str, app: str) -> str:
     """The interface of an app's bridge network on every host."""
     return bridge_prefix(fleet) + digest(app)[:_APP_DIGITS]
