@@ -232,7 +232,10 @@ _NOTES = {
     "growth": ("`size` to its first answer, in one process: what it costs a replica, and a host.",),
     "planning": (
         "One pass of `plan` over a whole fleet, no replica of which stands yet: the middle one of three runs.",
-        "The work grows with services times hosts (each host is asked once for each service), and per replica not at all.",
+        (
+            "The work grows with services times hosts (each host is asked once for each service), and per replica not "
+            "at all."
+        ),
     ),
 }
 

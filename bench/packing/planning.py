@@ -70,7 +70,7 @@ def measure(replicas: int, hosts: int) -> Planned:
 
 
 def peak_memory() -> int:
-    """Bytes that this process has had at most. (`getrusage` counts what a process had before it became this program.)"""
+    """Bytes that this process has had at most (`getrusage` counts what it had before it became this program, too)."""
     said = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(said.partition("VmHWM:")[2].split()[0]) * 1024
 
