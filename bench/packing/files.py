@@ -6,13 +6,13 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bayplan.plan.packing.problem import Demand, Problem
+from bayplan.plan.packing.problem import Problem, peak
 
 
 def write(problem: Problem, folder: Path) -> None:
     """services.csv, hosts.csv, apart.csv, and usage.csv if anything has a profile."""
     resources = list(dict.fromkeys(r for t in problem.types for r in t.capacity))
-    peaks = ((s.name, s.replicas, *(_peak(s.demand.get(r, 0.0)) for r in resources)) for s in problem.loads)
+    peaks = ((s.name, s.replicas, *(peak(s.demand.get(r, 0.0)) for r in resources)) for s in problem.loads)
     _table(folder / "services.csv", ("service", "replicas", *resources), peaks)
     types = (
         (t.name, "" if t.count is None else t.count, t.price, *map(t.capacity.get, resources)) for t in problem.types
@@ -28,10 +28,6 @@ def write(problem: Problem, folder: Path) -> None:
     if profiles:
         slots = len(profiles[0]) - 2
         _table(folder / "usage.csv", ("service", "resource", *(f"v{n}" for n in range(slots))), profiles)
-
-
-def _peak(demand: Demand) -> float:
-    return max(demand) if isinstance(demand, tuple) else demand
 
 
 def _table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bayplan.plan.packing.figures import peak
-from bayplan.plan.packing.problem import Problem
+from bayplan.plan.packing.problem import Problem, peak
 
 Floats = NDArray[np.float64]
 Score = Callable[["Fleet", Floats], Floats]

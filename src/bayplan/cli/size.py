@@ -147,13 +147,13 @@ def _of_fleet(
     async def ask(ports: FleetPorts) -> tuple[Asked, Mapping[str, Measured]]:
         if window is None:
             return await ask_fleet(ports, app, headroom=keep, tolerate=lose), {}
-        from bayplan.operate.size.measured import measured, over_day, sample, usage_csv
+        from bayplan.operate.size.measured import kept, measured, over_day, sample, usage_csv
         from bayplan.wiring import usage_store
 
         store = usage_store(where)
         await sample(ports, app.name, store, window, time.time)
-        used = await measured(store, app, time.time())
-        usage = await over_day(store, app, time.time())
+        samples = await kept(store, app, time.time())
+        used, usage = measured(samples, app), over_day(samples, app)
         if write_usage is not None:
             _write(write_usage, usage_csv(usage))
         return await ask_fleet(ports, app, headroom=keep, tolerate=lose, usage=usage), used

@@ -9,7 +9,7 @@ from html import escape
 
 from bayplan.operate.size.answer import Answer
 from bayplan.plan.packing.figures import Figures
-from bayplan.plan.packing.problem import Load, Problem, Stowed
+from bayplan.plan.packing.problem import Load, Problem, Stowed, peak
 
 _PANEL, _GAP, _MARGIN, _TOP = 560, 60, 36, 150
 _TALLEST = 900  # of a panel
@@ -64,7 +64,7 @@ def _scale(found: Answer) -> _Scale:
     largest = max((t.capacity.get(resource, 0.0) for t in problem.types), default=1.0) or 1.0
     most = max(found.before.hosts, found.after.hosts)
     width, height = next(((w, h) for w, h in _SIZES if _rows(most, w) * (h + _between(w)) <= _TALLEST), _SIZES[-1])
-    by_weight = sorted(problem.loads, key=lambda load: -load.replicas * _peak(load, resource))
+    by_weight = sorted(problem.loads, key=lambda load: -load.replicas * peak(load.demand.get(resource, 0.0)))
     colour = {load.name: _colour(i) for i, load in enumerate(by_weight)}
     return _Scale(problem, resource, largest, width, height, colour, {load.name: load for load in problem.loads})
 
@@ -79,11 +79,6 @@ def _columns(width: int) -> int:
 
 def _between(width: int) -> int:
     return max(width // 8, 1)
-
-
-def _peak(load: Load, resource: str) -> float:
-    demand = load.demand.get(resource, 0.0)
-    return max(demand) if isinstance(demand, tuple) else demand
 
 
 def _colour(index: int) -> str:

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from bayplan.facts import Facts, HostFacts
-from bayplan.plan.demand import Amount, Demand, demand_of, plus
+from bayplan.plan.demand import Demand, demand_of, plus
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import homes_of
 from bayplan.spec.model import Host, Port, Service

@@ -5,11 +5,12 @@ Services whose peaks do not meet share a host: what counts is the fullest slot o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bayplan.plan.packing.problem import Demand as Amount
+from bayplan.plan.packing.problem import peak
 from bayplan.spec.model import Fleet
-
-Amount = float | tuple[float, ...]  # all tuples of a fleet have the same length
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +43,20 @@ def demand_of(fleet: Fleet, app: str, service: str, cpus: float, memory: float) 
 
 def plus(one: Amount, other: Amount) -> Amount:
     """Slot by slot."""
-    if isinstance(one, tuple):
-        return tuple(
-            a + b for a, b in zip(one, other if isinstance(other, tuple) else (other,) * len(one), strict=True)
-        )
-    return tuple(one + b for b in other) if isinstance(other, tuple) else one + other
-
-
-def peak(amount: Amount) -> float:
-    """The fullest slot's."""
-    return max(amount) if isinstance(amount, tuple) else amount
+    if isinstance(one, tuple) or isinstance(other, tuple):
+        return tuple(a + b for a, b in _slots(one, other))
+    return one + other
 
 
 def fullest(used: Amount, wanted: Amount) -> tuple[float, float]:
     """(used, wanted) in the slot in which the two together are the most."""
-    if not isinstance(used, tuple) and not isinstance(wanted, tuple):
-        return used, wanted
-    slots = len(used) if isinstance(used, tuple) else len(wanted)  # type: ignore[arg-type]
-    one = used if isinstance(used, tuple) else (used,) * slots
-    other = wanted if isinstance(wanted, tuple) else (wanted,) * slots
-    return max(zip(one, other, strict=True), key=sum)
+    if isinstance(used, tuple) or isinstance(wanted, tuple):
+        return max(_slots(used, wanted), key=sum)
+    return used, wanted
+
+
+def _slots(one: Amount, other: Amount) -> Iterator[tuple[float, float]]:
+    """The two in each slot of the day; of a number, the same in all."""
+    number = max(len(amount) for amount in (one, other) if isinstance(amount, tuple))
+    first, second = (amount if isinstance(amount, tuple) else (amount,) * number for amount in (one, other))
+    return zip(first, second, strict=True)

@@ -18,10 +18,11 @@ from typing import Literal
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
-from bayplan.plan.demand import Demand, fullest, peak
+from bayplan.plan.demand import Demand, fullest
 from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import ROUNDING, filters_of, reject
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.packing.problem import peak
 from bayplan.plan.steps import Rejection
 from bayplan.spec.model import Resources, Service
 

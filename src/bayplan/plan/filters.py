@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 from bayplan.plan.board import Berth, Board
-from bayplan.plan.demand import Amount, Demand, fullest
+from bayplan.plan.demand import Demand, fullest
+from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
 from bayplan.spec.model import Host, Service

@@ -11,10 +11,10 @@ from bayplan.errors import Mistake, SpecError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.ask import answered
 from bayplan.operate.size.reading import Asked, shortage
-from bayplan.plan import demand as plan
-from bayplan.plan.demand import demand_of
+from bayplan.plan.demand import Demand, demand_of
 from bayplan.plan.filters import unmet
-from bayplan.plan.packing.problem import Apart, Demand, HostType, Load, Problem
+from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
+from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import host_ports
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Fleet, Service, Usage
@@ -88,7 +88,7 @@ def _load(service: Service, groups: Sequence[_Group], fleet: Fleet, app: str) ->
     return Load(service.name, service.replicas, demand, limit, None if len(may) == len(groups) else may)
 
 
-def _demand(one: plan.Demand) -> dict[str, Demand]:
+def _demand(one: Demand) -> dict[str, Amount]:
     """By resource, memory in GiB."""
     memory = tuple(m / _GB for m in one.memory) if isinstance(one.memory, tuple) else one.memory / _GB
     return {"cpu": one.cpus, "memory": memory}

@@ -53,17 +53,22 @@ async def sample(ports: FleetPorts, app: str, store: UsageStore, window: float, 
         await ports.clock.sleep(min(EVERY, left))
 
 
-async def measured(store: UsageStore, app: App, now: float) -> Mapping[str, Measured]:
-    """What the store says of each service. Raises UsageError if it knows nothing of any."""
+async def kept(store: UsageStore, app: App, now: float) -> Mapping[str, Sequence[Sample]]:
+    """What the store has of the app's services, by service. Raises UsageError if it knows nothing of any."""
     by_service: dict[str, list[Sample]] = defaultdict(list)
     for found in await store.since(app.name, now - HISTORY):
         by_service[found.service].append(found)
-    known = {s.name: _measured(s, by_service[s.name]) for s in app.services.values() if by_service[s.name]}
+    known = {name: by_service[name] for name in app.services if by_service[name]}
     if not known:
         raise UsageError(
             f"nothing was measured of {app.name}", todo="bayplan size --measured --window 60s, while it runs"
         )
     return known
+
+
+def measured(samples: Mapping[str, Sequence[Sample]], app: App) -> Mapping[str, Measured]:
+    """What samples say of each service."""
+    return {name: _measured(app.services[name], there) for name, there in samples.items()}
 
 
 def _measured(service: Service, samples: Sequence[Sample]) -> Measured:
@@ -90,15 +95,12 @@ def _verdict(reserved: Resources, cpus: float, memory: int, enough_cpus: float, 
     return "fits"
 
 
-async def over_day(store: UsageStore, app: App, now: float) -> Mapping[str, Usage]:
+def over_day(samples: Mapping[str, Sequence[Sample]], app: App) -> Mapping[str, Usage]:
     """By `app/service`, what a replica used in each hour of the day (UTC).
 
     An hour in which nothing was sampled counts as the whole week does.
     """
-    by_service: dict[str, list[Sample]] = defaultdict(list)
-    for found in await store.since(app.name, now - HISTORY):
-        by_service[found.service].append(found)
-    return {f"{app.name}/{s}": _hourly(by_service[s]) for s in app.services if by_service[s]}
+    return {f"{app.name}/{name}": _hourly(there) for name, there in samples.items()}
 
 
 def _hourly(samples: Sequence[Sample]) -> Usage:

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bayplan.plan.packing.problem import Apart, Demand, HostType, Load, Problem
+from bayplan.plan.packing.problem import Apart, Demand, HostType, Load, Problem, peak
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
 from bayplan.spec.table import Row, Table, read_table
+from bayplan.spec.usage import COLUMNS, slots
+from bayplan.spec.usage import profiles as whole
 
 _SERVICE = ("service", "replicas")
 _HOST = ("type", "count", "price")
-_USAGE = ("service", "resource")
 _APART = ("service", "other", "limit")
 
 
@@ -44,7 +45,7 @@ def read_problem(files: Files, *, headroom: float, tolerate: int) -> Asked:
     mistakes = Mistakes()
     services = read_table(files.services, _SERVICE, mistakes)
     hosts = read_table(files.hosts, _HOST[:1], mistakes)
-    usage = read_table(files.usage, _USAGE, mistakes) if files.usage else None
+    usage = read_table(files.usage, COLUMNS, mistakes) if files.usage else None
     apart = read_table(files.apart, _APART, mistakes) if files.apart else None
     for table in (services, hosts):
         if table is not None and not table.rows:
@@ -113,15 +114,10 @@ def _loads(services: Table, hosts: Table) -> tuple[dict[str, Load], dict[str, in
 
 
 def _with_profiles(loads: dict[str, Load], usage: Table) -> dict[str, Load]:
-    slots = _resources(usage, _USAGE)
-    if not slots and usage.rows:
+    if usage.rows and not slots(usage):
         usage.rows[0].mistakes.add("has no values", Place(usage.file, 1), "add columns after resource: v0,v1,…")
     profiles: dict[str, dict[str, Demand]] = {}
-    for row in usage.rows:
-        name, resource = row.text("service"), row.text("resource")
-        values = row.numbers(slots)
-        if name is None or resource is None or values is None:
-            continue
+    for row, name, resource, values in whole(usage):
         if name not in loads:
             row.wrong("service", f"there is no service {name}", "correct the name, or add it to the services")
         elif resource not in loads[name].demand:
@@ -209,7 +205,7 @@ def _shortage(load: Load, host: HostType, headroom: float) -> Shortage | None:
     """The resource of which an empty host is shortest for one replica; None if it fits."""
     found = []
     for resource, demand in load.demand.items():
-        needs = max(demand) if isinstance(demand, tuple) else demand
+        needs = peak(demand)
         has = host.capacity.get(resource, 0.0) * (1 - headroom)
         if needs > has * (1 + 1e-9):
             found.append(Shortage(resource, host.name, needs, has))

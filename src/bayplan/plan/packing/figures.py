@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayplan.plan.packing.arrays import arrays
-from bayplan.plan.packing.problem import Demand, Problem, Stowed
+from bayplan.plan.packing.problem import Problem, Stowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,6 @@ def fullest(problem: Problem, replicas: Mapping[str, int], resource: str) -> flo
         if count := replicas.get(load.name, 0):
             total = total + np.asarray(load.demand.get(resource, 0.0)) * count
     return float(total.max())
-
-
-def peak(demand: Demand) -> float:
-    """The most that one replica takes."""
-    return max(demand) if isinstance(demand, tuple) else demand
 
 
 def one_service_a_host(problem: Problem) -> tuple[Stowed, ...]:

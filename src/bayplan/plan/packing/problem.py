@@ -12,6 +12,11 @@ Profile = tuple[float, ...]
 Demand = float | Profile
 
 
+def peak(demand: Demand) -> float:
+    """The most that one replica takes."""
+    return max(demand) if isinstance(demand, tuple) else demand
+
+
 @dataclass(frozen=True, slots=True)
 class HostType:
     """Hosts that are all alike. count: how many there are, None: as many as needed; price: of one."""

@@ -11,7 +11,7 @@ import pytest
 from tests import given
 
 from bayplan.errors import UsageError
-from bayplan.operate.size.measured import Measured, measured, over_day, usage_csv
+from bayplan.operate.size.measured import Measured, kept, measured, over_day, usage_csv
 from bayplan.ports import Sample
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import App, Resources, Usage
@@ -36,7 +36,8 @@ class Kept:
 
 def found(store: Kept, cpus: float = 0.0, memory: int = 0) -> Measured:
     web = given.service(resources=Resources(reserved_cpus=cpus, reserved_memory=memory))
-    return asyncio.run(measured(store, App(name="shop", services={"web": web}), 0.0))["web"]
+    app = App(name="shop", services={"web": web})
+    return measured(asyncio.run(kept(store, app, 0.0)), app)["web"]
 
 
 def test_a_peak_of_cores_that_is_one_sample_of_twenty_does_not_count_and_memory_always_does() -> None:
@@ -69,7 +70,7 @@ def test_each_hour_of_the_day_counts_for_itself_and_one_without_samples_as_the_w
     store = Kept(*[0.1] * 40, memory=100 * MB)
     store.samples += [replace(one, time=one.time + 3600, cpus=0.5, memory=GB) for one in store.samples]
     app = App(name="shop", services={"web": given.service(), "api": given.service("api")})
-    usage = asyncio.run(over_day(store, app, 0.0))
+    usage = over_day(asyncio.run(kept(store, app, 0.0)), app)
     assert list(usage) == ["shop/web"]
     assert usage["shop/web"].cpus == (0.1, *[0.5] * 23)
     assert usage["shop/web"].memory == (100.0 * MB, *[float(GB)] * 23)
