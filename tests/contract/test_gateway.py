@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -235,6 +236,22 @@ async def test_a_server_drains_and_leaves(world: World) -> None:
     assert (await servers(gateway))[server.name].sessions == 0
     assert await gateway.change([change("leave", server)]) == {}
     assert await state(gateway, server) == "gone"
+
+
+async def test_how_long_a_server_drains_is_counted_from_when_it_began(world: World) -> None:
+    gateway, server = world.gateway, world.good()
+    await gateway.configure(table())
+    for _ in range(2):  # the second time it is not the first that counts
+        await join_ready(gateway, server)
+        await asyncio.sleep(1)  # while it is up
+        began = time.monotonic()
+        await gateway.change([change("drain", server)])
+        drained = time.monotonic()
+        await asyncio.sleep(0.5)
+        asked = time.monotonic()
+        since = (await servers(gateway))[server.name].since
+        assert asked - drained - 0.1 <= since <= time.monotonic() - began + 0.1
+        assert await gateway.change([change("ready", server)]) == {}
 
 
 async def test_a_server_that_answers_nobody_is_not_up(world: World) -> None:

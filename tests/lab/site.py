@@ -42,10 +42,11 @@ COPY web.pl /web.pl
 CMD ["perl", "/web.pl"]
 """
 
-# Says who answers: replica, host, version. PORT: where it listens, 80; LATE: seconds until it does.
+# Says who answers: replica, host, version; /slow/N after N seconds. PORT: where it listens, 80; LATE: seconds until it
+# does.
 SERVER = r"""
 use strict; use warnings; use IO::Socket::INET; use IO::Select;
-$SIG{TERM} = sub { exit 0 }; $SIG{PIPE} = 'IGNORE'; $| = 1;
+$SIG{TERM} = sub { exit 0 }; $SIG{PIPE} = $SIG{CHLD} = 'IGNORE'; $| = 1;
 select(undef, undef, undef, $ENV{LATE}) if $ENV{LATE};
 my $door = IO::Socket::INET->new(LocalPort => $ENV{PORT} // 80, Listen => 256, ReuseAddr => 1) or die "cannot listen: $!\n";
 my $body = join(' ', map { $ENV{$_} // '-' } qw(BAYPLAN_REPLICA BAYPLAN_HOST VERSION)) . "\n";
@@ -58,7 +59,13 @@ while (my @ready = $all->can_read) {
         my $got = sysread($one, my $more, 65536);
         if (!$got) { $all->remove($one); delete $asked{$one}; close $one; next }
         $asked{$one} .= $more;
-        while ($asked{$one} =~ s/^.*?\r\n\r\n//s) { syswrite($one, $answer) }
+        while ($asked{$one} =~ s/^(.*?)\r\n\r\n//s) {
+            my $late = $1 =~ m{^GET /slow/(\d+) } ? $1 : 0;
+            next if $late && fork;
+            sleep $late if $late;
+            syswrite($one, $answer);
+            exit 0 if $late;
+        }
     }
 }
 """
@@ -147,9 +154,9 @@ class Site:
 
     # -- the clients --------------------------------------------------------------------------------------------------
 
-    def ask(self) -> str:
+    def ask(self, path: str = "/") -> str:
         """One request through the balancer: `web-1 h1 one`. Raises OSError, or HTTPException."""
-        return Client(self.address, self.port).once()
+        return Client(self.address, self.port).once(path)
 
     def load(self) -> Load:
         return Load(self.address, self.port)
@@ -296,14 +303,14 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
-    def once(self) -> str:
+    def once(self, path: str = "/") -> str:
         """A request on a connection of its own."""
         with closing(self._connection):
-            return self.again()
+            return self.again(path)
 
-    def again(self) -> str:
+    def again(self, path: str = "/") -> str:
         """A request on the connection that stands."""
-        self._connection.request("GET", "/")
+        self._connection.request("GET", path)
         response = self._connection.getresponse()
         body = response.read().decode().strip()
         if response.status != http.client.OK:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from tests.lab.site import PATIENCE, Site, a_site, asked, cut, on
+from tests.lab.site import PATIENCE, WHOLE, Site, a_site, asked, cut, on
 
 from bayplan import labels
 from bayplan.lab import Lab
@@ -188,6 +190,20 @@ def test_replacing_growing_and_shrinking_fail_no_request(site: Site) -> None:
         site.bayplan("scale", "web=3")
     assert load.was_answered()
     assert len(load.versions()) == 2
+    assert stands(site)
+
+
+def test_what_a_replica_is_asked_it_answers_before_it_goes(site: Site) -> None:
+    """Requests of five seconds, of replicas that have been up for longer than open requests are given."""
+    limit, old = 6, site.version
+    time.sleep(limit)
+    site.renew()
+    site.write(**{"x-bayplan": {"drain": f"{limit}s", "probe": {"path": "/", "interval": "300ms"}}})
+    running = site.start("up").until("started rolled")
+    with ThreadPoolExecutor() as clients:
+        answers = list(clients.map(site.ask, ["/slow/5"] * 2 * WHOLE))
+    assert old in {answer.split()[-1] for answer in answers}
+    running.ended()
     assert stands(site)
 
 

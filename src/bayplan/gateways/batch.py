@@ -21,14 +21,17 @@ class Batch:
     refused: Mapping[PoolChange, str]
 
 
-def prepare(changes: Sequence[PoolChange], table: Table, pools: Pools) -> Batch:
-    """In their order: a server may leave and join again in one batch. What is done already is told to nobody."""
+def prepare(changes: Sequence[PoolChange], table: Table, pools: Pools, uptime: float) -> Batch:
+    """In their order: a server may leave and join again in one batch. What is done already is told to nobody.
+
+    uptime: of the gateway's process, seconds.
+    """
     then = {name: {s.server.name: s for s in servers} for name, servers in pools.items()}
     told: dict[PoolChange, tuple[str, ...]] = {}
     refused: dict[PoolChange, str] = {}
     for change in changes:
         try:
-            words = _one(change, table, then)
+            words = _one(change, table, then, uptime)
         except GatewayError as error:
             refused[change] = error.what
         else:
@@ -36,14 +39,16 @@ def prepare(changes: Sequence[PoolChange], table: Table, pools: Pools) -> Batch:
     return Batch({name: tuple(servers.values()) for name, servers in then.items()}, told, refused)
 
 
-def _one(change: PoolChange, table: Table, then: Mapping[str, dict[str, ServerFacts]]) -> tuple[str, ...]:
+def _one(
+    change: PoolChange, table: Table, then: Mapping[str, dict[str, ServerFacts]], uptime: float
+) -> tuple[str, ...]:
     pool = pool_of(change, table)
     if pool is None:
         return ()
     servers = then[pool.name]
     known = servers.get(change.server.name)
     reached = after(known, change)
-    words = tuple(commands(pool, known, reached))
+    words = tuple(commands(pool, known, reached, uptime))
     servers.pop(change.server.name, None)
     servers |= {change.server.name: reached} if reached else {}
     return words

@@ -62,7 +62,7 @@ class HaproxyGateway:
     async def change(self, changes: Sequence[PoolChange]) -> Mapping[PoolChange, str]:
         async with self._changing:
             look = await self._look()
-            batch = prepare(changes, look.table, look.pools)
+            batch = prepare(changes, look.table, look.pools, look.uptime)
             if not batch.told:
                 return batch.refused
             try:

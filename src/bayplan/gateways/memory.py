@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,7 +22,12 @@ class MemoryGateway:
     world, and so are `sessions` (by pool and server) and `is_up`: a test changes them as it likes.
     """
 
-    def __init__(self, host: str, answers: Callable[[Server], bool] = lambda _: True) -> None:
+    def __init__(
+        self,
+        host: str,
+        answers: Callable[[Server], bool] = lambda _: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.host = host
         self.answers = answers
         self.taken: set[int] = set()
@@ -30,6 +36,8 @@ class MemoryGateway:
         self._table = Table()
         self._pools: dict[str, tuple[ServerFacts, ...]] = {}
         self._saved = GatewayFacts()
+        self._clock = clock
+        self._changed: dict[tuple[str, str, str], float] = {}
 
     async def observe(self) -> GatewayFacts:
         self._ask()
@@ -49,8 +57,11 @@ class MemoryGateway:
 
     async def change(self, changes: Sequence[PoolChange]) -> Mapping[PoolChange, str]:
         self._ask()
-        batch = prepare(changes, self._table, self._pools)
+        batch = prepare(changes, self._table, self._pools, self._clock())
         self._pools = dict(batch.pools)
+        now = self._clock()
+        stands = ((pool, s.server.name, s.state) for pool, servers in self._pools.items() for s in servers)
+        self._changed = {what: self._changed.get(what, now) for what in stands}
         self._saved = self._now()
         return batch.refused
 
@@ -80,4 +91,6 @@ class MemoryGateway:
     def _seen(self, pool: str, server: ServerFacts) -> ServerFacts:
         up = self.answers(server.server)
         sessions = self.sessions.get((pool, server.server.name), 0)
-        return replace(server, up=up, check="L4OK" if up else "L4CON", sessions=sessions)
+        now = self._clock()
+        since = now - self._changed.get((pool, server.server.name, server.state), now)
+        return replace(server, up=up, check="L4OK" if up else "L4CON", sessions=sessions, since=since)

@@ -16,6 +16,7 @@ from typing import Literal
 
 from bayplan.errors import GatewayError
 from bayplan.facts import Pool, Server, ServerFacts, Table
+from bayplan.haproxy.state import DRAINED
 from bayplan.haproxy.words import check_name, server_words
 from bayplan.plan.steps import PoolChange
 
@@ -29,7 +30,8 @@ _GO: Mapping[tuple[str, State], State] = {
 
 # Connections end within milliseconds of being shut; a server that will not empty is tried again by the next pass.
 _EMPTY = "500ms"
-_SAID_BY_SUCCESS = ("", "New server registered.", "Done.", "Server deleted.")
+# "Key not found.": one that never drained is not in the map of those that do.
+_SAID_BY_SUCCESS = ("", "New server registered.", "Done.", "Server deleted.", "Key not found.")
 
 
 def after(known: ServerFacts | None, change: PoolChange) -> ServerFacts | None:
@@ -57,15 +59,15 @@ def pool_of(change: PoolChange, table: Table) -> Pool | None:
     return pool
 
 
-def commands(pool: Pool, known: ServerFacts | None, then: ServerFacts | None) -> Iterator[str]:
-    """How HAProxy is brought from `known` to `then`."""
+def commands(pool: Pool, known: ServerFacts | None, then: ServerFacts | None, uptime: float) -> Iterator[str]:
+    """How HAProxy is brought from `known` to `then`. uptime: its process's, seconds."""
     if known is not None and (then is None or then.server != known.server):
         yield from _leave(f"{pool.name}/{known.server.name}")
         known = None
     if then is not None and known is None:
         yield from _join(pool, then.server)
     elif then is not None and known is not None and then.state != known.state:
-        yield from _go(f"{pool.name}/{then.server.name}", then.state)
+        yield from _go(f"{pool.name}/{then.server.name}", then.state, uptime)
 
 
 def refusal(answers: list[str]) -> str:
@@ -82,8 +84,11 @@ def _join(pool: Pool, server: Server) -> Iterator[str]:
     yield f"enable health {name}"
 
 
-def _go(name: str, state: State) -> Iterator[str]:
-    if state == "ready":  # one that a restart brought back drains by its weight
+def _go(name: str, state: State, uptime: float) -> Iterator[str]:
+    if state == "drain":
+        yield f"add map {DRAINED} {name} {uptime:.3f}"
+    else:  # one that a restart brought back drains by its weight
+        yield f"del map {DRAINED} {name}"
         yield f"set server {name} weight 1"
     yield f"set server {name} state {state}"
     yield f"enable health {name}"
@@ -94,3 +99,4 @@ def _leave(name: str) -> Iterator[str]:
     yield f"shutdown sessions server {name}"
     yield f"wait {_EMPTY} srv-removable {name}"
     yield f"del server {name}"
+    yield f"del map {DRAINED} {name}"

@@ -11,7 +11,7 @@ from typing import Literal
 from bayplan.errors import GatewayError
 from bayplan.facts import GatewayFacts, Server, ServerFacts, Table
 from bayplan.haproxy.places import SPEC
-from bayplan.haproxy.state import MAP, SAVED, Pools, state_digest, unpack
+from bayplan.haproxy.state import DRAINED, MAP, SAVED, Pools, state_digest, unpack
 from bayplan.haproxy.words import AWAY
 
 # Management manual 3.0, "show servers state": srv_admin_state is a mask. 0x04 (maintenance is what the file says) stays
@@ -20,19 +20,28 @@ from bayplan.haproxy.words import AWAY
 _MAINT, _DRAIN = 0x01 | 0x02 | 0x20, 0x08 | 0x10
 _NOT_CHECKED = ("", "UNK", "INI")
 
-LOOK = ("show servers state", "show stat -1 4 -1", "show env", f"show map {MAP}")
+LOOK = (
+    "show servers state",
+    "show stat -1 4 -1",
+    "show env",
+    f"show map {MAP}",
+    f"show map {DRAINED}",
+    "show info float",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """One look at a running process.
 
-    saved: "GENERATION:DIGEST" of the file that its restart would read; spec: its container's definition.
+    saved: "GENERATION:DIGEST" of the file that its restart would read; uptime: its own, in seconds; spec: its
+    container's definition.
     """
 
     table: Table
     pools: Pools
     saved: str
+    uptime: float
     spec: str = ""
 
     @property
@@ -47,19 +56,20 @@ class Look:
 
 def read_look(answers: Iterable[str]) -> Look:
     """From the answers to LOOK. Raises GatewayError when they are not those of a gateway of ours."""
-    states, stats, environment, kept = answers
+    states, stats, environment, kept, drained, info = answers
     variables = dict(line.partition("=")[::2] for line in environment.splitlines())
     try:
         table = unpack(variables)
         saved = _saved(kept) or variables[SAVED]
-        servers = _servers(states, read_sessions(stats))
+        uptime = _uptime(info)
+        servers = _servers(states, read_sessions(stats), _draining(drained, uptime))
     except (ValueError, KeyError, IndexError) as error:
         raise GatewayError(
             "the HAProxy at the gateway's socket is not one that bayplan configured",
             todo="stop whatever else was started there; `bayplan up` starts the gateway again",
         ) from error
     pools = {pool.name: tuple(servers.get(pool.name, ())) for pool in table.pools}
-    return Look(table, pools, saved, variables.get(SPEC, ""))
+    return Look(table, pools, saved, uptime, variables.get(SPEC, ""))
 
 
 def read_sessions(stats: str) -> dict[tuple[str, str], tuple[int, str]]:
@@ -84,11 +94,27 @@ def with_sessions(pools: Pools, more: Mapping[tuple[str, str], tuple[int, str]])
 
 
 def _saved(kept: str) -> str:
-    """From `show map`: `ADDRESS KEY VALUE` a line."""
-    return next((line.split()[2] for line in kept.splitlines() if line.split()[1:2] == ["saved"]), "")
+    return next((value for key, value in _entries(kept) if key == "saved"), "")
 
 
-def _servers(states: str, sessions: Mapping[tuple[str, str], tuple[int, str]]) -> dict[str, list[ServerFacts]]:
+def _entries(listed: str) -> list[tuple[str, str]]:
+    """From `show map`: `0xADDRESS KEY VALUE` a line; none of a map that an older gateway does not have."""
+    return [(key, value) for _, key, value in (line.split() for line in listed.splitlines() if line[:2] == "0x")]
+
+
+def _uptime(info: str) -> float:
+    return float(next(line.partition(":")[2] for line in info.splitlines() if line.startswith("Uptime_sec:")))
+
+
+def _draining(drained: str, uptime: float) -> dict[str, float]:
+    """Seconds that each server has been draining, by POOL/SERVER; drained twice, the later time counts."""
+    began = sorted((float(value), key) for key, value in _entries(drained))
+    return {key: max(0.0, uptime - then) for then, key in began}
+
+
+def _servers(
+    states: str, sessions: Mapping[tuple[str, str], tuple[int, str]], draining: Mapping[str, float]
+) -> dict[str, list[ServerFacts]]:
     lines = states.splitlines()  # "1", "# name name …", then a row a server
     names = lines[1].removeprefix("# ").split()
     found: dict[str, list[ServerFacts]] = defaultdict(list)
@@ -97,18 +123,22 @@ def _servers(states: str, sessions: Mapping[tuple[str, str], tuple[int, str]]) -
         if row["srv_name"] == AWAY:
             continue
         open_now, check = sessions.get((row["be_name"], row["srv_name"]), (0, ""))
-        found[row["be_name"]].append(_server(row, open_now, check))
+        found[row["be_name"]].append(_server(row, open_now, check, draining))
     return found
 
 
-def _server(row: Mapping[str, str], sessions: int, check: str) -> ServerFacts:
+def _server(row: Mapping[str, str], sessions: int, check: str, draining: Mapping[str, float]) -> ServerFacts:
+    state = _state(int(row["srv_admin_state"]), int(row["srv_uweight"]))
+    since = float(row["srv_time_since_last_change"])
+    if state == "drain":
+        since = draining.get(f"{row['be_name']}/{row['srv_name']}", since)
     return ServerFacts(
         server=Server(row["srv_name"], row["srv_addr"], int(row["srv_port"])),
-        state=_state(int(row["srv_admin_state"]), int(row["srv_uweight"])),
+        state=state,
         up=None if check in _NOT_CHECKED else check.endswith(("OK", "OKC")),
         check=check,
         sessions=sessions,
-        since=float(row["srv_time_since_last_change"]),
+        since=since,
     )
 
 

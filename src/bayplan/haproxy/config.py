@@ -12,7 +12,7 @@ from typing import Final
 
 from bayplan.facts import Pool, ServerFacts, Table
 from bayplan.haproxy.fronts import UNMATCHED, frontend
-from bayplan.haproxy.state import MAP, SAVED, Pools, pack, state_digest
+from bayplan.haproxy.state import DRAINED, MAP, SAVED, Pools, pack, state_digest
 from bayplan.haproxy.words import AWAY, check_name, check_words, quote, server_words, tls_words
 
 ADMIN: Final = "admin.sock"
@@ -140,6 +140,6 @@ def _own() -> Iterator[str]:
     yield "  mode http"
     yield '  http-request return status 404 content-type text/plain string "No service answers here.\\n"'
     yield ""
-    yield "backend bayplan:saved  # holds the map that tells which file a restart would read"
+    yield "backend bayplan:maps  # holds those that tell which file a restart would read, and who drains since when"
     yield "  mode http"
-    yield f"  http-request set-var(txn.saved) str(saved),map({MAP})"
+    yield from (f"  http-request set-var(txn.of) str(any),map({name})" for name in (MAP, DRAINED))

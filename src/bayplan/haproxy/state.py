@@ -18,6 +18,8 @@ from bayplan.facts import Listener, Names, Pool, Route, ServerFacts, Table
 TABLE: Final = "BAYPLAN_TABLE"  # how many parts there are; they follow as BAYPLAN_TABLE_0, …
 SAVED: Final = "BAYPLAN_SAVED"  # "GENERATION:DIGEST" of the file that the process has read
 MAP: Final = "virt@bayplan"  # its key "saved": the same for the file that a restart would read
+# POOL/SERVER to the process's uptime as it was drained, in seconds: HAProxy itself counts from when it came up.
+DRAINED: Final = "virt@bayplan.drained"
 _PART = 8000  # characters; what `show env` prints for one variable must fit in HAProxy's buffer of 16384
 
 Pools = Mapping[str, tuple[ServerFacts, ...]]

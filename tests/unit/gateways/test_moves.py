@@ -9,6 +9,7 @@ import pytest
 from bayplan.facts import Pool, Server, ServerFacts, Table
 from bayplan.gateways.batch import Batch, prepare
 from bayplan.gateways.moves import refusal
+from bayplan.haproxy.state import DRAINED
 from bayplan.plan.steps import PoolChange
 
 POOL = Pool("site.web.80", "site", "web")
@@ -22,7 +23,7 @@ def change(action: Any, server: Server = SERVER, pool: str = POOL.name) -> PoolC
 
 def batch(state: Any, *changes: PoolChange) -> Batch:
     known = (ServerFacts(SERVER, state, None),) if state else ()
-    return prepare(changes, Table((), (POOL,)), {POOL.name: known})
+    return prepare(changes, Table((), (POOL,)), {POOL.name: known}, 61.5)
 
 
 def told(made: Batch) -> list[str]:
@@ -64,7 +65,8 @@ def test_a_new_server_drains_before_its_checks_begin() -> None:
 
 
 def test_one_that_a_restart_brought_back_by_its_weight_gets_it_again() -> None:
-    assert told(batch("drain", change("ready")))[:2] == [
+    assert told(batch("drain", change("ready")))[:3] == [
+        f"del map {DRAINED} {NAME}",
         f"set server {NAME} weight 1",
         f"set server {NAME} state ready",
     ]
@@ -72,7 +74,11 @@ def test_one_that_a_restart_brought_back_by_its_weight_gets_it_again() -> None:
 
 def test_leaving_waits_until_nothing_holds_the_server() -> None:
     words = [line.split()[0] for line in told(batch("drain", change("leave")))]
-    assert words == ["set", "shutdown", "wait", "del"]
+    assert words == ["set", "shutdown", "wait", "del", "del"]
+
+
+def test_a_server_that_drains_is_noted_with_the_time() -> None:
+    assert told(batch("ready", change("drain")))[0] == f"add map {DRAINED} {NAME} 61.500"
 
 
 def test_refusals_say_why_and_leave_the_others() -> None:
@@ -87,7 +93,7 @@ def test_another_endpoint_by_the_same_name_replaces_it() -> None:
     moved = Server(SERVER.name, "10.0.0.2", 20090)
     made = batch("ready", change("join", moved))
     assert made.pools[POOL.name] == (ServerFacts(moved, "drain", None),)
-    assert [line.split()[0] for line in told(made)] == ["set", "shutdown", "wait", "del", "add", "set", "enable"]
+    assert [line.split()[0] for line in told(made)] == ["set", "shutdown", "wait", "del", "del", "add", "set", "enable"]
 
 
 def test_haproxys_answers() -> None:

@@ -26,11 +26,12 @@ a.b.80,n1.h1,3,L7OK,-
 a.b.80,n2.h1,0,,-
 a.b.80,n3.h1,0,* L4CON,-
 a.b.80,n4.h1,0,INI,-"""
+INFO = "Name: HAProxy\nUptime: 0d 0h01m40s\nUptime_sec: 100.250000\nMemmax_MB: 0"
 
 
-def look(kept: str = "") -> list[str]:
+def look(kept: str = "", drained: str = "") -> list[str]:
     variables = {"PATH": "/bin", **pack(TABLE), SAVED: "4:feed"}
-    return [STATES, STAT, "\n".join(f"{k}={v}" for k, v in variables.items()), kept]
+    return [STATES, STAT, "\n".join(f"{k}={v}" for k, v in variables.items()), kept, drained, INFO]
 
 
 def test_states_checks_sessions_and_times_are_told_apart() -> None:
@@ -47,6 +48,15 @@ def test_states_checks_sessions_and_times_are_told_apart() -> None:
     }
 
 
+def test_how_long_a_server_drains_is_counted_from_when_it_was_told_to() -> None:
+    told = "0x1 a.b.80/n4.h1 7.0\n0x2 a.b.80/n4.h1 98.25\n0x3 a.b.80/n1.h1 100.500\n0x4 a.b.80/n3.h1 1.0"
+    seen = read_look(look(drained=told))
+    assert {s.server.name: s.since for s in seen.pools[POOL]} == {"n1.h1": 0, "n2.h1": 0, "n3.h1": 3, "n4.h1": 2}
+    assert seen.uptime == 100.25
+    older = "Unknown map identifier. Please use #<id> or <file>."
+    assert [s.since for s in read_look(look(drained=older)).pools[POOL]] == [7, 0, 3, 0]
+
+
 def test_the_map_tells_of_a_later_file_than_the_one_that_was_read() -> None:
     assert (read_look(look()).generation, read_look(look("0x7f saved 9:beef")).generation) == (4, 9)
     assert not read_look(look()).facts.in_step
@@ -56,7 +66,7 @@ def test_the_map_tells_of_a_later_file_than_the_one_that_was_read() -> None:
 
 def test_another_haproxy_is_not_taken_for_ours() -> None:
     with pytest.raises(GatewayError, match="not one that bayplan configured"):
-        read_look([STATES, STAT, "PATH=/bin", ""])
+        read_look([STATES, STAT, "PATH=/bin", "", "", INFO])
 
 
 def test_a_draining_worker_adds_its_sessions() -> None:
