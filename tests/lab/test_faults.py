@@ -19,6 +19,8 @@ from bayplan import labels
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 
+pytestmark = pytest.mark.shares_lab
+
 # Lines of a rolling `up` of release N, from its build to the last of the old replicas.
 ROLLING = ["Step 2/3", r"started rolled-web-2", "takes traffic", " drains", "left the pool"]
 SSH = 22

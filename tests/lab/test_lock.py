@@ -16,6 +16,8 @@ from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
 from bayplan.plan.names import lock_name
 
+pytestmark = pytest.mark.shares_lab
+
 MANY = 20
 REFUSED = "somebody else is changing the fleet: "
 _TURNS = itertools.count(1)
