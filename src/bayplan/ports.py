@@ -98,7 +98,8 @@ class BuildRequest:
     """An image build. context: a tar of the directory; dockerfile: its path within.
 
     extra_hosts ("name=address"), network, shm_size, ulimits: of the containers of its steps. cache_from: images
-    whose layers may be used.
+    whose layers may be used. secrets: values by the id that its steps mount them by; ssh: agents and keys of this
+    machine, `id` or `id=path`; platform: `os/arch`. These three, only BuildKit has.
     """
 
     context: bytes
@@ -114,6 +115,9 @@ class BuildRequest:
     shm_size: int = 0
     ulimits: Mapping[str, Ulimit] = field(default_factory=dict)
     cache_from: tuple[str, ...] = ()
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh: tuple[str, ...] = ()
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import struct
+import subprocess
 import sys
 import tarfile
 import termios
@@ -16,6 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -365,6 +367,45 @@ async def test_a_build_that_needs_buildkit(site: Site, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ImageError, match=r"needs BuildKit \(line 2: --mount\)"):
         await site.engine.build(request, gone)
+
+
+async def test_a_build_has_secrets_and_an_agent_and_keeps_neither(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secret's file and the agent are there while its step runs, and in no layer."""
+    if await buildkit.find() is None:
+        pytest.skip("no Docker CLI here that drives BuildKit")
+    agent = tmp_path / "agent"
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+    steps = (
+        f"FROM {IMAGE}\nRUN --mount=type=secret,id=token,required=true cut -c 1-3 /run/secrets/token > /three\n"
+        'RUN --mount=type=ssh,required=true test -S "$SSH_AUTH_SOCK"\n'
+        'CMD ["sh", "-c", "cat /three; ls -A /run/secrets 2>/dev/null; sleep 1000"]\n'
+    )
+    known = {"x86_64": "amd64", "aarch64": "arm64"}
+    arch = (await site.engine.info())["Architecture"]
+    request = BuildRequest(
+        context(steps),
+        "kept:1",
+        secrets={"token": b"abc\0def"},
+        ssh=("default",),
+        platform=f"linux/{known.get(arch, arch)}",
+        no_cache=True,
+    )
+    running = await asyncio.create_subprocess_exec("ssh-agent", "-D", "-a", str(agent), stdout=subprocess.DEVNULL)
+    try:
+        await until(lambda: asyncio.to_thread(agent.is_socket), "no agent")
+        image = await site.engine.build(request, gone)
+    finally:
+        running.terminate()
+        await running.wait()
+    container = site.container(("x",))
+    await site.engine.run(Container(container.name, image, network="none"))
+
+    async def said() -> bool:
+        return [line.text async for line in site.engine.logs(container.name)] == ["abc"]
+
+    await until(said, "another thing was kept")
 
 
 async def test_pull_tells_of_each_layer(site: Site) -> None:

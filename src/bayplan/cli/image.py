@@ -54,16 +54,24 @@ def push(
     """Build and push the app's images, and start nothing: the next `up` finds them there."""
     from bayplan.cli.console import out, show_json
     from bayplan.cli.progress import Progress
-    from bayplan.cli.session import on_fleet, read_both
+    from bayplan.cli.session import on_fleet, read_both, read_secrets
     from bayplan.operate.publish import publish
 
     wanted, where = read_both(files, project, fleet, profile, services)
+    secrets = read_secrets(wanted, files)
     chosen = frozenset(services) if services else None
     with Progress(wanted.name, quiet=json) as progress:
         pins = on_fleet(
             where,
             lambda ports: publish(
-                ports, wanted, chosen, progress, force_build=build, pull=pull, patience=patience(wait, wait_timeout)
+                ports,
+                wanted,
+                chosen,
+                progress,
+                force_build=build,
+                pull=pull,
+                secrets=secrets,
+                patience=patience(wait, wait_timeout),
             ),
         )
     if json:

@@ -24,7 +24,7 @@ async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
     builder = await buildkit.find()
     if builder is None:
         raise ImageError(
-            f"the Dockerfile needs BuildKit ({why}), and there is no Docker CLI with it on this machine",
+            f"the build needs BuildKit ({why}), and there is no Docker CLI with it on this machine",
             where=request.dockerfile,
             todo="install one (apt install docker-cli docker-buildx, or docker.io up to version 20.10), or do without",
         )

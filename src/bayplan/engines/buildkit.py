@@ -49,8 +49,9 @@ async def build(builder: Builder, address: str, request: BuildRequest, on: OnTra
     """The new image's id. address: as DOCKER_HOST has it. Raises ImageError."""
     with tempfile.TemporaryDirectory(prefix="bayplan-build-") as directory:
         id_file = Path(directory) / "id"
+        secrets = _secret_files(Path(directory), request)
         environment = {**_environment(address, directory), **_told_by_environment(request)}
-        status, said = await _run(_argv(builder, request, id_file), environment, request, on)
+        status, said = await _run([*_argv(builder, request, id_file), *secrets, "-"], environment, request, on)
         if status:
             raise failed(request, said[-1] if said else f"the Docker CLI ended with status {status}", said)
         built = id_file.read_text().strip() if id_file.exists() else ""
@@ -73,7 +74,20 @@ def _argv(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
     argv += [f"--shm-size={request.shm_size}"] if request.shm_size else []
     argv += [f"--ulimit={name}={u.soft}:{u.hard}" for name, u in request.ulimits.items()]
     argv += [f"--cache-from={image}" for image in request.cache_from]
-    return [*argv, "-"]
+    argv += [f"--ssh={agent}" for agent in request.ssh]
+    argv += [f"--platform={request.platform}"] if request.platform else []
+    return argv
+
+
+def _secret_files(directory: Path, request: BuildRequest) -> list[str]:
+    """The values where nobody else can read them, for as long as the build takes; what the CLI is told of them."""
+    told: list[str] = []
+    for number, (name, value) in enumerate(request.secrets.items()):
+        path = directory / f"secret-{number}"
+        path.touch(mode=0o600)
+        path.write_bytes(value)
+        told.append(f"--secret=id={name},src={path}")
+    return told
 
 
 def _told_by_environment(request: BuildRequest) -> dict[str, str]:

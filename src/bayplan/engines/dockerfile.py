@@ -1,4 +1,4 @@
-"""What of a Dockerfile only BuildKit can do."""
+"""What of a build only BuildKit can do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _HEREDOC = re.compile(r"^\s*(?:RUN|COPY|ADD)\b.*<<-?[\"']?[A-Za-z_]", re.IGNOREC
 
 
 def needs_buildkit(request: BuildRequest) -> str:
-    """Which part of it, with its line; "" if the classic builder will do."""
+    """Which part of it, a Dockerfile's with its line; "" if the classic builder will do."""
+    for what in ("secrets", "ssh", "platform"):
+        if getattr(request, what):
+            return f"build: {what}"
     for number, line in enumerate(_text(request).splitlines(), start=1):
         for pattern in (_RUN_FLAG, _COPY_FLAG):
             if found := pattern.match(line):

@@ -44,13 +44,14 @@ class _Entry:
 def content_tag(build: Build) -> str:
     """`c-` and 16 hex digits that change with what the image is made of.
 
-    The context's files (content, mode, names), Dockerfile, args, target, labels, and whom its steps reach; not times,
-    nor where the context lies, so that two clones of one commit are the same image. Raises ImageError.
+    The context's files (content, mode, names), Dockerfile, args, target, labels, platform, and whom its steps reach;
+    not times, nor where the context lies, so that two clones of one commit are the same image. Raises ImageError.
     """
     total = hashlib.sha256(_VERSION.encode())
     dockerfile, content = _dockerfile(build)
     said = [dockerfile, content.decode(errors="replace"), dict(build.args), build.target, dict(build.labels)]
     around = [build.network, *build.extra_hosts] if build.network or build.extra_hosts else []
+    around += build.platforms
     total.update(json.dumps([*said, *around], sort_keys=True).encode())
     for entry in _entries(build):
         total.update(f"\0{stat.S_IMODE(entry.status.st_mode):o}\0".encode() + os.fsencode(entry.path) + b"\0")

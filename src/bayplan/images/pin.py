@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from bayplan.errors import BayplanError, EngineError, ImageError
@@ -13,6 +14,7 @@ from bayplan.images.place import Place, Wanted, place_for, shared
 from bayplan.ports import BuildRequest, Credentials, Engine, OnTransfer, Registry, Transfer
 from bayplan.spec.image_name import parse
 from bayplan.spec.model import App, Build, Service
+from bayplan.spec.storage import Grant
 
 T = TypeVar("T")
 OnImage = Callable[[str, Transfer], None]  # told of a service's image; the last has status "pinned" and the pin as text
@@ -29,11 +31,13 @@ async def prepare(
     force_build: bool = False,
     pull: bool = False,
     only: frozenset[str] | None = None,
+    secrets: Mapping[str, bytes] = MappingProxyType({}),
 ) -> App:
     """The app with its images pinned: what is missing is built on `builder`, or fetched by it, and pushed.
 
     A build is looked up by its content; an image by its tag, once found, stays what it was (Compose's `pull_policy:
-    missing`) until `pull`. only: the other services are left as they are. With everything there: a request a service.
+    missing`) until `pull`. only: the other services are left as they are. secrets: values, by the name that builds have
+    them by. With everything there: a request a service.
     Raises ImageError, RegistryError; several failures are told in one.
     """
     place = place_for(registry, builder)
@@ -41,7 +45,7 @@ async def prepare(
     afresh = frozenset(n for n, w in wanted.items() if _is_made_anew(w, app.services[n], force_build, pull))
     found = await _all([_unless(n in afresh, place, w) for n, w in wanted.items()])
     pins = {name: pin for name, pin in zip(wanted, found, strict=True) if pin}
-    maker = _Maker(place, builder, registry, on, afresh, pull=pull)
+    maker = _Maker(place, builder, registry, on, afresh, secrets, pull=pull)
     missing = {n: w for n, w in wanted.items() if n not in pins}
     made = await _all([maker.make(group) for group in shared(missing)])
     return _pinned(app, pins | {name: pin for group in made for name, pin in group.items()})
@@ -85,11 +89,12 @@ class _Maker:
         registry: Registry | None,
         on: OnImage,
         afresh: frozenset[str],
+        secrets: Mapping[str, bytes],
         *,
         pull: bool,
     ) -> None:
         self._place, self._builder, self._registry, self._on = place, builder, registry, on
-        self._afresh, self._pull = afresh, pull
+        self._afresh, self._secrets, self._pull = afresh, secrets, pull
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._pushing = asyncio.Lock()  # the second finds the layers of the first, and sends what differs
 
@@ -112,7 +117,10 @@ class _Maker:
         match wanted.source:
             case Build():
                 await self._builder.build(await self._request(wanted, wanted.source), on)
-                return self._place.called(wanted)
+                made = self._place.called(wanted)
+                for tag in wanted.source.tags:
+                    await self._builder.tag(made, tag)
+                return made
             case str():
                 if afresh or await self._builder.image_id(wanted.source) is None:
                     on(Transfer(status="pull", text=f"fetching {wanted.source}"))
@@ -141,7 +149,18 @@ class _Maker:
             shm_size=build.shm_size,
             ulimits=build.ulimits,
             cache_from=build.cache_from,
+            secrets={grant.target: self._value(grant) for grant in build.secrets},
+            ssh=build.ssh,
+            platform=next(iter(build.platforms), ""),
         )
+
+    def _value(self, grant: Grant) -> bytes:
+        if grant.source not in self._secrets:
+            raise ImageError(
+                f"the build needs the secret {grant.source}, and its value is not known here",
+                todo=f"give it where the image is built: secrets: {{{grant.source}: {{file: …}}}}, or environment",
+            )
+        return self._secrets[grant.source]
 
     async def _keep(self, here: str, wanted: Wanted) -> str:
         name = self._place.called(wanted)
@@ -198,7 +217,9 @@ def _pinned(app: App, pins: dict[str, str]) -> App:
         name: service.model_copy(update={"image": pins[name], "build": None}) if name in pins else service
         for name, service in app.services.items()
     }
-    return app.model_copy(update={"services": services})
+    used = {g.source for s in services.values() for g in (*s.secrets, *(s.build.secrets if s.build else ()))}
+    secrets = {name: secret for name, secret in app.secrets.items() if name in used}
+    return app.model_copy(update={"services": services, "secrets": secrets})
 
 
 def _where(group: list[Wanted]) -> str:

@@ -102,6 +102,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
         force_build=wishes.force_build,
         pull=wishes.pull,
         only=wishes.services,
+        secrets=wishes.secrets,
     )
     whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
     whole = await versioned(whole, before.app if before else None, wishes.secrets)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bayplan.converge.sight import Sight
 from bayplan.images import prepare
 from bayplan.operate.alone import alone
@@ -20,6 +22,7 @@ async def publish(
     *,
     force_build: bool,
     pull: bool,
+    secrets: Mapping[str, bytes],
     patience: float = 0.0,
 ) -> dict[str, str]:
     """The pin of each service's image. Raises UsageError for a service that the app does not have."""
@@ -29,7 +32,7 @@ async def publish(
         hosts = await ready_hosts(ports, on, sight)
         on(Stage("images", "images"))
         builder, tell = builder_of(ports, hosts.facts), image_events(on)
-        return await prepare(wanted, builder, ports.registry, tell, force_build=force_build, pull=pull)
+        return await prepare(wanted, builder, ports.registry, tell, force_build=force_build, pull=pull, secrets=secrets)
 
     on(Stage("hosts", "hosts"))
     pinned = await alone(ports, f"image push {app.name}", work, on, patience=patience)

@@ -43,13 +43,10 @@ _BUILD: Final[Mapping[str, str]] = {
     "additional_contexts": "widen the context, or COPY --from=IMAGE in the Dockerfile",
     "cache_to": "remove it: what is built is kept in the fleet's registry, and found there by its content",
     "entitlements": _PLAIN,
-    "platforms": "remove it: an image is built for the platform of its builder, the registry's host",
+    "platforms": "name one: what runs is one image, and hosts of another platform have no use for it",
     "privileged": _PLAIN,
     "provenance": "remove it: one image is kept, and no index that could hold it",
     "sbom": "remove it: one image is kept, and no index that could hold it",
-    "secrets": _PLAIN,
-    "ssh": _PLAIN,
-    "tags": "remove it: the image is kept in the fleet's registry by its content; bayplan image push names one",
 }
 
 
@@ -76,4 +73,5 @@ def _of(service: Service) -> Iterator[tuple[_Path, str]]:
 
 
 def _is_set(build: Build, key: str) -> bool:
-    return bool(getattr(build, key) != Build.model_fields[key].default)
+    one_will_do = key == "platforms" and len(build.platforms) == 1
+    return bool(getattr(build, key) != Build.model_fields[key].default) and not one_will_do

@@ -47,7 +47,9 @@ class Volume(Value):
 
 
 class Grant(Value):
-    """One entry of a service's `secrets:` or `configs:`. source: the top-level key; target: an absolute path."""
+    """One entry of a service's `secrets:` or `configs:`. source: the top-level key; target: an absolute path, or, of a
+    build's secrets, the id that its steps mount it by.
+    """
 
     source: str
     target: str

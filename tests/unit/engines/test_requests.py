@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,19 @@ def test_what_errors_are(status: int, said: str, kind: type[BayplanError]) -> No
 def test_what_needs_buildkit(line: str, why: str) -> None:
     context = archive.pack([File("Dockerfile", f"FROM scratch\n{line}\n".encode())])
     assert needs_buildkit(BuildRequest(context, "x:1")) == why
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"secrets": {"token": b"x"}}, "build: secrets"),
+        ({"ssh": ("default",)}, "build: ssh"),
+        ({"platform": "linux/arm64"}, "build: platform"),
+    ],
+)
+def test_what_of_the_request_needs_buildkit(given: dict[str, Any], why: str) -> None:
+    context = archive.pack([File("Dockerfile", b"FROM scratch\n")])
+    assert needs_buildkit(BuildRequest(context, "x:1", **given)) == why
 
 
 def test_a_dockerfile_that_is_not_there_is_the_engines_to_tell() -> None:

@@ -17,6 +17,7 @@ from bayplan.images.memory import MemoryRegistry
 from bayplan.images.pin import AT_ONCE, known_pins, prepare
 from bayplan.ports import BuildRequest, Credentials, Engine, OnTransfer, Transfer
 from bayplan.spec.model import App, Build, Service
+from bayplan.spec.storage import Grant, Secret
 
 PUBLIC = {"postgres:16": "pg-16.1", "nginx:1": "nginx-1.0", "localhost:5000/other/x:1": "x"}
 
@@ -29,6 +30,7 @@ class ScriptedEngine:
     host: str = "h1"
     here: dict[str, str] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
+    asked: list[BuildRequest] = field(default_factory=list)
     logins: list[Credentials | None] = field(default_factory=list)
     fails: dict[str, Exception] = field(default_factory=dict)
     busy: int = 0
@@ -47,6 +49,7 @@ class ScriptedEngine:
         if self.full:
             await asyncio.wait_for(self.is_full.wait(), 30)
         self.busy -= 1
+        self.asked.append(request)
         self._do("build", request.tag)
         on(Transfer(status="build", text="Step 1/1 : FROM scratch"))
         self.here[request.tag] = f"built-{request.tag.rpartition(':')[2]}"
@@ -130,6 +133,33 @@ async def test_a_build_is_pushed_and_pinned_by_digest(fleet: Fleet, context: Pat
     assert pins["web"].startswith("localhost:5000/shop/web@sha256:")
     assert len(fleet.did("build")) == len(fleet.did("push")) == 1
     assert fleet.told[-1] == ("web", Transfer(status="pinned", text=pins["web"]))
+
+
+async def test_a_build_has_the_values_of_its_secrets_and_more_names(fleet: Fleet, context: Path) -> None:
+    granted = (Grant(source="npm", target="token"),)
+    build = Build(context=str(context), secrets=granted, ssh=("default",), platforms=("linux/amd64",), tags=("mine:1",))
+    secrets = {
+        "npm": Secret(name="shop_npm", environment="NPM"),
+        "other": Secret(name="shop_other", environment="OTHER"),
+    }
+    whole = App(name="shop", services={"web": Service(name="web", build=build)}, secrets=secrets)
+    with pytest.raises(ImageError, match="needs the secret npm, and its value is not known here"):
+        await fleet.prepare(whole)
+    assert not fleet.engine.did
+    pins = await fleet.prepare(whole, secrets={"npm": b"t0ken", "other": b"0ther"})
+    asked = fleet.engine.asked[-1]
+    assert (asked.secrets, asked.ssh, asked.platform) == ({"token": b"t0ken"}, ("default",), "linux/amd64")
+    assert "mine:1" in fleet.engine.here
+    assert await fleet.prepare(whole) == pins  # nothing is built: no value is asked for
+
+
+async def test_what_only_a_build_has_is_not_the_releases(fleet: Fleet, context: Path) -> None:
+    build = Build(context=str(context), secrets=(Grant(source="npm", target="npm"),))
+    web = Service(name="web", build=build, secrets=(Grant(source="key", target="/run/secrets/key"),))
+    whole = App(name="shop", services={"web": web}, secrets={n: Secret(name=n, environment=n) for n in ("npm", "key")})
+    values = {"npm": b"x", "key": b"y"}
+    pinned = await prepare(whole, cast("Engine", fleet.engine), fleet.registry, lambda *_: None, secrets=values)
+    assert set(pinned.secrets) == {"key"}
 
 
 async def test_again_nothing_is_done(fleet: Fleet, context: Path) -> None:

@@ -18,8 +18,10 @@ services:
       dockerfile_inline: FROM x
       additional_contexts: {base: docker-image://y}
       cache_from: [a]
-      ssh: [default]
-      secrets: [token]
+      ssh: [default, other=./id_ed25519]
+      secrets: [token, {source: key, target: id}]
+      platforms: [linux/arm64]
+      provenance: false
       shm_size: 1g
       ulimits: {nofile: 10}
       tags: ["x:1"]
@@ -226,6 +228,13 @@ def test_what_is_in_the_file_system(everything, folder) -> None:
         "conf": Config(name="shop_conf", content="a $b c"),
         "binary": Config(name="shop_binary", content="/wA=", encoding="base64"),
     }
+
+
+def test_what_a_build_has(everything) -> None:
+    build = everything.services["web"].build
+    assert build.ssh == ("default", f"other={build.context}/id_ed25519")
+    assert build.secrets == (Grant(source="token", target="token"), Grant(source="key", target="id"))
+    assert (build.platforms, build.provenance, build.tags) == (("linux/arm64",), "", ("x:1",))
 
 
 def test_no_value_of_a_secret_is_in_the_model(everything) -> None:

@@ -44,14 +44,25 @@ def build(name: str, written: BuildFile, around: Surroundings) -> Build:
         network=written.network or "",
         platforms=written.platforms or (),
         privileged=bool(written.privileged),
-        provenance=written.provenance or "",
-        sbom=written.sbom or "",
-        secrets=grants(written.secrets or (), "/run/secrets/"),
+        provenance=_wished(written.provenance),
+        sbom=_wished(written.sbom),
+        secrets=grants(written.secrets or (), ""),
         shm_size=written.shm_size or 0,
-        ssh=written.ssh or (),
+        ssh=tuple(_agent(entry, around.directory) for entry in written.ssh or ()),
         tags=written.tags or (),
         ulimits={key: Ulimit(soft=u.soft, hard=u.hard) for key, u in (written.ulimits or {}).items()},
     )
+
+
+def _wished(attestation: str | None) -> str:
+    """ "" for one that is not wanted: none is made."""
+    return "" if attestation in (None, "false") else str(attestation)
+
+
+def _agent(written: str, directory: Path) -> str:
+    """`default`, or `id=path` with the whole path of a key or of an agent's socket."""
+    name, sign, path = written.partition("=")
+    return f"{name}={_normal(directory / Path(path).expanduser())}" if sign else name
 
 
 def _normal(path: Path) -> Path:

@@ -12,6 +12,7 @@ from bayplan.spec.written.runtime import ExtraHosts, Ulimits
 from bayplan.spec.written.storage import Grants
 
 _NEEDS = "read, and shown by `config`; refused by `up` for now"
+_NONE = "`false`: none is made; another is read, shown by `config`, and refused by `up` for now"
 
 
 def _ssh(value: Any) -> Any:
@@ -38,16 +39,16 @@ class BuildFile(FileModel):
     entitlements: Maybe[List[Text]] = key(_NEEDS)
     extra_hosts: Maybe[ExtraHosts] = key("of the steps")
     network: Maybe[Text] = key("of the steps: `host`, `none`")
-    platforms: Maybe[List[Text]] = key(_NEEDS)
+    platforms: Maybe[List[Text]] = key("one: what its image is for")
     privileged: Maybe[Flag] = key(_NEEDS)
-    provenance: Maybe[Value] = key(_NEEDS)
-    sbom: Maybe[Value] = key(_NEEDS)
-    secrets: Maybe[Grants] = key(_NEEDS)
+    provenance: Maybe[Value] = key(_NONE)
+    sbom: Maybe[Value] = key(_NONE)
+    secrets: Maybe[Grants] = key("for `RUN --mount=type=secret`; in no layer. It needs BuildKit")
     shm_size: Maybe[Memory] = key("of the steps")
     ssh: Maybe[Annotated[Scalars, BeforeValidator(_ssh, json_schema_input_type=list[str] | dict[str, str | None])]] = (
-        key(_NEEDS)
+        key("for `RUN --mount=type=ssh`: `default`, your agent, or `id=path` of a key. It needs BuildKit")
     )
-    tags: Maybe[List[Text]] = key(_NEEDS)
+    tags: Maybe[List[Text]] = key("more names of what is built, on the engine that builds it")
     ulimits: Maybe[Ulimits] = key("of the steps")
 
     @model_validator(mode="after")
