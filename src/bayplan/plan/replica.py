@@ -70,9 +70,17 @@ def network_name(fleet: str, app: str) -> str:
 def definition(service: Service, app: App | None = None) -> str:
     """Digest of what the service's containers are made of. app: whose volumes and files they mount."""
     made_of = service.model_dump(mode="json", include=_MADE_OF)
-    made_of["ports"] = sorted(
-        (p.target, p.protocol, p.mode, p.published if p.mode == "host" else 0, p.address if p.mode == "host" else "")
-        for p in service.ports
+    made_of["ports"] = sorted(  # each once: a container is the same, however many listeners lead to a port of it
+        {
+            (
+                p.target,
+                p.protocol,
+                p.mode,
+                p.published if p.mode == "host" else 0,
+                p.address if p.mode == "host" else "",
+            )
+            for p in service.ports
+        }
     )
     if options := service.options.model_dump(mode="json", exclude_defaults=True):
         made_of["options"] = options  # only what is set: a new kind of option is no new definition

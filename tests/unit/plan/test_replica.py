@@ -19,6 +19,13 @@ def test_definitions_from_before_there_were_options_stay_as_they_were() -> None:
     assert definition(Service(name="x", image="x", healthcheck=Healthcheck())) == "5c8afef8ee8d"
 
 
+def test_more_listeners_to_a_port_are_the_same_container() -> None:
+    one = given.service(ports=(given.ingress(80, 8080),))
+    assert definition(one) == definition(given.service(ports=(given.ingress(81, 8080),)))
+    assert definition(one) == definition(given.service(ports=(given.ingress(80, 8080), given.ingress(81, 8080))))
+    assert definition(one) != definition(given.service(ports=(given.ingress(80, 8080), given.ingress(81, 9090))))
+
+
 def test_an_option_is_another_definition() -> None:
     plain = Service(name="x", image="x")
     assert definition(plain) == definition(plain.model_copy(update={"options": Options()}))
