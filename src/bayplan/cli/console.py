@@ -32,9 +32,19 @@ def told(app: Callable[..., Any]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
+        return 1
+    except OSError as error:  # a full disk below standard output, a file that may not be written
+        _say_no_more()
+        where = str(error.filename or "")
+        tell_error(BayplanError((error.strerror or str(error)).lower(), where=where))
         return 1
     return 0
+
+
+def _say_no_more() -> None:
+    """What is still buffered for a standard output that takes no more goes nowhere, and fails nobody at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def out() -> Console:
@@ -56,13 +66,16 @@ def _console(*, stderr: bool) -> Console:
 
 
 def table(*columns: str, right: Collection[str] = ()) -> Table:
-    """A line below its head, and no other. right: columns that stand to the right, as numbers do."""
+    """A line below its head, and no other; what is too wide goes on below: half a name is none.
+
+    right: columns that stand to the right, as numbers do.
+    """
     from rich import box
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left")
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
 
 

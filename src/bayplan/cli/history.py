@@ -50,7 +50,7 @@ def _line(entry: Entry) -> str:
 
     if entry.release is None:
         return f"[bold]{entry.number:>4}[/]  [red]cannot be read: {escape(entry.unread)}[/]"
-    changed = escape("; ".join(entry.changes)) or "the same as before"
+    changed = escape("; ".join(entry.changes)) or ("the first" if entry.number == 1 else "the same as before")
     return f"{_head(entry.release)}  [dim]{changed}[/]"
 
 

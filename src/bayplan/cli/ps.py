@@ -95,6 +95,9 @@ def _hosts(status: Status) -> Table:
     rows = table("host", "state", "cores reserved", "memory reserved")
     for h in status.hosts:
         state = f"[{'green' if h.state == 'ready' else 'red'}]{h.state}[/]"
-        cores = f"{h.reserved.cpus:g} of {h.cpus:g}"
-        rows.add_row(h.host, state, cores, f"{show_bytes(h.reserved.memory)} of {show_bytes(h.memory)}")
+        cores, memory = (
+            f"{h.reserved.cpus:g} of {h.cpus:g}",
+            f"{show_bytes(h.reserved.memory)} of {show_bytes(h.memory)}",
+        )
+        rows.add_row(h.host, state, *((cores, memory) if h.memory else ("unknown", "unknown")))
     return rows

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from bayplan.errors import BayplanError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
@@ -28,7 +30,7 @@ async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
     """One host, now."""
     try:
         async with asyncio.timeout(HOST_DEADLINE):
-            engine, there, gateway = await asyncio.gather(
+            engine, there, gateway = await _all_three(
                 ports.engines[name].observe(ports.fleet.name),
                 _images(ports, name, wanted=images),
                 _gateway(ports, name),
@@ -38,6 +40,17 @@ async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
     except BayplanError as error:
         return HostFacts(name, reachable=False, why=error.what, todo=error.todo)
     return HostFacts(name, reachable=True, engine=engine, gateway=_if_running(engine, gateway), images=there)
+
+
+async def _all_three(
+    engine: Coroutine[Any, Any, EngineFacts],
+    images: Coroutine[Any, Any, frozenset[str]],
+    gateway: Coroutine[Any, Any, GatewayFacts | None],
+) -> tuple[EngineFacts, frozenset[str], GatewayFacts | None]:
+    """Each brought to its end, whichever fails: one left behind would tell the terminal of its own failure at exit."""
+    asked = (asyncio.ensure_future(engine), asyncio.ensure_future(images), asyncio.ensure_future(gateway))
+    await asyncio.gather(*asked, return_exceptions=True)
+    return asked[0].result(), asked[1].result(), asked[2].result()
 
 
 async def see_gateway(ports: FleetPorts, host: HostFacts) -> HostFacts:

@@ -1,0 +1,38 @@
+"""What the terminal gets when something is in the way of telling it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bayplan.cli.console import table, told
+
+
+def test_a_narrow_terminal_cuts_no_name() -> None:
+    rows = table("replica", "host", "state", "endpoint", "release")
+    rows.add_row("shop-web-1-r1", "h1", "ready", "10.77.0.11:20080", "1")
+    said = io.StringIO()
+    Console(file=said, width=40).print(rows)
+    assert "…" not in said.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_full_disk_below_standard_output_is_told_in_a_sentence() -> None:
+    """In a process of its own: what is left in the buffer must not fail at exit either."""
+    code = "import sys; from bayplan.cli.console import show_json, told; sys.exit(told(lambda **_: show_json(['x'])or sys.stdout.flush()))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "✗ no space left on device\n")
+
+
+def test_a_file_that_may_not_be_written_is_named(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def write(**_: object) -> None:
+        (tmp_path / "none" / "file").write_text("")
+
+    assert told(write) == 1
+    assert "none/file: no such file or directory" in capfd.readouterr().err.replace("\n", "")
