@@ -196,14 +196,14 @@ class Engine(Protocol):
     async def start(self, name: str) -> None:
         """Start (or unpause) a container that is there."""
 
-    async def stop(self, name: str, grace: float) -> None:
-        """Stop; gone already is done already. grace: seconds before it is killed."""
+    async def stop(self, name: str, grace: float | None) -> None:
+        """Stop; gone already is done already. grace: seconds before it is killed; None: its own stop_grace."""
 
     async def set_restart(self, name: str, policy: str) -> None:
         """What becomes of it when it ends, or its engine starts: as `restart:` has it. Raises NotFoundError."""
 
-    async def remove(self, name: str, grace: float) -> None:
-        """Stop and remove, with its anonymous volumes; gone already is done already."""
+    async def remove(self, name: str, grace: float | None) -> None:
+        """Stop and remove, with its anonymous volumes; gone already is done already. grace: as with `stop`."""
 
     async def rename(self, name: str, to: str) -> None:
         """Give a container another name. Raises NotFoundError, ConflictError."""

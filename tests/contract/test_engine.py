@@ -312,6 +312,17 @@ async def test_health(kit: Kit, engine: Engine, test: str, end: str) -> None:
     assert (seen.health, seen.alive) == (end, end == "healthy")
 
 
+async def test_without_a_time_of_its_callers_a_stop_takes_the_containers_own(kit: Kit, engine: Engine) -> None:
+    """Of a replica whose service is gone from the file nobody else knows it."""
+    deaf = kit.replica(command=("sh", "-c", "trap '' TERM; sleep 1000"), init=False, stop_grace=1)
+    await engine.run(deaf)
+    began = time.monotonic()
+    await engine.stop(deaf.name, None)
+    assert time.monotonic() - began < 8, "Docker's ten seconds, not its own one"
+    await engine.remove(deaf.name, None)
+    assert (await kit.facts()).replicas == ()
+
+
 async def test_stop_and_start(kit: Kit, engine: Engine) -> None:
     name = kit.replica().name
     await engine.run(kit.replica(restart="always"))

@@ -31,6 +31,8 @@ from bayplan.ports import (
     VolumeEntry,
 )
 
+ENGINE_GRACE = 10  # seconds: what Docker gives a container that says nothing of it
+
 
 class DockerEngine:
     """One host's engine. reach: the way there; socket: where it listens on the host."""
@@ -93,10 +95,15 @@ class DockerEngine:
             async with self._client.calling(SLOW) as docker:
                 await docker.containers.container(name).unpause()
 
-    async def stop(self, name: str, grace: float) -> None:
+    async def stop(self, name: str, grace: float | None) -> None:
         with suppress(NotFoundError):
-            async with self._client.calling(grace + SLOW) as docker:
-                await docker.containers.container(name).stop(t=math.ceil(grace))
+            seconds = await self._own_grace(name) if grace is None else math.ceil(grace)
+            async with self._client.calling(seconds + SLOW) as docker:
+                await docker.containers.container(name).stop(t=seconds)
+
+    async def _own_grace(self, name: str) -> int:
+        timeout = (await self.inspect(name))["Config"].get("StopTimeout")
+        return ENGINE_GRACE if timeout is None else int(timeout)
 
     async def set_restart(self, name: str, policy: str) -> None:
         async with self._client.calling(SLOW) as docker:
@@ -104,8 +111,8 @@ class DockerEngine:
                 f"containers/{name}/update", method="POST", data={"RestartPolicy": restart_policy(policy)}
             )
 
-    async def remove(self, name: str, grace: float) -> None:
-        if grace > 0:
+    async def remove(self, name: str, grace: float | None) -> None:
+        if grace is None or grace > 0:
             await self.stop(name, grace)
         try:
             async with self._client.calling(SLOW) as docker:

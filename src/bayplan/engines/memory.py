@@ -130,7 +130,7 @@ class MemoryEngine:
     async def start(self, name: str) -> None:
         self._start(self._container(name))
 
-    async def stop(self, name: str, grace: float) -> None:  # noqa: ARG002  nothing here takes time
+    async def stop(self, name: str, grace: float | None) -> None:  # noqa: ARG002  nothing here takes time
         self._reached()
         container = self._find(name)
         if container is not None and container.state in ("running", "paused", "restarting"):
@@ -140,7 +140,7 @@ class MemoryEngine:
         container = self._container(name)
         container.made_of = replace(container.made_of, restart=policy)
 
-    async def remove(self, name: str, grace: float) -> None:  # noqa: ARG002
+    async def remove(self, name: str, grace: float | None) -> None:  # noqa: ARG002
         self._reached()
         container = self._find(name)
         if container is not None:

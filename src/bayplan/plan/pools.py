@@ -13,7 +13,6 @@ from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.spec.model import Service
 
 # Seconds, for a replica whose service the release does not have any more (the defaults of both in the Compose file).
-DEFAULT_GRACE = 10.0
 DEFAULT_DRAIN = 30.0
 
 
@@ -48,7 +47,7 @@ def retire(
         return []
     seen = endpoints(replica, facts)
     if not seen:
-        grace = service.stop_grace_period if service else DEFAULT_GRACE
+        grace = service.stop_grace_period if service else None  # gone from the file: it keeps what it was started with
         return [Remove(replica.host, replica.service, replica.name, grace, why)]
     limit = service.drain if service else DEFAULT_DRAIN
     found = [_way_out(replica, known, limit, why) for known in seen]

@@ -89,23 +89,23 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop a replica and keep it, so that its log can be read. grace: seconds."""
+    """Stop a replica and keep it, so that its log can be read. grace: seconds; None: what it was started with."""
 
     host: str
     service: str
     replica: str
-    grace: float
+    grace: float | None
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Stop a replica and remove it. grace: seconds."""
+    """Stop a replica and remove it. grace: seconds; None: what it was started with."""
 
     host: str
     service: str
     replica: str
-    grace: float
+    grace: float | None
     why: str
 
 

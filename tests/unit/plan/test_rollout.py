@@ -12,7 +12,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition
-from bayplan.plan.steps import Plan, kind, subject
+from bayplan.plan.steps import Plan, Remove, kind, subject
 from bayplan.spec.model import Placement, Resources, Update
 
 FLEET = given.fleet(*(given.host(f"h{n}", labels={"disk": "ssd" if n < 3 else "hdd"}) for n in range(1, 5)))
@@ -146,3 +146,11 @@ def _without_listeners(facts: Facts) -> Facts:
     assert gateway
     hosts["h1"] = replace(hosts["h1"], gateway=replace(gateway, table=replace(gateway.table, listeners=())))
     return Facts(hosts)
+
+
+def test_one_whose_service_is_gone_from_the_file_has_the_time_to_stop_that_it_was_started_with() -> None:
+    worker = given.service("worker", ports=(), stop_grace_period=120.0)
+    goal = given.goal(FLEET, worker)
+    standing = given.standing(goal, given.replica(worker, 1, "h1"))
+    (gone,) = (s for s in plan(given.goal(FLEET, release=3), standing, 0.0).steps if isinstance(s, Remove))
+    assert gone.grace is None
