@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, terminal
+from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal
 
 if TYPE_CHECKING:
     from bayplan.ports import FleetPorts
@@ -42,7 +42,7 @@ def exec_(
         replica = await choose(ports, name, service, slot=slot, host=host)
         engine = ports.engines[replica.host]
         return await engine.attach_exec(
-            replica.name, command, tty=with_tty, stdin=interactive, user=user, workdir=workdir
+            replica.name, bare(command), tty=with_tty, stdin=interactive, user=user, workdir=workdir
         )
 
     raise typer.Exit(on_fleet(where, work))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,11 @@ def patience(wait: bool, timeout: float | None) -> float:
     if timeout is not None:
         return max(timeout, 0.0)
     return float("inf") if wait else 0.0
+
+
+def bare(command: Sequence[str]) -> list[str]:
+    """Without the `--` that other tools want before it; no program has that name."""
+    return list(command[1:] if command[:1] == ["--"] else command)
 
 
 def terminal(tty: bool, no_tty: bool) -> bool:

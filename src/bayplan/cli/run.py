@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, terminal
+from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal
 
 if TYPE_CHECKING:
     from bayplan.ports import FleetPorts, Transfer
@@ -59,7 +59,7 @@ def run(
     with_tty = terminal(tty, no_tty)
     name, where = read_name(files, project, fleet)
     passed = dict(_variable(e, os.environ.get(e.partition("=")[0])) for e in env or ())
-    wish = Wish(service, image, tuple(command), entrypoint, passed, user, workdir, host)
+    wish = Wish(service, image, tuple(bare(command)), entrypoint, passed, user, workdir, host)
 
     async def work(ports: FleetPorts) -> int:
         at, container = await prepare_run(ports, name, wish, _Pulling())

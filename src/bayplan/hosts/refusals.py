@@ -60,7 +60,9 @@ def _no_answer(host: str, said: str, effective: Effective, by_hand: str) -> Host
     where = f"{_one(effective, 'hostname')} port {_one(effective, 'port')}"
     if unresolved := _UNRESOLVED.search(said):
         return HostUnreachableError(
-            f"the name '{unresolved[1]}' does not resolve", where=host, todo="check the host's address in fleet.yaml"
+            f"the name '{unresolved[1]}' does not resolve",
+            where=host,
+            todo="check its spelling, and this machine's DNS",
         )
     if connect := _CONNECT.search(said):
         return HostUnreachableError(f"{where}: {connect[1].strip().lower()}", where=host, todo=_todo(connect[1]))
