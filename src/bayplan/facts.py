@@ -31,13 +31,17 @@ class Binding:
     protocol: Literal["tcp", "udp"] = "tcp"
 
 
+DEFAULT_DRAIN = 30.0  # seconds, as in the Compose file
+
+
 @dataclass(frozen=True, slots=True)
 class Replica:
     """One container of a service, as its labels and its engine tell.
 
     slot: 1..n within the service, across the fleet. release: the number that started it. spec: digest of the
     definition that it was started with. cpus, memory: what it reserves. job: it runs to its end. everywhere: each host
-    has one of its service. volumes: names of those of its host that it mounts.
+    has one of its service. volumes: names of those of its host that it mounts. drain: seconds that what it is asked
+    gets to end, as it was started.
     """
 
     id: str
@@ -58,6 +62,7 @@ class Replica:
     job: bool = False
     everywhere: bool = False
     volumes: tuple[str, ...] = ()
+    drain: float = DEFAULT_DRAIN
 
     @property
     def done(self) -> bool:

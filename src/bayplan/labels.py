@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bayplan.facts import Binding, ContainerState, Health, Replica
+from bayplan.facts import DEFAULT_DRAIN, Binding, ContainerState, Health, Replica
 
 FLEET: Final = "bayplan.fleet"
 ROLE: Final = "bayplan.role"  # replica, run, volume, gateway, guard, registry or lock
@@ -21,6 +21,7 @@ JOB: Final = "bayplan.job"  # "yes" on what runs to its end; a service's replica
 EVERYWHERE: Final = "bayplan.everywhere"  # "yes" on what each host has one of
 POST_START: Final = "bayplan.post_start"  # JSON: its hooks, if it has any
 PRE_STOP: Final = "bayplan.pre_stop"
+DRAIN: Final = "bayplan.drain"  # seconds that what it is asked gets to end
 RESERVED: Final = "bayplan.reserved"  # "0.5,536870912": cores, bytes
 
 # Of the container that is the lock: who holds it, doing what, since when (Unix time).
@@ -65,4 +66,5 @@ def replica(
         job=JOB in told,
         everywhere=EVERYWHERE in told,
         volumes=tuple(name for name in told.get(VOLUMES, "").split(",") if name),
+        drain=float(told.get(DRAIN, DEFAULT_DRAIN)),
     )

@@ -12,9 +12,6 @@ from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.spec.model import Service
 
-# Seconds, for a replica whose service the release does not have any more (the defaults of both in the Compose file).
-DEFAULT_DRAIN = 30.0
-
 
 def join(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Iterator[PoolChange]:
     """Into every pool of its service at every gateway: checked first, then, once it is up, ready."""
@@ -49,7 +46,7 @@ def retire(
     if not seen:
         grace = service.stop_grace_period if service else None  # gone from the file: it keeps what it was started with
         return [Remove(replica.host, replica.service, replica.name, grace, why)]
-    limit = service.drain if service else DEFAULT_DRAIN
+    limit = service.drain if service else replica.drain
     found = [_way_out(replica, known, limit, why) for known in seen]
     waiting += [w for w in found if isinstance(w, Waiting)]
     return [s for s in found if isinstance(s, PoolChange)]

@@ -212,6 +212,7 @@ def _labels(
         labels.RELEASE: str(release),
         labels.SPEC: spec,
         labels.PORTS: ",".join(f"{b.target}={b.address}:{b.port}/{b.protocol}" for b in ports),
+        labels.DRAIN: f"{service.drain:g}",
         labels.RESERVED: f"{resources.reserved_cpus:g},{resources.reserved_memory}",
         **volumes_label(app, service),
         **({labels.JOB: "yes"} if is_job(service) else {}),

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from tests import given
 
+from bayplan import labels
 from bayplan.facts import Facts, Replica
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
-from bayplan.plan.replica import definition
-from bayplan.plan.steps import Plan, Remove, kind, subject
+from bayplan.plan.replica import definition, replica_container
+from bayplan.plan.steps import Plan, PoolChange, Remove, kind, subject
 from bayplan.spec.model import Placement, Resources, Update
 
 FLEET = given.fleet(*(given.host(f"h{n}", labels={"disk": "ssd" if n < 3 else "hdd"}) for n in range(1, 5)))
@@ -154,3 +155,19 @@ def test_one_whose_service_is_gone_from_the_file_has_the_time_to_stop_that_it_wa
     standing = given.standing(goal, given.replica(worker, 1, "h1"))
     (gone,) = (s for s in plan(given.goal(FLEET, release=3), standing, 0.0).steps if isinstance(s, Remove))
     assert gone.grace is None
+
+
+@pytest.mark.parametrize(("since", "goes"), [(40.0, False), (61.0, True)])
+def test_one_whose_service_is_gone_from_the_file_drains_as_long_as_it_was_started_to(since: float, goes: bool) -> None:
+    web = given.service(drain=60.0)
+    goal = given.goal(FLEET, web)
+    started = replica_container(goal, web, 1, FLEET.hosts["h1"], given.replica(web, 1, "h1").ports, definition(web))
+    assert started.labels[labels.DRAIN] == "60"
+    there = replace(given.replica(web, 1, "h1"), drain=60.0)
+    facts = _without_listeners(given.standing(goal, there))
+    hosts, gateway = dict(facts.hosts), facts.hosts["h1"].gateway
+    assert gateway
+    draining = {name: (given.server(there, "drain", sessions=1, since=since),) for name in gateway.pools}
+    hosts["h1"] = replace(hosts["h1"], gateway=replace(gateway, pools=draining))
+    steps = plan(given.goal(FLEET, release=2), Facts(hosts), 0.0).steps
+    assert any(isinstance(s, PoolChange) and s.action == "leave" for s in steps) == goes
