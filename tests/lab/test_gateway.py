@@ -18,7 +18,7 @@ from bayplan.engines.docker import DockerEngine
 from bayplan.errors import GatewayError
 from bayplan.facts import ASIDE, Binding, Listener, Pool, Route, Table
 from bayplan.gateways.haproxy import HaproxyGateway
-from bayplan.haproxy.places import SPEC
+from bayplan.haproxy.places import CLOSING, SPEC
 from bayplan.hosts import reach_for
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
@@ -475,6 +475,13 @@ async def test_the_guard_mends_a_firewall_that_was_flushed(site: Site, replica: 
         site.lab.on("h1", ["sh", "-c", flush])
         await eventually(probe.is_closed)
         assert await probe.from_private_net()
+
+
+async def test_a_guard_finds_its_pipe_whatever_lies_there(site: Site) -> None:
+    """A gateway that ended beside its guard, as when an engine stops, may have left a plain file: nothing to wait at."""
+    pipe = f"{run_directory(FLEET)}/{CLOSING}"
+    on(site.lab, "h1", "sh", "-c", f"rm {pipe} && echo >{pipe}")
+    wait_for(lambda: site.lab.on("h1", ["test", "-p", pipe]).returncode == 0, "there is a pipe again", deadline=10)
 
 
 async def test_rules_stay_while_a_guard_is_stopped_and_go_when_the_bridges_are_gone(site: Site, replica: str) -> None:

@@ -38,7 +38,8 @@ def start_script(run: str) -> str:
     the listening sockets, so that no connection is refused while one follows the other.
 
     What has been connected and not accepted when HAProxy stops listening the kernel resets. So a gateway that is told
-    to end, and that nobody has followed, has the guard keep new callers waiting first.
+    to end, and that nobody has followed, has the guard keep new callers waiting first. One that ends beside its guard
+    may write where the pipe was a moment before: the plain file that this makes goes again.
     """
     return f"""\
 #!/bin/sh
@@ -71,6 +72,7 @@ let_close() {{
     [ "$(cat {run}/{OWNER})" = "$mark" ] && [ -p {run}/{CLOSING} ] || return
     touch {run}/{LET_CLOSE}
     timeout 1 sh -c 'echo >{run}/{CLOSING}' || return
+    [ -p {run}/{CLOSING} ] || {{ rm -f {run}/{CLOSING}; return; }}
     waited=0
     while [ -e {run}/{LET_CLOSE} ] && [ "$waited" -lt {_WAIT_FOR_CLOSING} ]; do
         sleep 0.05

@@ -183,7 +183,7 @@ open_run() {{
     group=$(stat -L -c %g {shlex.quote(watch.engine_socket)} || echo 0)
     mkdir -p {run} && chgrp "$group" {run} && chmod 2770 {run}
     for socket in {run}/*.sock; do [ ! -S "$socket" ] || chgrp "$group" "$socket"; done
-    [ -p {pipe} ] || mkfifo -m 600 {pipe}
+    [ -p {pipe} ] || {{ rm -f {pipe}; mkfifo -m 600 {pipe}; }}
 }}
 open_services() {{
     ip route show table local {BLOCK} | grep -q . || ip route add local {BLOCK} dev lo
@@ -201,6 +201,10 @@ leave() {{
     has_bridges || forget
     exit 0
 }}
+listen() {{
+    [ -p {pipe} ] || {{ sleep 2; return 1; }}
+    exec timeout 2 head -n 1 {pipe} >/dev/null
+}}
 trap leave TERM INT
 open_run
 want= open= ended=none
@@ -211,6 +215,6 @@ while :; do
         if ensure; then want=$(kept); else echo 'the firewall cannot be kept: see the lines above' >&2; want=; fi
     fi
     patient
-    timeout 2 head -n 1 {pipe} >/dev/null & wait $! && close
+    listen & wait $! && close
 done
 """
