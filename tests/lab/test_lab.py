@@ -272,8 +272,14 @@ def _namespaces(lab: Lab) -> set[str]:
 
 
 def _all_namespaces() -> set[str]:
-    listed = subprocess.run(["lsns", "-n", "-o", "TYPE,NS"], capture_output=True, text=True, check=True).stdout
+    listed = wait_for(_listed, "lsns has seen every process", deadline=10)
     return {"{}:[{}]".format(*line.split()) for line in listed.splitlines()}
+
+
+def _listed() -> str | None:
+    """None when a process ended while it looked."""
+    done = subprocess.run(["lsns", "-n", "-o", "TYPE,NS"], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def _traces(lab: Lab) -> list[str]:
