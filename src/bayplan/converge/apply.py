@@ -23,8 +23,6 @@ from bayplan.plan.steps import (
 )
 from bayplan.ports import Credentials, Engine, FleetPorts, Gateway, OnTransfer
 
-GRACE = 10.0  # seconds, for one whose post_start failed as it was started again
-
 Started = Callable[[str], None]  # told the id of a new container
 
 
@@ -50,10 +48,10 @@ async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, 
             await engine.pull(step.image, on, _login_for(step.image, login))
         case Run():
             started(await engine.run(step.container))
-            await hooks.after_start(engine, step.container.name, step.container.labels, step.container.stop_grace)
+            await hooks.after_start(engine, step.container.name, step.container.labels)
         case Start():
             await engine.start(step.replica)
-            await hooks.again(engine, step.replica, GRACE)
+            await hooks.again(engine, step.replica)
         case Stop():
             await hooks.before_stop(engine, step.replica)
             await engine.stop(step.replica, step.grace)

@@ -18,13 +18,13 @@ from bayplan.spec.model import Hook
 DEADLINE: Final = 600.0  # seconds for one of them: the Specification has no limit, and a lock is held meanwhile
 
 
-async def after_start(engine: Engine, name: str, told: Mapping[str, str], grace: float) -> None:
+async def after_start(engine: Engine, name: str, told: Mapping[str, str]) -> None:
     """Run its `post_start`. Raises EngineError, with the replica stopped, when one of them fails."""
     for hook in _hooks(told, labels.POST_START):
         try:
             await _run(engine, name, hook)
         except EngineError as error:
-            await engine.stop(name, grace)
+            await engine.stop(name, None)
             raise EngineError(
                 f"post_start failed in {name}, which is stopped: {error.what}", where=engine.host
             ) from error
@@ -39,9 +39,9 @@ async def before_stop(engine: Engine, name: str) -> None:
                 await _run(engine, name, hook)
 
 
-async def again(engine: Engine, name: str, grace: float) -> None:
+async def again(engine: Engine, name: str) -> None:
     """`post_start` of one that was stopped and is started."""
-    await after_start(engine, name, (await engine.inspect(name))["Config"]["Labels"] or {}, grace)
+    await after_start(engine, name, (await engine.inspect(name))["Config"]["Labels"] or {})
 
 
 def _hooks(told: Mapping[str, str], label: str) -> Iterable[Hook]:

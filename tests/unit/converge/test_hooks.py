@@ -48,7 +48,7 @@ async def started(there: MemoryEngine) -> Container:
 async def test_they_run_in_their_order_after_the_start_and_before_the_stop() -> None:
     there, ran = engine(lambda _: 0)
     container = await started(there)
-    await hooks.after_start(there, NAME, container.labels, 1)
+    await hooks.after_start(there, NAME, container.labels)
     assert ran == ["warm", "tell"]
     await hooks.before_stop(there, NAME)
     assert ran == ["warm", "tell", "bye"]
@@ -56,7 +56,7 @@ async def test_they_run_in_their_order_after_the_start_and_before_the_stop() -> 
     await hooks.before_stop(there, NAME)
     assert ran == ["warm", "tell", "bye"], "it does not run"
     await there.start(NAME)
-    await hooks.again(there, NAME, 1)
+    await hooks.again(there, NAME)
     assert ran[3:] == ["warm", "tell"]
 
 
@@ -64,7 +64,7 @@ async def test_one_that_fails_after_the_start_stops_the_replica_and_is_told() ->
     there, ran = engine(lambda argv: int(argv[0] == "warm"))
     container = await started(there)
     with pytest.raises(EngineError, match=r"post_start failed in .*: warm --all ended with status 1: no such cache"):
-        await hooks.after_start(there, NAME, container.labels, 1)
+        await hooks.after_start(there, NAME, container.labels)
     assert ran == ["warm"]
     assert not (await there.inspect(NAME))["State"]["Running"]
 
