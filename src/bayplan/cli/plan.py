@@ -46,17 +46,8 @@ def _print(found: Preview, console: Console) -> None:
     from rich.markup import escape
 
     from bayplan.cli.report import tell_risks
-    from bayplan.plan.steps import kind, subject
 
-    if found.is_empty:
-        console.print("[green]✓[/] nothing to do")
-    for name in found.builds:
-        console.print(f"[cyan]~[/] build   {name}  [dim]its files changed, or it was never built[/]")
-    for name in found.copies:
-        console.print(f"[cyan]~[/] copy    {name}  [dim]its image is not in the fleet's registry yet[/]")
-    for step in found.steps:
-        sign = SIGNS.get(kind(step), "[cyan]~[/]")
-        console.print(f"{sign} {kind(step):9} {step.host:6} {escape(subject(step))}  [dim]{escape(step.why)}[/]")
+    _print_steps(found, console)
     for unplaced in found.unplaced:
         console.print(f"[yellow]![/] no host can take {unplaced.count} of [bold]{unplaced.service}[/]")
         for reason in unplaced.why:
@@ -68,3 +59,21 @@ def _print(found: Preview, console: Console) -> None:
     for host, why in found.unreachable.items():
         console.print(f"[yellow]![/] {host} does not answer: {escape(why)}; nothing is planned there")
     tell_risks(found.risks, console)
+
+
+def _print_steps(found: Preview, console: Console) -> None:
+    from rich.markup import escape
+
+    from bayplan.plan.steps import kind, subject
+
+    if found.is_empty:
+        console.print("[green]✓[/] nothing to do")
+    for name in found.builds:
+        console.print(f"[cyan]~[/] build   {name}  [dim]its files changed, or it was never built[/]")
+    for name in found.copies:
+        console.print(f"[cyan]~[/] copy    {name}  [dim]its image is not in the fleet's registry yet[/]")
+    for step in found.steps:
+        sign = SIGNS.get(kind(step), "[cyan]~[/]")
+        console.print(f"{sign} {kind(step):9} {step.host:6} {escape(subject(step))}  [dim]{escape(step.why)}[/]")
+    for service, count in found.later.items():
+        console.print(f"[cyan]…[/] then {count} more of [bold]{service}[/], as these are done")

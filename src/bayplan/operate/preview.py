@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bayplan.converge.observe import observe
@@ -17,6 +18,7 @@ from bayplan.operate.secrets import versioned
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
+from bayplan.plan.replica import definition
 from bayplan.plan.steps import (
     Configure,
     Deliver,
@@ -46,7 +48,8 @@ _WAITS = 3  # a replica waits for its names, these for a gateway, and that for i
 class Preview:
     """The first pass's steps. builds, copies: services whose image is made first. held: what starts later.
 
-    failures: what stops it all. risks: losses that the fleet would not survive then.
+    failures: what stops it all. risks: losses that the fleet would not survive then. later: by service, how many more
+    replicas are replaced once these steps are done.
     """
 
     steps: tuple[Step, ...]
@@ -57,6 +60,7 @@ class Preview:
     failures: tuple[Failure, ...]
     unreachable: Mapping[str, str]
     risks: tuple[Risk, ...] = ()
+    later: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -79,7 +83,27 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     builds = tuple(name for name in unmade if app.services[name].build)
     copies = tuple(name for name in unmade if not app.services[name].build)
     after = risks(goal, overlay(facts, found.steps))
-    return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent, after)
+    more = later(goal, facts, found.steps)
+    return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent, after, more)
+
+
+def later(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
+    """By service: replicas of another definition that none of the steps is about."""
+    made = [*steps]
+    runs = [s for s in made if isinstance(s, Run)]
+    replaced: set[tuple[str, int | str]] = {(s.service, s.slot) for s in runs} | {(s.service, s.host) for s in runs}
+    names = {subject(s) for s in made}
+    app = goal.app
+    left = (
+        r.service
+        for r in facts.replicas(app.name)
+        if r.service in app.services
+        and not r.job
+        and r.spec != definition(app.services[r.service], app)
+        and (r.service, r.host if r.everywhere else r.slot) not in replaced
+        and r.name not in names
+    )
+    return dict(Counter(left))
 
 
 async def foreseen(
@@ -114,6 +138,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "copies": list(found.copies),
         "failures": [asdict(f) for f in found.failures],
         "unreachable": [{"host": h, "why": why} for h, why in found.unreachable.items()],
+        "later": dict(found.later),
         "risks": [asdict(r) | {"told": r.told()} for r in found.risks],
     }
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.given import IMAGE, fleet, goal, service
+from tests.given import IMAGE, fleet, goal, replica, service, standing
 
 from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts, Facts, HostFacts
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.preview import Preview, _all_at_once, as_json
+from bayplan.operate.preview import Preview, _all_at_once, as_json, later
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Failure, Pull, Run, System
 
@@ -39,3 +39,15 @@ def test_a_replica_waits_for_its_guard_and_is_previewed_all_the_same() -> None:
     first = plan(wanted, has_images, 0.0)
     assert not [s for s in first.steps if isinstance(s, Run)], "its port would answer from outside"
     assert [w.why for w in first.waiting] == ["waits for its guard, its names"]
+
+
+def test_what_the_first_pass_leaves_for_later_is_counted() -> None:
+    """Three replicas, replaced one after the other: who reads one line must not take it for all."""
+    on = fleet("h1", "h2", "h3")
+    old, new = service(replicas=3), service(replicas=3, environment={"A": "b"})
+    there = standing(goal(on, old), *(replica(old, n, f"h{n}") for n in (1, 2, 3)))
+    wanted = goal(on, new, release=2)
+    steps = plan(wanted, there, 0.0).steps
+    assert [s.slot for s in steps if isinstance(s, Run)] == [1]
+    assert later(wanted, there, steps) == {"web": 2}
+    assert later(goal(on, old), there, ()) == {}
