@@ -428,8 +428,8 @@ async def _answered(address: str, port: int) -> bool:
         reader, writer = await asyncio.open_connection(address, port)
         with closing(writer):
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            return (await asyncio.wait_for(reader.read(12), 10)).startswith(b"HTTP/1.1 200")
-    except ConnectionError:
+            return (await asyncio.wait_for(reader.read(12), 5)).startswith(b"HTTP/1.1 200")
+    except (ConnectionError, TimeoutError):  # a server that is not believed is tried again before its caller is cut
         return False
 
 
