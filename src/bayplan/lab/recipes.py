@@ -27,8 +27,23 @@ _SLIM = (
     "force-unsafe-io",
 )
 
-# The official images keep services that a package brings from starting while an image is built.
+# The official images keep services that a package brings from starting while an image is built, and apt from leaving
+# in its layer the packages that it fetched.
 _NO_SERVICES = """printf '#!/bin/sh\\nexit 101\\n' > "$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d" """
+_NO_REMAINS = r"""cat > "$1/etc/apt/apt.conf.d/docker-clean" <<'EOF'
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true"; };
+APT::Update::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true"; };
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+EOF
+cat > "$1/etc/apt/apt.conf.d/docker-gzip-indexes" <<'EOF'
+Acquire::GzipIndexes "true";
+Acquire::CompressionTypes::Order:: "gz";
+EOF
+echo 'Acquire::Languages "none";' > "$1/etc/apt/apt.conf.d/docker-no-languages"
+echo 'Apt::AutoRemove::SuggestsImportant "false";' > "$1/etc/apt/apt.conf.d/docker-autoremove-suggests"
+rm -f "$1"/var/cache/apt/*.bin
+"""
 
 _HAPROXY_ENTRYPOINT = r"""cat > "$1/usr/local/bin/docker-entrypoint.sh" <<'EOF'
 #!/bin/sh
@@ -136,7 +151,7 @@ HOSTS: dict[EngineKind, Root] = {
 DEBIAN = Image(
     "library/debian",
     "bookworm-slim",
-    Root("debian-bookworm-slim", "bookworm", hooks=(_NO_SERVICES,)),
+    Root("debian-bookworm-slim", "bookworm", hooks=(_NO_SERVICES, _NO_REMAINS)),
     {"Env": [_PATH], "Cmd": ["bash"]},
 )
 HAPROXY = Image(
