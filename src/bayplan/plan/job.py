@@ -46,7 +46,7 @@ class Job:
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self.failures: list[Failure] = []
-        self.placer = Placer(goal, facts, board, service, self.spec)
+        self.placer, self.board = Placer(goal, facts, board, service, self.spec), board
         there = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.host, r.name))
         self.slots: dict[int, list[Replica]] = {}
         for replica in there:
@@ -73,6 +73,15 @@ class Job:
             presumed,
             (self.held_by,) if self.held_by and self.is_held else (),
         )
+
+    def ahead(self) -> Plan:
+        """Its image, while it waits for something: see `Rollout.ahead`."""
+        placer = Placer(self.goal, self.facts, self.board, self.service, self.spec)
+        is_coming = self.is_held and self.held_by and not self.held_by.failed
+        for number in wanted_slots(self.goal, self.service, self.facts) if is_coming else ():
+            if not self.mine.get(number) and number not in self.presumed:
+                placer.place(number, "later")
+        return Plan(steps=placer.fetches())
 
     def _slot(self, number: int, there: list[Replica]) -> None:
         mine = self.mine.get(number, [])

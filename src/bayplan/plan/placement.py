@@ -9,7 +9,7 @@ from bayplan import labels
 from bayplan.facts import Facts
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.everywhere import seats
-from bayplan.plan.filters import filters_of, reject
+from bayplan.plan.filters import barred, filters_of, reject
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import delivery
 from bayplan.plan.names import bridge_name
@@ -53,6 +53,16 @@ class Placer:
         changed = tuple(self._rejected) if any(pinned(self.goal.app, self.service)) else (choice.host,)
         for host in changed:  # all of them: its volume has a home now
             self._look_at(host)
+
+    def fetch(self, slot: int, host: str) -> None:
+        """The image to a host where the slot is likely to stand later, if that may have it at all."""
+        berth = self.board.berths.get(host)
+        if berth is not None and barred(self.service, berth, self.board) is None:
+            self._fetch(berth, replica_name(self.goal.app.name, self.service.name, slot, self.goal.release))
+
+    def fetches(self) -> tuple[Step, ...]:
+        """Of the steps those that only bring an image."""
+        return tuple(s for s in self.steps if isinstance(s, Pull))
 
     def unplaced(self) -> list[Unplaced]:
         """What no host could take."""
@@ -127,13 +137,19 @@ class Placer:
             self._once(Network(host, network, bridge_name(fleet, app), "no replica of the app stood here before", told))
         if not self._is_named(berth):
             needed.append("its names")
-        if self.service.image not in berth.facts.images:
+        if not self._fetch(berth, replica):
             needed.append("its image")
-            self._once(Pull(host, self.service.image, f"{replica} is to run here"))
         if step := delivery(fleet, self.goal.app, self.service, berth.facts):
             needed.append("its secrets and configs")
             self._once(step)
         return ", ".join(needed)
+
+    def _fetch(self, berth: Berth, replica: str) -> bool:
+        """Whether the image is there; if not, a step for it."""
+        is_there = self.service.image in berth.facts.images
+        if not is_there:
+            self._once(Pull(berth.host.name, self.service.image, f"{replica} is to run here"))
+        return is_there
 
     def _is_named(self, berth: Berth) -> bool:
         """Whether the gateway there has laid down what the replica is to know by name: it mounts that file."""

@@ -43,14 +43,20 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
 
 
 def _services(goal: Goal, facts: Facts, run: Run, now: float) -> Iterator[Plan]:
-    """Each service's own plan, after those of what it depends on."""
+    """Each service's own plan, after those of what it depends on; then what can be fetched for later."""
     board, order = Board(goal, facts, run), Order(goal, facts, run, now)
+    ways: list[Job | Rollout] = []
     for service in in_order(goal.app):
         if goal.only is None or service.name in goal.only:
             of = Job if is_job(service) else Rollout
-            made = of(goal, service, facts, run, now, board, order.held(service)).plan()
+            way = of(goal, service, facts, run, now, board, order.held(service))
+            made = way.plan()
             order.planned(service, made)
+            ways.append(way)
             yield made
+    for way in ways:
+        if any(way.service.image not in h.images for h in facts.reachable()):
+            yield way.ahead()
 
 
 def _stopped(goal: Goal, facts: Facts) -> Plan:

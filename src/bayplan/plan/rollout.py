@@ -85,6 +85,22 @@ class Rollout:
             tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed, held, serving
         )
 
+    def ahead(self) -> Plan:
+        """Images for what starts in a later pass, behind what it waits for or when its turn comes: they are there then.
+
+        Asked for when every service is planned: what is stowed here for that is no berth taken from anybody.
+        """
+        if self._has_given_up() or (self.held_by and self.held_by.failed):
+            return Plan()
+        placer = self._placer()
+        for number in self.wanted:
+            slot = self.slots.get(number)
+            if slot and slot.old and not slot.keeper:
+                placer.fetch(number, slot.old[0].host)
+            elif slot is None and self.held_by and number not in self.presumed:
+                placer.place(number, "later")
+        return Plan(steps=placer.fetches())
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def _empty_slots_old(self) -> Iterable[Replica]:

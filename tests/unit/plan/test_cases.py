@@ -95,7 +95,8 @@ def _goal(case: dict[str, Any], fleet: Fleet, directory: Path) -> Goal:
 
 def _facts(case: dict[str, Any], goal: Goal) -> Facts:
     """Hosts that are not told of are empty."""
-    images = {s.image for s in goal.app.services.values()} | {"old"} if case.get("pulled", True) else set()
+    pulled = case.get("pulled", [s.image for s in goal.app.services.values()])
+    images = {"old", *pulled}
     hosts: dict[str, HostFacts] = {}
     in_pools: dict[str, list[ServerFacts]] = {p.name: [] for p in pools(goal, goal.fleet.balancer.hosts[0])}
     for name in goal.fleet.hosts:
