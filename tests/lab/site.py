@@ -17,13 +17,16 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
+
+from tests.lab.command import Command
 
 from bayplan import labels
 from bayplan.lab import Lab, machines
@@ -110,7 +113,7 @@ class Site:
     def start(self, *words: str, home: Path | None = None) -> Running:
         """Begin it. home: of another operator, who shares no connection with this one."""
         own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home)} if home else {}
-        return Running([*BAYPLAN, *words], self.directory, self.surroundings() | own)
+        return Running(words, self.directory, self.surroundings() | own)
 
     def piped(self, *words: str, given: str | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
         """Run it to its end, with standard streams of its own."""
@@ -223,10 +226,32 @@ def bayplan(
     directory: Path, environment: Mapping[str, str], *words: str, given: str | None = None, status: int = 0
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end, with standard streams of its own. It must end with that status, and never with a traceback."""
+    with TemporaryDirectory() as place:
+        streams = [Path(place) / name for name in ("given", "said", "errors")]
+        for stream in streams:
+            stream.write_text(given or "" if stream.name == "given" else "")
+        from_, said, errors = streams
+        command = Command(words, directory, environment, said, errors, from_)
+        try:
+            ended = command.wait(COMMAND_DEADLINE)
+        finally:
+            command.kill()
+        done = subprocess.CompletedProcess(words, ended, said.read_text(), errors.read_text())
+    return _expected(done, status)
+
+
+def from_scratch(
+    directory: Path, environment: Mapping[str, str], *words: str, status: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """As `bayplan`, in a process that has nothing loaded: what a person types."""
     done = subprocess.run(
-        [*BAYPLAN, *words], cwd=directory, env=environment, input=given, text=True, capture_output=True, check=False,
-        stdin=subprocess.DEVNULL if given is None else None, timeout=COMMAND_DEADLINE,
+        [*BAYPLAN, *words], cwd=directory, env=environment, text=True, capture_output=True, check=False,
+        stdin=subprocess.DEVNULL, timeout=COMMAND_DEADLINE,
     )  # fmt: skip
+    return _expected(done, status)
+
+
+def _expected(done: subprocess.CompletedProcess[str], status: int) -> subprocess.CompletedProcess[str]:
     assert done.returncode == status, f"status {done.returncode}: {done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -243,21 +268,12 @@ def fleet_with(lab: Lab, directory: Path, ssh_config: str) -> Path:
 class Running:
     """A bayplan that runs; what it has said so far."""
 
-    def __init__(self, argv: list[str], directory: Path, environment: Mapping[str, str]) -> None:
-        self.process = subprocess.Popen(
-            argv, cwd=directory, env=environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        self._lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        self._lines.extend(self.process.stdout)
+    def __init__(self, words: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
+        self._said = NamedTemporaryFile("r", prefix="said-")  # noqa: SIM115  gone with this
+        self.process = Command(words, directory, environment, Path(self._said.name))
 
     def said(self) -> str:
-        return "".join(list(self._lines))
+        return Path(self._said.name).read_text()
 
     def until(self, pattern: str) -> Self:
         """Until a line that it says matches; it may end there and then, but not before."""
@@ -269,7 +285,6 @@ class Running:
 
     def _too_early(self, pattern: str) -> None:
         if self.process.poll() is not None:
-            self._reader.join(5)
             assert re.search(pattern, self.said()), f"ended without {pattern!r}: {self.said()}"
 
     def kill(self) -> None:
@@ -286,10 +301,9 @@ class Running:
         """status None: any."""
         try:
             self.process.wait(COMMAND_DEADLINE)
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             self.process.kill()
             raise AssertionError(f"still runs after {COMMAND_DEADLINE:g} s: {self.said()}") from None
-        self._reader.join(5)
         assert status in (None, self.process.returncode), f"status {self.process.returncode}: {self.said()}"
         return self.said()
 

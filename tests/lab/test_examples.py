@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def bayplan(lab: Lab, example: str, *words: str, **variables: str) -> str:
-    return site.bayplan(EXAMPLES / example, site.operator(lab) | variables, *words).stdout
+    return site.from_scratch(EXAMPLES / example, site.operator(lab) | variables, *words).stdout
 
 
 def ask(lab: Lab, host: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def bayplan(lab: Lab) -> Iterator[Bayplan]:
 
     def run(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         files = ["-f", str(SITE), "--fleet", str(lab.fleet_file)]
-        return operated.bayplan(Path.cwd(), operated.operator(lab), *words, *files, status=status)
+        return operated.from_scratch(Path.cwd(), operated.operator(lab), *words, *files, status=status)
 
     yield run
     run("down")
