@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from bayplan.container import Container
 from bayplan.engines.docker import DockerEngine
 from bayplan.engines.lock import EngineLock
 from bayplan.engines.memory import MemoryEngine
@@ -107,6 +108,18 @@ async def test_who_waits_gets_it_when_it_is_given_back(ground: Ground) -> None:
         second = await waiting
     assert not second.was_free
     await second.release()
+
+
+async def test_one_that_has_ended_and_was_not_removed_is_in_nobody_s_way(ground: Ground) -> None:
+    """As an engine leaves it that cannot remove what is still mounted somewhere."""
+    over = Container(lock_name(FLEET), IMAGE, entrypoint=("/bin/sleep", "60"), network="host")
+    for engine in ground.engines.values():
+        await engine.pull(IMAGE, lambda _: None)
+        await engine.run(over)
+        await engine.stop(over.name, 0)
+    await (await take(ground.operator())).release()
+    for engine in ground.engines.values():  # a host more than are needed was not asked
+        await engine.remove(over.name, 0)
 
 
 async def test_of_many_that_race_one_has_it_at_a_time_and_all_have_it_once(ground: Ground) -> None:

@@ -40,12 +40,25 @@ REST = 0.5  # seconds for what was asked and is not wanted any more to be answer
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Another has the name on a host. container: its id; claim None: it says not whose. starting: not running yet."""
+    """Another has the name on a host. container: its id; state: as the engine spells it, "" when it has gone meanwhile.
+
+    claim None: it says not whose.
+    """
 
     host: str
     container: str
     claim: Claim | None
-    starting: bool
+    state: str
+
+    @property
+    def starting(self) -> bool:
+        """It is not running yet."""
+        return self.state == "created"
+
+    @property
+    def ended(self) -> bool:
+        """Nobody holds it any more, and its engine has not removed it."""
+        return self.state in ("exited", "dead")
 
 
 class EngineLock:
@@ -86,7 +99,7 @@ class EngineLock:
             is_stuck = other.starting and now - starting.setdefault(other.container, now) >= STUCK
             if left <= 0 and not is_stuck:
                 await self._rest()
-                raise _locked(other)
+                raise _locked(other, lock_name(self._fleet))
             if was_free and patience > 0:
                 say(f"waits for {describe(other.claim)}")
             was_free = False
@@ -134,13 +147,22 @@ class EngineLock:
     async def ask(self, host: str, claim: Claim, say: Say) -> Held | Taken:
         """One host. Raises BayplanError when it does not answer, or cannot have the image."""
         try:
-            return await self._hold(host, claim)
-        except ConflictError:
-            return await self._whose(host)
+            return await self._win(host, claim)
         except NotFoundError:
             say(f"{host}: fetches {self._image}, for the lock")
             login = await self._login() if self._login else None
             await self.engines[host].pull(self._image, lambda _: None, login)
+        return await self._win(host, claim)
+
+    async def _win(self, host: str, claim: Claim) -> Held | Taken:
+        """One that has ended is nobody's: an engine that cannot remove it at once would leave it there for ever."""
+        try:
+            return await self._hold(host, claim)
+        except ConflictError:
+            there = await self._whose(host)
+        if not there.ended:
+            return there
+        await self._break(there)
         try:
             return await self._hold(host, claim)
         except ConflictError:
@@ -164,8 +186,8 @@ class EngineLock:
         try:
             seen = await self.engines[host].inspect(lock_name(self._fleet))
         except NotFoundError:
-            return Taken(host, "", None, starting=False)
-        return Taken(host, seen["Id"], read_claim(seen["Config"]["Labels"]), seen["State"]["Status"] == "created")
+            return Taken(host, "", None, "")
+        return Taken(host, seen["Id"], read_claim(seen["Config"]["Labels"]), seen["State"]["Status"])
 
     async def _until_gone(self, other: Taken, seconds: float) -> None:
         if other.container:
@@ -175,9 +197,10 @@ class EngineLock:
         await self.clock.sleep(random.uniform(0, SPREAD))  # noqa: S311  so that those who wait do not all come at once
 
     async def _break(self, other: Taken) -> None:
-        """By its id: should it be another's by now, that one stays."""
+        """By its id: should it be another's by now, that one stays; so does one that runs by now."""
         with suppress(BayplanError):
-            if (await self.engines[other.host].inspect(other.container))["State"]["Status"] == "created":
+            there = await self._whose(other.host)
+            if there.container == other.container and (there.starting or there.ended):
                 await self.engines[other.host].remove(other.container, 0)
 
 
@@ -343,10 +366,12 @@ def _voters(engines: Iterable[str], gone: frozenset[str]) -> tuple[str, ...]:
     return voters[:1] if len(voters) == 2 else voters  # noqa: PLR2004
 
 
-def _locked(other: Taken) -> LockedError:
+def _locked(other: Taken, name: str) -> LockedError:
+    seen = f" ({name} on {other.host}, {other.state})" if other.container else ""
     return LockedError(
         f"somebody else is changing the fleet: {describe(other.claim)}; nothing was changed",
-        todo="run it again when they are done, or let it wait: --wait. If their bayplan hangs, that takes seconds only",
+        todo="run it again when they are done, or let it wait: --wait. If their bayplan hangs, that takes seconds only"
+        + seen,
     )
 
 
