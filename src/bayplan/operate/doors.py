@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from bayplan.errors import BayplanError, PortTakenError
 from bayplan.facts import Facts, GatewayFacts, HostFacts
 from bayplan.listening import TABLES, listening
+from bayplan.plan.goal import Goal
 from bayplan.plan.names import system_name
+from bayplan.plan.routes import held_by_others
+from bayplan.plan.steps import Failure
 from bayplan.ports import Engine, FleetPorts
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Fleet
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,30 +32,67 @@ class Door:
         return self.port == other.port and ("" in (self.address, other.address) or self.address == other.address)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A port of a service's new listener that something on the host has."""
+
+    host: str
+    service: str
+    port: int
+
+    @property
+    def why(self) -> str:
+        return f"something that is not bayplan's has port {self.port}, which a listener of the app is to have"
+
+
 async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
-    """Raises PortTakenError for a port that something other than the fleet's gateway listens on."""
+    """Raises PortTakenError for a port that another app has, or that something other than the gateway listens on."""
+    for theirs in _of_other_apps(ports.fleet, app, facts):
+        raise PortTakenError(
+            f"{theirs.why}; nothing was changed",
+            where=theirs.host,
+            todo=f"publish another port for {theirs.service}, tell the two apart by host name or path "
+            "(x-bayplan: http), or take that app down",
+        )
+    for taken in await by_strangers(ports, app, facts):
+        raise PortTakenError(
+            f"{taken.why}; nothing was changed",
+            where=taken.host,
+            todo=f"see what it is, on {taken.host}: ss -ltnp 'sport = :{taken.port}'; stop it, or publish another port",
+        )
+
+
+async def by_strangers(ports: FleetPorts, app: App, facts: Facts) -> list[Taken]:
+    """Ports of new listeners that something other than the gateway listens on, on a host of the balancer."""
     hosts = [facts.hosts[name] for name in ports.fleet.balancer.hosts if name in facts.hosts]
-    asked = [(h, doors) for h in hosts if h.gateway and (doors := _new(app, h.gateway))]
-    found = await asyncio.gather(*(_listened(ports.engines[h.name], ports.fleet.name) for h, _ in asked))
-    for (host, doors), held in zip(asked, found, strict=True):
-        taken = [d for d in doors if any(h.is_in_the_way_of(d) for h in (*held, *_published(host)))]
-        if taken:
-            raise _is_taken(host.name, taken[0].port)
+    asked = [(h, h.gateway, doors) for h in hosts if h.gateway and (doors := _new(app, h.gateway))]
+    found = await asyncio.gather(*(_listened(ports.engines[h.name], ports.fleet.name) for h, _, _ in asked))
+    return [
+        Taken(host.name, service, door.port)
+        for (host, gateway, doors), seen in zip(asked, found, strict=True)
+        for door, service in doors.items()
+        if any(h.is_in_the_way_of(door) for h in {*seen, *_published(host)} - _its_own(gateway))
+    ]
 
 
-def _is_taken(host: str, port: int) -> PortTakenError:
-    return PortTakenError(
-        f"something that is not bayplan's has port {port}, which a listener of the app is to have; nothing was changed",
-        where=host,
-        todo=f"see what it is, on {host}: ss -ltnp 'sport = :{port}'; stop it, or publish another port",
-    )
+def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:
+    goal = Goal(fleet, app, 0, {})
+    for host in facts.reachable():
+        if host.gateway:
+            yield from held_by_others(goal, host, host.gateway)
 
 
-def _new(app: App, gateway: GatewayFacts) -> list[Door]:
-    """Listeners of the app that the gateway does not have yet."""
-    has = {Door(front.port, front.address) for front in gateway.table.listeners}
-    ingress = (p for s in app.services.values() for p in s.ports if p.mode == "ingress")
-    return sorted({Door(p.published, p.address) for p in ingress} - has)
+def _its_own(gateway: GatewayFacts) -> set[Door]:
+    """What the gateway listens on: services' own addresses too, beside which it opens the same port for a listener."""
+    return {Door(front.port, front.address) for front in gateway.table.listeners}
+
+
+def _new(app: App, gateway: GatewayFacts) -> dict[Door, str]:
+    """Listeners of the app that the gateway does not have yet, and whose each is."""
+    has = _its_own(gateway)
+    ingress = ((p, s.name) for s in app.services.values() for p in s.ports if p.mode == "ingress")
+    doors = {Door(p.published, p.address): name for p, name in ingress}
+    return {door: doors[door] for door in sorted(doors) if door not in has}
 
 
 def _published(host: HostFacts) -> Iterator[Door]:

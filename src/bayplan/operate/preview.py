@@ -11,6 +11,7 @@ from bayplan.converge.observe import observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts
 from bayplan.images import known_pins
+from bayplan.operate import doors
 from bayplan.operate.ask import answered, check_hosts
 from bayplan.operate.bring import builder_of, completed
 from bayplan.operate.release import Chosen, current, is_new_fleet
@@ -84,7 +85,9 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     copies = tuple(name for name in unmade if not app.services[name].build)
     after = risks(goal, overlay(facts, found.steps))
     more = later(goal, facts, found.steps)
-    return Preview(found.steps, builds, copies, found.unplaced, found.held, found.failures, silent, after, more)
+    taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(ports, pinned, facts))
+    failures = (*found.failures, *taken)
+    return Preview(found.steps, builds, copies, found.unplaced, found.held, failures, silent, after, more)
 
 
 def later(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:

@@ -30,7 +30,7 @@ def configure(goal: Goal, facts: Facts) -> tuple[tuple[Step, ...], tuple[Failure
     for host in facts.reachable():
         if host.gateway is None or host.name not in goal.fleet.hosts:
             continue
-        failures += _conflicts(goal, host, host.gateway)
+        failures += held_by_others(goal, host, host.gateway)
         table = desired(goal, facts, host, host.gateway, known)
         if table != host.gateway.table:
             steps.append(Configure(host.name, table, _difference(host.gateway.table, table)))
@@ -231,7 +231,7 @@ def _share(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return bool(set(one) & set(other)) or (not one and not other)
 
 
-def _conflicts(goal: Goal, host: HostFacts, gateway: GatewayFacts) -> Iterator[Failure]:
+def held_by_others(goal: Goal, host: HostFacts, gateway: GatewayFacts) -> Iterator[Failure]:
     """Listeners of this app that another app already holds."""
     if host.name not in goal.fleet.balancer.hosts:
         return
