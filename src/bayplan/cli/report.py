@@ -23,6 +23,7 @@ from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Unplaced, kind, subject
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet, Port, Service
+from bayplan.terminal_text import plain
 
 FAILED, IN_PART = 1, 3
 HTTP = 80  # the port that a URL need not name
@@ -147,7 +148,7 @@ def tell_problems(result: Result, console: Console) -> None:
             f"[bold red]✗[/] [bold]{failure.replica or failure.service}[/] on {failure.host}: {escape(failure.why)}"
         )
         for line in result.logs.get(failure.replica, ()):
-            console.print(f"  [dim]│[/] {escape(line.text)}", soft_wrap=True)
+            console.print(f"  [dim]│[/] {escape(plain(line.text))}", soft_wrap=True)
         if failure.replica:
             console.print(
                 f"  its rollout stands still; what served before serves on. Its log: bayplan logs {failure.service}"

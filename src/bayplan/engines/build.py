@@ -14,6 +14,7 @@ from bayplan.engines.images import KEPT_LINES, Event, failed, transfer
 from bayplan.engines.options_body import extra_hosts, ulimits
 from bayplan.errors import EngineError, HostUnreachableError, ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
+from bayplan.terminal_text import left_on_screen
 
 
 async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
@@ -102,7 +103,6 @@ def _tell(event: Event, on: OnTransfer, said: deque[str]) -> None:
         on(transfer(event))
         return
     text = str(event.get("stream", "") or event.get("status", ""))
-    for line in text.splitlines():
-        if line.strip():
-            said.append(line)
-            on(Transfer(status="build", text=line))
+    for line in left_on_screen(text):
+        said.append(line)
+        on(Transfer(status="build", text=line))

@@ -17,6 +17,7 @@ from bayplan.engines.images import KEPT_LINES, failed
 from bayplan.engines.options_body import extra_hosts
 from bayplan.errors import ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
+from bayplan.terminal_text import left_on_screen
 
 _PROBE = 10.0  # seconds
 _LONGEST_LINE = 2**20  # bytes
@@ -153,7 +154,7 @@ async def _read(process: asyncio.subprocess.Process, on: OnTransfer, said: deque
     assert process.stdout is not None  # noqa: S101  it was asked for
     try:
         async for line in patient(process.stdout):
-            if text := line.decode(errors="replace").rstrip():
+            for text in left_on_screen(line.decode(errors="replace")):
                 said.append(text)
                 on(Transfer(status="build", text=text))
     except TimeoutError as late:
