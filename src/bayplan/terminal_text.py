@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Control sequences, operating system commands and two-character escapes of ECMA-48, and control characters but the tab.
+# Control sequences, commands to the terminal and short escapes (ECMA-48), and control characters but the tab.
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f]"
 )

@@ -69,6 +69,7 @@ class Progress:
         self.began = time.monotonic()
         self.stages: list[_Stage] = []
         self.facts: Facts | None = None
+        self.changed = False  # whether any step was done
         self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
@@ -125,6 +126,7 @@ class Progress:
         if isinstance(step, Stop | Start) and event.state == "done":
             (self._stopped.add if isinstance(step, Stop) else self._stopped.discard)(step.replica)
         if event.state == "done":
+            self.changed = True
             self._say(f"{step.host}: {_sentence(step)}")
         elif event.state == "failed":
             self._say(f"{step.host}: {kind(step)} {subject(step)} failed: {event.error.what if event.error else ''}")

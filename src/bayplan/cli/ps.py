@@ -50,7 +50,7 @@ def ps(
     console.print(f"[bold]{name}[/] release {found.status.release or '-'} on fleet [bold]{where.name}[/]\n")
     for service in found.status.services:
         _print_head(service, console)
-        console.print(_instances(service))
+        console.print(_instances(service) if service.instances else "")
     if found.status.runs:
         console.print(_runs(found.status))
     console.print(_hosts(found.status))

@@ -42,7 +42,7 @@ def finish(result: Result, progress: Progress, *, json: bool) -> None:
         show_json(as_json(result))
     else:
         tell_problems(result, err())
-        _tell_services(result, out(), time.monotonic() - progress.began)
+        _tell_services(result, out(), time.monotonic() - progress.began, changed=progress.changed or result.is_new)
         tell_risks(result.risks, err())
     status = exit_status(result)
     if status:
@@ -103,9 +103,8 @@ def _wanted(result: Result, service: Service) -> int:
     return len(wanted_slots(result.goal, service, result.outcome.facts))
 
 
-def _tell_services(result: Result, console: Console, took: float) -> None:
+def _tell_services(result: Result, console: Console, took: float, *, changed: bool) -> None:
     app = result.goal.app
-    changed = result.is_new or result.outcome.passes > 1
     if not app.services:
         console.print(f"[green]✓[/] [bold]{app.name}[/] is down  [dim]{took:.1f} s[/]")
         for name, host in result.volumes:

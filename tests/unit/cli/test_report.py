@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from tests.given import fleet, goal, service
 
-from bayplan.cli.report import as_json, exit_status
-from bayplan.converge.loop import Outcome
+from bayplan.cli.progress import Progress
+from bayplan.cli.report import as_json, exit_status, finish
+from bayplan.converge.loop import Outcome, StepEvent
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.bring import Result
-from bayplan.plan.steps import Failure, Plan, Waiting
+from bayplan.plan.steps import Failure, Plan, Stop, Waiting
 
 SILENT, ANSWERS = HostFacts("h1", reachable=False, why="no route to host"), HostFacts("h1", reachable=True)
 WAITS = Waiting("h1", "web", "shop-web-1-r1", "its gateway may still send requests to shop-web-1-r1")
@@ -43,3 +44,15 @@ def test_a_service_that_is_everywhere_wants_a_replica_on_each_host_and_a_stopped
     assert [(s["service"], s["desired"], s["stopped"]) for s in as_json(result)["services"]] == [
         ("everywhere", 2, False), ("web", 3, False), ("off", 0, True),
     ]  # fmt: skip
+
+
+def test_nothing_to_do_is_not_said_of_a_restart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its steps are its own; the passes after it find the release as it should be."""
+    facts = Facts({"h1": HostFacts("h1", reachable=True)})
+    result = Result(goal(fleet("h1"), service()), Outcome(facts, Plan(), passes=1), is_new=False)
+    progress = Progress("shop", quiet=True)
+    finish(result, progress, json=False)
+    progress(StepEvent(Stop("h1", "web", "shop-web-1-r1", None, "restart"), "done"))
+    finish(result, progress, json=False)
+    nothing, restarted = (line for line in capsys.readouterr().out.splitlines() if "release" in line)
+    assert ("nothing to do" in nothing, "nothing to do" in restarted) == (True, False)
