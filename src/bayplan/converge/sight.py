@@ -8,6 +8,7 @@ engine said when it started a replica is as good as a look at it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
@@ -23,11 +24,12 @@ from bayplan.ports import FleetPorts
 # what is said to have settled must have been seen after that time.
 GOOD_FOR = 1.0
 ASK_AGAIN = 3.0  # seconds until a host that did not answer is asked again: it must not hold up the others
+LONG = 3.0  # seconds without an answer, after which a host was not silent for a moment only
 
 
 class Sight:
-    """The latest facts of each host. is_good: the last look asked every host that was silent, and every other one is as
-    seen a moment ago, so that what is decided on it may be the last word.
+    """The latest facts of each host. is_good: the last look asked every host that was silent, or one has just been
+    asked for long, and every other one is as seen a moment ago, so that what is decided on it may be the last word.
     """
 
     def __init__(self, ports: FleetPorts) -> None:
@@ -35,6 +37,7 @@ class Sight:
         self._ports = ports
         self._known: dict[str, HostFacts] = {}
         self._seen: dict[str, float] = {}
+        self._given_up: dict[str, float] = {}  # hosts that were asked for long and did not answer, and when that was
         self._changed: set[str] = set()
         self._images: dict[str, frozenset[str]] = {}
         self._started: dict[str, list[tuple[float, Replica]]] = defaultdict(list)  # since the last look, and when
@@ -52,11 +55,15 @@ class Sight:
         self._changed -= asked  # what ends from now on counts for the next look
         hosts = (self._aside.pop(n) if n in self._aside else self._host(n) for n in asked)
         await asyncio.gather(*hosts, *(self._gateway(n) for n in gateways))
-        self.is_good = all(n in asked or self._known[n].reachable for n in names)
+        self.is_good = all(n in asked or self._known[n].reachable or self._is_given_up(n) for n in names)
         facts = Facts({n: self._known[n] for n in names})
         if not any(facts.reachable()):
             raise nobody_answers(self._ports.fleet, facts)
         return facts
+
+    def outdate(self) -> None:
+        """What was seen counts no more: the next look asks every host that answered. One that did not stays unknown."""
+        self._changed |= set(self._known)
 
     def look_for(self, paths: frozenset[str]) -> None:
         """Paths that the app's replicas mount from their hosts: every host is asked once which of them it lacks."""
@@ -88,6 +95,7 @@ class Sight:
     def silent(self, host: str, why: str) -> None:
         """It did not answer a step of ours: unknown, until it is asked again."""
         self._known[host] = HostFacts(host, reachable=False, why=why)
+        self._given_up.pop(host, None)
         self._seen[host] = self._ports.clock.now()
 
     async def rest(self) -> None:
@@ -107,6 +115,9 @@ class Sight:
             self._aside[host] = asyncio.create_task(self._host(host))
         return self._aside[host].done()
 
+    def _is_given_up(self, host: str) -> bool:
+        return self._ports.clock.now() - self._given_up.get(host, -math.inf) < ASK_AGAIN
+
     def _is_due(self, host: str) -> bool:
         known = self._known.get(host)
         if known is None:
@@ -123,8 +134,10 @@ class Sight:
         began = self._seen[name] = self._ports.clock.now()
         host = await see_host(self._ports, name, images=name not in self._images)
         if not host.reachable:
-            self._seen[name] = self._ports.clock.now()
+            ended = self._seen[name] = self._ports.clock.now()
             self._known[name] = host
+            if ended - began >= LONG:
+                self._given_up[name] = ended
             return
         self._started[name] = [(at, replica) for at, replica in self._started[name] if at >= began]
         for _, replica in self._started[name]:  # the list that the engine gave may be from before

@@ -43,8 +43,10 @@ async def alone(
         hold = await _both(looking, taking)
         if not hold.was_free:
             on(Stage("hosts", "hosts"))
-        if not hold.was_free or ports.clock.now() - began > FRESH:  # another's last steps may not have been seen
             await sight.look(whole=True)
+        elif ports.clock.now() - began > FRESH:  # another's last steps may not have been seen
+            sight.outdate()
+            await sight.look()
         return await _unless_lost(hold, work(sight))
     finally:
         await asyncio.shield(_put_down(hold, looking, taking, sight))

@@ -13,10 +13,13 @@ from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, IMAGE, OTHER_IMAGE, Mem
 from tests.virtual_time import run
 
 from bayplan.converge.loop import TRIES, Convergence
+from bayplan.converge.observe import HOST_DEADLINE
+from bayplan.converge.sight import Sight
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
 from bayplan.facts import Facts
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
+from bayplan.plan.plan import plan
 from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start
 from bayplan.spec.model import Healthcheck, Service, Update
 
@@ -397,3 +400,26 @@ def test_one_on_each_host_and_on_a_new_one_at_the_next_up() -> None:
         assert await fleet.taking_traffic() == set(servers(2, "1.h1", "2.h2", "3.h3"))
 
     run(story())
+
+
+def test_a_host_that_was_silent_for_long_a_moment_ago_is_not_waited_for_again() -> None:
+    """Connections that hang are given up after ten seconds: once a run, not at each of its ends."""
+
+    async def story() -> float:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web())
+
+        async def hangs(*_: object) -> None:
+            await asyncio.sleep(60)
+
+        fleet.engines["h3"].observe = hangs  # type: ignore[attr-defined]
+        sight, began = Sight(fleet.ports), asyncio.get_running_loop().time()
+        await sight.look()
+        for _ in range(2):
+            outcome = await Convergence(
+                fleet.ports, lambda facts, now, memory: plan(web(), facts, now, memory), lambda _: None, sight=sight
+            ).run()
+        assert [h.name for h in outcome.facts.hosts.values() if not h.reachable] == ["h3"]
+        return asyncio.get_running_loop().time() - began
+
+    assert run(story()) < HOST_DEADLINE + 1
