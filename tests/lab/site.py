@@ -36,7 +36,7 @@ BAYPLAN = [sys.executable, "-m", "bayplan.cli.main"]
 COMMAND_DEADLINE = 300.0  # seconds; the machine may be busy with other labs
 PATIENCE = 60.0  # seconds for what is asked again until it is so
 WHOLE = 3  # replicas of the plain site
-PACE = 0.01  # seconds between a client's requests
+PACE = 0.02  # seconds between a client's requests
 _PORTS = itertools.count(18100)  # listeners: each app has its own
 
 DOCKERFILE = """\

@@ -14,6 +14,8 @@ from ipaddress import IPv4Network
 from bayplan.haproxy.places import CLOSING, LET_CLOSE, OWNER
 from bayplan.plan.addresses import BLOCK
 
+LOOK = 3  # seconds between looks at the firewall, each of which takes some ten processes
+
 _REFUSAL = "--tcp-flags RST RST -m conntrack ! --ctstatus ASSURED"  # of a connection that was never made
 _ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
 
@@ -140,10 +142,10 @@ rule_a_door() {{
     echo COMMIT
 }}
 everyone() {{
-    ss -Hltn | awk '{{ print $4 }}' | sort
+    ss -Hltn | while read -r _ _ _ door _; do echo "$door"; done
 }}
 patient() {{
-    has_gateway && [ "$(cat {owner})" != "$ended" ] && now=$(everyone) && [ "$now" != "$heard" ] || return 0
+    has_gateway && [ "$(owner)" != "$ended" ] && now=$(everyone) && [ "$now" != "$heard" ] || return 0
     found=$(doors)
     [ "$(everyone)" = "$now" ] || return 0
     open=$found
@@ -163,7 +165,7 @@ within() {{
 close() {{
     [ -e {wait} ] && [ -n "$open" ] || {{ rm -f {wait}; return 0; }}
     shut='{chain}-IN -d ADDRESS -p tcp --syn --dport PORT -j DROP'
-    ended=$(cat {owner})
+    ended=$(owner)
     rule_a_door "-I $shut" '' | iptables-restore -w 5 --noflush
     sleep 0.05
     within 20 queued
@@ -186,11 +188,14 @@ open_run() {{
     [ -p {pipe} ] || {{ rm -f {pipe}; mkfifo -m 600 {pipe}; }}
 }}
 open_services() {{
-    ip route show table local {BLOCK} | grep -q . || ip route add local {BLOCK} dev lo
+    [ -n "$(ip route show table local {BLOCK})" ] || ip route add local {BLOCK} dev lo
 }}
 has_bridges() {{
     ls /sys/class/net | grep -q '^{watch.bridges}'
 }}
+owner() {{
+    read -r whose < {owner} && echo "$whose"
+}} 2>/dev/null
 has_gateway() {{
     grep -q '{run}/' /proc/net/unix
 }}
@@ -202,8 +207,8 @@ leave() {{
     exit 0
 }}
 listen() {{
-    [ -p {pipe} ] || {{ sleep 2; return 1; }}
-    exec timeout 2 head -n 1 {pipe} >/dev/null
+    [ -p {pipe} ] || {{ sleep {LOOK}; return 1; }}
+    exec timeout {LOOK} head -n 1 {pipe} >/dev/null
 }}
 trap leave TERM INT
 open_run
