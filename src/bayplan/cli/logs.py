@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as encoder
+import os
+import stat
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,8 +56,35 @@ def logs(
     terminal = out()
     colour = not no_color and terminal.is_terminal and not terminal.no_color
     tell = _tell_json if json else Printer(colour, timestamps=timestamps, prefix=not no_prefix)
-    work = go_on if follow else read
-    on_fleet(where, lambda ports: work(ports, name, wish, tell))
+    if follow:
+        on_fleet(where, lambda ports: _while_read(go_on(ports, name, wish, tell)))
+    else:
+        on_fleet(where, lambda ports: read(ports, name, wish, tell))
+
+
+async def _while_read(work: Coroutine[Any, Any, None]) -> None:
+    """`work`, until nobody reads the pipe below standard output: `logs -f | head -1` ends, though nothing more comes.
+
+    Raises BrokenPipeError.
+    """
+    import asyncio
+
+    loop, unread = asyncio.get_running_loop(), asyncio.Event()
+    pipe = sys.stdout.fileno() if stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode) else None
+    if pipe is not None:
+        loop.add_reader(pipe, unread.set)  # a pipe's end for writing can be "read" once the other end is closed
+    doing, waiting = asyncio.create_task(work), asyncio.create_task(unread.wait())
+    try:
+        await asyncio.wait((doing, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise BrokenPipeError
+        await doing
+    finally:
+        if pipe is not None:
+            loop.remove_reader(pipe)
+        doing.cancel()
+        waiting.cancel()
+        await asyncio.gather(doing, waiting, return_exceptions=True)
 
 
 def _tail(text: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,6 +97,13 @@ app.add_typer(balancer.app, name="balancer", rich_help_panel=_FLEET)
 app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)
 
 
+def _with_streams() -> None:
+    """A standard stream that was closed leads nowhere; else what is opened next would take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  until the end
+
+
 def main() -> None:
     """The console script."""
     from bayplan.cli.console import told
@@ -103,6 +111,7 @@ def main() -> None:
     if "_BAYPLAN_COMPLETE" not in os.environ:
         sys.argv[1:] = verb_first(sys.argv[1:])
         _narrow(sys.argv[1:2])
+    _with_streams()
     sys.exit(told(app))
 
 

@@ -106,7 +106,10 @@ def _wanted(result: Result, service: Service) -> int:
 def _tell_services(result: Result, console: Console, took: float, *, changed: bool) -> None:
     app = result.goal.app
     if not app.services:
-        console.print(f"[green]✓[/] [bold]{app.name}[/] is down  [dim]{took:.1f} s[/]")
+        told = (
+            f"[bold]{app.name}[/] is down" if result.goal.release else f"there is no [bold]{app.name}[/]: nothing to do"
+        )
+        console.print(f"[green]✓[/] {told}  [dim]{took:.1f} s[/]")
         for name, host in result.volumes:
             console.print(f"  the volume {name} of {host} is gone")
         return

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bayplan.errors import LabError
+from bayplan.errors import LabError, UsageError
 from bayplan.lab import cgroups, files, hub, machines, network, store
 from bayplan.lab.layout import DATA, MOST_HOSTS, MOST_LABS, RUN, Layout, Member, Say, check_name
 from bayplan.lab.process import alone, together
@@ -43,12 +43,12 @@ def up(
 ) -> Lab:
     """Make the lab, or mend and enlarge one that is there.
 
-    directory: where fleet.yaml and the SSH files go, .bayplan/labs/NAME by default. Raises LabError.
+    directory: where fleet.yaml and the SSH files go, .bayplan/labs/NAME by default. Raises LabError, UsageError.
     """
     check_name(name)
     check_machine()
     if not 1 <= hosts <= MOST_HOSTS:
-        raise LabError(f"a lab of {hosts} hosts cannot be made", todo=f"ask for 1 to {MOST_HOSTS}")
+        raise UsageError(f"a lab of {hosts} hosts cannot be made", todo=f"ask for 1 to {MOST_HOSTS}")
     store.ensure(engine, say)
     with _alone():
         if not names():

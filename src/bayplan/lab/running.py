@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from bayplan.errors import LabError
+from bayplan.errors import LabError, UsageError
 from bayplan.lab import cgroups, hub, machines, network
 from bayplan.lab.layout import Layout, Member
 from bayplan.lab.process import run, succeeds, wait_for
@@ -72,11 +72,11 @@ class Lab:
         return self.layout.private_net
 
     def host(self, name: str) -> Member:
-        """Raises LabError when there is no such host."""
+        """Raises UsageError when there is no such host."""
         for member in self.hosts:
             if member.name == name:
                 return member
-        raise LabError(f"lab '{self.name}' has no host '{name}'", todo=f"it has h1 to h{self.count}")
+        raise UsageError(f"lab '{self.name}' has no host '{name}'", todo=f"it has h1 to h{self.count}")
 
     def socket(self, name: str) -> Path:
         """The host's engine socket, as reached from this machine."""

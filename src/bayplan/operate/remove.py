@@ -13,7 +13,7 @@ from bayplan.facts import ASIDE, Facts, Role
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
-from bayplan.operate.release import is_new_fleet, record
+from bayplan.operate.release import current, is_new_fleet, record
 from bayplan.operate.secrets import forget
 from bayplan.operate.sweep import Sweep, foreseen, sweep
 from bayplan.operate.together import raise_failed, together
@@ -74,10 +74,19 @@ async def _down(
 
 
 async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent, wishes: Wishes, sight: Sight) -> Result:
-    """Until nothing of it runs. A `down --all` that was cut short may have left no registry to ask or record in."""
-    if is_new_fleet(ports.fleet, facts):
+    """Until nothing of it runs. A `down --all` that was cut short may have left no registry to ask or record in; a name
+    that was misspelt is none to record.
+    """
+    if is_new_fleet(ports.fleet, facts) or await _was_never_there(ports, app, facts):
         return Result(Goal(ports.fleet, App(name=app), 0), Outcome(facts, Plan(), passes=1), is_new=False)
     return await converge(ports, await record(ports.releases, App(name=app), "down", facts), wishes, on, sight)
+
+
+async def _was_never_there(ports: FleetPorts, app: str, facts: Facts) -> bool:
+    tables = [h.gateway.table for h in facts.reachable() if h.gateway]
+    if any(facts.replicas(app)) or any(pool.app == app for table in tables for pool in table.pools):
+        return False
+    return await current(ports.releases, app) is None
 
 
 async def _each(ports: FleetPorts, network: str, roles: Sequence[Role]) -> None:

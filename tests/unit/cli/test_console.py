@@ -36,3 +36,13 @@ def test_a_file_that_may_not_be_written_is_named(capfd: pytest.CaptureFixture[st
 
     assert told(write) == 1
     assert "none/file: no such file or directory" in capfd.readouterr().err.replace("\n", "")
+
+
+def test_a_standard_stream_that_was_closed_leads_nowhere() -> None:
+    """As cron jobs and some supervisors start a program; `exec` and `run` ask whether there is a terminal."""
+    code = (
+        "import sys; from bayplan.cli.main import _with_streams; from bayplan.cli.options import terminal; "
+        "_with_streams(); sys.exit(1 if terminal(False, False) else 0)"
+    )
+    command = f"exec {sys.executable} -c '{code}' <&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0

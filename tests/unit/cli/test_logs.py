@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+
 import pytest
 
-from bayplan.cli.logs import Printer, as_json, colour_of, label
+from bayplan.cli.logs import Printer, _while_read, as_json, colour_of, label
 from bayplan.facts import Replica
 from bayplan.operate.logs import Line, Notice
 
@@ -47,3 +51,17 @@ def test_a_line_as_json() -> None:
     }  # fmt: skip
     assert as_json(Notice("h2", "gone")) == {"host": "h2", "notice": "gone"}
     assert label(replica("web", 3, "h2")) == "web-3 h2"
+
+
+def test_following_ends_when_nobody_reads_though_nothing_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`logs -f | head -1`: head has its line and is gone; a quiet app would keep us for ever."""
+    reader, writer = os.pipe()
+
+    async def goes_on() -> None:
+        asyncio.get_running_loop().call_later(0.05, os.close, reader)
+        await asyncio.sleep(60)
+
+    with os.fdopen(writer, "w") as pipe, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", pipe)
+        with pytest.raises(BrokenPipeError):
+            asyncio.run(asyncio.wait_for(_while_read(goes_on()), 10))

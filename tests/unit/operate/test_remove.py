@@ -148,3 +148,13 @@ def test_what_run_runs_goes_with_the_app(stored: Stored) -> None:
         assert list((await world.memory.facts()).oneoffs("shop")) == []
 
     run(story())
+
+
+def test_a_name_that_was_misspelt_is_no_release(stored: Stored) -> None:
+    async def story() -> None:
+        world = await stored.begin()
+        assert (await down(world.ports, "shpo", lambda _: None)).goal.release == 0
+        assert await world.ports.releases.latest("shpo") is None
+        assert (await down(world.ports, "shop", lambda _: None)).goal.release == 2
+
+    run(story())
