@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from bayplan.errors import HostRefusedError, HostUnreachableError
@@ -16,6 +17,7 @@ elif docker -H "unix://$1" version >/dev/null 2>&1; then s=answers; else s=silen
 _OFFENDING = re.compile(r"Offending (?:\S+ )?key(?: for IP)? in (\S+)", re.IGNORECASE)
 _UNRESOLVED = re.compile(r"Could not resolve hostname (\S+?):")
 _CONNECT = re.compile(r"connect to (?:host|address) \S+ port \d+: (.+)")
+_TOO_OPEN = re.compile(r"Permissions \d+ for '(.+)' are too open")
 _OPEN_FAILED = re.compile(r"open failed: (administratively prohibited|connect failed)")
 
 
@@ -46,6 +48,12 @@ def of_connection(host: str, said: str, effective: Effective, config_file: str |
             f"the host key of {_one(effective, 'hostname')} is not known here",
             where=host,
             todo=f"connect once by hand, compare the fingerprint, and accept it: {by_hand}",
+        )
+    if too_open := _TOO_OPEN.search(said):
+        return HostRefusedError(
+            f"{login} is refused: others may read the key {too_open[1]}, so ssh left it out",
+            where=host,
+            todo=f"chmod 600 {shlex.quote(too_open[1])}",
         )
     if "Permission denied" in said or "Too many authentication failures" in said:
         return HostRefusedError(
