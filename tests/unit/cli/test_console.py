@@ -46,3 +46,18 @@ def test_a_standard_stream_that_was_closed_leads_nowhere() -> None:
     )
     command = f"exec {sys.executable} -c '{code}' <&-"
     assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+
+
+def test_ctrl_c_while_it_is_still_being_loaded_is_no_traceback() -> None:
+    code = """
+import sys
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "bayplan.cli.main":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+from bayplan.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
