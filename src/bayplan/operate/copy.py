@@ -39,6 +39,21 @@ async def send(engine: Engine, replica: Replica, source: Path, what: str, target
         await engine.copy_in(replica.name, directory, _chunks(packed))
 
 
+async def stream_out(engine: Engine, replica: Replica, source: str, to: IO[bytes]) -> None:
+    """A file or directory of a replica as a tar."""
+    async for chunk in engine.copy_out(replica.name, source):
+        await asyncio.to_thread(to.write, chunk)
+    await asyncio.to_thread(to.flush)
+
+
+async def stream_in(engine: Engine, replica: Replica, packed: IO[bytes], target: str) -> None:
+    """What is in a tar into a directory of a replica, its owners as they are. packed: read from its start."""
+    if not await engine.is_directory(replica.name, target):
+        raise UsageError(f"{replica.name} has no directory {target}")
+    packed.seek(0)
+    await engine.copy_in(replica.name, target, _chunks(packed))
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """What this machine's disk refuses, and what a tar must not do to it."""

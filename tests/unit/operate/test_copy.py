@@ -16,7 +16,7 @@ from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.errors import BayplanError, NotFoundError, UsageError
 from bayplan.facts import Replica
-from bayplan.operate.copy import _unpack, fetch, send
+from bayplan.operate.copy import _unpack, fetch, send, stream_in, stream_out
 
 ONE = Replica("id", "web", "h1", "shop", "web", 1, 1, "spec", "running")
 FILES = (File("/etc/app/a.conf", b"a"), File("/etc/app/sub/b.conf", b"b"), File("/one.txt", b"1"))
@@ -164,3 +164,17 @@ async def test_what_cannot_be_read_here_is_told(engine: MemoryEngine, tmp_path: 
 )
 def test_a_service_and_a_path_are_told_from_a_path(text: str, told: tuple[str, str] | None) -> None:
     assert _service(text) == told
+
+
+async def test_a_tar_out_of_a_replica_and_into_one(engine: MemoryEngine, tmp_path: Path) -> None:
+    """`cp web:/etc/app - | tar -t`: a file of the name - was written."""
+    packed = io.BytesIO()
+    await stream_out(engine, ONE, "/etc/app", packed)
+    with tarfile.open(fileobj=io.BytesIO(packed.getvalue())) as tar:
+        assert {"app/a.conf", "app/sub/b.conf"} <= set(tar.getnames())
+    for _ in range(2):  # every replica of a service gets it
+        await stream_in(engine, ONE, packed, "/etc/app")
+    await fetch(engine, ONE, "/etc/app/app", tmp_path)
+    assert files(tmp_path) == {"app/a.conf": "a", "app/sub/b.conf": "b"}
+    with pytest.raises(UsageError, match="no directory /nosuch"):
+        await stream_in(engine, ONE, packed, "/nosuch")
