@@ -147,7 +147,8 @@ class Printer:
         if not self.colour:
             return f"{name} {bar} {text}"
         alarm = "\x1b[31m" if line.stream == "stderr" else ""
-        return f"\x1b[38;5;{colour_of(line.replica)}m{name} {alarm}{bar}\x1b[0m {text}"
+        calm = "\x1b[0m" if "\x1b" in line.text else ""  # a colour that the program did not end is its own line's
+        return f"\x1b[38;5;{colour_of(line.replica)}m{name} {alarm}{bar}\x1b[0m {text[:-1]}{calm}\n"
 
     def _notice(self, notice: Notice) -> None:
         text = f"! {notice.host}: {notice.text}"

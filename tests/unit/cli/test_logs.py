@@ -65,3 +65,9 @@ def test_following_ends_when_nobody_reads_though_nothing_more_comes(monkeypatch:
         patched.setattr(sys, "stdout", pipe)
         with pytest.raises(BrokenPipeError):
             asyncio.run(asyncio.wait_for(_while_read(goes_on()), 10))
+
+
+def test_a_colour_that_a_program_does_not_end_stays_in_its_line() -> None:
+    shown = Printer(colour=True).line(line("\x1b[1;31mred"))
+    assert shown.endswith(" \x1b[1;31mred\x1b[0m\n")
+    assert Printer(colour=False).line(line("\x1b[31mred")).endswith(" \x1b[31mred\n")
