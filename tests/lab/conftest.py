@@ -13,7 +13,11 @@ from tests.lab.site import Site, a_site, asked
 
 from bayplan import lab as labs
 from bayplan import labels
+from bayplan.errors import LabError
 from bayplan.lab import Lab
+from bayplan.lab.process import wait_for
+
+SOON = 5.0  # seconds; another lab takes ten times as long
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,7 @@ def lab(request: pytest.FixtureRequest, make_lab: MakeLab, left_whole: list[Lab]
     shares = request.node.get_closest_marker("shares_lab") is not None
     made = left_whole.pop() if shares and left_whole else make_lab(hosts=3)
     yield made
-    if shares and is_whole(made):
+    if shares and becomes_whole(made):
         left_whole.append(made)
     else:
         labs.down(made.name)
@@ -47,6 +51,14 @@ def site(standing: Site) -> Site:
 def left_whole() -> list[Lab]:
     """The lab that files share, while none of them has it."""
     return []
+
+
+def becomes_whole(lab: Lab) -> bool:
+    """Whether it is whole soon: the lock of the last command goes a moment after it."""
+    try:
+        return wait_for(lambda: is_whole(lab), f"{lab.name} is whole", deadline=SOON)
+    except LabError:
+        return False
 
 
 def is_whole(lab: Lab) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bayplan import lab as labs
-from bayplan.errors import LabError
+from bayplan.errors import LabError, UsageError
 from bayplan.lab import Lab, cgroups, network
 from bayplan.lab.process import wait_for
 
@@ -148,7 +148,7 @@ def test_a_slow_host_is_slow(lab: Lab) -> None:
 
 
 def test_a_fault_of_no_host_is_refused(lab: Lab) -> None:
-    with pytest.raises(LabError, match="no host 'h9'"):
+    with pytest.raises(UsageError, match="no host 'h9'"):
         lab.fault("cut", "h9")
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bayplan.errors import BayplanError
+from bayplan.errors import BayplanError, NoHostError
 from bayplan.images.place import LOCAL
 from bayplan.ports import Engine, Registry, Stored
 
@@ -33,9 +33,12 @@ class Listing:
 
 
 async def list_images(registry: Registry | None, engines: Mapping[str, Engine]) -> Listing:
-    """The registry's images, or without one what was built for the engine. Raises RegistryError."""
+    """The registry's images, or without one what was built for the engine. Raises RegistryError, NoHostError."""
     (there, unknown), stored = await asyncio.gather(_on_hosts(engines), _stored(registry))
     if registry is None:
+        if not there:
+            told = "\n  ".join(f"{host}: {why}" for host, why in unknown.items())
+            raise NoHostError("no host of the fleet answers", todo=f"{told}\n  bayplan doctor looks closer")
         return Listing(tuple(await _built(there, engines)), unknown)
     images = []
     for (repository, tag), image in sorted(stored.items()):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from bayplan.errors import HostUnreachableError
+import pytest
+
+from bayplan.errors import HostUnreachableError, NoHostError
 from bayplan.images.listing import list_images
 from bayplan.images.memory import MemoryRegistry
 from bayplan.ports import Engine
@@ -39,3 +41,8 @@ async def test_by_name_with_their_hosts_and_without_releases() -> None:
         ("shop/web", "c-1", 3, ("h1",)),
     ]
     assert found.unknown == {"h3": "no route"}
+
+
+async def test_a_fleet_that_does_not_answer_is_not_one_without_images() -> None:
+    with pytest.raises(NoHostError, match="no host of the fleet answers"):
+        await list_images(None, cast("dict[str, Engine]", {"h1": Has(None)}))
