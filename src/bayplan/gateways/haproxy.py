@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from bayplan.facts import GatewayFacts, Table
 from bayplan.gateways.batch import Batch, prepare
 from bayplan.gateways.moves import refusal
 from bayplan.gateways.naming import argv
-from bayplan.gateways.reading import LOOK, Look, old_workers, read_look, read_sessions, with_sessions
+from bayplan.gateways.reading import LOOK, Look, listens, old_workers, read_look, read_sessions, with_sessions
 from bayplan.gateways.reload import new_addresses, reload_fault, taken
 from bayplan.gateways.runtime import DEADLINE, ask, ask_master, reload_master
 from bayplan.gateways.saver import Saver
@@ -25,6 +26,7 @@ from bayplan.plan.steps import PoolChange
 from bayplan.ports import Engine, Reach
 
 _OLD_WORKER_DEADLINE = 1.0
+_A_MOMENT = 0.01
 _RELOAD_DEADLINE = 30.0  # seconds; HAProxy alone tries for two to listen where something else does
 
 
@@ -45,7 +47,8 @@ class HaproxyGateway:
         """In step is also what this very object is about to write: `close` waits for it."""
         facts = (await self._look()).facts
         for pid in old_workers(await self._master("show proc")):
-            facts = replace(facts, pools=with_sessions(facts.pools, await self._left_behind(pid)))
+            left_behind = read_sessions(await self._of_old(pid, "show stat -1 4 -1"))
+            facts = replace(facts, pools=with_sessions(facts.pools, left_behind))
         return replace(facts, in_step=facts.in_step or self._saver.is_due)
 
     async def configure(self, table: Table) -> None:
@@ -56,6 +59,7 @@ class HaproxyGateway:
                 if look.table.names != table.names:
                     await self._lay_names(table)
                 await self._replace(look, table)
+                await self._settle()
             elif not look.facts.in_step:
                 await self._save()
 
@@ -137,14 +141,14 @@ class HaproxyGateway:
     async def _master(self, command: str, deadline: float = DEADLINE) -> str:
         return await ask_master(self._reach, f"{self._run}/{MASTER}", command, deadline)
 
-    async def _left_behind(self, pid: str) -> dict[tuple[str, str], tuple[int, str]]:
-        """Sessions of a worker that a reload left behind; none when it has ended meanwhile."""
+    async def _of_old(self, pid: str, command: str) -> str:
+        """What a worker that a reload left behind prints; "" when it has ended meanwhile."""
         try:
-            return read_sessions(await self._master(f"@!{pid} show stat -1 4 -1", _OLD_WORKER_DEADLINE))
+            return await self._master(f"@!{pid} {command}", _OLD_WORKER_DEADLINE)
         except GatewayError:
             if pid in old_workers(await self._master("show proc")):
                 raise
-            return {}
+            return ""
 
     async def _reload(self, table: Table) -> None:
         """Raises GatewayError when the new file was refused; the old process goes on."""
@@ -156,6 +160,17 @@ class HaproxyGateway:
         else:
             if fault:
                 raise GatewayError(fault, where=self.host, todo="what was served before is still served")
+
+    async def _settle(self) -> None:
+        """Until no old worker listens: before it has heard that it is one it takes its share of all calls, those to the
+        admin socket as well.
+        """
+        late = time.monotonic() + DEADLINE
+        for pid in old_workers(await self._master("show proc")):
+            while listens(await self._of_old(pid, "show info")):
+                if time.monotonic() > late:
+                    raise GatewayError(f"HAProxy {pid} does not make way for the one after it", where=self.host)
+                await asyncio.sleep(_A_MOMENT)
 
     async def _check_ports(self, old: Table, new: Table) -> None:
         """Refuse a port that something else listens on before HAProxy tries: it stops answering while it does."""

@@ -85,6 +85,11 @@ def old_workers(processes: str) -> tuple[str, ...]:
     return tuple(row[0] for row in rows if row and row[0].isdigit())
 
 
+def listens(info: str) -> bool:
+    """Whether a process still takes new connections, from its `show info`; one that has ended does not."""
+    return "Stopping: 0" in info.splitlines()
+
+
 def with_sessions(pools: Pools, more: Mapping[tuple[str, str], tuple[int, str]]) -> Pools:
     """The sessions of another process beside those of this one: a server is not drained while either has some."""
     return {
