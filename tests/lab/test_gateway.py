@@ -499,8 +499,10 @@ async def test_rules_stay_while_a_guard_is_stopped_and_go_when_the_bridges_are_g
 
 
 async def test_the_registry_answers_the_fleets_hosts_and_nobody_else(site: Site) -> None:
-    """This machine's end of the private network is in it, and is no host of the fleet."""
-    await site.configure()
+    """This machine's end of the private network is in it, and is no host of the fleet. A listener may have its port, on
+    other addresses than the loopback.
+    """
+    await site.configure(Listener(5555, "", "http", (Route(WEB),)))
     probe = Probe(site.lab, site.address, 25555)
     look = "exec 3<>/dev/tcp/127.0.0.1/5555 && printf 'GET /v2/ HTTP/1.0\\r\\n\\r\\n' >&3 && head -1 <&3"
     for host in ("h1", "h2"):
@@ -512,5 +514,6 @@ async def test_the_registry_answers_the_fleets_hosts_and_nobody_else(site: Site)
         await gateway.close()
         await engine.close()
         await reach.close()
+    assert (await get(site.address, 5555)).body.startswith(b"No replica")
     assert not await probe.from_private_net()
     assert not await probe.from_outside()

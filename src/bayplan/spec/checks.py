@@ -211,7 +211,8 @@ def _check_port(published: _Published, fleet: Fleet, around: Surroundings) -> No
             *published.path,
             todo=f"choose one outside of {low}-{high}, or change ports in fleet.yaml",
         )
-    at_home = not port.address or port.address.startswith("127.")
+    # A listener on every address leaves the registry's its own: the kernel prefers the address that says more.
+    at_home = port.address.startswith("127.")
     if fleet.registry and fleet.registry.host and port.published == fleet.registry.port and at_home:
         around.wrong(
             f"services.{name}: port {port.published} is where engines find the fleet's registry",
