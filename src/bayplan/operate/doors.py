@@ -83,8 +83,11 @@ def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:
 
 
 def _its_own(gateway: GatewayFacts) -> set[Door]:
-    """What the gateway listens on: services' own addresses too, beside which it opens the same port for a listener."""
-    return {Door(front.port, front.address) for front in gateway.table.listeners}
+    """What the gateway listens on: services' own addresses and the registry's on the loopback too, beside which it opens
+    the same port for a listener.
+    """
+    registry = {Door(gateway.table.registry[0], "127.0.0.1")} if gateway.table.registry else set()
+    return {Door(front.port, front.address) for front in gateway.table.listeners} | registry
 
 
 def _new(app: App, gateway: GatewayFacts) -> dict[Door, str]:

@@ -79,6 +79,10 @@ def test_a_service_s_own_address_is_in_no_listener_s_way() -> None:
     asked(SHOP, INNER, ("198.18.0.9", 8080))
 
 
+def test_where_engines_find_the_registry_is_in_no_listener_s_way() -> None:
+    asked(SHOP, replace(INNER, registry=(8080, "10.0.0.1", 25000)), ("198.18.0.9", 8080), ("127.0.0.1", 8080))
+
+
 def test_what_is_not_the_gateway_s_is_told_before_anything_is_changed() -> None:
     with pytest.raises(PortTakenError, match="not bayplan's has port 8080"):
         asked(SHOP, INNER, ("198.18.0.9", 8080), ("127.0.0.1", 8080))
