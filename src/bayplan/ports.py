@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -225,13 +225,10 @@ class Engine(Protocol):
     async def volumes(self) -> tuple[VolumeEntry, ...]:
         """Every volume, whoever made it."""
 
-    async def create(self, container: Container) -> str:
-        """Create and do not start; its id. Raises ConflictError (name), NotFoundError (image)."""
-
     async def pause(self, name: str) -> None:
         """Freeze its processes; `start` goes on with them."""
 
-    def read_tree(self, name: str, path: str) -> AsyncIterator[bytes]:
+    def read_tree(self, name: str, path: str) -> AsyncGenerator[bytes]:
         """A tar of what is in a directory of a container, running or not. Raises NotFoundError."""
 
     async def write_tree(self, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
@@ -265,7 +262,7 @@ class Engine(Protocol):
         Raises ConflictError, NotFoundError (image).
         """
 
-    def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:
+    def copy_out(self, name: str, path: str) -> AsyncGenerator[bytes]:
         """A tar of a file or directory of a container, running or not, by its own name. Raises NotFoundError."""
 
     async def copy_in(self, name: str, directory: str, tar: AsyncIterator[bytes]) -> None:

@@ -428,7 +428,7 @@ async def test_what_is_in_a_volume_goes_out_and_in_as_a_stream(kit: Kit, engine:
     name = f"v-{uuid.uuid4().hex[:8]}"
     mounted = Mounted(Mount(kind="volume", target="/data", source="data"), name)
     made = replace(kit.replica(command=("true",)), mounts=(mounted,))
-    await engine.create(made)
+    held = await engine.hold(made)
     try:
         await engine.write_tree(made.name, "/data", _one_file("a", b"content"))
         tar = b"".join([chunk async for chunk in engine.read_tree(made.name, "/data")])
@@ -440,6 +440,26 @@ async def test_what_is_in_a_volume_goes_out_and_in_as_a_stream(kit: Kit, engine:
         with pytest.raises(EngineError):
             await engine.remove_volume(name)
     finally:
+        await held.let_go()
+        await engine.remove(made.name, 0)
+        await engine.remove_volume(name)
+
+
+async def test_a_stream_that_is_left_before_its_end_holds_nothing_up(kit: Kit, engine: Engine) -> None:
+    """An engine does not remove what somebody still reads from."""
+    name = f"v-{uuid.uuid4().hex[:8]}"
+    mounted = Mounted(Mount(kind="volume", target="/data", source="data"), name)
+    made = replace(kit.replica(), mounts=(mounted,))
+    held = await engine.hold(made)
+    try:
+        await engine.write_tree(made.name, "/data", _one_file("big", bytes(64 << 20)))
+        reading = engine.read_tree(made.name, "/data")
+        assert await anext(reading)
+        await reading.aclose()
+        async with asyncio.timeout(FEW):
+            await engine.remove(made.name, 0)
+    finally:
+        await held.let_go()
         await engine.remove(made.name, 0)
         await engine.remove_volume(name)
 

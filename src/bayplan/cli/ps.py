@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bayplan.operate.status import ServiceView, Status
+    from bayplan.operate.status import InstanceState, ServiceView, Status
 
-STYLES = {
+STYLES: dict[InstanceState, str] = {
     "ready": "green",
     "starting": "yellow",
     "draining": "dim",
+    "standby": "cyan",
     "stopped": "dim",
     "failed": "red",
     "unknown": "magenta",
@@ -75,7 +76,7 @@ def _print_head(service: ServiceView, console: Console) -> None:
 def _instances(service: ServiceView) -> Table:
     rows = table("  replica", "host", "state", "endpoint", "release")
     for i in service.instances:
-        state = f"[{STYLES.get(i.state, '')}]{f'job {i.job}' if i.job else i.state}[/]"
+        state = f"[{STYLES[i.state]}]{f'job {i.job}' if i.job else i.state}[/]"
         rows.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
     rows.add_row()
     return rows

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bayplan.engines import buildkit
-from bayplan.engines.client import IDLE, Client, endless, patient
+from bayplan.engines.client import IDLE, Client, asking, endless, patient
 from bayplan.engines.dockerfile import needs_buildkit
 from bayplan.engines.images import KEPT_LINES, Event, failed, transfer
 from bayplan.engines.options_body import extra_hosts, ulimits
@@ -58,7 +58,8 @@ async def _events(docker: Any, request: BuildRequest) -> Any:
     from aiodocker.jsonstream import json_stream_stream
 
     hosts = urlencode([("extrahosts", entry) for entry in extra_hosts(request.extra_hosts)])
-    async with docker._query(  # noqa: SLF001
+    async with asking(
+        docker,
         f"build?{hosts}" if hosts else "build",  # one key several times, which params cannot have
         "POST",
         params=_params(request),

@@ -13,7 +13,7 @@ from bayplan.ports import Reach
 
 if TYPE_CHECKING:  # importing it takes 0.2 s
     from aiodocker import Docker
-    from aiohttp import ClientTimeout
+    from aiohttp import ClientResponse, ClientTimeout
 
 T = TypeVar("T")
 
@@ -40,6 +40,18 @@ def endless() -> ClientTimeout:
     import aiohttp
 
     return aiohttp.ClientTimeout()
+
+
+@asynccontextmanager
+async def asking(docker: Docker, path: str, method: str = "GET", **more: Any) -> AsyncIterator[ClientResponse]:
+    """A request whose answer is read as it comes. Left before its end, the engine hears of it: some things it does not
+    do to a container while somebody still reads from that.
+    """
+    async with docker._query(path, method, **more) as response:  # noqa: SLF001  it leaves the response open
+        try:
+            yield response
+        finally:
+            response.close()
 
 
 class Client:

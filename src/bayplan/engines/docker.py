@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -170,14 +170,11 @@ class DockerEngine:
     async def volumes(self) -> tuple[VolumeEntry, ...]:
         return listing.volumes(await self._list_volumes(), await self._list_containers())
 
-    async def create(self, container: Container) -> str:
-        return await self._create(container.name, await self._body(container))
-
     async def pause(self, name: str) -> None:
         async with self._client.calling(SLOW) as docker:
             await docker.containers.container(name).pause()
 
-    def read_tree(self, name: str, path: str) -> AsyncIterator[bytes]:
+    def read_tree(self, name: str, path: str) -> AsyncGenerator[bytes]:
         return tree.read(self._client, name, f"{path}/.")
 
     async def write_tree(self, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
@@ -214,7 +211,7 @@ class DockerEngine:
         async with self._making(container.name, body, container.stop_grace) as made:
             return await oneoff.attached(self._client, made, tty=tty, stdin=stdin)
 
-    def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:
+    def copy_out(self, name: str, path: str) -> AsyncGenerator[bytes]:
         return tree.read(self._client, name, path)
 
     async def copy_in(self, name: str, directory: str, tar: AsyncIterator[bytes]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import itertools
 import tarfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -175,17 +175,10 @@ class MemoryEngine:
             for n, m in sorted(self._volumes.items())
         )
 
-    async def create(self, container: Container) -> str:
-        self._reached()
-        made = MemoryContainer(self._new_id(), container, await self.image_id(container.image) or "", Program())
-        self._volumes = {m.name: m for m in container.mounts if m.name} | self._volumes
-        self._containers[container.name] = made
-        return made.id
-
     async def pause(self, name: str) -> None:
         self._container(name).state = "paused"
 
-    async def read_tree(self, name: str, path: str) -> AsyncIterator[bytes]:
+    async def read_tree(self, name: str, path: str) -> AsyncGenerator[bytes]:
         yield self._trees.get(self._volume_at(name, path), _NOTHING)
 
     async def write_tree(self, name: str, path: str, tar: AsyncIterator[bytes]) -> None:
@@ -262,7 +255,7 @@ class MemoryEngine:
         self._start(made)
         return made.exit_code
 
-    async def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:
+    async def copy_out(self, name: str, path: str) -> AsyncGenerator[bytes]:
         files, base = self._container(name).files, path.removesuffix("/.").rstrip("/")
         found = {p: c for p, c in files.items() if p == base or p.startswith(f"{base}/")}
         if not found:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from bayplan.engines.attach import both_ways, give_terminal
-from bayplan.engines.client import QUICK, Client
+from bayplan.engines.client import QUICK, Client, asking
 from bayplan.engines.hold import hang_up
 
 
@@ -28,9 +28,8 @@ async def attached(client: Client, made: str, *, tty: bool, stdin: bool) -> int:
     waiting = aiohttp.ClientTimeout(sock_connect=QUICK)
     with client.translating():
         # Asked before it starts: once it is removed, nobody can tell its status.
-        async with docker._query(  # noqa: SLF001
-            f"containers/{made}/wait", method="POST", params={"condition": "removed"}, timeout=waiting
-        ) as ending:
+        removed = asking(docker, f"containers/{made}/wait", "POST", params={"condition": "removed"}, timeout=waiting)
+        async with removed as ending:
             try:
                 await stream._init()  # noqa: SLF001  attached before it starts: nothing that it says is lost
                 await one.start()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bayplan.engines.client import QUICK, SLOW, Client
+from bayplan.engines.client import QUICK, SLOW, Client, asking
 from bayplan.engines.moments import unix
 from bayplan.ports import LogLine, Usage
 
@@ -31,12 +31,9 @@ async def logs(client: Client, name: str, *, tail: int | None, follow: bool, sin
     idle = aiohttp.ClientTimeout(sock_connect=QUICK, sock_read=None if follow else SLOW)
     with client.translating():
         # The library's own log() merges both streams; this is the request that it makes.
-        async with docker._query(f"containers/{name}/logs", params=params, timeout=idle) as response:  # noqa: SLF001
-            try:
-                async for line in _lines(response, tty=tty):
-                    yield line
-            finally:
-                response.close()
+        async with asking(docker, f"containers/{name}/logs", params=params, timeout=idle) as response:
+            async for line in _lines(response, tty=tty):
+                yield line
 
 
 def usage(stats: Mapping[str, Any]) -> Usage:

@@ -6,10 +6,10 @@ import base64
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 
-from bayplan.engines.client import IDLE, Client, endless, patient
+from bayplan.engines.client import IDLE, Client, asking, endless, patient
 from bayplan.errors import EngineError, NotFoundError
 
 CHUNK = 256 << 10  # bytes
@@ -18,13 +18,12 @@ _IS_DIRECTORY = 1 << 31  # Go's os.ModeDir
 _STAT = "X-Docker-Container-Path-Stat"  # Engine API, ContainerArchiveInfo
 
 
-async def read(client: Client, name: str, path: str) -> AsyncIterator[bytes]:
+async def read(client: Client, name: str, path: str) -> AsyncGenerator[bytes]:
     """A file or directory; "/." at the end: what is in it. Raises NotFoundError; EngineError when it stands still."""
     docker = await client.docker()
     with client.translating():
-        async with docker._query(  # noqa: SLF001  the library reads it whole
-            f"containers/{name}/archive", params={"path": path}, timeout=endless()
-        ) as response:
+        # The library's own request reads it whole.
+        async with asking(docker, f"containers/{name}/archive", params={"path": path}, timeout=endless()) as response:
             try:
                 async for chunk in patient(response.content.iter_chunked(CHUNK)):
                     yield chunk
@@ -65,7 +64,8 @@ async def unpack(client: Client, name: str, path: str, tar: AsyncIterator[bytes]
     """Into a directory that is there, as it comes. Raises NotFoundError, EngineError."""
     docker = await client.docker()
     with client.translating():
-        async with docker._query(  # noqa: SLF001
+        async with asking(
+            docker,
             f"containers/{name}/archive",
             "PUT",
             params={"path": path},
@@ -84,7 +84,7 @@ async def is_directory(client: Client, name: str, path: str) -> bool | None:
         with suppress(ValueError, NotFoundError):
             async with (
                 client.calling() as docker,
-                docker._query(f"containers/{name}/archive", method, params={"path": path}) as response,  # noqa: SLF001
+                asking(docker, f"containers/{name}/archive", method, params={"path": path}) as response,
             ):
                 told = json.loads(base64.b64decode(response.headers[_STAT]))
             break

@@ -83,8 +83,8 @@ def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:
 
 
 def _its_own(gateway: GatewayFacts) -> set[Door]:
-    """What the gateway listens on: services' own addresses and the registry's on the loopback too, beside which it opens
-    the same port for a listener.
+    """What the gateway listens on: services' own addresses and the registry's on the loopback too. It opens the same
+    port for a listener beside those.
     """
     registry = {Door(gateway.table.registry[0], "127.0.0.1")} if gateway.table.registry else set()
     return {Door(front.port, front.address) for front in gateway.table.listeners} | registry

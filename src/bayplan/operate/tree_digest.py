@@ -6,15 +6,32 @@ import asyncio
 import hashlib
 import os
 import tarfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import BinaryIO, Self
 
 _PIECE = 1 << 20
+_A_MOMENT = 0.01  # seconds
 _PERMISSIONS = 0o7777
 
 
-async def digested(tar: AsyncIterator[bytes], on: Callable[[int], None], into: Digest) -> AsyncIterator[bytes]:
-    """The same bytes; `on` is told how many so far, `into` has the digest once they have ended."""
+@asynccontextmanager
+async def digested(
+    tar: AsyncGenerator[bytes], on: Callable[[int], None], into: Digest
+) -> AsyncIterator[AsyncGenerator[bytes]]:
+    """The same bytes; `on` is told how many so far, `into` has the digest once they have ended.
+
+    Left before they have, the tar is let go of: an engine does nothing else to a container that it is still reading.
+    """
+    passing = _pass(tar, on, into)
+    try:
+        yield passing
+    finally:
+        await _let_go(passing)
+        await _let_go(tar)
+
+
+async def _pass(tar: AsyncGenerator[bytes], on: Callable[[int], None], into: Digest) -> AsyncGenerator[bytes]:
     done = 0
     async with into:
         async for chunk in tar:
@@ -22,6 +39,14 @@ async def digested(tar: AsyncIterator[bytes], on: Callable[[int], None], into: D
             done += len(chunk)
             on(done)
             yield chunk
+
+
+async def _let_go(stream: AsyncGenerator[bytes]) -> None:
+    while True:
+        try:
+            return await stream.aclose()
+        except RuntimeError:  # a task that reads it was cancelled a moment ago, and has not heard of it yet
+            await asyncio.sleep(_A_MOMENT)
 
 
 class Digest:
@@ -40,9 +65,10 @@ class Digest:
     async def feed(self, chunk: bytes) -> None:
         await asyncio.to_thread(self._writer.write, chunk)
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._writer.close()
-        self.value, self.entries = await self._reader
+        with suppress(*([tarfile.TarError] if kind else [])):  # of half a tar
+            self.value, self.entries = await self._reader
 
 
 def _read(pipe: BinaryIO) -> tuple[str, int]:

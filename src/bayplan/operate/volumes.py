@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from bayplan.operate.release import current, unreleased
 from bayplan.operate.tree_digest import Digest, digested
 from bayplan.plan.filters import unmet
 from bayplan.plan.volumes import mounted
-from bayplan.ports import Engine, FleetPorts, VolumeEntry
+from bayplan.ports import Engine, FleetPorts, Held, VolumeEntry
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned
 from bayplan.spec.storage import Mount
@@ -123,11 +123,13 @@ async def backup(
         _opened(ports, home, Mounted(_mount(), entry.name)) as at,
     ):
         try:
-            with part.open("wb") as out:
-                async for chunk in digested(engine.read_tree(at, _AT), lambda n: on("read", n), digest):
-                    await asyncio.to_thread(out.write, chunk)
-                    packed.update(chunk)
-                    size += len(chunk)
+            reading = digested(engine.read_tree(at, _AT), lambda n: on("read", n), digest)
+            async with reading as chunks:
+                with part.open("wb") as out:
+                    async for chunk in chunks:
+                        await asyncio.to_thread(out.write, chunk)
+                        packed.update(chunk)
+                        size += len(chunk)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -146,17 +148,19 @@ async def restore(ports: FleetPorts, app: str, said: str, file: Path, host: str,
     _check_absent(known, known.name_of(said), host)
     await asyncio.to_thread(_check_file, file)
     digest = Digest()
-    source = digested(_read(file), lambda n: on("write", n), digest)
-    return await _fill(ports, _made(known, said), host, source, digest, on)
+    async with digested(_read(file), lambda n: on("write", n), digest) as source:
+        return await _fill(ports, _made(known, said), host, source, digest, on)
 
 
 async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnBytes) -> Copied:
     """A volume on another host as well, read back and compared; nothing may write to it meanwhile."""
     home, entry = known.home_of(said)
     engine, digest = ports.engines[home], Digest()
-    async with _opened(ports, home, Mounted(_mount(), entry.name)) as at:
-        source = digested(engine.read_tree(at, _AT), lambda n: on("copy", n), digest)
-        made = Mounted(_mount(), entry.name, entry.driver, entry.options, entry.labels)
+    made = Mounted(_mount(), entry.name, entry.driver, entry.options, entry.labels)
+    async with (
+        _opened(ports, home, Mounted(_mount(), entry.name)) as at,
+        digested(engine.read_tree(at, _AT), lambda n: on("copy", n), digest) as source,
+    ):
         return await _fill(ports, made, to, source, digest, on)
 
 
@@ -201,8 +205,9 @@ async def _fill(
     try:
         async with _opened(ports, host, made) as at:
             await engine.write_tree(at, _AT, source)
-            async for chunk in digested(engine.read_tree(at, _AT), lambda n: on("check", n), back):
-                size += len(chunk)
+            async with digested(engine.read_tree(at, _AT), lambda n: on("check", n), back) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
         _compare(made.name, host, digest, back)
     except BaseException:
         await asyncio.shield(engine.remove_volume(made.name))
@@ -263,19 +268,29 @@ async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]
 
 @asynccontextmanager
 async def _opened(ports: FleetPorts, host: str, volume: Mounted) -> AsyncIterator[str]:
-    """A container that mounts it and never runs: the engine reads and writes through it."""
+    """A container that mounts it and does nothing: the engine reads and writes through it. It goes with this process,
+    however that ends: one that stayed would keep the volume from being moved or removed.
+    """
     name = f"bayplan-volume-{ports.fleet.name}-{uuid4().hex[:8]}"
     told = {labels.FLEET: ports.fleet.name, labels.ROLE: "volume"}
     engine = ports.engines[host]
     container = Container(name, ports.fleet.gateway_image, ("true",), labels=told, network="none", mounts=(volume,))
-    await engine.create(container)
+    held = await engine.hold(container)
+    living = asyncio.create_task(held.live())
     try:
         yield name
     finally:
-        await asyncio.shield(engine.remove(name, 0))
+        await asyncio.shield(_put_away(engine, name, held, living))
 
 
-async def _read(file: Path) -> AsyncIterator[bytes]:
+async def _put_away(engine: Engine, name: str, held: Held, living: asyncio.Task[None]) -> None:
+    """Gone when this ends, unless its host is."""
+    await held.let_go()
+    await asyncio.gather(living, return_exceptions=True)
+    await engine.remove(name, 0)
+
+
+async def _read(file: Path) -> AsyncGenerator[bytes]:
     with file.open("rb") as source:
         while chunk := await asyncio.to_thread(source.read, _CHUNK):
             yield chunk

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.given import fleet, service
+from tests.given import IMAGE, fleet, service
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
@@ -78,11 +78,17 @@ class Stored:
         mounts = tuple(Mount(kind="volume", source=key, target=f"/{key}") for key in volumes)
         app = App(name="shop", services={"db": service("db", ports=(), mounts=mounts)}, volumes=volumes)
         mount = Mounted(Mount(kind="volume", source="theirs", target="/t"), "theirs")
-        await self.memory.engines["h1"].inner.create(Container("made-it", "x", mounts=(mount,)))
+        await self.mounting("made-it", mount)
         await self.memory.engines["h1"].inner.remove("made-it", 0)
         await self.ports.releases.put(Release(1, "shop", app.model_dump_json(), "ann", 0.0, "up"))
         assert (await self.memory.up(Goal(self.memory.fleet, app, 1))).is_whole
         return self
+
+    async def mounting(self, name: str, mount: Mounted) -> None:
+        """A container on h1 that is not the app's."""
+        engine = self.memory.engines["h1"].inner
+        await engine.pull(IMAGE, lambda _: None)
+        await engine.run(Container(name, IMAGE, mounts=(mount,)))
 
     async def down(self, *, with_volumes: bool) -> tuple[tuple[str, str], ...]:
         return (await down(self.ports, "shop", self._note, with_volumes=with_volumes)).volumes
@@ -117,7 +123,7 @@ def test_a_volume_that_something_else_mounts_stays(stored: Stored) -> None:
     async def story() -> None:
         world = await stored.begin()
         mount = Mounted(Mount(kind="volume", source="data", target="/d"), "shop_data")
-        await world.memory.engines["h1"].inner.create(Container("stranger", "x", mounts=(mount,)))
+        await world.mounting("stranger", mount)
         assert await world.down(with_volumes=True) == ()
         assert "stranger mounts it, too" in world.told[0]
         assert "shop_data" in await world.there()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -23,14 +23,15 @@ def packed(*entries: tuple[str, bytes, int]) -> bytes:
 
 
 def digest_of(tar: bytes, pieces: int = 1000) -> str:
-    async def source() -> AsyncIterator[bytes]:
+    async def source() -> AsyncGenerator[bytes]:
         for start in range(0, len(tar), pieces):
             yield tar[start : start + pieces]
 
     async def read() -> str:
         digest, told, got = Digest(), [0], b""
-        async for chunk in digested(source(), told.append, digest):
-            got += chunk
+        async with digested(source(), told.append, digest) as chunks:
+            async for chunk in chunks:
+                got += chunk
         assert (got, told[-1]) == (tar, len(tar))
         return digest.value
 
@@ -53,3 +54,29 @@ def test_a_difference_shows(other: tuple[str, bytes, int]) -> None:
 def test_what_is_no_tar_is_told_and_read_to_its_end() -> None:
     with pytest.raises(tarfile.ReadError):
         digest_of(b"no tar at all" * 100_000)
+
+
+@pytest.mark.parametrize("is_read_elsewhere", [False, True])
+def test_one_that_is_left_before_its_end_is_let_go_of(is_read_elsewhere: bool) -> None:
+    """By a task that writes it on, or at once; half a tar is no error then."""
+    closed = []
+
+    async def source() -> AsyncGenerator[bytes]:
+        try:
+            yield packed(ONE, TWO)[:700]
+            await asyncio.sleep(60)
+        finally:
+            closed.append(True)
+
+    async def leave() -> None:
+        async with digested(source(), lambda _: None, Digest()) as chunks:
+            await anext(chunks)
+            if is_read_elsewhere:
+                reading = asyncio.create_task(anext(chunks))
+                await asyncio.sleep(0.01)
+                reading.cancel()
+            raise KeyError("left")
+
+    with pytest.raises(KeyError, match="left"):
+        asyncio.run(leave())
+    assert closed
