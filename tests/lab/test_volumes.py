@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,7 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
     assert app.inside("db", look) == content
     assert app.json("volume", "ls")["volumes"][0] | {"used_by": None} == {
         "volume": "data", "name": f"{app.name}_data", "host": to, "driver": "local", "services": ["db"], "used_by": None,
+        "unfinished": False,
     }  # fmt: skip
     assert "is mounted by" in app.bayplan("volume", "rm", "data", status=2)
     app.bayplan("down")
@@ -132,6 +134,46 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
     app.bayplan("up")
     assert app.host_of("db") == home
     assert app.inside("db", look) == content
+
+
+def test_a_copy_that_was_killed_is_not_taken_for_the_data(app: Keeper, lab: Lab) -> None:
+    app.write_db("[ -e /data/big ] || head -c 300000000 /dev/zero > /data/big; exec sleep 1000")
+    app.bayplan("up")
+    home, data = app.host_of("db"), f"{app.name}_data"
+    wait_for(lambda: "300000000" in app.inside("db", "stat -c %s /data/big"), "it is filled", deadline=30)
+    app.bayplan("volume", "backup", "data", "data.tar")
+    app.bayplan("down")
+    app.bayplan("volume", "rm", data)
+    restore = ("volume", "restore", data, "data.tar", "--host", home)
+    restoring = app.start(*restore)
+    wait_for(lambda: data in app.volumes()[home], "it has begun", deadline=30)
+    restoring.kill()
+    assert "is a copy that was not finished" in app.bayplan("up", status=3)
+    [seen] = app.json("volume", "ls")["volumes"]
+    assert (seen["host"], seen["unfinished"]) == (home, True)
+    wait_for(
+        lambda: not lab.on(home, ["docker", "ps", "-aqf", "name=bayplan-volume"]).stdout, "it is let go", deadline=15
+    )
+    app.bayplan(*restore)
+    app.bayplan("up")
+    assert app.volumes()[home] == [data]
+    assert "300000000" in app.inside("db", "stat -c %s /data/big")
+
+
+def test_a_backup_that_is_cut_short_freezes_nothing(app: Keeper, lab: Lab) -> None:
+    app.write_db("[ -e /data/big ] || head -c 300000000 /dev/zero > /data/big; exec sleep 1000")
+    app.bayplan("up")
+    home, part = app.host_of("db"), app.directory / "data.tar.part"
+    wait_for(lambda: "300000000" in app.inside("db", "stat -c %s /data/big"), "it is filled", deadline=30)
+    backing = app.start("volume", "backup", "data", "data.tar")
+    wait_for(lambda: part.exists() and part.stat().st_size > 1 << 20, "it has begun", deadline=30)
+    assert app.states() == {"paused": 1}
+    began = time.monotonic()
+    backing.interrupt()
+    assert time.monotonic() - began < 20  # it waited a minute for an engine that was still read from
+    assert app.states() == {"running": 1}
+    assert not part.exists()
+    assert not lab.on(home, ["docker", "ps", "-aqf", "name=bayplan-volume"]).stdout
 
 
 def test_a_backup_that_was_damaged_is_refused(app: Keeper, lab: Lab) -> None:

@@ -32,7 +32,8 @@ def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, js
         return
     rows = table("volume", "name", "host", "mounted by")
     for view in found:
-        rows.add_row(view.volume or "-", view.name, view.host, " ".join(view.used_by) or "[dim]nothing[/]")
+        mounted = " ".join(view.used_by) or ("[red]an unfinished copy[/]" if view.unfinished else "[dim]nothing[/]")
+        rows.add_row(view.volume or "-", view.name, view.host, mounted)
     out().print(rows if found else "[dim]no volumes[/]")
 
 

@@ -9,7 +9,7 @@ from bayplan import labels
 from bayplan.facts import Facts
 from bayplan.operate.release import current, spec_of, unreleased
 from bayplan.operate.together import raise_failed, together
-from bayplan.operate.volumes import volumes_of
+from bayplan.operate.volumes import remove_whole, volumes_of
 from bayplan.ports import FleetPorts, Releases, VolumeEntry
 from bayplan.spec.model import App
 
@@ -48,7 +48,7 @@ async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
 
 async def sweep(ports: FleetPorts, goes: Sweep) -> None:
     """Remove them. Raises PartialError that tells all that could not be."""
-    failed = await together(ports.engines[host].remove_volume(name) for name, host in goes.gone)
+    failed = await together(remove_whole(ports.engines[host], name) for name, host in goes.gone)
     raise_failed(failed, "not all volumes could be removed")
 
 

@@ -18,6 +18,7 @@ from bayplan.operate.ask import ask_all, check_hosts
 from bayplan.operate.release import current, unreleased
 from bayplan.operate.tree_digest import Digest, digested
 from bayplan.plan.filters import unmet
+from bayplan.plan.names import half_name
 from bayplan.plan.volumes import mounted
 from bayplan.ports import Engine, FleetPorts, Held, VolumeEntry
 from bayplan.spec.model import App, Service
@@ -31,7 +32,10 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class VolumeView:
-    """A volume of the app on one host. volume: its key in the Compose file, "" if it is in none."""
+    """A volume of the app on one host. volume: its key in the Compose file, "" if it is in none.
+
+    unfinished: a copy that was begun there and is not whole.
+    """
 
     volume: str
     name: str
@@ -39,6 +43,7 @@ class VolumeView:
     driver: str
     services: tuple[str, ...]
     used_by: tuple[str, ...]
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,9 @@ class Volumes:
     def views(self) -> Iterator[VolumeView]:
         """Those that the release names, and those that were made for the app."""
         keys = {volume.name: key for key, volume in self.app.volumes.items()}
+        halves = {half_name(name) for entries in self.at.values() for name in entries}
         for host, entries in self.at.items():
-            for entry in entries.values():
+            for entry in (e for e in entries.values() if e.name not in halves):
                 is_ours = entry.labels.get(labels.APP) == self.app.name
                 if entry.name in keys or (is_ours and entry.labels.get(labels.FLEET) == self.ports.fleet.name):
                     key = keys.get(entry.name, "")
@@ -72,21 +78,40 @@ class Volumes:
                         s.name for s in self.app.services.values() if any(m.source == key for m in s.mounts)
                     )
                     yield VolumeView(
-                        key, entry.name, host, entry.driver, services if key else (), tuple(sorted(entry.used_by))
+                        key,
+                        entry.name,
+                        host,
+                        entry.driver,
+                        services if key else (),
+                        tuple(sorted(entry.used_by)),
+                        self.is_half(entry.name, host),
                     )
+
+    def is_half(self, name: str, host: str) -> bool:
+        """Whether a copy of it was begun there and is not whole."""
+        return half_name(name) in self.at[host]
 
     def name_of(self, said: str) -> str:
         """What engines call it: by its key in the Compose file, or by that name itself."""
         volume = self.app.volumes.get(said)
         return volume.name if volume else said
 
-    def home_of(self, said: str, host: str | None = None) -> tuple[str, VolumeEntry]:
-        """Where it is. Raises UsageError when it is nowhere, or on several hosts and none is named."""
+    def home_of(self, said: str, host: str | None = None, *, or_half: bool = False) -> tuple[str, VolumeEntry]:
+        """Where it is. or_half: a copy that is not whole counts, too.
+
+        Raises UsageError when it is nowhere, or on several hosts and none is named.
+        """
         name = self.name_of(said)
-        homes = [h for h, entries in self.at.items() if name in entries and host in (None, h)]
-        if not homes:
+        there = [h for h, entries in self.at.items() if name in entries and host in (None, h)]
+        homes = [h for h in there if or_half or not self.is_half(name, h)]
+        if not there:
             known = ", ".join(sorted({v.volume or v.name for v in self.views()})) or "none"
             raise UsageError(f"no host{f' {host}' if host else ''} has a volume {name}", todo=f"there are: {known}")
+        if not homes:
+            raise UsageError(
+                f"what {' and '.join(there)} has of {name} is a copy that was not finished",
+                todo="begin it again (bayplan volume restore), or remove it (bayplan volume rm)",
+            )
         if len(homes) > 1:
             raise UsageError(f"{name} is on {' and on '.join(homes)}", todo=f"say which: --host {homes[0]}")
         return homes[0], self.at[homes[0]][name]
@@ -149,7 +174,7 @@ async def restore(ports: FleetPorts, app: str, said: str, file: Path, host: str,
     await asyncio.to_thread(_check_file, file)
     digest = Digest()
     async with digested(_read(file), lambda n: on("write", n), digest) as source:
-        return await _fill(ports, _made(known, said), host, source, digest, on)
+        return await _fill(known, _made(known, said), host, source, digest, on)
 
 
 async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnBytes) -> Copied:
@@ -161,7 +186,7 @@ async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnByte
         _opened(ports, home, Mounted(_mount(), entry.name)) as at,
         digested(engine.read_tree(at, _AT), lambda n: on("copy", n), digest) as source,
     ):
-        return await _fill(ports, made, to, source, digest, on)
+        return await _fill(known, made, to, source, digest, on)
 
 
 def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
@@ -189,28 +214,39 @@ def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
 async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> tuple[str, str]:
     """A volume with all that is in it: its name, and its host. Raises UsageError while a container mounts it."""
     known = await volumes(ports, app)
-    home, entry = known.home_of(said, host)
+    home, entry = known.home_of(said, host, or_half=True)
     if entry.used_by:
         raise UsageError(
             f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}", todo="take that down first"
         )
-    await ports.engines[home].remove_volume(entry.name)
+    await remove_whole(ports.engines[home], entry.name)
     return entry.name, home
 
 
+async def remove_whole(engine: Engine, name: str) -> None:
+    """The volume, and then what says that it is not whole."""
+    await engine.remove_volume(name)
+    await engine.remove_volume(half_name(name))
+
+
 async def _fill(
-    ports: FleetPorts, made: Mounted, host: str, source: AsyncIterator[bytes], digest: Digest, on: OnBytes
+    known: Volumes, made: Mounted, host: str, source: AsyncIterator[bytes], digest: Digest, on: OnBytes
 ) -> Copied:
-    engine, size, back = ports.engines[host], 0, Digest()
+    """It is marked as a half of itself until it is found to be what was sent."""
+    engine, size, back = known.ports.engines[host], 0, Digest()
+    if known.is_half(made.name, host):
+        await remove_whole(engine, made.name)
+    half = Mounted(Mount(kind="volume", target="/unfinished", nocopy=True), half_name(made.name), labels=made.labels)
     try:
-        async with _opened(ports, host, made) as at:
+        async with _opened(known.ports, host, half, made) as at:
             await engine.write_tree(at, _AT, source)
             async with digested(engine.read_tree(at, _AT), lambda n: on("check", n), back) as chunks:
                 async for chunk in chunks:
                     size += len(chunk)
         _compare(made.name, host, digest, back)
+        await engine.remove_volume(half.name)
     except BaseException:
-        await asyncio.shield(engine.remove_volume(made.name))
+        await asyncio.shield(remove_whole(engine, made.name))
         raise
     return Copied(made.name, host, size, back.entries, back.value)
 
@@ -239,9 +275,10 @@ def _mount(key: str = "") -> Mount:
 
 
 def _check_absent(known: Volumes, name: str, host: str) -> None:
+    """A copy that is not whole is begun again."""
     if host not in known.at:
         raise UsageError(f"{host} does not answer")
-    if name in known.at[host]:
+    if name in known.at[host] and not known.is_half(name, host):
         raise UsageError(
             f"{host} has a volume {name} already", todo=f"remove it first: bayplan volume rm {name} --host {host}"
         )
@@ -267,14 +304,14 @@ async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]
 
 
 @asynccontextmanager
-async def _opened(ports: FleetPorts, host: str, volume: Mounted) -> AsyncIterator[str]:
-    """A container that mounts it and does nothing: the engine reads and writes through it. It goes with this process,
-    however that ends: one that stayed would keep the volume from being moved or removed.
+async def _opened(ports: FleetPorts, host: str, *volumes: Mounted) -> AsyncIterator[str]:
+    """A container that mounts them and does nothing: the engine reads and writes through it. It goes with this process,
+    however that ends: one that stayed would keep a volume from being moved or removed.
     """
     name = f"bayplan-volume-{ports.fleet.name}-{uuid4().hex[:8]}"
     told = {labels.FLEET: ports.fleet.name, labels.ROLE: "volume"}
     engine = ports.engines[host]
-    container = Container(name, ports.fleet.gateway_image, ("true",), labels=told, network="none", mounts=(volume,))
+    container = Container(name, ports.fleet.gateway_image, ("true",), labels=told, network="none", mounts=volumes)
     held = await engine.hold(container)
     living = asyncio.create_task(held.live())
     try:

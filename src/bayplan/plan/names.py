@@ -25,6 +25,11 @@ def bridge_name(fleet: str, app: str) -> str:
     return bridge_prefix(fleet) + digest(app)[:_APP_DIGITS]
 
 
+def half_name(volume: str) -> str:
+    """A volume beside one that is still being filled: what a copy that was killed left behind is not whole."""
+    return f"{volume}.unfinished"
+
+
 def system_name(role: Role, fleet: str) -> str:
     """The name of a container that bayplan itself needs: `bayplan-gateway-shop`."""
     return f"bayplan-{role}-{fleet}"

@@ -15,6 +15,7 @@ from bayplan import labels
 from bayplan.container import Mounted
 from bayplan.facts import Facts, HostFacts
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.names import half_name
 from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import pinned
 from bayplan.spec.storage import Mount, Volume
@@ -27,7 +28,7 @@ _RECURSIVE: Final = (1, 44)
 class Homes:
     """Where the volumes of one host are. at: hosts by volume; used: those of them where a replica mounts it.
 
-    silent: hosts that do not answer.
+    half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer.
     """
 
     app: App
@@ -36,6 +37,7 @@ class Homes:
     stood: frozenset[str]
     at: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     used: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    half: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def take(self, host: str, service: Service) -> None:
         """The service is put there."""
@@ -60,6 +62,12 @@ class Homes:
             return None
         if homes:
             return f"its volume {name} is on {next(iter(homes))} (bayplan volume move)"
+        if self.half[name]:
+            where = " and ".join(sorted(self.half[name]))
+            return (
+                f"what {where} has of its volume {name} is a copy that was not finished: begin it again "
+                "(bayplan volume restore), or remove it (bayplan volume rm)"
+            )
         if volume.external:
             return f"has no volume {name}, which is external"
         if self.silent and (self.before.get(service.name) or service.name in self.stood):
@@ -77,7 +85,7 @@ def homes_of(goal: Goal, facts: Facts, run: Run) -> Homes:
     homes = Homes(goal.app, silent, goal.before, stood)
     for host in facts.reachable():
         for name in host.engine.volumes:
-            homes.at[name].add(host.name)
+            (homes.half if half_name(name) in host.engine.volumes else homes.at)[name].add(host.name)
         for replica in host.engine.replicas:
             for name in replica.volumes:
                 homes.at[name].add(host.name)
