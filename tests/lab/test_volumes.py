@@ -114,7 +114,7 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
     wait_for(lambda: "link" in app.inside("db", "ls /data"), "it is filled", deadline=30)
     look = "sha256sum /data/big; stat -c '%u %g' /data/big; readlink /data/link"
     content = app.inside("db", look)
-    done = app.json("volume", "backup", "data", "data.tar")
+    done = app.json("volume", "backup", "data", "data.tar.gz")
     assert (done["host"], done["files"]) == (home, 3)
     assert app.states() == {"running": 1}
     to = next(h.name for h in lab.hosts if h.name != home)
@@ -129,7 +129,7 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
     assert "is mounted by" in app.bayplan("volume", "rm", "data", status=2)
     app.bayplan("down")
     app.bayplan("volume", "rm", f"{app.name}_data")
-    said = app.bayplan("volume", "restore", f"{app.name}_data", "data.tar", "--host", home)
+    said = app.bayplan("volume", "restore", f"{app.name}_data", "data.tar.gz", "--host", home)
     assert "is on" in said
     app.bayplan("up")
     assert app.host_of("db") == home
@@ -137,10 +137,10 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
 
 
 def test_a_copy_that_was_killed_is_not_taken_for_the_data(app: Keeper, lab: Lab) -> None:
-    app.write_db("[ -e /data/big ] || head -c 300000000 /dev/zero > /data/big; exec sleep 1000")
+    app.write_db("[ -e /data/big ] || head -c 120000000 /dev/zero > /data/big; exec sleep 1000")
     app.bayplan("up")
     home, data = app.host_of("db"), f"{app.name}_data"
-    wait_for(lambda: "300000000" in app.inside("db", "stat -c %s /data/big"), "it is filled", deadline=30)
+    wait_for(lambda: "120000000" in app.inside("db", "stat -c %s /data/big"), "it is filled", deadline=30)
     app.bayplan("volume", "backup", "data", "data.tar")
     app.bayplan("down")
     app.bayplan("volume", "rm", data)
@@ -157,14 +157,14 @@ def test_a_copy_that_was_killed_is_not_taken_for_the_data(app: Keeper, lab: Lab)
     app.bayplan(*restore)
     app.bayplan("up")
     assert app.volumes()[home] == [data]
-    assert "300000000" in app.inside("db", "stat -c %s /data/big")
+    assert "120000000" in app.inside("db", "stat -c %s /data/big")
 
 
 def test_a_backup_that_is_cut_short_freezes_nothing(app: Keeper, lab: Lab) -> None:
-    app.write_db("[ -e /data/big ] || head -c 300000000 /dev/zero > /data/big; exec sleep 1000")
+    app.write_db("[ -e /data/big ] || head -c 120000000 /dev/zero > /data/big; exec sleep 1000")
     app.bayplan("up")
     home, part = app.host_of("db"), app.directory / "data.tar.part"
-    wait_for(lambda: "300000000" in app.inside("db", "stat -c %s /data/big"), "it is filled", deadline=30)
+    wait_for(lambda: "120000000" in app.inside("db", "stat -c %s /data/big"), "it is filled", deadline=30)
     backing = app.start("volume", "backup", "data", "data.tar")
     wait_for(lambda: part.exists() and part.stat().st_size > 1 << 20, "it has begun", deadline=30)
     assert app.states() == {"paused": 1}
@@ -177,14 +177,19 @@ def test_a_backup_that_is_cut_short_freezes_nothing(app: Keeper, lab: Lab) -> No
 
 
 def test_a_backup_that_was_damaged_is_refused(app: Keeper, lab: Lab) -> None:
-    app.write_db()
+    app.write_db("head -c 30000 /dev/zero > /data/big; exec sleep 1000")
     app.bayplan("up")
+    wait_for(lambda: "30000" in app.inside("db", "stat -c %s /data/big"), "it is filled", deadline=30)
     app.bayplan("volume", "backup", "data", "data.tar")
     file = app.directory / "data.tar"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     other = next(h.name for h in lab.hosts if h.name != app.host_of("db"))
     said = app.bayplan("volume", "restore", "other", "data.tar", "--host", other, status=1)
     assert "its checksum differs" in said
+    file.write_bytes(file.read_bytes()[:-15_000])
+    (app.directory / "data.tar.sha256").unlink()
+    said = app.bayplan("volume", "restore", "other", "data.tar", "--host", other, status=1)
+    assert "data.tar is not a whole tar: unexpected end of data; nothing was restored" in said
     assert app.volumes()[other] == []
 
 

@@ -40,7 +40,7 @@ def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, js
 @app.command("backup")
 def backup(
     volume: Name,
-    file: Annotated[Path, typer.Argument(help="The tar to write; its checksum goes beside it.")],
+    file: Annotated[Path, typer.Argument(help="The tar (or .tar.gz, .tar.xz) to write; its checksum goes beside it.")],
     host: OnHost = None,
     live: Annotated[bool, typer.Option("--live", help="Do not freeze what writes to it meanwhile.")] = False,
     files: Files = None,
@@ -50,7 +50,7 @@ def backup(
 ) -> None:
     """Copy a volume into a tar file on this machine. What mounts it stands still meanwhile."""
     from bayplan.cli.session import on_fleet, read_name
-    from bayplan.operate.volumes import backup as back_up
+    from bayplan.operate.backup import backup as back_up
 
     name, where = read_name(files, project, fleet)
     with _Bytes(quiet=json) as on:
@@ -61,7 +61,7 @@ def backup(
 @app.command("restore")
 def restore(
     volume: Name,
-    file: Annotated[Path, typer.Argument(help="A tar that `backup` wrote, or any other.")],
+    file: Annotated[Path, typer.Argument(help="A tar that `backup` wrote, or any other, packed or not.")],
     host: Annotated[str, typer.Option("--host", help="The host that is to have it.")],
     files: Files = None,
     project: Project = None,
@@ -70,7 +70,7 @@ def restore(
 ) -> None:
     """Make a volume on a host of a tar file, read it back, and compare. Its service starts there with the next `up`."""
     from bayplan.cli.session import on_fleet, read_name
-    from bayplan.operate.volumes import restore as put_back
+    from bayplan.operate.backup import restore as put_back
 
     name, where = read_name(files, project, fleet)
     with _Bytes(quiet=json) as on:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import BinaryIO, Self
 
 _PIECE = 1 << 20
@@ -50,10 +50,13 @@ async def _let_go(stream: AsyncGenerator[bytes]) -> None:
 
 
 class Digest:
-    """Reads a tar as it passes by, in a thread of its own. value: SHA-256 of names, kinds, owners, modes, contents."""
+    """Reads a tar as it passes by, in a thread of its own. value: SHA-256 of names, kinds, owners, modes, contents.
+
+    fault: why it is no tar, or not a whole one.
+    """
 
     def __init__(self) -> None:
-        self.value = ""
+        self.value = self.fault = ""
         self.entries = 0
 
     async def __aenter__(self) -> Self:
@@ -66,9 +69,14 @@ class Digest:
         await asyncio.to_thread(self._writer.write, chunk)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Raises TarError; half a tar is none when the other half was not wanted any more."""
         self._writer.close()
-        with suppress(*([tarfile.TarError] if kind else [])):  # of half a tar
+        try:
             self.value, self.entries = await self._reader
+        except tarfile.TarError as broken:
+            if kind is None:
+                self.fault = str(broken)
+                raise
 
 
 def _read(pipe: BinaryIO) -> tuple[str, int]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 from bayplan import labels
 from bayplan.container import Container, Mounted
-from bayplan.errors import BayplanError, EngineError, UsageError
+from bayplan.errors import EngineError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
 from bayplan.operate.release import current, unreleased
@@ -26,7 +24,7 @@ from bayplan.spec.pinned import pinned
 from bayplan.spec.storage import Mount
 
 OnBytes = Callable[[str, int], None]  # what is done, and how many bytes of it are
-_AT = "/volume"
+AT = "/volume"
 _CHUNK = 1 << 20
 
 
@@ -132,61 +130,16 @@ async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
     return Volumes(ports, app, entries)
 
 
-async def backup(
-    ports: FleetPorts, app: str, said: str, file: Path, on: OnBytes, *, host: str | None = None, live: bool = False
-) -> Copied:
-    """A volume as a tar, with its checksum beside it (`FILE.sha256`).
-
-    What mounts it stands still meanwhile, unless live: what is copied is as after a power cut, at one moment.
-    """
-    known = await volumes(ports, app)
-    home, entry = known.home_of(said, host)
-    engine, part, packed = ports.engines[home], file.with_name(f"{file.name}.part"), hashlib.sha256()
-    digest, size = Digest(), 0
-    async with (
-        _frozen(engine, () if live else running(entry)),
-        _opened(ports, home, Mounted(_mount(), entry.name)) as at,
-    ):
-        try:
-            reading = digested(engine.read_tree(at, _AT), lambda n: on("read", n), digest)
-            async with reading as chunks:
-                with part.open("wb") as out:
-                    async for chunk in chunks:
-                        await asyncio.to_thread(out.write, chunk)
-                        packed.update(chunk)
-                        size += len(chunk)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    part.replace(file)
-    file.with_name(f"{file.name}.sha256").write_text(f"{packed.hexdigest()}  {file.name}\n")
-    return Copied(entry.name, home, size, digest.entries, digest.value)
-
-
-async def restore(ports: FleetPorts, app: str, said: str, file: Path, host: str, on: OnBytes) -> Copied:
-    """A backup as a volume of that host, which must not have it yet; read back and compared.
-
-    Raises UsageError, EngineError when it is not what was written: then it is removed again.
-    """
-    check_hosts(ports.fleet, (host,))
-    known = await volumes(ports, app)
-    _check_absent(known, known.name_of(said), host)
-    await asyncio.to_thread(_check_file, file)
-    digest = Digest()
-    async with digested(_read(file), lambda n: on("write", n), digest) as source:
-        return await _fill(known, _made(known, said), host, source, digest, on)
-
-
 async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnBytes) -> Copied:
     """A volume on another host as well, read back and compared; nothing may write to it meanwhile."""
     home, entry = known.home_of(said)
     engine, digest = ports.engines[home], Digest()
-    made = Mounted(_mount(), entry.name, entry.driver, entry.options, entry.labels)
+    made = Mounted(mount_at(), entry.name, entry.driver, entry.options, entry.labels)
     async with (
-        _opened(ports, home, Mounted(_mount(), entry.name)) as at,
-        digested(engine.read_tree(at, _AT), lambda n: on("copy", n), digest) as source,
+        opened(ports, home, Mounted(mount_at(), entry.name)) as at,
+        digested(engine.read_tree(at, AT), lambda n: on("copy", n), digest) as source,
     ):
-        return await _fill(known, made, to, source, digest, on)
+        return await fill(known, made, to, source, digest, on)
 
 
 def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
@@ -195,7 +148,7 @@ def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
     home, entry = known.home_of(said)
     if home == to:
         raise UsageError(f"{entry.name} is on {to} already")
-    _check_absent(known, entry.name, to)
+    check_absent(known, entry.name, to)
     host = known.ports.fleet.hosts[to]
     for service in known.app.services.values():
         names = {volume.name for _, volume in pinned(known.app, service)}
@@ -229,7 +182,7 @@ async def remove_whole(engine: Engine, name: str) -> None:
     await engine.remove_volume(half_name(name))
 
 
-async def _fill(
+async def fill(
     known: Volumes, made: Mounted, host: str, source: AsyncIterator[bytes], digest: Digest, on: OnBytes
 ) -> Copied:
     """It is marked as a half of itself until it is found to be what was sent."""
@@ -238,9 +191,9 @@ async def _fill(
         await remove_whole(engine, made.name)
     half = Mounted(Mount(kind="volume", target="/unfinished", nocopy=True), half_name(made.name), labels=made.labels)
     try:
-        async with _opened(known.ports, host, half, made) as at:
-            await engine.write_tree(at, _AT, source)
-            async with digested(engine.read_tree(at, _AT), lambda n: on("check", n), back) as chunks:
+        async with opened(known.ports, host, half, made) as at:
+            await engine.write_tree(at, AT, source)
+            async with digested(engine.read_tree(at, AT), lambda n: on("check", n), back) as chunks:
                 async for chunk in chunks:
                     size += len(chunk)
         _compare(made.name, host, digest, back)
@@ -260,21 +213,21 @@ def _compare(name: str, host: str, sent: Digest, back: Digest) -> None:
         )
 
 
-def _made(known: Volumes, said: str) -> Mounted:
+def as_made(known: Volumes, said: str) -> Mounted:
     """As a replica's container would make it."""
     volume = known.app.volumes.get(said)
     if volume is None:
         told = {labels.FLEET: known.ports.fleet.name, labels.APP: known.app.name}
-        return Mounted(_mount(), said, "local", {}, told)
+        return Mounted(mount_at(), said, "local", {}, told)
     app = known.app.model_copy(update={"volumes": {said: volume.model_copy(update={"external": False})}})
-    return mounted(known.ports.fleet, app, Service(name=said, mounts=(_mount(said),)))[0]
+    return mounted(known.ports.fleet, app, Service(name=said, mounts=(mount_at(said),)))[0]
 
 
-def _mount(key: str = "") -> Mount:
-    return Mount(kind="volume", source=key, target=_AT, nocopy=True)
+def mount_at(key: str = "") -> Mount:
+    return Mount(kind="volume", source=key, target=AT, nocopy=True)
 
 
-def _check_absent(known: Volumes, name: str, host: str) -> None:
+def check_absent(known: Volumes, name: str, host: str) -> None:
     """A copy that is not whole is begun again."""
     if host not in known.at:
         raise UsageError(f"{host} does not answer")
@@ -290,21 +243,7 @@ def running(entry: VolumeEntry) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]:
-    """What is left paused by a kill goes on with the next `up`."""
-    done: list[str] = []
-    try:
-        for name in names:
-            await engine.pause(name)
-            done.append(name)
-        yield
-    finally:
-        for name in done:
-            await asyncio.shield(engine.start(name))
-
-
-@asynccontextmanager
-async def _opened(ports: FleetPorts, host: str, *volumes: Mounted) -> AsyncIterator[str]:
+async def opened(ports: FleetPorts, host: str, *volumes: Mounted) -> AsyncIterator[str]:
     """A container that mounts them and does nothing: the engine reads and writes through it. It goes with this process,
     however that ends: one that stayed would keep a volume from being moved or removed.
     """
@@ -325,22 +264,3 @@ async def _put_away(engine: Engine, name: str, held: Held, living: asyncio.Task[
     await held.let_go()
     await asyncio.gather(living, return_exceptions=True)
     await engine.remove(name, 0)
-
-
-async def _read(file: Path) -> AsyncGenerator[bytes]:
-    with file.open("rb") as source:
-        while chunk := await asyncio.to_thread(source.read, _CHUNK):
-            yield chunk
-
-
-def _check_file(file: Path) -> None:
-    """Against the checksum beside it, if there is one."""
-    try:
-        beside = file.with_name(f"{file.name}.sha256")
-        wanted = beside.read_text().split()[:1] if beside.exists() else []
-        with file.open("rb") as source:
-            found = hashlib.file_digest(source, "sha256").hexdigest() if wanted else ""
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    if wanted and wanted != [found]:
-        raise BayplanError(f"{file} is not what was backed up: its checksum differs from {beside.name}")

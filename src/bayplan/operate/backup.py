@@ -1,0 +1,156 @@
+"""A volume as a file on this machine, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import gzip
+import hashlib
+import lzma
+import tarfile
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from bayplan.container import Mounted
+from bayplan.errors import BayplanError, UsageError
+from bayplan.operate.ask import check_hosts
+from bayplan.operate.tree_digest import Digest, digested
+from bayplan.operate.volumes import (
+    AT,
+    Copied,
+    OnBytes,
+    as_made,
+    check_absent,
+    fill,
+    mount_at,
+    opened,
+    running,
+    volumes,
+)
+from bayplan.ports import Engine, FleetPorts
+
+_CHUNK = 1 << 20
+_Packer = Callable[..., Any]
+_GZIP, _BZIP, _XZ = cast("_Packer", gzip.open), cast("_Packer", bz2.open), cast("_Packer", lzma.open)
+_BY_NAME: Final[Mapping[str, _Packer]] = {".gz": _GZIP, ".tgz": _GZIP, ".bz2": _BZIP, ".xz": _XZ}
+_BY_START: Final[Mapping[bytes, _Packer]] = {b"\x1f\x8b": _GZIP, b"BZh": _BZIP, b"\xfd7zXZ": _XZ}
+_BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+
+
+async def backup(
+    ports: FleetPorts, app: str, said: str, file: Path, on: OnBytes, *, host: str | None = None, live: bool = False
+) -> Copied:
+    """A volume as a tar, packed as the file's name says, with its checksum beside it (`FILE.sha256`).
+
+    What mounts it stands still meanwhile, unless live: what is copied is as after a power cut, at one moment.
+    Raises UsageError, BayplanError for what the disk refuses.
+    """
+    known = await volumes(ports, app)
+    home, entry = known.home_of(said, host)
+    engine, digest, size = ports.engines[home], Digest(), 0
+    with _written(file) as out:
+        async with (
+            _frozen(engine, () if live else running(entry)),
+            opened(ports, home, Mounted(mount_at(), entry.name)) as at,
+            digested(engine.read_tree(at, AT), lambda n: on("read", n), digest) as chunks,
+        ):
+            async for chunk in chunks:
+                await asyncio.to_thread(out.write, chunk)
+                size += len(chunk)
+    return Copied(entry.name, home, size, digest.entries, digest.value)
+
+
+async def restore(ports: FleetPorts, app: str, said: str, file: Path, host: str, on: OnBytes) -> Copied:
+    """A backup as a volume of that host, which must not have it yet; read back and compared.
+
+    Raises UsageError, EngineError when it is not what was written: then it is removed again.
+    """
+    check_hosts(ports.fleet, (host,))
+    known = await volumes(ports, app)
+    check_absent(known, known.name_of(said), host)
+    await asyncio.to_thread(_check_file, file)
+    digest = Digest()
+    try:
+        async with digested(_read(file), lambda n: on("write", n), digest) as source:
+            return await fill(known, as_made(known, said), host, source, digest, on)
+    except (BayplanError, tarfile.TarError) as error:
+        if digest.fault:  # what the engine says of it then is that it was sent no more
+            raise BayplanError(f"{file} is not a whole tar: {digest.fault}; nothing was restored") from error
+        raise
+
+
+@asynccontextmanager
+async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]:
+    """What is left paused by a kill goes on with the next `up`."""
+    done: list[str] = []
+    try:
+        for name in names:
+            await engine.pause(name)
+            done.append(name)
+        yield
+    finally:
+        await asyncio.shield(_thawed(engine, done))
+
+
+async def _thawed(engine: Engine, names: list[str]) -> None:
+    for name in names:
+        try:
+            await engine.start(name)
+        except BayplanError as error:
+            todo = "bayplan up lets it go on, once its host answers"
+            raise BayplanError(f"{name} stands frozen: {error.what}", where=engine.host, todo=todo) from error
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[BinaryIO]:
+    """What is written is that file once it is whole, and its checksum is beside it. Raises BayplanError, UsageError."""
+    if file.is_dir():
+        raise UsageError(f"{file} is a directory", todo=f"name the file: {file / 'data.tar'}")
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as raw:
+            pack = _BY_NAME.get(file.suffix)
+            with pack(raw, "wb") if pack else nullcontext(raw) as out:
+                yield out
+        with part.open("rb") as written:
+            found = hashlib.file_digest(written, "sha256").hexdigest()
+        part.replace(file)
+        _checksum(file).write_text(f"{found}  {file.name}\n")
+    except OSError as error:
+        raise BayplanError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _checksum(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")
+
+
+async def _read(file: Path) -> AsyncGenerator[bytes]:
+    """A tar, unpacked if it is a packed one."""
+    with file.open("rb") as raw:
+        start = raw.read(8)
+        raw.seek(0)
+        unpack = next((packer for magic, packer in _BY_START.items() if start.startswith(magic)), None)
+        source = unpack(raw, "rb") if unpack else raw
+        try:
+            while chunk := await asyncio.to_thread(source.read, _CHUNK):
+                yield chunk
+        except _BROKEN as broken:
+            raise BayplanError(f"{file} cannot be unpacked: {broken}") from broken
+
+
+def _check_file(file: Path) -> None:
+    """Against the checksum beside it, if there is one."""
+    try:
+        beside = _checksum(file)
+        wanted = beside.read_text().split()[:1] if beside.exists() else []
+        with file.open("rb") as source:
+            found = hashlib.file_digest(source, "sha256").hexdigest() if wanted else ""
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from error
+    if wanted and wanted != [found]:
+        raise BayplanError(f"{file} is not what was backed up: its checksum differs from {beside.name}")
