@@ -191,7 +191,7 @@ class Transport:
                     raise RegistryError(
                         f"the registry cannot be reached: {unreachable.what}",
                         where=self._where,
-                        todo=unreachable.todo,
+                        todo="; ".join(part for part in (unreachable.todo, self._elsewhere()) if part),
                     ) from unreachable
         return self._session
 
@@ -206,6 +206,15 @@ class Transport:
         missing = "give registry.username and registry.password_command in fleet.yaml"
         todo = wrong if self._login else missing
         return RegistryError(f"the registry does not let us in{said}", where=self._where, todo=todo)
+
+    def _elsewhere(self) -> str:
+        """What can be done when its host does not come back."""
+        if not self._dial:
+            return ""
+        return (
+            f"if {self._where} is gone for good, name another host under registry in fleet.yaml, and "
+            f"bayplan up --assume-down {self._where} builds and pushes to that"
+        )
 
     def _todo(self) -> str:
         if self._dial:

@@ -52,6 +52,7 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
         for host in hosts
         for step in (
             *_relieved(host),
+            *_of_before(fleet, facts, host),
             *(s for c, role in _wanted(fleet, facts, host, gateway) for s in _missing(fleet, facts, host, role, c)),
         )
     )
@@ -172,6 +173,18 @@ def _relieved(host: HostFacts) -> Iterator[Remove]:
     """A gateway whose successor answers ends, and lets what it still serves end."""
     if _has_taken_over(host):
         yield from (Remove(host.name, "", old.name, GRACE, "another gateway took over") for old in host.aside())
+
+
+def _of_before(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[Remove]:
+    """A registry where fleet.yaml does not have it any more, once its successor runs: nobody guards it there."""
+    now = fleet.registry.host if fleet.registry else None
+    if host.system("registry") is None or now == host.name:
+        return
+    known = facts.hosts.get(now) if now else None
+    successor = known.system("registry") if known else None
+    if now is None or (successor and successor.state == "running"):
+        why = f"the registry is {f'on {now}' if now else 'another'} now; what it holds stays in its volume"
+        yield Remove(host.name, "", system_name("registry", fleet.name), None, why)
 
 
 def _has_taken_over(host: HostFacts) -> bool:

@@ -28,13 +28,14 @@ _RECURSIVE: Final = (1, 44)
 class Homes:
     """Where the volumes of one host are. at: hosts by volume; used: those of them where a replica mounts it.
 
-    half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer.
+    half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer. lived: hosts where this
+    run saw a service: one that is replaced stop-first stands nowhere for a moment.
     """
 
     app: App
     silent: tuple[str, ...]
     before: Mapping[str, int]
-    stood: frozenset[str]
+    lived: Mapping[str, frozenset[str]]
     at: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     used: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     half: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -55,7 +56,10 @@ class Homes:
 
     def _why_not(self, host: str, service: Service, volume: Volume) -> str | None:
         name = volume.name
-        homes = self.used[name] if len(self.at[name]) > 1 and self.used[name] else self.at[name]
+        lived = self.lived.get(service.name, frozenset())
+        homes = self.at[name]
+        if len(homes) > 1:
+            homes = self.used[name] or homes & lived or homes
         if len(homes) > 1:
             return f"its volume {name} is on {' and on '.join(sorted(homes))}: remove the wrong one (bayplan volume rm)"
         if host in homes:
@@ -70,7 +74,7 @@ class Homes:
             )
         if volume.external:
             return f"has no volume {name}, which is external"
-        if self.silent and (self.before.get(service.name) or service.name in self.stood):
+        if self.silent and (self.before.get(service.name) or lived & set(self.silent)):
             return (
                 f"its volume {name} may be on {' or '.join(self.silent)}, which does not answer: bring it back, or "
                 "restore a backup here (bayplan volume restore)"
@@ -81,8 +85,11 @@ class Homes:
 def homes_of(goal: Goal, facts: Facts, run: Run) -> Homes:
     """As the facts tell it."""
     silent = tuple(h.name for h in facts.hosts.values() if not h.reachable)
-    stood = frozenset(s for h in silent for app, s, _ in run.stood.get(h, ()) if app == goal.app.name)
-    homes = Homes(goal.app, silent, goal.before, stood)
+    lived: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for name, there in run.stood.items():
+        for service in {service for app, service, _ in there if app == goal.app.name}:
+            lived[service] |= {name}
+    homes = Homes(goal.app, silent, goal.before, lived)
     for host in facts.reachable():
         for name in host.engine.volumes:
             (homes.half if half_name(name) in host.engine.volumes else homes.at)[name].add(host.name)

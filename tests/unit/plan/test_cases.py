@@ -180,11 +180,15 @@ def _join(in_pools: dict[str, list[ServerFacts]], replica: Replica, told: str) -
 
 
 def _run(case: dict[str, Any], facts: Facts) -> Run:
-    """`this_run` started these replicas so many seconds ago."""
+    """`this_run` started these replicas so many seconds ago; `seen` are those (web-1) that it saw on a host before."""
     started = case.get("this_run", {})
     ids = {
         r.id: NOW - started[r.name.removeprefix("shop-")]
         for r in facts.replicas()
         if r.name.removeprefix("shop-") in started
     }
-    return Run(tried=frozenset(ids), first_seen=ids, given_up=frozenset(case.get("given_up", ())))
+    stood = {
+        host: frozenset(("shop", name.rpartition("-")[0], int(name.rpartition("-")[2])) for name in names)
+        for host, names in case.get("seen", {}).items()
+    }
+    return Run(tried=frozenset(ids), first_seen=ids, given_up=frozenset(case.get("given_up", ())), stood=stood)

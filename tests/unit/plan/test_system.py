@@ -252,6 +252,21 @@ def test_the_registrys_port_is_a_free_one_and_stays(host: HostFacts, port: int) 
     assert registry_endpoint(own_registry(), seen(host, knows)) == (5000, "10.77.0.11", port)
 
 
+def test_a_registry_goes_from_where_it_was_once_it_runs_where_it_is_to_be() -> None:
+    before = as_planned(fleet("h1", "h2", registry=Registry(host="h2")), seen(bare("h1"), bare("h2")))
+    [moving] = [s for s in plan_system(own_registry(), before) if isinstance(s, System) and s.role == "registry"]
+    assert moving.host == "h1"
+    assert not [s for s in plan_system(own_registry(), before) if isinstance(s, Remove)]
+    running = replace(
+        before.hosts["h1"].engine, system=(*before.hosts["h1"].engine.system, _registry("running", 25007))
+    )
+    after = seen(replace(before.hosts["h1"], engine=running), before.hosts["h2"])
+    [gone] = [s for s in plan_system(own_registry(), after) if isinstance(s, Remove)]
+    assert (gone.host, gone.replica) == ("h2", "bayplan-registry-t")
+    external = fleet("h1", "h2", registry=Registry(address="registry.example.com"))
+    assert [s.host for s in plan_system(external, after) if isinstance(s, Remove)] == ["h1", "h2"]
+
+
 def test_a_fleet_without_a_registry_of_its_own_has_no_endpoint() -> None:
     assert registry_endpoint(fleet("h1"), seen(bare("h1"))) is None
     elsewhere = fleet("h1", registry=Registry(address="registry.example.com"))
