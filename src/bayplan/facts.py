@@ -41,7 +41,7 @@ class Replica:
     slot: 1..n within the service, across the fleet. release: the number that started it. spec: digest of the
     definition that it was started with. cpus, memory: what it reserves. job: it runs to its end. everywhere: each host
     has one of its service. volumes: names of those of its host that it mounts. drain: seconds that what it is asked
-    gets to end, as it was started.
+    gets to end, as it was started. made: when, in seconds since 1970 by its host's clock; 0 if that is not known.
     """
 
     id: str
@@ -63,6 +63,7 @@ class Replica:
     everywhere: bool = False
     volumes: tuple[str, ...] = ()
     drain: float = DEFAULT_DRAIN
+    made: float = 0.0
 
     @property
     def done(self) -> bool:

@@ -41,6 +41,7 @@ def replica(
     ports: tuple[Binding, ...],
     health: Health = "none",
     exit_code: int | None = None,
+    made: float = 0.0,
 ) -> Replica:
     """What labels tell of a replica, and, of what may change, what is seen or expected. container: its id.
 
@@ -67,4 +68,5 @@ def replica(
         everywhere=EVERYWHERE in told,
         volumes=tuple(name for name in told.get(VOLUMES, "").split(",") if name),
         drain=float(told.get(DRAIN, DEFAULT_DRAIN)),
+        made=made,
     )

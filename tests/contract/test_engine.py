@@ -214,7 +214,8 @@ async def test_a_replica_is_told_by_its_labels(kit: Kit, engine: Engine) -> None
     ports = (Binding(80, 28080, kit.address),)
     made = await engine.run(kit.replica(3, ports=ports))
     seen = await kit.only()
-    assert seen == Replica(
+    assert seen.made == 0.0 or abs(seen.made - time.time()) < 60  # the engine in memory has no clock
+    assert replace(seen, made=0.0) == Replica(
         id=made,
         name=f"{kit.fleet}-web-3-r7",
         host=engine.host,

@@ -179,12 +179,13 @@ def _tell_unplaced(unplaced: Unplaced, console: Console) -> None:
 
 
 def tell_risks(found: Sequence[Risk], console: Console) -> None:
-    """Losses of hosts that `tolerate` speaks of and that are not survived: told, and no failure."""
+    """Losses of hosts that are not survived: told, and no failure."""
     for risk in found:
-        console.print(f"[yellow]![/] tolerate: {escape(risk.told())}")
+        asked = "" if risk.kind == "two volumes" else "tolerate: "
+        console.print(f"[yellow]![/] {asked}{escape(risk.told())}")
         for reason in risk.why:
             console.print(f"    {reason.host}  {escape(reason.reason)}")
-    if any(risk.kind != "pinned" for risk in found):
+    if any(risk.kind in ("no room", "no host") for risk in found):
         console.print("  add a host, or lower what is reserved; bayplan size tells how many hosts it takes")
 
 

@@ -129,6 +129,7 @@ def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
         ports=bindings(told.get(labels.PORTS, "")),
         health=health(status),
         exit_code=exit_code(status),
+        made=float(entry.get("Created", 0)),
     )
 
 

@@ -33,34 +33,54 @@ MOST_LOSSES = 1_000  # that are tried; of more, those of the fullest hosts (and,
 class Risk:
     """A loss that is not survived. hosts: lost; count: replicas of the service for which no place is left.
 
-    pinned: with its volume, so that it can stand nowhere else.
+    pinned: with its volume, so that it can stand nowhere else. two volumes: what it would begin with on the second of
+    the hosts is not what it has on the first; volume: their name.
     """
 
-    kind: Literal["no room", "pinned", "no host"]
+    kind: Literal["no room", "pinned", "no host", "two volumes"]
     hosts: tuple[str, ...]
     service: str
     count: int
     why: tuple[Rejection, ...] = ()
+    volume: str = ""
 
     def told(self) -> str:
         """In words."""
         lost = " and ".join(self.hosts)
         if self.kind == "pinned":
             return f"{self.service} stands on {lost} with its volume: if {lost} is lost, it waits until that is back"
+        if self.kind == "two volumes":
+            home, other = self.hosts
+            return (
+                f"{self.service} lives on {home} with {self.volume}; {other} has one of that name, too, and with that "
+                f"it would begin if {home} were lost: remove it (bayplan volume rm {self.volume} --host {other})"
+            )
         if self.kind == "no host":
             return f"{self.count} hosts may be lost, and there are no more than {len(self.hosts)}"
         return f"if {lost} {'is' if len(self.hosts) == 1 else 'are'} lost, {self.count} of {self.service} find no place"
 
 
 def risks(goal: Goal, facts: Facts) -> tuple[Risk, ...]:
-    """What `tolerate` asks for and the fleet cannot give, for the app and what stands beside it; () if it is not asked.
+    """What `tolerate` asks for and the fleet cannot give, for the app and what stands beside it; and what a loss would
+    have taken for a service's volume.
 
     Of each service the first loss that it does not survive.
     """
-    lost = goal.fleet.tolerate
-    if not lost:
-        return ()
-    standing = _standing(goal, facts)
+    lost, standing = goal.fleet.tolerate, _standing(goal, facts)
+    twice = tuple(_twice(goal, standing, facts))
+    return (*twice, *(_unsurvived(goal, facts, standing, lost) if lost else ()))
+
+
+def _twice(goal: Goal, standing: Sequence[Replica], facts: Facts) -> Iterator[Risk]:
+    """Volumes of the app's services that another host has as well, by name."""
+    for replica in (r for r in standing if r.app == goal.app.name):
+        for volume in replica.volumes:
+            for host in facts.reachable():
+                if host.name != replica.host and volume in host.engine.volumes:
+                    yield Risk("two volumes", (replica.host, host.name), replica.service, 1, volume=volume)
+
+
+def _unsurvived(goal: Goal, facts: Facts, standing: Sequence[Replica], lost: int) -> tuple[Risk, ...]:
     bound = Counter((r.service, r.host) for r in standing if r.volumes and r.app == goal.app.name)
     pinned = tuple(Risk("pinned", (host,), service, count) for (service, host), count in bound.items())
     board = Board(goal, facts, Run())

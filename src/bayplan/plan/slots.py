@@ -10,7 +10,7 @@ from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition
-from bayplan.plan.standing import is_serving, why_failed
+from bayplan.plan.standing import endpoints, is_serving, why_failed
 from bayplan.spec.model import Service
 
 STOPPED = ("exited", "created", "dead")
@@ -61,13 +61,19 @@ class Reader:
         slot.serves = self._serves(slot.keeper)
         slot.failed = None if slot.serves else self._why_failed(slot.keeper)
 
-    def _worth(self, replica: Replica, crowd: Counter[str]) -> tuple[bool, bool, bool, int, bool, str]:
-        """Lowest stays: not stopped, not broken before this run, where it is to move, on the emptiest host, serving."""
+    def _worth(self, replica: Replica, crowd: Counter[str]) -> tuple[bool, bool, bool, float, float, int, bool, str]:
+        """Lowest stays: not stopped, not broken before this run, where it is to move, on the emptiest host, serving.
+
+        Of two with volumes, each has data of its own. The one that more gateways lead to, or that was begun later, was
+        put there when the other one's host was lost.
+        """
         serves = self._serves(replica)
         broken = not serves and replica.id not in self.run.tried and self._why_failed(replica) is not None
         stopped = replica.state in STOPPED
         elsewhere = self.goal.moves.get((replica.service, replica.slot), replica.host) != replica.host
-        return (stopped, broken, elsewhere, crowd[replica.host], not serves, replica.host)
+        led = sum(e.facts.state == "ready" for e in endpoints(replica, self.facts)) if replica.volumes else 0
+        made = replica.made if replica.volumes else 0.0
+        return (stopped, broken, elsewhere, -led, -made, crowd[replica.host], not serves, replica.host)
 
     def _is_current(self, replica: Replica) -> bool:
         if replica.spec != self.spec or replica.state in ("removing", "dead"):

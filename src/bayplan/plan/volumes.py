@@ -28,8 +28,8 @@ _RECURSIVE: Final = (1, 44)
 class Homes:
     """Where the volumes of one host are. at: hosts by volume; used: those of them where a replica mounts it.
 
-    half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer. lived: hosts where this
-    run saw a service: one that is replaced stop-first stands nowhere for a moment.
+    half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer.
+    lived: hosts where this run saw a service: one that is replaced stop-first stands nowhere for a moment.
     """
 
     app: App

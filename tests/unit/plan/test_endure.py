@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests import given
 
 from bayplan.facts import Facts
@@ -94,3 +96,14 @@ def test_what_another_app_has_on_every_host_or_keeps_stopped_moves_nowhere() -> 
 def test_the_board_is_as_it_was_after_each_loss() -> None:
     goal, facts = standing(WEB, hosts=5, at={"web": (1, 2)})
     assert risks(goal, facts) == risks(goal, facts) == ()
+
+
+def test_a_volume_of_the_same_name_elsewhere_is_told_whatever_is_asked() -> None:
+    goal, facts = standing(WEB, tolerate=0, at={"web": (1, 2)})
+    h1, h2 = facts.hosts["h1"], facts.hosts["h2"]
+    with_data = replace(h1.engine.replicas[0], volumes=("data",))
+    h1 = replace(h1, engine=replace(h1.engine, replicas=(with_data,), volumes=frozenset({"data"})))
+    h2 = replace(h2, engine=replace(h2.engine, volumes=frozenset({"data", "other"})))
+    [risk] = risks(goal, Facts({"h1": h1, "h2": h2}))
+    assert (risk.kind, risk.hosts, risk.service) == ("two volumes", ("h1", "h2"), "web")
+    assert "bayplan volume rm data --host h2" in risk.told()

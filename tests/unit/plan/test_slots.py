@@ -43,6 +43,18 @@ def test_two_slots_that_stand_twice_on_the_same_hosts_are_told_apart() -> None:
     assert kept(slots(web(1, "h1"), *both[1:])) == {1: "h1", 2: "h3", 3: "h2"}
 
 
+def test_of_two_with_data_the_one_stays_that_was_put_there_when_the_other_was_lost() -> None:
+    """More gateways lead to it, or it was begun later; not the one on the emptier host."""
+    app, data = (web(1, "h1"), web(2, "h1")), {"volumes": ("data",)}
+    returned, put = web(3, "h2", made=1000.0, **data), web(3, "h1", made=2000.0, **data)
+    assert kept(slots(*app, returned, put))[3] == "h1"
+    goal = given.goal(FLEET, WEB)
+    facts = given.standing(goal, *app, put)
+    h2 = replace(facts.hosts["h2"], engine=given.engine(replace(returned, made=3000.0)))
+    found = Reader(goal, WEB, definition(WEB), Facts({**facts.hosts, "h2": h2}), Run(), 0.0).slots()
+    assert kept(found)[3] == "h1"
+
+
 def test_a_stopped_one_does_not_stay_where_a_running_one_is() -> None:
     assert kept(slots(web(1, "h1"), web(2, "h1"), web(2, "h2", state="exited"))) == {1: "h1", 2: "h1"}
 
