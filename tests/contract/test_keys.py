@@ -105,7 +105,7 @@ async def look(engine: DockerEngine, goal: Goal, rows: tuple[Row, ...]) -> Looke
     await engine.pull("debian:bookworm-slim", lambda _: None)
     await engine.ensure_network(NETWORK, "bpkeys", {})
     made = {name: container(goal, name) for name in goal.app.services}
-    await asyncio.gather(*((engine.create if name == "made" else engine.run)(c) for name, c in made.items()))
+    await asyncio.gather(*(_make(engine, name, c) for name, c in made.items()))
     inspected: dict[Any, Any] = {group: await engine.inspect(c.name) for group, c in made.items()}
     said = {}
     for row in rows:
@@ -113,6 +113,14 @@ async def look(engine: DockerEngine, goal: Goal, rows: tuple[Row, ...]) -> Looke
             done = await engine.exec(made[row.group].name, ["sh", "-c", row.says])
             said[row] = done.output.decode().strip()
     return Looked(inspected, said)
+
+
+async def _make(engine: DockerEngine, group: str, container: Container) -> None:
+    """One that is privileged is not started: it would have this machine's devices."""
+    if group == "made":
+        await engine.hold(replace(container, restart="no"))
+    else:
+        await engine.run(container)
 
 
 def container(goal: Goal, name: str) -> Container:

@@ -72,6 +72,7 @@ def test_run_has_the_service_s_environment_and_the_command_s_status(site: Site) 
 def test_run_reaches_the_app_from_the_host_that_is_asked_for(site: Site) -> None:
     done = site.piped("run", "--host", "h3", "-T", "web", "perl", "-e", "print $ENV{BAYPLAN_HOST}")
     assert done.stdout == "h3", done.stderr
+    assert "the command nosuch is not in the image" in site.bayplan("run", "web", "nosuch", status=127)
     done = site.piped("run", "--image", "debian:bookworm-slim", "cat", "/etc/debian_version")
     assert done.stdout.startswith("12"), done.stderr
 

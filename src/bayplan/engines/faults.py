@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from bayplan.errors import ConflictError, EngineError, HostUnreachableError, NotFoundError, PortTakenError
+from bayplan.errors import CommandError, ConflictError, EngineError, HostUnreachableError, NotFoundError, PortTakenError
 
 NOT_FOUND, CONFLICT = 404, 409
 NO_CONNECTION = 900  # aiodocker's own status for it
 
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 _BIND = re.compile(r"((?:(?:\d+\.){3}\d+|\[[\da-fA-F:]*\]):\d+)")
+# runc's words, at the end of those of the engine, the shim and itself.
+_COMMAND = re.compile(r'exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found|no such file|permission denied)')
+_NOT_EXECUTABLE, _NO_COMMAND = 126, 127
 
 
 def translated(status: int, said: str, host: str) -> EngineError | HostUnreachableError:
@@ -27,6 +30,11 @@ def translated(status: int, said: str, host: str) -> EngineError | HostUnreachab
             todo="another port is taken at the next try; to see who has it: ss -ltnp",
             status=status,
         )
+    if command := _COMMAND.search(message):
+        is_there = command[2] == "permission denied"
+        what = "may not be executed in the container" if is_there else "is not in the image, or not in its PATH"
+        exit_status = _NOT_EXECUTABLE if is_there else _NO_COMMAND
+        return CommandError(f"the command {command[1]} {what}", where=host, status=status, exit_status=exit_status)
     if status == NOT_FOUND:
         return NotFoundError(message, where=host, status=status)
     if status == CONFLICT and "is already in use by container" in message:

@@ -15,7 +15,7 @@ from bayplan.operate.ask import answered, check_hosts
 from bayplan.operate.release import Chosen, check_known, current, required, unreleased
 from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal
-from bayplan.plan.names import bridge_name
+from bayplan.plan.names import bridge_name, half_name
 from bayplan.plan.replica import HOSTNAME, network_name, replica_container
 from bayplan.ports import FleetPorts, OnTransfer
 from bayplan.spec.model import App, Service
@@ -80,9 +80,11 @@ def _lack(ports: FleetPorts, app: App, service: Service, host: HostFacts) -> str
     """What of the service's needs the host does not have: they come with its replicas."""
     if why := unmet(service, ports.fleet.hosts[host.name], host.engine.arch):
         return f"it {why}"
-    absent = sorted({volume.name for _, volume in pinned(app, service)} - host.engine.volumes)
-    if absent:
-        return f"its volume {absent[0]} is not there"
+    for name in sorted({volume.name for _, volume in pinned(app, service)}):
+        if name not in host.engine.volumes:
+            return f"its volume {name} is not there"
+        if half_name(name) in host.engine.volumes:
+            return f"what is there of its volume {name} is a copy that was not finished"
     if (service.secrets or service.configs) and not _has_replica(host, app.name, service.name):
         return "its secrets and configs are where its replicas are"
     return ""

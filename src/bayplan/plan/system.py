@@ -178,12 +178,12 @@ def _relieved(host: HostFacts) -> Iterator[Remove]:
 def _of_before(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[Remove]:
     """A registry where fleet.yaml does not have it any more, once its successor runs: nobody guards it there."""
     now = fleet.registry.host if fleet.registry else None
-    if host.system("registry") is None or now == host.name:
+    if now in (None, host.name) or host.system("registry") is None:
         return
-    known = facts.hosts.get(now) if now else None
+    known = facts.hosts.get(now)
     successor = known.system("registry") if known else None
-    if now is None or (successor and successor.state == "running"):
-        why = f"the registry is {f'on {now}' if now else 'another'} now; what it holds stays in its volume"
+    if successor and successor.state == "running":
+        why = f"the registry is on {now} now; what it holds stays in its volume"
         yield Remove(host.name, "", system_name("registry", fleet.name), None, why)
 
 

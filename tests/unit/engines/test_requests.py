@@ -97,6 +97,20 @@ def test_what_errors_are(status: int, said: str, kind: type[BayplanError]) -> No
 
 
 @pytest.mark.parametrize(
+    ("said", "command", "status"),
+    [
+        ('OCI runtime create failed: container_linux.go:380: starting container process caused: exec: "nosuch": executable file not found in $PATH: unknown', "nosuch", 127),
+        ('failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/no/such": stat /no/such: no such file or directory: unknown', "/no/such", 127),
+        ('runc create failed: unable to start container process: exec: "/etc/passwd": permission denied: unknown', "/etc/passwd", 126),
+    ],
+)  # fmt: skip
+def test_a_command_that_cannot_be_run_has_the_status_of_a_shell(said: str, command: str, status: int) -> None:
+    error = translated(400, said, "h1")
+    assert error.exit_status == status
+    assert error.what.startswith(f"the command {command} ")
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
         ("RUN --mount=type=cache,target=/x make", "line 2: --mount"),
