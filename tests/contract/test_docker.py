@@ -26,7 +26,7 @@ from bayplan import labels
 from bayplan.container import Container
 from bayplan.engines import buildkit
 from bayplan.engines.docker import DockerEngine
-from bayplan.errors import DeadlineError, ImageError, NotFoundError
+from bayplan.errors import DeadlineError, EngineError, ImageError, NotFoundError
 from bayplan.facts import Binding
 from bayplan.hosts import reach_for
 from bayplan.lab import Lab
@@ -185,7 +185,7 @@ async def test_cancelled_anywhere_a_run_leaves_nothing(site: Site) -> None:
 
 async def test_what_cannot_start_leaves_nothing(site: Site) -> None:
     container = site.container(("/no/such/program",), init=False, ports=(Binding(80, 28090, site.member.private_ip),))
-    with pytest.raises(Exception, match="no such file"):
+    with pytest.raises(EngineError, match="the command /no/such/program is not in the image, or not in its PATH"):
         await site.engine.run(container)
     with pytest.raises(NotFoundError):
         await site.engine.inspect(container.name)

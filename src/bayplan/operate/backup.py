@@ -10,7 +10,7 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -122,7 +122,8 @@ def _written(file: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise BayplanError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # of a file system that cannot be written at all
+            part.unlink(missing_ok=True)
 
 
 def _checksum(file: Path) -> Path:

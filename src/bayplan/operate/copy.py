@@ -60,7 +60,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BayplanError(f"{error.strerror or error}", where=str(error.filename or "")) from error
+        raise BayplanError((error.strerror or str(error)).lower(), where=str(error.filename or "")) from error
     except tarfile.TarError as error:
         raise BayplanError(f"it was not unpacked: {error}") from error
 

@@ -9,7 +9,7 @@ from bayplan.errors import UsageError
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import required
-from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, running, volumes_of
+from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, remove_whole, running, volumes_of
 from bayplan.ports import FleetPorts, VolumeEntry
 from bayplan.spec.model import App
 
@@ -40,7 +40,7 @@ async def move(
             raise
         for name in entry.used_by:
             await engine.remove(name, 0)
-        await engine.remove_volume(entry.name)
+        await remove_whole(ports, home, entry.name)
         await sight.look(whole=True)
         return copied, await converge(ports, chosen, wishes, on, sight)
 

@@ -48,7 +48,7 @@ async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
 
 async def sweep(ports: FleetPorts, goes: Sweep) -> None:
     """Remove them. Raises PartialError that tells all that could not be."""
-    failed = await together(remove_whole(ports.engines[host], name) for name, host in goes.gone)
+    failed = await together(remove_whole(ports, host, name) for name, host in goes.gone)
     raise_failed(failed, "not all volumes could be removed")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from bayplan import labels
@@ -25,6 +25,7 @@ from bayplan.spec.storage import Mount
 
 OnBytes = Callable[[str, int], None]  # what is done, and how many bytes of it are
 AT = "/volume"
+DYING = 5.0  # seconds for the container of a process that was killed to end
 _CHUNK = 1 << 20
 
 
@@ -126,8 +127,25 @@ async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
     """The app's on the hosts that answered a moment ago."""
     hosts = [host.name for host in facts.reachable()]
     found = await asyncio.gather(*(ports.engines[host].volumes() for host in hosts))
-    entries = {host: {v.name: v for v in there} for host, there in zip(hosts, found, strict=True)}
+    entries = {
+        host: {v.name: _without_remains(v, ports.fleet.name) for v in there}
+        for host, there in zip(hosts, found, strict=True)
+    }
     return Volumes(ports, app, entries)
+
+
+def _without_remains(entry: VolumeEntry, fleet: str) -> VolumeEntry:
+    remains = _remains(entry, fleet)
+    return replace(entry, used_by={n: runs for n, runs in entry.used_by.items() if n not in remains})
+
+
+def _remains(entry: VolumeEntry, fleet: str) -> frozenset[str]:
+    """What a process left that was killed before its container was started, which therefore does not end by itself."""
+    return frozenset(n for n, runs in entry.used_by.items() if n.startswith(_opened_prefix(fleet)) and not runs)
+
+
+def _opened_prefix(fleet: str) -> str:
+    return f"bayplan-volume-{fleet}-"
 
 
 async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnBytes) -> Copied:
@@ -172,14 +190,27 @@ async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> tu
         raise UsageError(
             f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}", todo="take that down first"
         )
-    await remove_whole(ports.engines[home], entry.name)
+    await remove_whole(ports, home, entry.name)
     return entry.name, home
 
 
-async def remove_whole(engine: Engine, name: str) -> None:
+async def remove_whole(ports: FleetPorts, host: str, name: str) -> None:
     """The volume, and then what says that it is not whole."""
-    await engine.remove_volume(name)
-    await engine.remove_volume(half_name(name))
+    engine, both = ports.engines[host], (name, half_name(name))
+    for entry in [v for v in await engine.volumes() if v.name in both]:
+        for left in _remains(entry, ports.fleet.name):
+            await engine.remove(left, 0)
+        await _until_closed(engine, entry, ports.fleet.name)
+    for one in both:
+        await engine.remove_volume(one)
+
+
+async def _until_closed(engine: Engine, entry: VolumeEntry, fleet: str) -> None:
+    """What a process that has just been killed had open ends by itself, a moment after it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DYING):
+            for name in (n for n in entry.used_by if n.startswith(_opened_prefix(fleet))):
+                await engine.until_removed(name)
 
 
 async def fill(
@@ -188,7 +219,7 @@ async def fill(
     """It is marked as a half of itself until it is found to be what was sent."""
     engine, size, back = known.ports.engines[host], 0, Digest()
     if known.is_half(made.name, host):
-        await remove_whole(engine, made.name)
+        await remove_whole(known.ports, host, made.name)
     half = Mounted(Mount(kind="volume", target="/unfinished", nocopy=True), half_name(made.name), labels=made.labels)
     try:
         async with opened(known.ports, host, half, made) as at:
@@ -199,7 +230,7 @@ async def fill(
         _compare(made.name, host, digest, back)
         await engine.remove_volume(half.name)
     except BaseException:
-        await asyncio.shield(remove_whole(engine, made.name))
+        await asyncio.shield(remove_whole(known.ports, host, made.name))
         raise
     return Copied(made.name, host, size, back.entries, back.value)
 
@@ -247,7 +278,7 @@ async def opened(ports: FleetPorts, host: str, *volumes: Mounted) -> AsyncIterat
     """A container that mounts them and does nothing: the engine reads and writes through it. It goes with this process,
     however that ends: one that stayed would keep a volume from being moved or removed.
     """
-    name = f"bayplan-volume-{ports.fleet.name}-{uuid4().hex[:8]}"
+    name = f"{_opened_prefix(ports.fleet.name)}{uuid4().hex[:8]}"
     told = {labels.FLEET: ports.fleet.name, labels.ROLE: "volume"}
     engine = ports.engines[host]
     container = Container(name, ports.fleet.gateway_image, ("true",), labels=told, network="none", mounts=volumes)

@@ -146,7 +146,7 @@ async def test_nothing_is_written_elsewhere(members: tuple[tarfile.TarInfo, ...]
 
 async def test_what_cannot_be_read_here_is_told(engine: MemoryEngine, tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to("nowhere")
-    with pytest.raises(BayplanError, match="No such file"):
+    with pytest.raises(BayplanError, match="no such file"):
         await send(engine, ONE, tmp_path / "gone", "gone", "/tmp/x")
 
 
