@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from types import FrameType
+from typing import get_args
 
+from bayplan.lab import EngineKind
 from bench import machine, report
 from bench.metrics import Figure
 from bench.operations.quiet import busy
@@ -38,7 +40,7 @@ def main() -> None:
     asked = _arguments().parse_args()
     signal.signal(signal.SIGTERM, _end)
     try:
-        figures, where = _measure(asked.only, asked.runs, asked.lab, keep=asked.keep)
+        figures, where = _measure(asked.only, asked.runs, asked.lab, asked.engine, keep=asked.keep)
     except KeyboardInterrupt:
         sys.exit(130)
     print(f"\n{report.table(figures)}\n\n{report.verdict(figures)}")
@@ -48,9 +50,11 @@ def main() -> None:
         print("(a part of the benchmarks: docs/benchmarks.md stays as it is)")
 
 
-def _measure(only: Sequence[str], runs: int, lab: str, *, keep: bool) -> tuple[list[Figure], dict[str, str]]:
+def _measure(
+    only: Sequence[str], runs: int, lab: str, engine: EngineKind, *, keep: bool
+) -> tuple[list[Figure], dict[str, str]]:
     others = f"{busy():.0%} of its cores"
-    with stage(lab, _say, keep=keep) as here:
+    with stage(lab, engine, _say, keep=keep) as here:
         where = {**machine.facts(here.lab), "busy with other work as it began": others}
         where["HAProxy"] = machine.haproxy(here.lab, f"bayplan-gateway-{lab}")
         return [figure for name in SCENARIOS if name in only for figure in SCENARIOS[name](here, runs)], where
@@ -62,6 +66,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--only", type=_names, default=list(SCENARIOS), metavar="A,B", help=f"of these: {names}")
     parser.add_argument("--runs", type=int, default=3, help="rounds of what is compared (3)")
     parser.add_argument("--lab", default="bench", help="the lab's name, if another run is under way (bench)")
+    parser.add_argument("--engine", choices=get_args(EngineKind), default="debian12", help="the hosts' (debian12)")
     parser.add_argument("--keep", action="store_true", help="leave the lab up for the next run")
     return parser
 

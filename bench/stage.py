@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bayplan import lab as labs
-from bayplan.lab import Lab
+from bayplan.lab import EngineKind, Lab
 from bench.operations.bayplan import Bayplan
 from bench.operations.load import until_distinct
 
@@ -51,12 +51,12 @@ class Stage:
 
 
 @contextmanager
-def stage(name: str, say: Say, *, keep: bool) -> Iterator[Stage]:
+def stage(name: str, engine: EngineKind, say: Say, *, keep: bool) -> Iterator[Stage]:
     """keep: leave the lab up, for the next run while one works on the benchmarks."""
     directory = Path(tempfile.gettempdir()) / f"bayplan-{name}"
     try:
         say(f"a lab of {HOSTS} hosts")
-        lab = labs.up(name, HOSTS, directory=directory)
+        lab = labs.up(name, HOSTS, engine, directory)
         app = directory / "web"
         shutil.copytree(Path(__file__).parent / "web", app, dirs_exist_ok=True)
         here = Stage(lab, Bayplan(app, lab.fleet_file), say)

@@ -155,6 +155,10 @@ class Reach(Protocol):
 class Held(Protocol):
     """A container that lives as long as this process holds it."""
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether its name is still ours, also if its host has been silent since it was last heard."""
+
     async def live(self) -> None:
         """Start it, and show it that we live, until it is gone or does not answer. Raises EngineError and its like."""
 

@@ -7,6 +7,7 @@ nothing, and the program waits only so long. What the program says back tells us
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from aiodocker.stream import Stream
 
 BEAT: Final = 2.0  # seconds between signs of life
-PATIENCE: Final = 10  # seconds without one until the container ends
+PATIENCE: Final = 12  # seconds without one until the container ends
 # It ends no sooner than that after what we sent last, so whoever gives up sooner never holds what is gone already.
 ANSWER: Final = 8.0  # seconds until a sign of life must have come back
-START: Final = 10.0  # seconds for the engine to start it
+START: Final = ANSWER  # seconds for the engine to start it
 SENT: Final = 0.25  # seconds for a request to be on its way: an engine finishes what it was asked, heard or not
 
 # Each byte is said back. It ends at the end of its input, and after PATIENCE without a byte. Nothing but POSIX and
@@ -54,8 +55,14 @@ class DockerHeld:
     def __init__(self, client: Client, made: str, stream: Stream) -> None:
         self._client, self._made, self._stream = client, made, stream
         self._runs = False
+        self._shown = _Moment()  # no later than the last sign of life that it had of us
+
+    @property
+    def is_sure(self) -> bool:
+        return self._shown.ago < PATIENCE
 
     async def live(self) -> None:
+        self._shown = _Moment()
         async with self._client.calling(START) as docker:
             await docker.containers.container(self._made).start()
         self._runs = True
@@ -70,8 +77,12 @@ class DockerHeld:
             return False
         try:
             async with asyncio.timeout(ANSWER):
+                now = _Moment()
                 await self._stream.write_in(b".")
-                return await self._stream.read_out() is not None
+                answered = await self._stream.read_out() is not None
+                if answered:
+                    self._shown = now
+                return answered
         except TimeoutError as late:
             raise DeadlineError(f"no sign of life for {ANSWER:g} s", where=self._client.host) from late
 
@@ -91,6 +102,18 @@ class DockerHeld:
         with suppress(BayplanError):
             async with self._client.calling(SENT) as docker:
                 await docker.containers.container(self._made).delete(force=True, v=True)
+
+
+class _Moment:
+    """A moment, by two clocks: one stands still while a machine sleeps, and the other may be set back."""
+
+    def __init__(self) -> None:
+        self._clocks = time.monotonic(), time.time()
+
+    @property
+    def ago(self) -> float:
+        """Seconds."""
+        return max(time.monotonic() - self._clocks[0], time.time() - self._clocks[1])
 
 
 async def hold(client: Client, container: Container) -> DockerHeld:

@@ -6,6 +6,9 @@ that does not answer may have been won by another: most is counted of all that h
 The name is ours once the container is created; it is started meanwhile, which takes ten times as long and costs as much
 as starting a replica: only as many at once as no other hosts could make up for. One that stays created was left by a
 process that ended in between; it is passed over, and removed by whoever has to wait for it, or has the lock next.
+
+For a host that falls silent another is won before anybody else could have the first: a container outlives its holder's
+last sign of life by longer than the holder waits for an answer.
 """
 
 from __future__ import annotations
@@ -13,14 +16,24 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bayplan import labels
 from bayplan.container import Container
-from bayplan.errors import BayplanError, ConflictError, LockedError, LockLostError, NoMajorityError, NotFoundError
+from bayplan.errors import (
+    BayplanError,
+    ConflictError,
+    DeadlineError,
+    HostUnreachableError,
+    LockedError,
+    LockLostError,
+    NoMajorityError,
+    NotFoundError,
+)
 from bayplan.plan.names import lock_name
 from bayplan.ports import Claim, Clock, Credentials, Engine, Held, Hold
 from bayplan.units import show_seconds
@@ -32,8 +45,8 @@ STUCK = 15.0  # seconds that a container may be created and not running; longer 
 SLICE = 1.0  # seconds between looks at one that starts
 FIRST_ALONE = 0.5  # seconds that a host is asked before another is asked in its place
 ANSWER = 10.0  # seconds for a host to answer
-LATER = 1.0  # seconds until those are started that others could make up for
-SPARE_AFTER = 2.0  # seconds until a host more than are needed is held: one may fall silent meanwhile
+LATER = 3.0  # seconds until those are started that others could make up for; with `hold.START`, less than STUCK
+MAKE_UP = 1.5  # seconds to win another host for one that fell silent; with `hold.ANSWER`, less than `hold.PATIENCE`
 SPREAD = 0.1  # seconds within which those who waited try again
 REST = 0.5  # seconds for what was asked and is not wanted any more to be answered and undone
 
@@ -115,25 +128,43 @@ class EngineLock:
         return EngineHold(
             votes.held,
             need,
-            self.clock,
             later=later,
-            spare=lambda: self._spare(claim, others),
-            rest=self._rest,
+            others=Others(
+                clear=lambda: self._clear(others),
+                another=lambda gone: self._another(claim, [v for v in voters if v not in gone]),
+                is_silent=self._is_silent,
+                rest=self._rest,
+            ),
             was_free=was_free,
         )
 
-    async def _spare(self, claim: Claim, hosts: Sequence[str]) -> tuple[str, Held] | None:
-        """One host more, for a run that lasts. Most hosts are ours: what waits on others to be started is nobody's."""
-        await asyncio.gather(*(self._clear(host) for host in hosts))
-        await self.clock.sleep(SPARE_AFTER)
-        for host in hosts:
-            with suppress(BayplanError, TimeoutError):
-                said = await self.ask(host, claim, lambda _: None)
-                if not isinstance(said, Taken):
-                    return host, said
+    async def _another(self, claim: Claim, hosts: Sequence[str]) -> tuple[str, Held] | None:
+        """The first of these hosts that can be won; tried again for a moment, as others who ask let it go again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MAKE_UP):
+                while hosts:
+                    for host in hosts:
+                        with suppress(BayplanError):
+                            said = await self.ask(host, claim, lambda _: None)
+                            if not isinstance(said, Taken):
+                                return host, said
+                    await self.clock.sleep(SPREAD)
         return None
 
-    async def _clear(self, host: str) -> None:
+    async def _is_silent(self, host: str) -> bool:
+        """Whether the host, and not the container, is what ended: a container that is gone may be another's by now."""
+        try:
+            async with asyncio.timeout(MAKE_UP):
+                await self._whose(host)
+        except (BayplanError, TimeoutError):
+            return True
+        return False
+
+    async def _clear(self, hosts: Sequence[str]) -> None:
+        """Most hosts are ours: what waits on others to be started is nobody's."""
+        await asyncio.gather(*(self._clear_one(host) for host in hosts))
+
+    async def _clear_one(self, host: str) -> None:
         with suppress(BayplanError, TimeoutError):
             async with asyncio.timeout(ANSWER):
                 there = await self._whose(host)
@@ -278,31 +309,42 @@ class Round:
             self._votes.held[host] = said
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What a hold does on hosts that it has not. clear: takes away what nobody holds; another: wins one that is not in
+    the set; is_silent: whether a host does not answer; rest: what was asked and is not wanted ends.
+    """
+
+    clear: Callable[[], Coroutine[Any, Any, None]]
+    another: Callable[[Iterable[str]], Awaitable[tuple[str, Held] | None]]
+    is_silent: Callable[[str], Awaitable[bool]]
+    rest: Callable[[], Awaitable[None]]
+
+
 class EngineHold:
     """The lock on these hosts. It is lost when they are not most any more: from then on another may have it.
 
-    later: hosts whose container need not run at once; spare: wins one host more, after a while; rest: what was asked
-    and is not wanted ends.
+    later: hosts whose container need not run at once.
     """
 
     def __init__(
         self,
         held: Mapping[str, Held],
         need: int,
-        clock: Clock,
         *,
         later: frozenset[str],
-        spare: Callable[[], Awaitable[tuple[str, Held] | None]],
-        rest: Callable[[], Awaitable[None]],
+        others: Others,
         was_free: bool,
     ) -> None:
         self.was_free = was_free
-        self._rest = rest
-        self._need, self._clock, self._later = need, clock, later
+        self._others = others
+        self._need, self._later = need, later
         self._held: dict[str, Held] = {}
         self._why: dict[str, str] = {}
+        self._hurry, self._mending = asyncio.Event(), asyncio.Lock()
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._watching = {asyncio.create_task(self._adopt(spare))}
+        self._clearing = asyncio.create_task(others.clear())
+        self._watching = {self._clearing}
         for host, one in held.items():
             self._add(host, one)
 
@@ -315,12 +357,8 @@ class EngineHold:
 
     async def release(self) -> None:
         await _end(self._watching)
-        await asyncio.gather(_let_go(self._held.values()), self._rest())
+        await asyncio.gather(_let_go(self._held.values()), self._others.rest())
         self._held.clear()
-
-    async def _adopt(self, spare: Callable[[], Awaitable[tuple[str, Held] | None]]) -> None:
-        if won := await spare():
-            self._add(*won)
 
     def _add(self, host: str, held: Held) -> None:
         self._held[host] = held
@@ -330,16 +368,36 @@ class EngineHold:
         why = "its container is gone"
         try:
             if host in self._later:
-                await self._clock.sleep(LATER)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LATER):
+                        await self._hurry.wait()
             await held.live()
+            is_silent = await self._others.is_silent(host)
+        except (HostUnreachableError, DeadlineError) as error:
+            why, is_silent = error.what, True
         except BayplanError as error:
-            why = error.what
+            why, is_silent = error.what, False
         self._why[host] = why
         self._held.pop(host, None)
-        if len(self._held) < self._need and not self._lost.done():
+        is_kept = await self._made_up(held) if is_silent else len(self._held) >= self._need
+        if not is_kept and not self._lost.done():
             self._lost.set_result("; ".join(f"{h}: {w}" for h, w in self._why.items()))
         with suppress(BayplanError):
             await held.let_go()
+
+    async def _made_up(self, held: Held) -> bool:
+        """Whether others are ours instead of a host that fell silent, and were before that one could be another's.
+        Whoever was hung itself knows nothing of what happened meanwhile.
+        """
+        async with self._mending:
+            await _end([self._clearing])  # it would take away what is won now
+            while len(self._held) < self._need:
+                self._hurry.set()
+                won = await self._others.another({*self._held, *self._why})
+                if won is None:
+                    return False
+                self._add(*won)
+        return held.is_sure
 
 
 def read_claim(told: Mapping[str, str]) -> Claim | None:

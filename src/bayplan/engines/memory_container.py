@@ -114,6 +114,10 @@ class MemoryHeld:
     container: MemoryContainer
     remove: Callable[[str, float], Awaitable[None]]
 
+    @property
+    def is_sure(self) -> bool:
+        return True
+
     async def live(self) -> None:
         self.container.start()
         await self.container.gone.wait()

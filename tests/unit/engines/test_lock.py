@@ -9,8 +9,9 @@ import pytest
 from tests.virtual_time import VirtualClock, run
 
 from bayplan.container import Container
-from bayplan.engines.lock import DYING, STUCK, EngineLock, read_claim
+from bayplan.engines.lock import DYING, LATER, MAKE_UP, STUCK, EngineLock, read_claim
 from bayplan.engines.memory import MemoryEngine
+from bayplan.engines.memory_container import MemoryHeld
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.errors import LockedError, NoMajorityError
 from bayplan.plan.names import lock_name
@@ -95,30 +96,84 @@ def test_fewer_are_not_and_who_is_silent_is_told(
     assert run(story()) == {}
 
 
-def test_it_is_kept_while_most_hosts_are_and_lost_with_one_more() -> None:
+def _fails(world: World, host: str, *, silent: bool) -> None:
+    """Its container ends; silent: with the host."""
+    there = world.engines[host]._containers[NAME]
+    world.engines[host].answers = not silent
+    if not silent:
+        del world.engines[host]._containers[NAME]
+    there.gone.set()
+
+
+@pytest.mark.parametrize("first", ["h1", "h2"])
+def test_another_host_makes_up_for_one_that_falls_silent(first: str) -> None:
     async def story() -> str:
         world = World(3)
         hold = await world.take()
-        assert len(await _settled(world, 3)) == 3
+        assert await world.holders() == {"h1": "ann@laptop", "h2": "ann@laptop"}
         losing = asyncio.create_task(hold.until_lost())
-        await world.engines["h2"].remove(NAME, 0)
+        await asyncio.sleep(LATER + 1)
+        _fails(world, first, silent=True)
         await asyncio.sleep(1)
         assert not losing.done()
-        await world.engines["h1"].remove(NAME, 0)
+        with pytest.raises(LockedError):
+            await world.take("bob")
+        _fails(world, "h3", silent=True)
         error = await losing
         await hold.release()
         assert await world.holders() == {}
         return error.what
 
-    assert "h2: its container is gone; h1: its container is gone" in run(story())
+    assert f"{first}: its container is gone; h3: its container is gone" in run(story())
 
 
-async def _settled(world: World, count: int) -> dict[str, str]:
-    """The spare is won a little later."""
-    async with asyncio.timeout(5):
-        while len(await world.holders()) < count:  # noqa: ASYNC110  virtual time
-            await asyncio.sleep(0.01)
-    return await world.holders()
+def test_nobody_makes_up_for_one_that_may_be_another_s() -> None:
+    async def story() -> str:
+        world = World(3)
+        hold = await world.take()
+        _fails(world, "h1", silent=False)
+        error = await hold.until_lost()
+        await hold.release()
+        assert await world.holders() == {}
+        return error.what
+
+    assert "h1: its container is gone" in run(story())
+
+
+def test_whoever_was_hung_itself_finds_it_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryHeld, "is_sure", property(lambda _: False))
+
+    async def story() -> None:
+        world = World(3)
+        hold = await world.take()
+        _fails(world, "h1", silent=True)
+        assert "h3" not in (await hold.until_lost()).what
+        await hold.release()
+        assert await world.holders() == {}
+
+    run(story())
+
+
+@pytest.mark.parametrize("bob", [True, False])
+def test_two_that_fall_silent_at_once_are_both_made_up_for_where_hosts_are_free(bob: bool) -> None:
+    async def story() -> bool:
+        world = World(5)
+        hold = await world.take()
+        others = [h for h in world.engines if h not in await world.holders()]
+        if bob:
+            await world.engines[others[0]].pull(IMAGE, lambda _: None)
+            await world.engines[others[0]].run(Container(NAME, IMAGE))
+        losing = asyncio.create_task(hold.until_lost())
+        await asyncio.sleep(LATER + 1)
+        _fails(world, "h1", silent=True)
+        _fails(world, "h2", silent=True)
+        await asyncio.sleep(MAKE_UP + 1)
+        is_lost = losing.done()
+        losing.cancel()
+        await hold.release()
+        return is_lost
+
+    assert run(story()) is bob
 
 
 def test_one_that_was_created_and_never_started_is_removed_after_a_while() -> None:
@@ -145,7 +200,7 @@ def test_one_that_never_ran_on_a_host_that_was_not_asked_is_removed_by_the_next_
         await world.engines["h3"].pull(IMAGE, lambda _: None)
         dead = await world.engines["h3"].hold(Container(NAME, IMAGE))
         hold = await world.take("bob")
-        await asyncio.sleep(0.1)  # sooner than a spare is wanted
+        await asyncio.sleep(0.1)
         assert dead.container.gone.is_set()  # type: ignore[attr-defined]
         await hold.release()
         assert await world.holders() == {}
