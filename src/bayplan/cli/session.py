@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from bayplan.cli.console import run, tell_warning
 from bayplan.ports import FleetPorts
-from bayplan.spec import app_name, load_both, load_fleet, secret_values
 from bayplan.spec.find import compose_files
 from bayplan.spec.model import App, Fleet
 from bayplan.wiring import open_fleet
@@ -19,6 +18,8 @@ T = TypeVar("T")
 
 def read_fleet(path: Path | None, files: Sequence[Path] | None = None) -> Fleet:
     """fleet.yaml, also one beside the Compose file, or this machine's own engine."""
+    from bayplan.spec import load_fleet
+
     return load_fleet(path, os.environ, files or ())
 
 
@@ -32,6 +33,8 @@ def read_both(
     """Both files, checked. named: services that are asked for, whatever their profiles. Raises SpecError with every
     mistake.
     """
+    from bayplan.spec import load_both
+
     return load_both(
         files,
         project=project,
@@ -45,6 +48,8 @@ def read_both(
 
 def read_secrets(app: App, files: Sequence[Path] | None) -> Mapping[str, bytes]:
     """The values of the app's secrets, by key. Raises SpecError."""
+    from bayplan.spec import secret_values
+
     return secret_values(app, files, os.environ) if app.secrets else {}
 
 
@@ -60,6 +65,8 @@ def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]]) -> T:
 
 def read_name(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[str, Fleet]:
     """The app's name and the fleet, for verbs that ask what runs and not what the file says."""
+    from bayplan.spec import app_name
+
     found = read_fleet(fleet, files)
     return app_name(files, project=project, environment=os.environ), found
 

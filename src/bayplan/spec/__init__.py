@@ -6,14 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayplan.spec.app import app_name, load_app, secret_values
+    from bayplan.spec.app import load_app, secret_values
     from bayplan.spec.both import load_both
     from bayplan.spec.fleet import load_fleet, local_fleet
+    from bayplan.spec.name import app_name
 
 __all__ = ["app_name", "load_app", "load_both", "load_fleet", "local_fleet", "secret_values"]
 
 _HOMES = {
-    "app_name": "app",
+    "app_name": "name",
     "load_app": "app",
     "load_both": "both",
     "load_fleet": "fleet",

@@ -9,22 +9,18 @@ from pathlib import Path
 from bayplan.errors import Mistake
 from bayplan.spec.checks import check
 from bayplan.spec.checks_volumes import check_volumes
-from bayplan.spec.dotenv import read_dotenv
-from bayplan.spec.find import COMPOSE_NAMES, compose_files, project_directory
-from bayplan.spec.interpolate import Told, substitute
+from bayplan.spec.find import project_directory
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import App, Fleet
+from bayplan.spec.name import found, name_of, read_file, variables_of
 from bayplan.spec.node import Node, Place
 from bayplan.spec.pending import check_pending
-from bayplan.spec.project import merged, read_file
-from bayplan.spec.reading import read_text, shown
+from bayplan.spec.project import merged
 from bayplan.spec.resolve import Surroundings, resolve, resolve_top
 from bayplan.spec.validate import validate
 from bayplan.spec.written import ComposeFile, ServiceFile
 
 _RUNS = {"build", "image"}
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_NAMES = "use lower-case letters, digits, - and _, a letter or digit first, 63 at most"
 _SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 _SERVICES = "use letters, digits, -, _ and dots, a letter or digit first, 63 at most"
 
@@ -53,11 +49,11 @@ def load_app(
     Raises SpecError with every mistake.
     """
     mistakes = Mistakes()
-    paths = _found(files, environment, mistakes)
+    paths = found(files, environment, mistakes)
     directory = project_directory(paths)
     documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
-    variables = _variables(directory, environment, mistakes)
-    name = _name(documents, project, variables, directory, mistakes)
+    variables = variables_of(directory, environment, mistakes)
+    name = name_of(documents, project, variables, directory, mistakes)
     variables = {**variables, "COMPOSE_PROJECT_NAME": name}
     root = merged(documents, directory, variables, mistakes)
     app = App(name=name)
@@ -80,7 +76,7 @@ def secret_values(app: App, files: Sequence[Path] | None, environment: Mapping[s
     Raises SpecError for a file that cannot be read (any more).
     """
     mistakes = Mistakes()
-    variables = _variables(project_directory(_found(files, environment, mistakes)), environment, mistakes)
+    variables = variables_of(project_directory(found(files, environment, mistakes)), environment, mistakes)
     values: dict[str, bytes] = {}
     for key, secret in app.secrets.items():
         if secret.environment:
@@ -92,67 +88,6 @@ def secret_values(app: App, files: Sequence[Path] | None, environment: Mapping[s
                 mistakes.add(f"secrets.{key}: {error.strerror}", Place(secret.file), "write it, or correct the name")
     mistakes.raise_any()
     return values
-
-
-def app_name(files: Sequence[Path] | None, *, project: str | None, environment: Mapping[str, str]) -> str:
-    """The app's name alone, for verbs that ask what runs; with -p no file is read. Raises SpecError."""
-    mistakes = Mistakes()
-    paths = () if project else _found(files, environment, mistakes)
-    directory = project_directory(paths) if paths else Path.cwd()
-    documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
-    name = _name(documents, project, _variables(directory, environment, mistakes), directory, mistakes)
-    mistakes.raise_any()
-    return name
-
-
-def _found(files: Sequence[Path] | None, environment: Mapping[str, str], mistakes: Mistakes) -> tuple[Path, ...]:
-    """With nothing named, `.env` here may say COMPOSE_FILE."""
-    here = {} if files or "COMPOSE_FILE" in environment else _dotenv(Path.cwd() / ".env", environment, Mistakes())
-    paths = compose_files(files, {**here, **environment})
-    if not paths:
-        name = COMPOSE_NAMES[0]
-        todo = "write one (bayplan init helps), or name it with -f"
-        mistakes.add(f"there is no {name} here or in a parent directory", Place(name), todo)
-        mistakes.raise_any()
-    return paths
-
-
-def _variables(directory: Path, environment: Mapping[str, str], mistakes: Mistakes) -> dict[str, str]:
-    """The operator's environment, over `.env`, or over the files that COMPOSE_ENV_FILES names."""
-    named = environment.get("COMPOSE_ENV_FILES", "")
-    found: dict[str, str] = {}
-    for name in (n for n in named.split(",") if n):
-        text = read_text(Path(name), Place("COMPOSE_ENV_FILES"), mistakes)
-        found |= read_dotenv(text or "", name, environment, mistakes)
-    return {**(found if named else _dotenv(directory / ".env", environment, mistakes)), **environment}
-
-
-def _dotenv(path: Path, environment: Mapping[str, str], mistakes: Mistakes) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    text = read_text(path, Place(shown(path)), mistakes)
-    return read_dotenv(text or "", shown(path), environment, mistakes)
-
-
-def _name(
-    documents: Sequence[Node],
-    project: str | None,
-    variables: Mapping[str, str],
-    directory: Path,
-    mistakes: Mistakes,
-) -> str:
-    """-p, COMPOSE_PROJECT_NAME, the last file's `name:`, the directory's name (Compose's order)."""
-    given = project or variables.get("COMPOSE_PROJECT_NAME")
-    place = Place("-p" if project else "COMPOSE_PROJECT_NAME")
-    for document in reversed(documents):
-        node = document.value["name"] if isinstance(document.value, dict) and "name" in document.value else None
-        if not given and node is not None and isinstance(node.value, str):
-            given, place = substitute(node.value, variables, Told(wrong=lambda *_: None)), node.place
-    if not given:
-        return re.sub(r"[^a-z0-9_-]", "", directory.name.lower()).lstrip("_-")[:63] or "app"
-    if not _NAME.fullmatch(given):
-        mistakes.add(f"{given!r} cannot be an app's name", place, _NAMES)
-    return given
 
 
 def _resolved(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bayplan.spec.document import read_document
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.interpolate import interpolate
 from bayplan.spec.merge import merge, settled
 from bayplan.spec.mistakes import Mistakes
+from bayplan.spec.name import read_file
 from bayplan.spec.node import Node, Place, plain
 from bayplan.spec.paths import relocated
 from bayplan.spec.reading import read_text, shown
@@ -20,13 +20,6 @@ from bayplan.spec.written.service import ExtendsFile
 
 _SECTIONS = ("services", "networks", "volumes", "secrets", "configs")
 _Trail = tuple[Path, ...]
-
-
-def read_file(path: Path, mistakes: Mistakes, place: Place | None = None) -> Node | None:
-    """One file's tree, or None and a mistake at `place`, which names the file."""
-    name = "standard input" if str(path) == "-" else shown(path)
-    text = read_text(path, place or Place(name), mistakes)
-    return None if text is None else read_document(text, name, mistakes)
 
 
 def merged(documents: Sequence[Node], directory: Path, variables: Mapping[str, str], mistakes: Mistakes) -> Node | None:
