@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 BEAT: Final = 2.0  # seconds between signs of life
 PATIENCE: Final = 12  # seconds without one until the container ends
 # It ends no sooner than that after what we sent last, so whoever gives up sooner never holds what is gone already.
+# A lock looks for another host then, for `lock.MAKE_UP`, and has to have it by that time, too.
 ANSWER: Final = 8.0  # seconds until a sign of life must have come back
-START: Final = ANSWER  # seconds for the engine to start it
+START: Final = 10.0  # seconds for the engine to start it
 SENT: Final = 0.25  # seconds for a request to be on its way: an engine finishes what it was asked, heard or not
 
 # Each byte is said back. It ends at the end of its input, and after PATIENCE without a byte. Nothing but POSIX and

@@ -9,6 +9,7 @@ import pytest
 from tests.virtual_time import VirtualClock, run
 
 from bayplan.container import Container
+from bayplan.engines.hold import ANSWER, BEAT, PATIENCE, START
 from bayplan.engines.lock import DYING, LATER, MAKE_UP, STUCK, EngineLock, read_claim
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import MemoryHeld
@@ -103,6 +104,12 @@ def _fails(world: World, host: str, *, silent: bool) -> None:
     if not silent:
         del world.engines[host]._containers[NAME]
     there.gone.set()
+
+
+def test_what_a_silent_host_had_is_nobody_s_while_another_host_is_looked_for() -> None:
+    assert BEAT + ANSWER + MAKE_UP < PATIENCE
+    assert START + MAKE_UP < PATIENCE
+    assert LATER + START + MAKE_UP < STUCK
 
 
 @pytest.mark.parametrize("first", ["h1", "h2"])
