@@ -49,7 +49,7 @@ async def alone(
             await sight.look()
         return await _unless_lost(hold, work(sight))
     finally:
-        await asyncio.shield(_put_down(hold, looking, taking, sight))
+        await asyncio.shield(_put_down(ports, hold, looking, taking, sight))
 
 
 async def _both(looking: asyncio.Task[Any], taking: asyncio.Task[Hold]) -> Hold:
@@ -62,7 +62,10 @@ async def _both(looking: asyncio.Task[Any], taking: asyncio.Task[Hold]) -> Hold:
         raise
 
 
-async def _put_down(hold: Hold | None, looking: asyncio.Task[Any], taking: asyncio.Task[Hold], sight: Sight) -> None:
+async def _put_down(
+    ports: FleetPorts, hold: Hold | None, looking: asyncio.Task[Any], taking: asyncio.Task[Hold], sight: Sight
+) -> None:
+    """What gateways are yet to write is written while nobody else writes there."""
     looking.cancel()
     if hold is None and not taking.cancel():  # it was ours, and nobody knew yet
         with suppress(BayplanError, asyncio.CancelledError):
@@ -70,6 +73,7 @@ async def _put_down(hold: Hold | None, looking: asyncio.Task[Any], taking: async
     await asyncio.gather(looking, taking, return_exceptions=True)
     await sight.rest()
     if hold is not None:
+        await asyncio.gather(*(gateway.close() for gateway in ports.gateways.values()), return_exceptions=True)
         await hold.release()
 
 

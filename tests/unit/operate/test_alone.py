@@ -14,6 +14,7 @@ from tests.virtual_time import run
 from bayplan.converge.sight import Sight
 from bayplan.engines.memory_lock import MemoryHold, MemoryLock
 from bayplan.errors import LockedError, LockLostError, NoHostError
+from bayplan.gateways.memory import MemoryGateway
 from bayplan.operate.alone import alone
 from bayplan.operate.events import Event
 from bayplan.ports import Claim
@@ -50,6 +51,17 @@ def test_it_is_ours_while_the_work_is_done_and_nobody_s_after() -> None:
 
     assert run(world.alone(work)) == "up shop"
     assert world.lock.holder is None
+
+
+def test_what_gateways_are_yet_to_write_is_written_before_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, held = World(), list[bool]()
+
+    async def close(_: MemoryGateway) -> None:
+        held.append(world.lock.holder is not None)
+
+    monkeypatch.setattr(MemoryGateway, "close", close)
+    run(world.alone(done))
+    assert held == [True, True]
 
 
 def test_what_another_has_is_refused_and_the_work_not_begun() -> None:
