@@ -473,7 +473,10 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FleetPorts:
-    """Everything that a run on one fleet needs, by host name. registry None: one local host, images by id."""
+    """Everything that a run on one fleet needs, by host name. registry None: one local host, images by id.
+
+    slow: is told a host for whose answer somebody has been waiting for a while.
+    """
 
     fleet: Fleet
     reaches: Mapping[str, Reach]
@@ -483,3 +486,4 @@ class FleetPorts:
     releases: Releases
     clock: Clock
     lock: Lock
+    slow: Callable[[str], None] = lambda _: None

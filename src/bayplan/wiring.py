@@ -30,8 +30,8 @@ class SystemClock:
 
 
 @asynccontextmanager
-async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
-    """The fleet's ports, opened as they are used; let go of at the end, whatever happened."""
+async def open_fleet(fleet: Fleet, slow: Callable[[str], None] = lambda _: None) -> AsyncIterator[FleetPorts]:
+    """The fleet's ports, opened as they are used; let go of at the end, whatever happened. slow: as in FleetPorts."""
     _import_aiohttp()
     reaches = {name: reach_for(host, fleet.ssh) for name, host in fleet.hosts.items()}
     engines = {name: DockerEngine(reach) for name, reach in reaches.items()}
@@ -40,7 +40,7 @@ async def open_fleet(fleet: Fleet) -> AsyncIterator[FleetPorts]:
     clock = SystemClock()
     lock = EngineLock(fleet.name, fleet.gateway_image, engines, clock, _login(fleet.gateway_image, registry))
     releases = releases_for(fleet, registry)
-    ports = FleetPorts(fleet, reaches, engines, gateways, registry, releases, clock, lock)
+    ports = FleetPorts(fleet, reaches, engines, gateways, registry, releases, clock, lock, slow)
     try:
         yield ports
     finally:

@@ -126,6 +126,7 @@ def test_a_host_that_is_cut_and_comes_back(site: Site) -> None:
             said = site.bayplan("up", status=3)
             assert re.search(r"h3.* does not answer", said)
             assert "--assume-down h3" in said
+            assert "waits for h3, which does not answer yet" in said
             assert site.hosts()["h3"] == 1  # seen from its console: nobody has touched it
             site.bayplan("up", "--assume-down", "h3", status=3)
             assert site.answers_from(3)

@@ -59,6 +59,7 @@ class _Stage:
     began: float
     ended: float | None = None
     lines: dict[str, str] = field(default_factory=dict)
+    waits: list[str] = field(default_factory=list)
 
 
 class Progress:
@@ -70,6 +71,7 @@ class Progress:
         self.stages: list[_Stage] = []
         self.facts: Facts | None = None
         self.changed = False  # whether any step was done
+        self._slow: set[str] = set()
         self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
@@ -105,6 +107,14 @@ class Progress:
                 self._step(event)
             case PassEvent():
                 self.facts = event.facts
+
+    def slow(self, host: str) -> None:
+        """It is waited for."""
+        if host not in self._slow:
+            self._slow.add(host)
+            self._say(f"waits for {host}, which does not answer yet")
+            if self.stages and self._is_live:
+                self.stages[-1].waits.append(host)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -159,6 +169,10 @@ class Progress:
             took = f"{(stage.ended or time.monotonic()) - stage.began:5.1f} s"
             text = Text.assemble((f"{self._title(stage):40}", "bold" if not is_done else ""), (took, "dim"))
             yield _line(Text("✓", "green"), text) if is_done else _line(Spinner("dots", style="cyan"), text)
+            if not is_done:
+                yield from (
+                    _line(Text(" "), Text(f"  waits for {h}, which does not answer yet", "yellow")) for h in stage.waits
+                )
             if not is_done or final:
                 for name, line in dict(stage.lines).items():
                     yield _line(Text(" "), Text.assemble((f"  {name}  ", "cyan"), (line, "dim")))

@@ -32,7 +32,7 @@ HTTP = 80  # the port that a URL need not name
 def carry_out(fleet: Fleet, app: str, work: Callable[[FleetPorts, Progress], Awaitable[Result]], *, json: bool) -> None:
     """The work of a verb that changes the app: its progress is shown, and its end is told."""
     with Progress(app, quiet=json) as progress:
-        result = on_fleet(fleet, lambda ports: work(ports, progress))
+        result = on_fleet(fleet, lambda ports: work(ports, progress), progress.slow)
     finish(result, progress, json=json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -53,14 +54,26 @@ def read_secrets(app: App, files: Sequence[Path] | None) -> Mapping[str, bytes]:
     return secret_values(app, files, os.environ) if app.secrets else {}
 
 
-def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]]) -> T:
-    """Run `work` with the fleet's ports, and let go of them."""
+def on_fleet(fleet: Fleet, work: Callable[[FleetPorts], Awaitable[T]], slow: Callable[[str], None] | None = None) -> T:
+    """Run `work` with the fleet's ports, and let go of them. slow: shows which host is waited for, if not as a line."""
 
     async def opened() -> T:
-        async with open_fleet(fleet) as ports:
+        async with open_fleet(fleet, slow or _Told()) as ports:
             return await work(ports)
 
     return run(opened())
+
+
+class _Told:
+    """A line for each host that is waited for, once."""
+
+    def __init__(self) -> None:
+        self._hosts: set[str] = set()
+
+    def __call__(self, host: str) -> None:
+        if host not in self._hosts:
+            self._hosts.add(host)
+            sys.stderr.write(f"waits for {host}, which does not answer yet\n")
 
 
 def read_name(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[str, Fleet]:

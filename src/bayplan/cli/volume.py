@@ -99,7 +99,9 @@ def move(
     name, where = read_name(files, project, fleet)
     wishes = Wishes(patience=patience(wait, wait_timeout))
     with Progress(name, quiet=json) as progress, _Bytes(quiet=True) as on:
-        done, result = on_fleet(where, lambda ports: move_volume(ports, name, volume, to, wishes, progress, on))
+        done, result = on_fleet(
+            where, lambda ports: move_volume(ports, name, volume, to, wishes, progress, on), progress.slow
+        )
     if not json:
         _tell(done, f"{done.name} is on {done.host}", json=False)
     finish(result, progress, json=json)

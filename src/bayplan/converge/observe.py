@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from bayplan.spec.model import Fleet
 
 HOST_DEADLINE = 10.0  # seconds; longer than a lossy link's retransmissions, shorter than patience
 GATEWAY_DEADLINE = 6.0
+SLOW = 2.0  # seconds until a person is told what is waited for
 _MISSING = 'for path; do [ -e "$path" ] || echo "$path"; done'
 
 
@@ -29,17 +31,28 @@ async def observe(ports: FleetPorts, *, images: bool = True, skip: frozenset[str
 async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
     """One host, now."""
     try:
-        async with asyncio.timeout(HOST_DEADLINE):
-            engine, there, gateway = await _all_three(
-                ports.engines[name].observe(ports.fleet.name),
-                _images(ports, name, wanted=images),
-                _gateway(ports, name),
-            )
+        with told_when_slow(ports, name):
+            async with asyncio.timeout(HOST_DEADLINE):
+                engine, there, gateway = await _all_three(
+                    ports.engines[name].observe(ports.fleet.name),
+                    _images(ports, name, wanted=images),
+                    _gateway(ports, name),
+                )
     except TimeoutError:
         return HostFacts(name, reachable=False, why=f"no answer within {HOST_DEADLINE:g} s")
     except BayplanError as error:
         return HostFacts(name, reachable=False, why=error.what, todo=error.todo)
     return HostFacts(name, reachable=True, engine=engine, gateway=_if_running(engine, gateway), images=there)
+
+
+@contextmanager
+def told_when_slow(ports: FleetPorts, host: str) -> Iterator[None]:
+    """Whoever waits for the host is told so, should it take long."""
+    telling = asyncio.get_running_loop().call_later(SLOW, ports.slow, host)
+    try:
+        yield
+    finally:
+        telling.cancel()
 
 
 async def _all_three(

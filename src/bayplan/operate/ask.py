@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
-from bayplan.converge.observe import nobody_answers
+from bayplan.converge.observe import nobody_answers, told_when_slow
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.operate.release import current
@@ -19,8 +19,9 @@ ASK_DEADLINE = 10.0  # seconds for a host to answer, connecting included
 async def ask(ports: FleetPorts, host: str) -> HostFacts:
     """One host's engine; a host that does not answer is not an error, its facts say why."""
     try:
-        async with asyncio.timeout(ASK_DEADLINE):
-            engine = await ports.engines[host].observe(ports.fleet.name)
+        with told_when_slow(ports, host):
+            async with asyncio.timeout(ASK_DEADLINE):
+                engine = await ports.engines[host].observe(ports.fleet.name)
     except TimeoutError:
         return HostFacts(host, reachable=False, why=f"no answer within {ASK_DEADLINE:g} s")
     except BayplanError as error:
