@@ -64,9 +64,9 @@ def load_app(
         app = _resolved(name, asked, frozenset(named), fleet, around)
         if not only_read:
             check_pending(app, around)
-    mistakes.raise_any()
     for warning in mistakes.warnings:
         warn(warning)
+    mistakes.raise_any()
     return app
 
 

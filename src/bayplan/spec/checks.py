@@ -62,7 +62,8 @@ def check(
 
 
 def _check_source(service: Service, around: Surroundings) -> None:
-    if not service.image and not service.build and not service.external:
+    is_told = around.is_broken("services", service.name)
+    if not service.image and not service.build and not service.external and not is_told:
         around.wrong(
             f"services.{service.name}: has neither image nor build",
             "services", service.name,

@@ -40,26 +40,32 @@ def _missing(service: Service, key: str, name: str, written: Collection[str], ar
 
 def _circles(there: Mapping[str, Service]) -> Iterator[tuple[str, ...]]:
     """Each circle once, from the service of it that stands first in the file."""
+    order = {name: number for number, name in enumerate(there)}
     done: set[str] = set()
     for start in there:
-        trail: list[str] = []
-        yield from _walk(start, there, trail, done)
+        for circle in _walk(start, there, done):
+            first = min(range(len(circle)), key=lambda i: order[circle[i]])
+            yield (*circle[first:], *circle[:first])
 
 
-def _walk(name: str, there: Mapping[str, Service], trail: list[str], done: set[str]) -> Iterator[tuple[str, ...]]:
-    if name in trail:
-        circle = trail[trail.index(name) :]
-        order = list(there)
-        first = min(range(len(circle)), key=lambda i: order.index(circle[i]))
-        yield (*circle[first:], *circle[:first])
-        return
-    if name in done or name not in there:
-        return
-    trail.append(name)
-    for other in there[name].depends_on:
-        yield from _walk(other, there, trail, done)
-    trail.pop()
-    done.add(name)
+def _walk(start: str, there: Mapping[str, Service], done: set[str]) -> Iterator[list[str]]:
+    """The circles that can be reached from there; without recursion, as a chain may be as long as a file."""
+    trail: dict[str, Iterator[str]] = {}
+    at: str | None = None if start in done else start
+    while at is not None or trail:
+        if at is not None:
+            trail[at] = iter(there[at].depends_on)
+        name, others = next(reversed(trail.items()))
+        at = next(others, None)
+        if at is None:
+            done.add(name)
+            del trail[name]
+        elif at in trail:
+            way = list(trail)
+            yield way[way.index(at) :]
+            at = None
+        elif at in done or at not in there:
+            at = None
 
 
 def _check_aliases(services: Sequence[Service], around: Surroundings) -> None:

@@ -135,13 +135,18 @@ class _Builder:
     def _map(self) -> _Built:
         own: dict[str, Node] = {}
         merged: dict[str, Node] = {}
-        total = 1
+        merges, total = False, 1
         while type(event := self._next()).__name__ != "MappingEndEvent":
             place = self._place(event)
             key, is_merge = self._key(event)
             node, size = self._node(self._next(), place)
             total += size
+            if key is None:
+                continue
             if is_merge:
+                if merges:
+                    self._mistakes.add("the key '<<' is there twice", place, "merge several at once: <<: [*one, *two]")
+                merges = True
                 self._merge(node, merged)
                 continue
             if key in own:
@@ -151,8 +156,8 @@ class _Builder:
             own[key] = node
         return own | {key: node for key, node in merged.items() if key not in own}, total
 
-    def _key(self, event: Any) -> tuple[str, bool]:
-        """The key as written, and whether it is a merge key."""
+    def _key(self, event: Any) -> tuple[str | None, bool]:
+        """The key as written, None if it is none, and whether it is a merge key."""
         if type(event).__name__ == "ScalarEvent":
             is_plain = event.implicit[0] and not event.tag
             self._value(event)  # for its anchor
@@ -160,6 +165,7 @@ class _Builder:
         node, _ = self._node(event, self._place(event))
         if isinstance(node.value, dict | list):
             self._mistakes.add("a list or a map cannot be a key", node.place, "put it in quotes")
+            return None, False
         return str(node.value), False
 
     def _merge(self, source: Node, into: dict[str, Node]) -> None:

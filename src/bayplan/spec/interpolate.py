@@ -11,6 +11,8 @@ from bayplan.spec.node import Node
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-?+]")
+_BRACE = re.compile(r"\$\$|\$\{|\}")
+_DEEPEST = 50  # of defaults in defaults, which are gone through by recursion
 
 Tell = Callable[[str, str], None]  # what, what to do
 
@@ -25,6 +27,22 @@ class Told:
 
 def substitute(text: str, variables: Mapping[str, str], told: Told) -> str:
     """The text with its variables replaced. Each thing wrong with it is told."""
+    if _depth(text) > _DEEPEST:
+        told.wrong("variables stand too deep in each other's defaults", "is it a Compose file?")
+        return ""
+    return _substitute(text, variables, told)
+
+
+def _depth(text: str) -> int:
+    """How deep `${` stand in each other, at most."""
+    depth = most = 0
+    for found in _BRACE.finditer(text):
+        depth = max(depth + {"${": 1, "}": -1, "$$": 0}[found[0]], 0)
+        most = max(most, depth)
+    return most
+
+
+def _substitute(text: str, variables: Mapping[str, str], told: Told) -> str:
     done: list[str] = []
     at = 0
     while (dollar := text.find("$", at)) >= 0:
@@ -88,12 +106,12 @@ def _operate(name: str, operator: str, word: str, variables: Mapping[str, str], 
     """`:` counts an empty value as unset. -: default, ?: must be set, +: the word if it is set."""
     there = bool(variables.get(name)) if operator[0] == ":" else name in variables
     if operator[-1] == "+":
-        return substitute(word, variables, told) if there else ""
+        return _substitute(word, variables, told) if there else ""
     if there:
         return variables[name]
     if operator[-1] == "-":
-        return substitute(word, variables, told)
-    said = substitute(word, variables, told)
+        return _substitute(word, variables, told)
+    said = _substitute(word, variables, told)
     state = "is empty" if name in variables else "is not set"
     told.wrong(f"the variable {name} {state}" + (f": {said}" if said else ""), "set it in the environment or in .env")
     return ""

@@ -41,14 +41,14 @@ class _Merging:
             return over
         if over.value is None:  # nothing; but a variable without a value takes the operator's
             return over if path and rule_of(path[:-1]).form == "pairs" else base
-        base, over = as_long(base, rule), as_long(over, rule)
-        if isinstance(base.value, dict) and isinstance(over.value, dict):
-            return self._maps(base, over, path)
-        if isinstance(base.value, list) and isinstance(over.value, list):
-            return _lists(base, over, rule)
-        if isinstance(base.value, dict | list) or isinstance(over.value, dict | list):
+        ours, theirs = as_long(base, rule), as_long(over, rule)
+        if isinstance(ours.value, dict) and isinstance(theirs.value, dict):
+            return self._maps(ours, theirs, path)
+        if isinstance(ours.value, list) and isinstance(theirs.value, list):
+            return _lists(ours, theirs, rule)
+        if isinstance(ours.value, dict | list) or isinstance(theirs.value, dict | list):
             return self._unlike(base, over, path)
-        return over
+        return theirs
 
     def _maps(self, base: Node, over: Node, path: tuple[str, ...]) -> Node:
         ours, theirs = as_map(base), as_map(over)

@@ -130,7 +130,7 @@ def as_map(node: Node) -> dict[str, Node]:
 
 
 def _are_scalars(items: list[Node]) -> bool:
-    return not any(isinstance(item.value, dict | list) for item in items)
+    return not any(item.value is None or isinstance(item.value, dict | list) for item in items)
 
 
 def _pairs(items: list[Node]) -> dict[str, Node]:

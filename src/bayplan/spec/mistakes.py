@@ -35,8 +35,9 @@ class Mistakes:
 
     @property
     def warnings(self) -> tuple[Mistake, ...]:
-        """Each once, as mistakes are ordered."""
-        return tuple(self._ordered(self._warnings))
+        """Each once, as mistakes are ordered; but for those that are told as causes of mistakes."""
+        causes = self._causes()
+        return tuple(self._ordered([w for w in self._warnings if w not in causes]))
 
     def __len__(self) -> int:
         return len(self._found)
@@ -44,9 +45,11 @@ class Mistakes:
     def raise_any(self) -> None:
         """Raises SpecError if there is any."""
         if self._found:
-            lines = {(m.file, m.line) for m in self._found}
-            causes = [w for w in self._warnings if (w.file, w.line) in lines]
-            raise SpecError(self._ordered([*causes, *self._found]))
+            raise SpecError(self._ordered([*self._causes(), *self._found]))
+
+    def _causes(self) -> list[Mistake]:
+        lines = {(m.file, m.line) for m in self._found}
+        return [w for w in self._warnings if (w.file, w.line) in lines]
 
     def _ordered(self, found: list[Mistake]) -> list[Mistake]:
         return sorted(found, key=lambda m: (self._files.index(m.file), m.line, m.column))

@@ -50,6 +50,8 @@ def _parts(entry: str) -> tuple[str, str, str]:
     parts = entry.split(":")
     if len(parts) == 1:
         return "", parts[0], ""
+    if "" in parts:
+        raise wrong(f"{entry!r} is not a volume: there is nothing between two colons, or beside one", _EXAMPLES)
     if len(parts) == 2 and parts[0].startswith("/") and not parts[1].startswith("/"):  # noqa: PLR2004
         return "", parts[0], parts[1]
     if len(parts) > 3:  # noqa: PLR2004

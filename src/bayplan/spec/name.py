@@ -15,6 +15,7 @@ from bayplan.spec.node import Node, Place
 from bayplan.spec.reading import read_text, shown
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_REMOTE = ("http:/", "https:/", "oci:/", "git@")  # as a path, which has lost one of its slashes
 _NAMES = "use lower-case letters, digits, - and _, a letter or digit first, 63 at most"
 
 
@@ -45,6 +46,10 @@ def found(files: Sequence[Path] | None, environment: Mapping[str, str], mistakes
         todo = "write one (bayplan init helps), or name it with -f"
         mistakes.add(f"there is no {name} here or in a parent directory", Place(name), todo)
         mistakes.raise_any()
+    for path in (p for p in map(str, paths) if p.startswith(_REMOTE)):
+        remote = path if "@" in path else path.replace(":/", "://", 1)
+        mistakes.add(f"{remote} is not on this machine, and is not fetched", Place("-f"), "fetch it, and name the file")
+    mistakes.raise_any()
     return paths
 
 

@@ -19,6 +19,7 @@ from bayplan.spec.written.app import IncludeFile
 from bayplan.spec.written.service import ExtendsFile
 
 _SECTIONS = ("services", "networks", "volumes", "secrets", "configs")
+_LONGEST = 50  # services that extend each other
 _Trail = tuple[Path, ...]
 
 
@@ -141,17 +142,23 @@ class _Extending:
         own = _without(service, "extends")
         long = entry if isinstance(entry.value, dict) else replace(entry, value={"service": entry})
         here = (service.place.file, name)
+        if len(trail) >= _LONGEST:
+            what = f"services.{name}.extends: more than {_LONGEST} services extend each other down to here"
+            self.project.mistakes.add(what, entry.place, "extend the first of them")
+            return replace(own, broken=True)
         if here in trail:
             circle = " -> ".join(one for _, one in (*trail[trail.index(here) :], here))
             self.project.mistakes.add(
                 f"services.{name}.extends: {circle} is a circle", entry.place, "remove one of these"
             )
-            return own
+            return replace(own, broken=True)
         written = validate(ExtendsFile, long, self.project.mistakes, ("services", name, "extends"))
         if written is None:
-            return own
+            return replace(own, broken=True)
         base = self._base(name, written, entry.place, (*trail, here))
-        return own if base is None else merge(base, own, self.project.mistakes, ("services", name))
+        return (
+            replace(own, broken=True) if base is None else merge(base, own, self.project.mistakes, ("services", name))
+        )
 
     def _base(self, name: str, written: ExtendsFile, place: Place, trail: tuple[tuple[str, str], ...]) -> Node | None:
         if written.file is None:

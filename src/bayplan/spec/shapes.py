@@ -145,7 +145,7 @@ def _pairs(value: Any) -> Any:
     found: dict[str, str | None] = {}
     for item in value:
         key, sign, content = written(item).partition("=")
-        if isinstance(item, dict | list) or not key:
+        if item is None or isinstance(item, dict | list) or not key:
             raise ValueError(f"must be a list of KEY=value, and holds {kind(item)}")
         found[key] = content if sign else None
     return found

@@ -54,6 +54,7 @@ def test_values(text: str, value: str) -> None:
         ("${EMPTY:?${SET}}", "the variable EMPTY is empty: value"),
         ("${NOT?}", "the variable NOT is not set"),
         ("${EMPTY:-$NOT}", "? the variable NOT is not set: it is empty here"),
+        ("${NOT:-" * 900 + "}" * 900, "variables stand too deep in each other's defaults"),
         ("${SET", "${ is never closed in '${SET'"),
         ("${}", "${} is not a variable"),
         ("${1}", "${1} is not a variable"),

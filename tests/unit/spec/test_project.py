@@ -85,6 +85,23 @@ def test_extends_in_a_circle_and_of_nothing(folder) -> None:
     assert "4: services.c.extends: there is no service 'd' | services there: a, b, c" in told
 
 
+def test_an_extends_that_leads_nowhere_is_told_and_not_what_it_lacks_then(folder) -> None:
+    told = folder.mistakes(
+        lambda: _read(folder, "services:\n  a: {extends: b}\n  c: {extends: {file: no.yaml, service: c}}")
+    )
+    assert len(told) == 2
+    assert not any("neither image nor build" in one for one in told)
+
+
+def test_chains_are_as_long_as_they_are(folder) -> None:
+    """Neither is gone through by recursion without an end."""
+    chain = "".join(f"  s{n}: {{extends: s{n + 1}}}\n" for n in range(900))
+    told = folder.mistakes(lambda: _read(folder, f"services:\n{chain}  s900: {{image: x}}\n"))
+    assert any("more than 50 services extend each other down to here" in one for one in told)
+    needs = "".join(f"  s{n}: {{image: x, depends_on: [s{n + 1}]}}\n" for n in range(1500))
+    assert len(_read(folder, f"services:\n{needs}  s1500: {{image: x}}\n").services) == 1501
+
+
 def test_profiles(folder) -> None:
     text = "services: {web: {image: x}, debug: {image: x, profiles: [debug, all]}}"
     assert set(_read(folder, text).services) == {"web"}

@@ -40,6 +40,10 @@ class Surroundings:
         """Tell a mistake; the first words say which service."""
         self.mistakes.add(what, self.place(*path), todo)
 
+    def is_broken(self, *path: str | int) -> bool:
+        """Whether something is wrong with what stands there that is told already."""
+        return any(node.broken for node in along(self.root, path))
+
     def missing(self, what: str, *path: str | int, todo: str = "") -> None:
         """Tell what a run needs and is not there: a mistake, or, of an app that is only read, a warning."""
         tell = self.mistakes.warn if self.only_read else self.mistakes.add

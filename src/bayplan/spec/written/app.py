@@ -34,7 +34,7 @@ class ComposeFile(FileModel):
 
     version: Any = Field(default=None, deprecated=True, description="obsolete; changes nothing")
     name: Maybe[Text] = key("the app's, unless -p or `COMPOSE_PROJECT_NAME` says another")
-    services: Map[ServiceFile] = required("names: lower-case letters, digits, - and _")
+    services: Map[ServiceFile] = required("names: letters, digits, `-`, `_` and dots, a letter or digit first")
     include: Maybe[List[Include]] = key("other apps' files; what is there twice is told")
     networks: Maybe[Map[TopNetwork]] = key("names resolve between services that share one; no firewall")
     volumes: Maybe[Map[TopVolume]] = key("made on the host of the service that mounts it, or found there")

@@ -32,6 +32,11 @@ class PortFile(FileModel):
 
     @model_validator(mode="after")
     def _as_many(self) -> PortFile:
+        if self.published is not None and len(self.target) == 1 < len(self.published):
+            raise wrong(
+                f"any of {len(self.published)} ports cannot be meant: a listener has a port that clients know",
+                "write the one that they are to call",
+            )
         if self.published is not None and len(self.published) != len(self.target):
             raise wrong(
                 f"publishes {len(self.published)} ports for {len(self.target)} of the container",

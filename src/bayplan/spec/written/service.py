@@ -37,6 +37,7 @@ from bayplan.spec.written.ports import Expose, Ports
 from bayplan.spec.written.storage import Grants, Mounts
 
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
+_PULLS = {"", "always", "missing", "if_not_present", "build"}
 _PLATFORM = re.compile(r"linux(/[a-z0-9_]+(/v\d+)?)?")
 
 
@@ -92,7 +93,9 @@ def _network_mode(value: str) -> str:
 
 
 def _pull_policy(value: str) -> str:
-    if value not in {"", "always", "missing", "if_not_present", "build"}:
+    if value not in _PULLS and not re.fullmatch(r"never|daily|weekly|every_\w+", value):
+        raise wrong(f"{value!r} is no policy", "write always, missing or build")
+    if value not in _PULLS:
         raise wrong(
             f"{value!r} cannot be meant: images are pinned by digest at each release",
             "write always, missing or build; bayplan up --pull looks for a newer one",
