@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +117,41 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     gc.enable()
     with asyncio.Runner() as runner:
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        return runner.run(work)
+        try:
+            return runner.run(_interruptible(work))
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """The first Ctrl-C is asyncio's: it cancels, and what was begun is put in order. The second waits for nothing: one
+    that is killed, at whatever moment, leaves nothing that the next run does not mend.
+    """
+    import signal
+
+    cancel = signal.getsignal(signal.SIGINT)
+    asked = 0
+
+    def interrupted(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            _leave()
+        if callable(cancel):
+            cancel(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)
+    return await work
+
+
+def _leave() -> NoReturn:
+    """At once. A terminal gets its cursor back."""
+    end = "\x1b[?25h\n" if os.isatty(2) else ""
+    with suppress(OSError):
+        os.write(
+            2, f"{end}interrupted at once; what was being changed, the next bayplan up finishes or undoes\n".encode()
+        )
+    os._exit(INTERRUPTED)
 
 
 def show_json(value: object) -> None:

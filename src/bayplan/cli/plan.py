@@ -52,6 +52,8 @@ def _print(found: Preview, console: Console) -> None:
         console.print(f"[yellow]![/] no host can take {unplaced.count} of [bold]{unplaced.service}[/]")
         for reason in unplaced.why:
             console.print(f"    {reason.host}  {escape(reason.reason)}")
+    for waiting in found.waiting:
+        console.print(f"[yellow]…[/] [bold]{waiting.replica}[/] on {waiting.host} {escape(waiting.why)}")
     for held in found.held:
         console.print(f"[yellow]…[/] [bold]{held.service}[/] {escape(held.why)}")
     for failure in found.failures:

@@ -21,7 +21,7 @@ from bayplan.converge.loop import PassEvent, StepEvent
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Stage
 from bayplan.plan.standing import endpoints
-from bayplan.plan.steps import PoolChange, Pull, Run, Start, Step, Stop, kind, subject
+from bayplan.plan.steps import Plan, PoolChange, Pull, Run, Start, Step, Stop, kind, subject
 from bayplan.ports import Transfer
 from bayplan.units import show_bytes
 
@@ -33,6 +33,7 @@ MARKS = {
     "stopped": ("○", "dim"),
     "failed": ("✗", "red"),
 }
+SILENCE = 5.0  # seconds without a line, after which a person is told what is waited for
 RECENT = 5  # lines of what has just happened
 DONE = {
     "run": "started",
@@ -72,6 +73,8 @@ class Progress:
         self.facts: Facts | None = None
         self.changed = False  # whether any step was done
         self._slow: set[str] = set()
+        self._waits: set[str] = set()
+        self._heard = self.began
         self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
@@ -107,6 +110,7 @@ class Progress:
                 self._step(event)
             case PassEvent():
                 self.facts = event.facts
+                self._tell_waiting(event.plan)
 
     def slow(self, host: str) -> None:
         """It is waited for."""
@@ -117,6 +121,16 @@ class Progress:
                 self.stages[-1].waits.append(host)
 
     # -- what happens -------------------------------------------------------------------------------------------------
+
+    def _tell_waiting(self, plan: Plan) -> None:
+        """What nothing has been heard of for a while waits for, once."""
+        if time.monotonic() - self._heard < SILENCE:
+            return
+        told = [f"waits: {w.replica or w.service} on {w.host} {w.why}" for w in plan.waiting]
+        told += [f"{held.service} {held.why}" for held in plan.held]
+        for line in (line for line in dict.fromkeys(told) if line not in self._waits):
+            self._waits.add(line)
+            self._say(line)
 
     def _end_stage(self) -> None:
         if self.stages and self.stages[-1].ended is None:
@@ -149,6 +163,7 @@ class Progress:
             layers[event.transfer.layer] = event.transfer
 
     def _say(self, line: str) -> None:
+        self._heard = time.monotonic()
         self._recent = (*self._recent, line)[-RECENT:]
         if not self._is_live and not self._quiet and line.strip():
             sys.stderr.write(f"{time.monotonic() - self.began:6.1f}s  {line}\n")

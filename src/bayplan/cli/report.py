@@ -21,6 +21,7 @@ from bayplan.plan.everywhere import is_global, wanted_slots
 from bayplan.plan.goal import Run
 from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Unplaced, kind, subject
+from bayplan.plan.volumes import NO_VOLUME
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet, Port, Service
 from bayplan.terminal_text import plain
@@ -109,7 +110,11 @@ def _tell_services(result: Result, console: Console, took: float, *, changed: bo
         told = (
             f"[bold]{app.name}[/] is down" if result.goal.release else f"there is no [bold]{app.name}[/]: nothing to do"
         )
-        console.print(f"[green]✓[/] {told}  [dim]{took:.1f} s[/]")
+        silent = [h.name for h in result.outcome.facts.hosts.values() if not h.reachable]
+        if silent:
+            told += f" where hosts answered; what {' and '.join(silent)} has of it goes with the next bayplan down"
+        mark = "[yellow]![/]" if exit_status(result) else "[green]✓[/]"
+        console.print(f"{mark} {told}  [dim]{took:.1f} s[/]")
         for name, host in result.volumes:
             console.print(f"  the volume {name} of {host} is gone")
         return
@@ -175,7 +180,14 @@ def _tell_unplaced(unplaced: Unplaced, console: Console) -> None:
     console.print(f"[yellow]![/] no host can take {unplaced.count} of [bold]{unplaced.service}[/]:")
     for reason in unplaced.why:
         console.print(f"    {reason.host}  {escape(reason.reason)}")
-    console.print("  add a host, lower what it reserves, or its count; see bayplan explain " + unplaced.service)
+    console.print(f"  {_way_out(unplaced)}; see bayplan explain {unplaced.service}")
+
+
+def _way_out(unplaced: Unplaced) -> str:
+    """More room helps nobody who lacks a volume."""
+    if unplaced.why and all(reason.reason.endswith(NO_VOLUME) for reason in unplaced.why):
+        return "make that volume on the host that is to have it: docker volume create, or bayplan volume restore"
+    return "add a host, lower what it reserves, or its count"
 
 
 def tell_risks(found: Sequence[Risk], console: Console) -> None:

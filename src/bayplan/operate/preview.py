@@ -35,6 +35,7 @@ from bayplan.plan.steps import (
     Stop,
     System,
     Unplaced,
+    Waiting,
     join,
     kind,
     subject,
@@ -50,7 +51,7 @@ class Preview:
     """The first pass's steps. builds, copies: services whose image is made first. held: what starts later.
 
     failures: what stops it all. risks: losses that the fleet would not survive then. later: by service, how many more
-    replicas are replaced once these steps are done.
+    replicas are replaced once these steps are done. waiting: jobs whose ends are waited for.
     """
 
     steps: tuple[Step, ...]
@@ -62,10 +63,12 @@ class Preview:
     unreachable: Mapping[str, str]
     risks: tuple[Risk, ...] = ()
     later: Mapping[str, int] = field(default_factory=dict)
+    waiting: tuple[Waiting, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.steps or self.builds or self.copies or self.unplaced or self.held or self.failures)
+        told = self.unplaced or self.held or self.failures or self.waiting
+        return not (self.steps or self.builds or self.copies or told)
 
 
 async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secrets: Mapping[str, bytes]) -> Preview:
@@ -87,7 +90,8 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     more = later(goal, facts, found.steps)
     taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(ports, pinned, facts))
     failures = (*found.failures, *taken)
-    return Preview(found.steps, builds, copies, found.unplaced, found.held, failures, silent, after, more)
+    jobs = tuple(w for w in found.waiting if w.open_end)
+    return Preview(found.steps, builds, copies, found.unplaced, found.held, failures, silent, after, more, jobs)
 
 
 def later(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
@@ -137,6 +141,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "steps": [_step(s) for s in found.steps],
         "unplaced": [asdict(u) for u in found.unplaced],
         "held": [asdict(h) for h in found.held],
+        "waiting": [asdict(w) for w in found.waiting],
         "builds": list(found.builds),
         "copies": list(found.copies),
         "failures": [asdict(f) for f in found.failures],

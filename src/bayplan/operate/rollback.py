@@ -31,6 +31,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         to = await release(ports.releases, app, number) if number is not None else await _before(ports, app, now)
         facts = await sight.look()
         wanted = await _wanted(ports, spec_of(to), now, facts, wishes)
+        _check_differs(to, wanted, now)
         await _check_images(ports, to, wanted, facts)
         await doors.check(ports, wanted, facts)
         why = f"rollback to {to.number}"
@@ -57,6 +58,18 @@ async def _wanted(ports: FleetPorts, old: App, now: Chosen | None, facts: Facts,
     known = old.model_copy(update={"secrets": {**old.secrets, **latest.secrets}})
     old = await versioned(old, known, wishes.secrets)
     return addressed(ports.fleet.name, old, latest, taken_by_others(facts, old.name))
+
+
+def _check_differs(to: Release, wanted: App, now: Chosen | None) -> None:
+    """What differs by the value of a secret alone cannot be gone back to."""
+    old = spec_of(to).secrets
+    other = sorted(key for key, secret in wanted.secrets.items() if key in old and old[key].version != secret.version)
+    if now and other and wanted == now.app:
+        raise UsageError(
+            f"release {to.number} differs from what runs by the value of {', '.join(other)} alone, "
+            "and values of secrets are in no release",
+            todo="put the value back where the file finds it: bayplan up. To an older release: bayplan rollback N",
+        )
 
 
 async def _check_images(ports: FleetPorts, to: Release, wanted: App, facts: Facts) -> None:

@@ -95,8 +95,10 @@ class Volumes:
         volume = self.app.volumes.get(said)
         return volume.name if volume else said
 
-    def home_of(self, said: str, host: str | None = None, *, or_half: bool = False) -> tuple[str, VolumeEntry]:
-        """Where it is. or_half: a copy that is not whole counts, too.
+    def home_of(
+        self, said: str, host: str | None = None, *, or_half: bool = False, todo: str = "say which: --host {host}"
+    ) -> tuple[str, VolumeEntry]:
+        """Where it is. or_half: a copy that is not whole counts, too. todo: what can be done where several have it.
 
         Raises UsageError when it is nowhere, or on several hosts and none is named.
         """
@@ -112,7 +114,7 @@ class Volumes:
                 todo="begin it again (bayplan volume restore), or remove it (bayplan volume rm)",
             )
         if len(homes) > 1:
-            raise UsageError(f"{name} is on {' and on '.join(homes)}", todo=f"say which: --host {homes[0]}")
+            raise UsageError(f"{name} is on {' and on '.join(homes)}", todo=todo.format(host=homes[0], name=name))
         return homes[0], self.at[homes[0]][name]
 
 
@@ -163,7 +165,7 @@ async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnByte
 def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
     """Where it is now. Raises UsageError for a move that cannot be, or that its services could not follow."""
     check_hosts(known.ports.fleet, (to,))
-    home, entry = known.home_of(said)
+    home, entry = known.home_of(said, todo="remove the one that does not count: bayplan volume rm {name} --host HOST")
     if home == to:
         raise UsageError(f"{entry.name} is on {to} already")
     check_absent(known, entry.name, to)

@@ -117,7 +117,8 @@ class Job:
         """Run it, when nothing is in its way."""
         running = [r for r in old if r.job and (r.state in _RUNS or r.state == "removing")]
         for replica in running:
-            self._wait(replica, f"is of release {replica.release} and has not ended yet")
+            todo = f"bayplan stop {self.service.name} ends it"
+            self._wait(replica, f"is of release {replica.release} and has not ended yet; {todo}")
         self._clear([r for r in old if not r.job or r.name == self._name(number)], "is in the way of its successor")
         if number in self.presumed or running or any(r.name == self._name(number) for r in old):
             return

@@ -22,6 +22,7 @@ from bayplan.spec.storage import Mount, Volume
 
 _SUBPATH: Final = (1, 45)  # the API that has it (Docker Engine API, "ContainerCreate", version history)
 _RECURSIVE: Final = (1, 44)
+NO_VOLUME: Final = "which is external"  # the end of the reason of a host that lacks one
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Homes:
                 "(bayplan volume restore), or remove it (bayplan volume rm)"
             )
         if volume.external:
-            return f"has no volume {name}, which is external"
+            return f"has no volume {name}, {NO_VOLUME}"
         if self.silent and (self.before.get(service.name) or lived & set(self.silent)):
             return (
                 f"its volume {name} may be on {' or '.join(self.silent)}, which does not answer: bring it back, or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,36 @@ def test_a_narrow_terminal_cuts_no_name() -> None:
     said = io.StringIO()
     Console(file=said, width=40).print(rows)
     assert "…" not in said.getvalue()
+
+
+HANGING = """
+import asyncio, sys
+from bayplan.cli.console import run, told
+async def hangs():
+    try:
+        print("begun", flush=True)
+        await asyncio.sleep(1000)
+    finally:
+        print("puts in order", flush=True)
+        if sys.argv[1] == "twice":
+            await asyncio.sleep(1000)
+sys.exit(told(lambda **_: run(hangs())))
+"""
+
+
+@pytest.mark.parametrize("times", ["once", "twice"])
+def test_the_first_ctrl_c_is_waited_for_and_the_second_waits_for_nothing(times: str) -> None:
+    argv = [sys.executable, "-c", HANGING, times]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stderr
+        assert running.stdout.readline() == "begun\n"
+        running.send_signal(signal.SIGINT)
+        assert running.stdout.readline() == "puts in order\n"
+        if times == "twice":
+            running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+        assert ("interrupted at once" in running.stderr.read()) is (times == "twice")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")

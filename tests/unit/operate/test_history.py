@@ -21,6 +21,7 @@ from bayplan.operate.remove import down
 from bayplan.operate.rollback import rollback
 from bayplan.ports import FleetPorts, Release, Source
 from bayplan.spec.model import App
+from bayplan.spec.storage import Grant, Secret
 from bayplan.store import OciReleases
 from bayplan.store.document import MEDIA_TYPE
 
@@ -61,8 +62,8 @@ class World:
 def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Virtual time knows of no thread that it should wait for."""
 
-    async def here(work: Callable[[], T]) -> T:
-        return work()
+    async def here(work: Callable[..., T], *given: object) -> T:
+        return work(*given)
 
     monkeypatch.setattr("asyncio.to_thread", here)
 
@@ -226,5 +227,22 @@ def test_two_releases_side_by_side() -> None:
         await world.two()
         found = await compared(world.ports, "shop", 1, 2)
         assert [c.key for c in found.changes] == ["image", "replicas"]
+
+    told(story())
+
+
+def test_what_differs_by_a_secret_s_value_alone_is_not_gone_back_to() -> None:
+    async def story() -> None:
+        world = World()
+        web = service(secrets=(Grant(source="key", target="/run/secrets/key"),))
+        for number, version in enumerate(("old", "new"), 1):
+            secrets = {"key": Secret(name="shop_key", file="/k", version=version, check=version)}
+            app = App(name="shop", services={"web": web}, secrets=secrets)
+            await world.releases.put(Release(number, "shop", app.model_dump_json(), "ann", 1e9, "up", FIRST))
+        for number in (None, 1):
+            with pytest.raises(UsageError, match="by the value of key alone") as refused:
+                await world.back(number)
+            assert "bayplan up" in refused.value.todo
+        assert await world.releases.numbers("shop") == (1, 2)
 
     told(story())

@@ -1,0 +1,41 @@
+"""What a person who waits is told where there is no terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from bayplan.cli import progress
+from bayplan.cli.progress import Progress
+from bayplan.converge.loop import PassEvent
+from bayplan.facts import Facts
+from bayplan.operate.events import Stage
+from bayplan.plan.steps import Held, Plan, Waiting
+
+PLAN = Plan(
+    waiting=(Waiting("h1", "job", "shop-job-1-r1", "has not ended yet", open_end=True),),
+    held=(Held("web", "job", "waits for job to end"),),
+)
+
+
+def said(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.split("s  ", 1)[1] for line in capfd.readouterr().err.splitlines()]
+
+
+def test_what_is_waited_for_is_told_once_after_a_silence(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Progress("shop") as shown:
+        shown(Stage("replicas", "release 2"))
+        shown(PassEvent(1, Facts(), PLAN))
+        assert said(capfd) == ["release 2"]
+        monkeypatch.setattr(progress, "SILENCE", 0.0)
+        for number in (2, 3):
+            shown(PassEvent(number, Facts(), PLAN))
+        assert said(capfd) == ["waits: shop-job-1-r1 on h1 has not ended yet", "web waits for job to end"]
+
+
+def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with Progress("shop") as shown:
+        shown.slow("h2")
+        shown.slow("h2")
+    assert said(capfd) == ["waits for h2, which does not answer yet"]
