@@ -47,6 +47,7 @@ def locks(lab: Lab) -> dict[str, str]:
 
 def holder(site: Site, home: Path | None = None) -> Running:
     """An `up` that has the lock, and will have it for seconds."""
+    wait_for(lambda: locks(site.lab) == {}, "the last command's lock is gone", deadline=60)
     site.write(environment={"VERSION": site.version, "LATE": LATE, "TURN": str(next(_TURNS))})
     running = site.start("up", home=home)
     wait_for(lambda: "running" in locks(site.lab).values(), "the lock is held", deadline=60)

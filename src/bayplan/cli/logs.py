@@ -57,7 +57,7 @@ def logs(
     colour = not no_color and terminal.is_terminal and not terminal.no_color
     tell = _tell_json if json else Printer(colour, timestamps=timestamps, prefix=not no_prefix)
     if follow:
-        on_fleet(where, lambda ports: _while_read(go_on(ports, name, wish, tell)))
+        on_fleet(where, lambda ports: _while_read(go_on(ports, name, wish, tell)), lambda _: None)  # it tells itself
     else:
         on_fleet(where, lambda ports: read(ports, name, wish, tell))
 
