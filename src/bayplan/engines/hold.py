@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiodocker.stream import Stream
 
 BEAT: Final = 2.0  # seconds between signs of life
-PATIENCE: Final = 12  # seconds without one until the container ends
+PATIENCE: Final = 15  # seconds without one until the container ends
 # It ends no sooner than that after what we sent last, so whoever gives up sooner never holds what is gone already.
 # A lock looks for another host then, for `lock.MAKE_UP`, and has to have it by that time, too.
 ANSWER: Final = 8.0  # seconds until a sign of life must have come back

@@ -41,12 +41,12 @@ from bayplan.units import show_seconds
 Say = Callable[[str], None]
 
 DYING = 3.0  # seconds for a holder that has just died to vanish; without more patience, nobody waits longer
-STUCK = 15.0  # seconds that a container may be created and not running; longer than `hold.START`
+STUCK = 18.0  # seconds that a container may be created and not running; longer than `hold.START`
 SLICE = 1.0  # seconds between looks at one that starts
 FIRST_ALONE = 0.5  # seconds that a host is asked before another is asked in its place
 ANSWER = 10.0  # seconds for a host to answer
 LATER = 3.0  # seconds until those are started that others could make up for; with `hold.START`, less than STUCK
-MAKE_UP = 1.5  # seconds to win another host for one that fell silent; with `hold.ANSWER`, less than `hold.PATIENCE`
+MAKE_UP = 4.0  # seconds to win another host for one that fell silent; with `hold.ANSWER`, less than `hold.PATIENCE`
 SPREAD = 0.1  # seconds within which those who waited try again
 REST = 0.5  # seconds for what was asked and is not wanted any more to be answered and undone
 
