@@ -135,6 +135,8 @@ def test_a_host_that_falls_silent_meanwhile_takes_the_lock_from_nobody(site: Sit
     with cut(site.lab, host):
         wait_for(lambda: locks(site.lab).get("h3") == "running", "another host makes up for it", deadline=60)
         assert "does not answer" in running.ended(3)
+    # What the silent host has of it ends by itself, some seconds after the last sign of life.
+    wait_for(lambda: locks(site.lab) == {}, "the lock is nobody's", deadline=60)
 
 
 def test_two_first_ups_on_bare_hosts_take_turns(make_lab: object, tmp_path: Path) -> None:
