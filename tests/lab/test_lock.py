@@ -47,7 +47,7 @@ def locks(lab: Lab) -> dict[str, str]:
 
 def holder(site: Site, home: Path | None = None) -> Running:
     """An `up` that has the lock, and will have it for seconds."""
-    wait_for(lambda: locks(site.lab) == {}, "the last command's lock is gone", deadline=60)
+    wait_for(lambda: "running" not in locks(site.lab).values(), "the last command's lock is gone", deadline=60)
     site.write(environment={"VERSION": site.version, "LATE": LATE, "TURN": str(next(_TURNS))})
     running = site.start("up", home=home)
     wait_for(lambda: "running" in locks(site.lab).values(), "the lock is held", deadline=60)
@@ -118,7 +118,7 @@ def test_a_holder_that_hangs_loses_it_and_finds_out(site: Site, tmp_path: Path) 
         began = time.monotonic()
         said = site.bayplan("up", "--wait")
         assert "waits for" in said
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 120  # three replicas take eight seconds each
     finally:
         running.process.send_signal(signal.SIGCONT)
     assert "the lock was lost" in running.ended(1)
@@ -135,8 +135,8 @@ def test_a_host_that_falls_silent_meanwhile_takes_the_lock_from_nobody(site: Sit
     with cut(site.lab, host):
         wait_for(lambda: locks(site.lab).get("h3") == "running", "another host makes up for it", deadline=60)
         assert "does not answer" in running.ended(3)
-    # What the silent host has of it ends by itself, some seconds after the last sign of life.
-    wait_for(lambda: locks(site.lab) == {}, "the lock is nobody's", deadline=60)
+    # What the silent host has of it ends by itself, some seconds after the last sign of life, or waits to be started.
+    wait_for(lambda: "running" not in locks(site.lab).values(), "the lock is nobody's", deadline=60)
 
 
 def test_two_first_ups_on_bare_hosts_take_turns(make_lab: object, tmp_path: Path) -> None:
