@@ -372,9 +372,9 @@ class EngineHold:
                     async with asyncio.timeout(LATER):
                         await self._hurry.wait()
             await held.live()
-            is_silent = await self._others.is_silent(host)
+            is_silent = held.is_sure and await self._others.is_silent(host)
         except (HostUnreachableError, DeadlineError) as error:
-            why, is_silent = error.what, True
+            why, is_silent = error.what, held.is_sure  # if not, it was hung itself: not a moment more
         except BayplanError as error:
             why, is_silent = error.what, False
         self._why[host] = why

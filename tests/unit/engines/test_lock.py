@@ -155,6 +155,7 @@ def test_whoever_was_hung_itself_finds_it_lost(monkeypatch: pytest.MonkeyPatch) 
         hold = await world.take()
         _fails(world, "h1", silent=True)
         assert "h3" not in (await hold.until_lost()).what
+        assert "h3" not in await world.holders()  # at once: nothing was looked for first
         await hold.release()
         assert await world.holders() == {}
 
