@@ -86,6 +86,11 @@ def tell_warning(warning: Mistake) -> None:
     sys.stderr.write(f"warning: {where}: {warning.what}\n")
 
 
+def waited_for(host: str) -> str:
+    """What is told of a host whose answer takes long."""
+    return f"waits for {host}, which does not answer yet"
+
+
 def tell_error(error: Exception) -> None:
     """What, where, what to do."""
     from rich.markup import escape

@@ -16,7 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from bayplan.cli.console import err
+from bayplan.cli.console import err, waited_for
 from bayplan.converge.loop import PassEvent, StepEvent
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Stage
@@ -116,7 +116,7 @@ class Progress:
         """It is waited for."""
         if host not in self._slow:
             self._slow.add(host)
-            self._say(f"waits for {host}, which does not answer yet")
+            self._say(waited_for(host))
             if self.stages and self._is_live:
                 self.stages[-1].waits.append(host)
 
@@ -185,9 +185,7 @@ class Progress:
             text = Text.assemble((f"{self._title(stage):40}", "bold" if not is_done else ""), (took, "dim"))
             yield _line(Text("✓", "green"), text) if is_done else _line(Spinner("dots", style="cyan"), text)
             if not is_done:
-                yield from (
-                    _line(Text(" "), Text(f"  waits for {h}, which does not answer yet", "yellow")) for h in stage.waits
-                )
+                yield from (_line(Text(" "), Text(f"  {waited_for(h)}", "yellow")) for h in tuple(stage.waits))
             if not is_done or final:
                 for name, line in dict(stage.lines).items():
                     yield _line(Text(" "), Text.assemble((f"  {name}  ", "cyan"), (line, "dim")))

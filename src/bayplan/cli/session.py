@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from bayplan.cli.console import run, tell_warning
+from bayplan.cli.console import run, tell_warning, waited_for
 from bayplan.ports import FleetPorts
 from bayplan.spec.find import compose_files
 from bayplan.spec.model import App, Fleet
@@ -73,7 +73,7 @@ class _Told:
     def __call__(self, host: str) -> None:
         if host not in self._hosts:
             self._hosts.add(host)
-            sys.stderr.write(f"waits for {host}, which does not answer yet\n")
+            sys.stderr.write(f"{waited_for(host)}\n")
 
 
 def read_name(files: Sequence[Path] | None, project: str | None, fleet: Path | None) -> tuple[str, Fleet]:
