@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,11 @@ import pytest
 
 from bayplan import labels
 from bayplan.container import Container
-from bayplan.engines import buildkit
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import DeadlineError, EngineError, ImageError, NotFoundError
 from bayplan.facts import Binding
 from bayplan.hosts import reach_for
-from bayplan.lab import Lab
+from bayplan.lab import Lab, cgroups
 from bayplan.ports import BuildRequest, Transfer
 from bayplan.spec.model import Host, Ssh
 from bayplan.spec.options import Ulimit
@@ -78,6 +79,16 @@ class Site:
 
     def attach(self, name: str, mode: str, *argv: str) -> list[str]:
         return [sys.executable, "-c", ATTACH, self.address, str(self.lab.ssh_config), name, mode, *argv]
+
+
+@pytest.fixture
+def docker_cli(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Docker CLI that drives BuildKit, alone on PATH with what it needs: the one that Debian 12's hosts have."""
+    program = tmp_path / "bin/docker"
+    program.parent.mkdir()
+    inside = cgroups.init_process(lab.host("h1").group)
+    shutil.copy(f"/proc/{inside}/root/usr/bin/docker", program)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
 
 @pytest.fixture(params=["20.10", "26.1"])
@@ -336,14 +347,18 @@ async def test_what_a_build_is_told(site: Site) -> None:
     assert (await site.engine.inspect(container.name))["Config"]["Labels"]["of"] == "us"
 
 
-async def test_where_a_builds_steps_run(site: Site) -> None:
-    """By the builder that every engine has, and, in the same words, by BuildKit where that is here."""
+@pytest.mark.parametrize("builder", ["classic", "BuildKit"])
+async def test_where_a_builds_steps_run(site: Site, builder: str, request: pytest.FixtureRequest) -> None:
+    """By the builder that every engine has, and, in the same words, by BuildKit where a CLI is that drives it."""
     steps = (
         f"FROM {IMAGE}\nRUN grep '192.0.2.1.*one' /etc/hosts && grep '192.0.2.2.*two' /etc/hosts\n"
         "RUN df -k /dev/shm | grep 8192 && [ $(ulimit -Sn) = 333 ] && [ $(ulimit -Hn) = 444 ]\n"
         "RUN ls /sys/class/net && ! ls /sys/class/net | grep -v lo\n"
     )
-    request = BuildRequest(
+    if builder == "BuildKit":
+        request.getfixturevalue("docker_cli")
+        steps += "RUN --mount=type=cache,target=/c true\n"
+    asked = BuildRequest(
         context(steps),
         "where:1",
         extra_hosts=("one=192.0.2.1", "two=192.0.2.2"),
@@ -352,14 +367,17 @@ async def test_where_a_builds_steps_run(site: Site) -> None:
         ulimits={"nofile": Ulimit(soft=333, hard=444)},
         cache_from=("where:0",),
     )
-    image = await site.engine.build(request, gone)
+    if builder == "BuildKit" and (await site.engine.info())["ServerVersion"].startswith("20.10"):
+        with pytest.raises(ImageError, match=r"that of Docker 20\.10\S* heeds no shm_size and no ulimits"):
+            await site.engine.build(asked, gone)
+        asked = replace(asked, context=context(steps.replace("RUN df", "# RUN df")), shm_size=0, ulimits={})
+    image = await site.engine.build(asked, gone)
     assert await site.engine.image_id("where:1") == image
 
 
+@pytest.mark.usefixtures("docker_cli")
 async def test_a_build_that_needs_buildkit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     request = BuildRequest(context(f"FROM {IMAGE}\nRUN --mount=type=cache,target=/c echo mounted > /c/x\n"), "kit:1")
-    if await buildkit.find() is None:
-        pytest.skip("no Docker CLI here that drives BuildKit")
     lines: list[str] = []
     image = await site.engine.build(request, lambda t: lines.append(t.text))
     assert await site.engine.image_id("kit:1") == image
@@ -369,12 +387,11 @@ async def test_a_build_that_needs_buildkit(site: Site, monkeypatch: pytest.Monke
         await site.engine.build(request, gone)
 
 
+@pytest.mark.usefixtures("docker_cli")
 async def test_a_build_has_secrets_and_an_agent_and_keeps_neither(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The secret's file and the agent are there while its step runs, and in no layer."""
-    if await buildkit.find() is None:
-        pytest.skip("no Docker CLI here that drives BuildKit")
     agent = tmp_path / "agent"
     monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
     steps = (

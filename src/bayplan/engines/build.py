@@ -16,6 +16,8 @@ from bayplan.errors import EngineError, HostUnreachableError, ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
 from bayplan.terminal_text import left_on_screen
 
+_LIMITED = (1, 42)  # the API of Docker 23, the first whose BuildKit (0.9 and newer) limits the steps of a build
+
 
 async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
     """The new image's id. Raises ImageError with the build's last lines."""
@@ -29,7 +31,15 @@ async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
             where=request.dockerfile,
             todo="install one (apt install docker-cli docker-buildx, or docker.io up to version 20.10), or do without",
         )
-    return await buildkit.build(builder, await client.address(), request, on, client.host)
+    address = await client.address()
+    if (request.shm_size or request.ulimits) and client.api < _LIMITED:
+        raise ImageError(
+            f"the build needs BuildKit ({why}), and that of Docker {client.version['Version']} heeds no shm_size and "
+            "no ulimits",
+            where=client.host,
+            todo="use Docker 23 or newer there, or do without one of them",
+        )
+    return await buildkit.build(builder, address, request, on, client.host)
 
 
 async def _classic(client: Client, request: BuildRequest, on: OnTransfer) -> str:

@@ -110,6 +110,12 @@ class Client:
                 self._docker = await self._open()
         return self._docker
 
+    @property
+    def api(self) -> tuple[int, int]:
+        """The version of the Engine API, of an engine that has been dialled."""
+        major, minor = self.version["ApiVersion"].split(".")
+        return int(major), int(minor)
+
     async def address(self) -> str:
         """Where on this machine the engine answers: unix:///path, as DOCKER_HOST has it."""
         return (await self.docker())._connection_info  # noqa: SLF001  what it was opened with

@@ -44,12 +44,12 @@ class BuildFile(FileModel):
     provenance: Maybe[Value] = key(_NONE)
     sbom: Maybe[Value] = key(_NONE)
     secrets: Maybe[Grants] = key("for `RUN --mount=type=secret`; in no layer. It needs BuildKit")
-    shm_size: Maybe[Memory] = key("of the steps")
+    shm_size: Maybe[Memory] = key("of the steps; with BuildKit from Docker 23")
     ssh: Maybe[Annotated[Scalars, BeforeValidator(_ssh, json_schema_input_type=list[str] | dict[str, str | None])]] = (
         key("for `RUN --mount=type=ssh`: `default`, your agent, or `id=path` of a key. It needs BuildKit")
     )
     tags: Maybe[List[Text]] = key("more names of what is built, on the engine that builds it")
-    ulimits: Maybe[Ulimits] = key("of the steps")
+    ulimits: Maybe[Ulimits] = key("of the steps; with BuildKit from Docker 23")
 
     @model_validator(mode="after")
     def _one_dockerfile(self) -> BuildFile:
