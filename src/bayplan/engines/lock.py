@@ -96,9 +96,9 @@ class EngineLock:
         """Raises LockedError, NoMajorityError."""
         voters = _voters(self.engines, gone)
         need = len(voters) // 2 + 1
-        began, was_free, starting = self.clock.now(), True, dict[str, float]()
+        began, was_free, starting, is_last = self.clock.now(), True, dict[str, float](), False
         while True:
-            asked = Round(self, claim, voters, need, say)
+            asked = Round(self, claim, voters, need, say, spare=len(voters) - need if is_last else 0)
             votes = await asked.run()
             if len(votes.held) >= need:
                 await asked.end(keep=True)
@@ -112,6 +112,9 @@ class EngineLock:
             is_stuck = other.starting and now - starting.setdefault(other.container, now) >= STUCK
             if left <= 0 and not is_stuck:
                 await self._rest()
+                if not is_last:  # one host may have been silent, and may keep what was let go elsewhere
+                    is_last = True
+                    continue
                 raise _locked(other, lock_name(self._fleet))
             if was_free and patience > 0:
                 say(f"waits for {describe(other.claim)}")
@@ -245,17 +248,23 @@ class Votes:
 
 
 class Round:
-    """Asking as many hosts as are needed: the first one first, and others for those that do not answer."""
+    """Asking as many hosts as are needed: the first one first, and others for those that do not answer.
 
-    def __init__(self, lock: EngineLock, claim: Claim, hosts: Sequence[str], need: int, say: Say) -> None:
+    spare: how many may be another's before it is over. With none, those who race are told apart by the first host.
+    """
+
+    def __init__(
+        self, lock: EngineLock, claim: Claim, hosts: Sequence[str], need: int, say: Say, *, spare: int = 0
+    ) -> None:
         self._lock, self._claim, self._left, self._need, self._say = lock, claim, list(hosts), need, say
+        self._spare = spare
         self._votes = Votes()
         self._asking: set[asyncio.Task[None]] = set()
         self._over = False
 
     async def run(self) -> Votes:
-        """When most are ours, or one is another's, or nobody is left to be asked. One that does not run may have been
-        left by a process that is dead: it is no vote, and does not stop us.
+        """When most are ours, or too many are another's, or nobody is left to be asked. One that does not run may have
+        been left by a process that is dead: it is no vote, and does not stop us.
         """
         self._start(1)
         try:
@@ -273,7 +282,7 @@ class Round:
         return self._votes
 
     def _is_lost(self) -> bool:
-        return any(not t.starting for t in self._votes.taken)
+        return sum(not t.starting for t in self._votes.taken) > self._spare
 
     async def end(self, *, keep: bool = False) -> None:
         """Nothing that comes later is kept, nor, unless told so, what is held already."""

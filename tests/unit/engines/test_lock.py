@@ -257,3 +257,34 @@ def test_one_that_never_ran_is_passed_over_where_another_host_makes_up_for_it_an
         await hold.release()
 
     run(story())
+
+
+@pytest.mark.parametrize("kept", [("h1",), ("h3",), ("h1", "h2")])
+def test_one_host_that_keeps_what_was_let_go_elsewhere_refuses_nobody(kept: tuple[str, ...]) -> None:
+    """As one does that was silent when it was let go, until the container there misses its holder."""
+
+    async def story() -> dict[str, str]:
+        world = World(3)
+        living: list[asyncio.Task[None]] = []
+        for host in kept:
+            await world.engines[host].pull(IMAGE, lambda _: None)
+            left = await world.engines[host].hold(Container(NAME, IMAGE))
+            living.append(asyncio.create_task(left.live()))
+        await asyncio.sleep(1)
+        began = asyncio.get_running_loop().time()
+        try:
+            hold = await world.take("bob")
+        finally:
+            assert asyncio.get_running_loop().time() - began < DYING + 1
+            for task in living:
+                task.cancel()
+            await asyncio.gather(*living, return_exceptions=True)
+        held = await world.holders()
+        await hold.release()
+        return {host: by for host, by in held.items() if host not in kept}
+
+    if len(kept) > 1:
+        with pytest.raises(LockedError):
+            run(story())
+    else:
+        assert set(run(story()).values()) == {"bob"}
