@@ -9,10 +9,11 @@ from pathlib import Path
 from bayplan.errors import Mistake
 from bayplan.spec.checks import check
 from bayplan.spec.checks_volumes import check_volumes
+from bayplan.spec.document import read_file
 from bayplan.spec.find import project_directory
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import App, Fleet
-from bayplan.spec.name import found, name_of, read_file, variables_of
+from bayplan.spec.name import found, name_of, variables_of
 from bayplan.spec.node import Node, Place
 from bayplan.spec.pending import check_pending
 from bayplan.spec.project import merged

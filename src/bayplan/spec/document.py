@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Node, Place
+from bayplan.spec.reading import read_text, shown
 from bayplan.spec.yaml_syntax import events, scalar
 
 _TAGS = {"!reset", "!override"}
@@ -15,6 +17,13 @@ _MOST_NODES = 200_000  # a file of 2,000 lines has about 10,000; aliases of alia
 _DEEPEST = 100  # those who walk the tree go down by recursion
 
 _Built = tuple[Any, int]  # a node's value, and how many nodes it is with all that its aliases stand for
+
+
+def read_file(path: Path, mistakes: Mistakes, place: Place | None = None) -> Node | None:
+    """One file's tree, or None and a mistake at `place`, which names the file."""
+    name = "standard input" if str(path) == "-" else shown(path)
+    text = read_text(path, place or Place(name), mistakes)
+    return None if text is None else read_document(text, name, mistakes)
 
 
 def read_document(text: str, file: str, mistakes: Mistakes) -> Node | None:

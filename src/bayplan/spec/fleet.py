@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
 
-from bayplan.spec.document import read_document
+from bayplan.spec.document import read_file
 from bayplan.spec.find import fleet_file
 from bayplan.spec.fleet_file import BalancerFile, FleetFile, HostFile, RegistryFile, dns_label
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
-from bayplan.spec.node import Node, Place, along
-from bayplan.spec.reading import read_text, shown
+from bayplan.spec.node import Node, along
 from bayplan.spec.usage import read_usage
 from bayplan.spec.validate import validate
 
@@ -34,9 +33,7 @@ def load_fleet(path: Path | None, environment: Mapping[str, str], compose: Seque
     if found is None:
         return local_fleet(environment)
     mistakes = Mistakes()
-    name = shown(found)
-    text = read_text(found, Place(name), mistakes)
-    root = read_document(text, name, mistakes) if text is not None else None
+    root = read_file(found, mistakes)
     written = validate(FleetFile, root, mistakes) if root is not None else None
     fleet = None
     if root is not None and written is not None:

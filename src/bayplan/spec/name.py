@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bayplan.spec.document import read_document
+from bayplan.spec.document import read_file
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.find import COMPOSE_NAMES, compose_files, project_directory
 from bayplan.spec.interpolate import Told, substitute
@@ -17,13 +17,6 @@ from bayplan.spec.reading import read_text, shown
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _REMOTE = ("http:/", "https:/", "oci:/", "git@")  # as a path, which has lost one of its slashes
 _NAMES = "use lower-case letters, digits, - and _, a letter or digit first, 63 at most"
-
-
-def read_file(path: Path, mistakes: Mistakes, place: Place | None = None) -> Node | None:
-    """One file's tree, or None and a mistake at `place`, which names the file."""
-    name = "standard input" if str(path) == "-" else shown(path)
-    text = read_text(path, place or Place(name), mistakes)
-    return None if text is None else read_document(text, name, mistakes)
 
 
 def app_name(files: Sequence[Path] | None, *, project: str | None, environment: Mapping[str, str]) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bayplan.spec.document import read_file
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.interpolate import interpolate
 from bayplan.spec.merge import merge, settled
 from bayplan.spec.mistakes import Mistakes
-from bayplan.spec.name import read_file
 from bayplan.spec.node import Node, Place, plain
 from bayplan.spec.paths import relocated
 from bayplan.spec.reading import read_text, shown
