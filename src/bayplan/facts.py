@@ -119,10 +119,18 @@ class SystemContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    """How a volume was made, which does not change. options: its driver's, as the Compose file's `driver_opts`."""
+
+    driver: str = "local"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineFacts:
     """What one engine said. taken: (protocol, port) that anything else on it publishes; networks: of ours, by name.
 
-    arch: "x86_64", "aarch64", … as the kernel calls it. volumes: the names of all that are there, whoever made them.
+    arch: "x86_64", "aarch64", … as the kernel calls it. volumes: all that are there, by name, whoever made them.
     """
 
     version: str = ""
@@ -134,7 +142,7 @@ class EngineFacts:
     taken: frozenset[tuple[str, int]] = frozenset()
     networks: frozenset[str] = frozenset()
     arch: str = ""
-    volumes: frozenset[str] = frozenset()
+    volumes: Mapping[str, VolumeFacts] = field(default_factory=dict)
     oneoffs: tuple[OneOff, ...] = ()
 
 

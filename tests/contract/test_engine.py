@@ -27,7 +27,7 @@ from bayplan.errors import (
     NotFoundError,
     PortTakenError,
 )
-from bayplan.facts import Binding, EngineFacts, Replica
+from bayplan.facts import Binding, EngineFacts, Replica, VolumeFacts
 from bayplan.hosts import reach_for
 from bayplan.lab import Lab
 from bayplan.ports import BuildRequest, Engine, ExecResult, Transfer
@@ -414,10 +414,11 @@ async def test_files_laid_into_one_that_runs_have_their_owners(kit: Kit, engine:
 async def test_a_named_volume_is_made_with_its_container_and_outlives_it(kit: Kit, engine: Engine) -> None:
     name = f"v-{uuid.uuid4().hex[:8]}"
     mount = Mount(kind="volume", target="/data", source="data")
-    made = replace(kit.replica(command=STAYS), mounts=(Mounted(mount, name, "local", {}, {"a": "b"}),))
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    made = replace(kit.replica(command=STAYS), mounts=(Mounted(mount, name, "local", options, {"a": "b"}),))
     await engine.run(made)
     try:
-        assert name in (await engine.observe(kit.fleet)).volumes
+        assert (await engine.observe(kit.fleet)).volumes[name] == VolumeFacts("local", options)
         await engine.remove(made.name, 0)
         assert name in (await engine.observe(kit.fleet)).volumes
     finally:

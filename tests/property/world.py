@@ -28,6 +28,7 @@ from bayplan.facts import (
     ServerFacts,
     SystemContainer,
     Table,
+    VolumeFacts,
 )
 from bayplan.plan.steps import (
     Configure,
@@ -171,7 +172,7 @@ class World:
             system=tuple(machine.system.values()),
             taken=frozenset(machine.foreign),
             networks=frozenset(machine.networks),
-            volumes=frozenset(machine.volumes),
+            volumes=dict.fromkeys(machine.volumes, VolumeFacts()),
         )
         gateway = machine.gateway if machine.gateway.answers else None
         pools = {pool: tuple(servers.values()) for pool, servers in gateway.pools.items()} if gateway else {}

@@ -193,7 +193,7 @@ def _way_out(unplaced: Unplaced) -> str:
 def tell_risks(found: Sequence[Risk], console: Console) -> None:
     """Losses of hosts that are not survived: told, and no failure."""
     for risk in found:
-        asked = "" if risk.kind == "two volumes" else "tolerate: "
+        asked = "" if risk.volume else "tolerate: "
         console.print(f"[yellow]![/] {asked}{escape(risk.told())}")
         for reason in risk.why:
             console.print(f"    {reason.host}  {escape(reason.reason)}")

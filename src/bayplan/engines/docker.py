@@ -54,7 +54,7 @@ class DockerEngine:
         except ExceptionGroup as failed:  # one host, one reason; the other requests are over by now
             first = failed.exceptions[0]
             raise first from first.__cause__
-        there = [volume["Name"] for volume in volumes.result()]
+        there = listing.volumes(volumes.result())
         return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet, there)
 
     async def info(self) -> Mapping[str, Any]:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from bayplan import labels
-from bayplan.facts import Binding, ContainerState, EngineFacts, Health, OneOff, Replica, Role, SystemContainer
+from bayplan.facts import (
+    Binding,
+    ContainerState,
+    EngineFacts,
+    Health,
+    OneOff,
+    Replica,
+    Role,
+    SystemContainer,
+    VolumeFacts,
+)
 from bayplan.ports import VolumeEntry
 
 Entry = Mapping[str, Any]  # one element of GET /containers/json
@@ -38,7 +48,7 @@ def read(
     engine: Engine,
     host: str,
     fleet: str,
-    volumes: Iterable[str] = (),
+    volumes: Iterable[VolumeEntry] = (),
 ) -> EngineFacts:
     """The facts of one fleet. A container whose labels are not as we write them is foreign: only its ports count."""
     replicas: list[Replica] = []
@@ -66,13 +76,13 @@ def read(
         taken=frozenset(taken),
         networks=frozenset(networks),
         arch=engine.arch,
-        volumes=frozenset(volumes),
+        volumes={v.name: VolumeFacts(v.driver, v.options) for v in volumes},
         oneoffs=tuple(oneoffs),
     )
 
 
-def volumes(entries: Iterable[Entry], containers: Iterable[Entry]) -> tuple[VolumeEntry, ...]:
-    """From the engine's lists of volumes and of containers."""
+def volumes(entries: Iterable[Entry], containers: Iterable[Entry] = ()) -> tuple[VolumeEntry, ...]:
+    """From the engine's lists of volumes and of containers that may use them."""
     users: dict[str, dict[str, bool]] = defaultdict(dict)
     for container in containers:
         for mount in container.get("Mounts") or ():

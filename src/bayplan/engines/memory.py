@@ -76,7 +76,7 @@ class MemoryEngine:
         self._reached()
         ours = [n for n, told in self._networks.items() if told.get(labels.FLEET) == fleet]
         entries = [*(c.entry() for c in self._containers.values()), *self._foreign_entries()]
-        return listing.read(entries, ours, self._about, self.host, fleet, self._volumes)
+        return listing.read(entries, ours, self._about, self.host, fleet, await self.volumes())
 
     async def info(self) -> Mapping[str, Any]:
         self._reached()

@@ -34,15 +34,17 @@ class Risk:
     """A loss that is not survived. hosts: lost; count: replicas of the service for which no place is left.
 
     pinned: with its volume, so that it can stand nowhere else. two volumes: what it would begin with on the second of
-    the hosts is not what it has on the first; volume: their name.
+    the hosts is not what it has on the first; volume: their name. made otherwise: volume is there, on one host, and
+    is not as the file says: made is how.
     """
 
-    kind: Literal["no room", "pinned", "no host", "two volumes"]
+    kind: Literal["no room", "pinned", "no host", "two volumes", "made otherwise"]
     hosts: tuple[str, ...]
     service: str
     count: int
     why: tuple[Rejection, ...] = ()
     volume: str = ""
+    made: str = ""
 
     def told(self) -> str:
         """In words."""
@@ -54,6 +56,12 @@ class Risk:
             return (
                 f"{self.service} lives on {home} with {self.volume}; {other} has one of that name, too, and with that "
                 f"it would begin if {home} were lost: remove it (bayplan volume rm {self.volume} --host {other})"
+            )
+        if self.kind == "made otherwise":
+            return (
+                f"{self.volume} on {lost} was made with {self.made}, the file says otherwise by now, and it stays as "
+                "it is. Another name: in the file makes a new one; or take it away with what is in it (bayplan down, "
+                f"bayplan volume rm {self.volume} --host {lost})"
             )
         if self.kind == "no host":
             return f"{self.count} hosts may be lost, and there are no more than {len(self.hosts)}"
@@ -68,7 +76,8 @@ def risks(goal: Goal, facts: Facts) -> tuple[Risk, ...]:
     """
     lost, standing = goal.fleet.tolerate, _standing(goal, facts)
     twice = tuple(_twice(goal, standing, facts))
-    return (*twice, *(_unsurvived(goal, facts, standing, lost) if lost else ()))
+    changed = tuple(dict.fromkeys(_made_otherwise(goal, facts)))
+    return (*twice, *changed, *(_unsurvived(goal, facts, standing, lost) if lost else ()))
 
 
 def _twice(goal: Goal, standing: Sequence[Replica], facts: Facts) -> Iterator[Risk]:
@@ -78,6 +87,20 @@ def _twice(goal: Goal, standing: Sequence[Replica], facts: Facts) -> Iterator[Ri
             for host in facts.reachable():
                 if host.name != replica.host and volume in host.engine.volumes:
                     yield Risk("two volumes", (replica.host, host.name), replica.service, 1, volume=volume)
+
+
+def _made_otherwise(goal: Goal, facts: Facts) -> Iterator[Risk]:
+    """Volumes of the app's services that were made before the file said how they are to be."""
+    for replica in (r for r in facts.replicas(goal.app.name) if r.service in goal.app.services):
+        for mount in (m for m in goal.app.services[replica.service].mounts if m.kind == "volume"):
+            volume = goal.app.volumes.get(mount.source)
+            there = facts.hosts[replica.host].engine.volumes.get(volume.name) if volume else None
+            if volume is None or there is None or volume.external:
+                continue
+            if (there.driver, there.options) != (volume.driver, volume.driver_opts):
+                options = " ".join(f"{k}={v}" for k, v in sorted(there.options.items()))
+                made = f"the driver {there.driver}" + (f" ({options})" if options else "")
+                yield Risk("made otherwise", (replica.host,), replica.service, 1, volume=volume.name, made=made)
 
 
 def _unsurvived(goal: Goal, facts: Facts, standing: Sequence[Replica], lost: int) -> tuple[Risk, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests import given
 
-from bayplan.facts import Facts
+from bayplan.facts import Facts, VolumeFacts
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.steps import Rejection
 from bayplan.spec.model import Placement, Resources, Service
+from bayplan.spec.storage import Mount, Volume
 
 HALF = Resources(reserved_cpus=2.0)  # of a host
 WEB = given.service(replicas=2, resources=HALF)
@@ -102,8 +104,29 @@ def test_a_volume_of_the_same_name_elsewhere_is_told_whatever_is_asked() -> None
     goal, facts = standing(WEB, tolerate=0, at={"web": (1, 2)})
     h1, h2 = facts.hosts["h1"], facts.hosts["h2"]
     with_data = replace(h1.engine.replicas[0], volumes=("data",))
-    h1 = replace(h1, engine=replace(h1.engine, replicas=(with_data,), volumes=frozenset({"data"})))
-    h2 = replace(h2, engine=replace(h2.engine, volumes=frozenset({"data", "other"})))
+    h1 = replace(h1, engine=replace(h1.engine, replicas=(with_data,), volumes={"data": VolumeFacts()}))
+    h2 = replace(h2, engine=replace(h2.engine, volumes={"data": VolumeFacts(), "other": VolumeFacts()}))
     [risk] = risks(goal, Facts({"h1": h1, "h2": h2}))
     assert (risk.kind, risk.hosts, risk.service) == ("two volumes", ("h1", "h2"), "web")
     assert "bayplan volume rm data --host h2" in risk.told()
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (VolumeFacts("local", {"type": "nfs", "o": "addr=10.0.0.1"}), ""),
+        (VolumeFacts("local", {"type": "nfs", "o": "addr=10.0.0.9"}), "the driver local (o=addr=10.0.0.9 type=nfs)"),
+        (VolumeFacts("rclone"), "the driver rclone"),
+    ],
+)
+def test_a_volume_that_was_made_otherwise_is_told(there: VolumeFacts, told: str) -> None:
+    volume = Volume(name="data", driver_opts={"type": "nfs", "o": "addr=10.0.0.1"})
+    mounts = (Mount(kind="volume", source="d", target="/d"),)
+    goal, facts = standing(WEB.model_copy(update={"mounts": mounts}), tolerate=0, at={"web": (1, 1)})
+    goal = replace(goal, app=goal.app.model_copy(update={"volumes": {"d": volume}}))
+    h1 = facts.hosts["h1"]
+    h1 = replace(h1, engine=replace(h1.engine, volumes={"data": there}))
+    found = risks(goal, Facts({**facts.hosts, "h1": h1}))
+    assert [r.made for r in found] == ([told] if told else [])
+    if told:
+        assert f"data on h1 was made with {told}" in found[0].told()
