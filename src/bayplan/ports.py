@@ -377,6 +377,9 @@ class Registry(Protocol):
     async def repositories(self) -> tuple[Repository, ...]:
         """What it holds."""
 
+    async def takes(self, repository: str) -> None:
+        """Begins an upload and lets it be: what an engine whose push was refused does not say, this raises."""
+
     async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
         """Store a small document as an OCI artifact; its digest. The same content again is the same digest."""
 

@@ -6,10 +6,12 @@ import asyncio
 import base64
 import hashlib
 import json
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -354,6 +356,53 @@ async def test_something_else_listens_there() -> None:
         await registry.ping()
     assert "does not know" in (await refusal(registry)).what
     await runner.cleanup()
+
+
+async def test_what_the_servers_disk_refuses_is_told_in_the_systems_words(
+    make_registry: MakeRegistry, tmp_path: Path
+) -> None:
+    port = make_registry()
+    registry = HttpRegistry(f"localhost:{port}")
+    await registry.put_document("t/disk", "one", KIND, str(port).encode())
+    blob = hashlib.sha256(str(port).encode()).hexdigest()
+    [data] = {d for d in tmp_path.parent.resolve().glob("registry[0-9]*/data") if [*d.glob(f"**/{blob}")]}
+    uploads = data / "docker/registry/v2/repositories/t/disk/_uploads"
+    shutil.rmtree(uploads)
+    uploads.touch()
+    for refused in (registry.takes("t/disk"), registry.put_document("t/disk", "two", KIND, b"y")):
+        with pytest.raises(RegistryError, match=r"POST /v2/t/disk/blobs/uploads/ with 500: Not a directory"):
+            await refused
+    await registry.close()
+
+
+async def test_a_full_disk_says_where_room_is_to_be_made() -> None:
+    """The answer of CNCF distribution 2.8 on a full disk, to the letter."""
+    where = {"Op": "write", "Path": "/var/lib/registry/startedat", "Err": 28}
+    detail = {"DriverName": "filesystem", "Enclosed": where}
+    said = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
+    app = web.Application()
+    app.router.add_post("/{path:.*}", partial(_refuse, said))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    ours = registry_for(model.Registry(host="h1"), Way(f"tcp:127.0.0.1:{port}"))
+    for registry, todo in ((ours, "make room on h1"), (HttpRegistry(f"localhost:{port}"), "its disk is full")):
+        with pytest.raises(RegistryError, match="with 500: No space left on device") as told:
+            await registry.takes("t/full")
+        assert told.value.todo.startswith(todo)
+        await registry.close()
+    await runner.cleanup()
+
+
+async def _refuse(said: object, request: web.Request) -> web.Response:
+    del request
+    return web.json_response(said, status=500)
+
+
+async def test_what_can_be_taken_is(registry: Registry, name: str) -> None:
+    await registry.takes(name)
+    assert await registry.tags(name) == ()
 
 
 async def test_a_document_that_was_damaged_is_refused(make_registry: MakeRegistry, tmp_path: Path) -> None:

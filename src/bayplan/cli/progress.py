@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
@@ -34,6 +35,7 @@ MARKS = {
     "failed": ("✗", "red"),
 }
 SILENCE = 5.0  # seconds without a line, after which a person is told what is waited for
+RETRYING = re.compile(r"Retrying in (\d+) seconds?")  # what an engine says of a layer
 RECENT = 5  # lines of what has just happened
 DONE = {
     "run": "started",
@@ -74,6 +76,7 @@ class Progress:
         self.changed = False  # whether any step was done
         self._slow: set[str] = set()
         self._waits: set[str] = set()
+        self._retrying: dict[str, int] = {}  # seconds, by service
         self._heard = self.began
         self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
@@ -142,6 +145,11 @@ class Progress:
             self.stages[-1].lines[event.service] = text
         if event.done or (event.transfer.text and not event.transfer.layer):
             self._say(f"{event.service}: {event.transfer.text or event.transfer.status}")
+        elif counted := RETRYING.fullmatch(event.transfer.status):
+            seconds, before = int(counted[1]), self._retrying.get(event.service, 0)
+            self._retrying[event.service] = seconds
+            if seconds > before:  # it counts down, for each layer
+                self._say(f"{event.service}: the registry failed; tried again in {seconds} s")
 
     def _step(self, event: StepEvent) -> None:
         step = event.step

@@ -40,6 +40,9 @@ class MemoryRegistry:
         names = sorted({r for r, _ in {**self._documents, **self._images}})
         return tuple([Repository(name, await self.tags(name)) for name in names])
 
+    async def takes(self, repository: str) -> None:
+        del repository
+
     async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
         del media_type
         self._documents[repository, tag] = content

@@ -75,8 +75,13 @@ class InRegistry:
 
     async def keep(self, wanted: Wanted, on: OnTransfer) -> str:
         login = await asyncio.to_thread(lambda: self._registry.login)
-        digest = await self._builder.push(self.called(wanted), on, login)
         repository, _, _ = wanted.name.rpartition(":")
+        try:
+            digest = await self._builder.push(self.called(wanted), on, login)
+        except ImageError as refused:
+            if not refused.todo:  # the engine tells no more than the number of the answer
+                await self._registry.takes(repository)
+            raise
         return f"{self._registry.prefix}/{repository}@{digest}"
 
     async def ports(self, pin: str) -> tuple[int, ...]:

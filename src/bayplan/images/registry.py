@@ -102,6 +102,12 @@ class HttpRegistry:
         ours = [n.removeprefix(self._folder) for n in names if n.startswith(self._folder)]
         return tuple([Repository(name, await self.tags(name)) for name in ours])
 
+    async def takes(self, repository: str) -> None:
+        """An upload that is begun makes its directory, and so needs what the image would need."""
+        started = await self._must("POST", f"/v2/{self._folder}{repository}/blobs/uploads/", _BYTES)
+        if place := started.headers.get("location"):
+            await self._transport.send("DELETE", place)
+
     async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
         """An OCI artifact: the empty configuration, one layer, and a manifest that names its type (image-spec 1.1)."""
         async with self._putting:

@@ -6,6 +6,8 @@ Specifications: OCI distribution 1.1; distribution.github.io/distribution/spec/a
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 Dial = Callable[[], Awaitable[str]]  # -> "unix:/path" or "tcp:ip:port" on this machine
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 401, 403, 404
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _API_HOST = {"docker.io": "registry-1.docker.io"}
 _REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/")
@@ -201,11 +204,23 @@ class Transport:
         errors = answer.json().get("errors") or [{}]
         said = f": {errors[0]['message']}" if isinstance(errors[0], dict) and errors[0].get("message") else ""
         if answer.status not in (_UNAUTHORIZED, _FORBIDDEN):
-            return RegistryError(f"the registry answered {asked} with {answer.status}{said}", where=self._where)
+            number = _os_error(errors)
+            why = f": {os.strerror(number)}" if number else said
+            todo = self._room() if number in _FULL else ""
+            told = f"the registry answered {asked} with {answer.status}{why}"
+            return RegistryError(told, where=self._where, todo=todo)
         wrong = "check registry.username in fleet.yaml, and what registry.password_command prints"
         missing = "give registry.username and registry.password_command in fleet.yaml"
         todo = wrong if self._login else missing
         return RegistryError(f"the registry does not let us in{said}", where=self._where, todo=todo)
+
+    def _room(self) -> str:
+        if not self._dial:
+            return "its disk is full: ask who runs it for room"
+        return (
+            f"make room on {self._where}, where it keeps its images: docker system df says what takes it there, and "
+            "docker image prune -a takes away what no container uses"
+        )
 
     def _elsewhere(self) -> str:
         """What can be done when its host does not come back."""
@@ -220,6 +235,18 @@ class Transport:
         if self._dial:
             return "bayplan doctor says what is wrong with it; bayplan up starts it again"
         return f"check registry.address in fleet.yaml, and that this machine reaches {self._server}"
+
+
+def _os_error(said: object) -> int:
+    """The number of the operating system's error in what a distribution server says went wrong; 0 for none."""
+    if isinstance(said, Mapping):
+        number = said.get("Err")
+        if isinstance(number, int) and number in errno.errorcode:
+            return number
+        return next((found for value in said.values() if (found := _os_error(value))), 0)
+    if isinstance(said, list):
+        return next((found for value in said if (found := _os_error(value))), 0)
+    return 0
 
 
 def _is_plain(host: str) -> bool:
