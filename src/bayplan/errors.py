@@ -27,6 +27,14 @@ class BayplanError(Exception):
         return f"{head}\n  {self.todo}" if self.todo else head
 
 
+def make_room(host: str) -> str:
+    """What to do where the disk that images are kept on is full."""
+    return (
+        f"make room on {host}: docker system df says what takes it there, and docker image prune -a takes away what no "
+        "container uses"
+    )
+
+
 class HostUnreachableError(BayplanError):
     """A host did not answer: its state is unknown, which is never the same as empty."""
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from bayplan.cli.console import err, waited_for
 from bayplan.converge.loop import PassEvent, StepEvent
+from bayplan.errors import BayplanError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Stage
 from bayplan.plan.standing import endpoints
@@ -161,7 +162,7 @@ class Progress:
             self.changed = True
             self._say(f"{step.host}: {_sentence(step)}")
         elif event.state == "failed":
-            self._say(f"{step.host}: {kind(step)} {subject(step)} failed: {event.error.what if event.error else ''}")
+            self._say(f"{step.host}: {step_failed(step, event.error)}")
 
     def _pull(self, step: Pull, event: StepEvent) -> None:
         layers = self._pulls.setdefault((step.host, step.image), {})
@@ -242,6 +243,12 @@ class Progress:
             return "pulls" if any(h == host for h, _ in tuple(self._pulls)) else ""
         done, total = sum(t.done for t in layers), sum(t.total for t in layers)
         return f"pulls {show_bytes(done)} of {show_bytes(total)}"
+
+
+def step_failed(step: Step, error: BayplanError | None) -> str:
+    """What was to be done and why it was not. An error that names it needs no other name before it."""
+    what, about = error.what if error else "failed", subject(step)
+    return what if about and about in what else f"{kind(step)} {about}: {what}"
 
 
 def _line(mark: RenderableType, text: RenderableType) -> Table:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bayplan.cli.console import err, out, show_json
-from bayplan.cli.progress import Progress
+from bayplan.cli.progress import Progress, step_failed
 from bayplan.cli.session import on_fleet
 from bayplan.errors import HostUnreachableError
 from bayplan.operate.bring import Result
@@ -121,10 +121,11 @@ def _tell_services(result: Result, console: Console, took: float, *, changed: bo
     wanted = [s for s in app.services.values() if s.name not in result.stopped]
     ready = {s.name: _ready(result, s) for s in wanted}
     whole = all(ready[s.name] == _wanted(result, s) for s in wanted)
-    mark = "[green]✓[/]" if whole and not exit_status(result) else "[yellow]![/]"
+    is_done = whole and not exit_status(result)
+    mark = "[green]✓[/]" if is_done else "[yellow]![/]"
     counts = ", ".join(f"{s.name} {ready[s.name]}/{_wanted(result, s)}" for s in wanted) + (" ready" if wanted else "")
     counts += (", " if wanted and result.stopped else "") + ", ".join(f"{n} stopped" for n in sorted(result.stopped))
-    what = "" if changed else "  nothing to do"
+    what = "  nothing to do" if is_done and not changed else ""
     console.print(f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts}{what}  [dim]{took:.1f} s[/]")
     for address in addresses(result):
         console.print(f"  {address}")
@@ -161,9 +162,7 @@ def tell_problems(result: Result, console: Console) -> None:
                 f"  its rollout stands still; what served before serves on. Its log: bayplan logs {failure.service}"
             )
     for step, error in outcome.errors:
-        console.print(
-            f"[bold red]✗[/] [bold]{step.host}[/]: {kind(step)} {escape(subject(step))}: {escape(error.what)}"
-        )
+        console.print(f"[bold red]✗[/] [bold]{step.host}[/]: {escape(step_failed(step, error))}")
         if error.todo:
             console.print(f"  {escape(error.todo)}")
     for held in outcome.plan.held:

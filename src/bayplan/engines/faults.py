@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from bayplan.errors import CommandError, ConflictError, EngineError, HostUnreachableError, NotFoundError, PortTakenError
+from bayplan.errors import (
+    CommandError,
+    ConflictError,
+    EngineError,
+    HostUnreachableError,
+    NotFoundError,
+    PortTakenError,
+    make_room,
+)
 
 NOT_FOUND, CONFLICT = 404, 409
 NO_CONNECTION = 900  # aiodocker's own status for it
@@ -39,4 +47,5 @@ def translated(status: int, said: str, host: str) -> EngineError | HostUnreachab
         return NotFoundError(message, where=host, status=status)
     if status == CONFLICT and "is already in use by container" in message:
         return ConflictError(message, where=host, status=status)
-    return EngineError(message, where=host, status=status)
+    todo = make_room(host) if "no space left" in message else ""
+    return EngineError(message, where=host, todo=todo, status=status)

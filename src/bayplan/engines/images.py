@@ -78,7 +78,7 @@ async def push(client: Client, image: str, on: OnTransfer, credentials: Credenti
         raise ImageError(f"pushing {image} stood still for {IDLE:g} s", where=client.host) from late
     except EngineError as error:
         said = f"{image} cannot be pushed: {error.what}"
-        raise ImageError(said, where=client.host, todo=_todo(error.what)) from error
+        raise ImageError(said, where=client.host, todo=error.todo or _todo(error.what)) from error
     if not digest:
         raise ImageError(f"pushing {image} ended before the registry had all of it", where=client.host)
     return digest
@@ -98,7 +98,7 @@ def _no_image(image: str, error: EngineError, host: str) -> ImageError:
             where=host,
             todo="check its name and tag, and that it was pushed",
         )
-    return ImageError(f"{image} cannot be pulled: {error.what}", where=host, todo=_todo(error.what))
+    return ImageError(f"{image} cannot be pulled: {error.what}", where=host, todo=error.todo or _todo(error.what))
 
 
 def _todo(said: str) -> str:

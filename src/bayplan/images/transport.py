@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from json import JSONDecodeError, loads
 from typing import TYPE_CHECKING, Any
 
-from bayplan.errors import BayplanError, RegistryError
+from bayplan.errors import BayplanError, RegistryError, make_room
 from bayplan.images.login import Login
 
 if TYPE_CHECKING:
@@ -217,10 +217,7 @@ class Transport:
     def _room(self) -> str:
         if not self._dial:
             return "its disk is full: ask who runs it for room"
-        return (
-            f"make room on {self._where}, where it keeps its images: docker system df says what takes it there, and "
-            "docker image prune -a takes away what no container uses"
-        )
+        return make_room(self._where)
 
     def _elsewhere(self) -> str:
         """What can be done when its host does not come back."""

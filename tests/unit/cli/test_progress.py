@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bayplan.cli import progress
-from bayplan.cli.progress import Progress
+from bayplan.cli.progress import Progress, step_failed
 from bayplan.converge.loop import PassEvent
+from bayplan.errors import BayplanError
 from bayplan.facts import Facts
-from bayplan.operate.events import Stage
-from bayplan.plan.steps import Held, Plan, Waiting
+from bayplan.operate.events import ImageEvent, Stage
+from bayplan.plan.steps import Held, Plan, Pull, Waiting
+from bayplan.ports import Transfer
 
 PLAN = Plan(
     waiting=(Waiting("h1", "job", "shop-job-1-r1", "has not ended yet", open_end=True),),
@@ -32,6 +34,26 @@ def test_what_is_waited_for_is_told_once_after_a_silence(
         for number in (2, 3):
             shown(PassEvent(number, Facts(), PLAN))
         assert said(capfd) == ["waits: shop-job-1-r1 on h1 has not ended yet", "web waits for job to end"]
+
+
+def test_what_an_engine_tries_again_is_told_once_a_try(capfd: pytest.CaptureFixture[str]) -> None:
+    """It counts down, for every layer."""
+    with Progress("shop") as shown:
+        for seconds in (5, 5, 4, 1, 10, 10, 9, 1):
+            status = f"Retrying in {seconds} second{'s' if seconds > 1 else ''}"
+            shown(ImageEvent("web", Transfer("abc", status), done=False))
+    assert said(capfd) == [f"web: the registry failed; tried again in {seconds} s" for seconds in (5, 10)]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("shop:1 cannot be pulled: no space left on device", "shop:1 cannot be pulled: no space left on device"),
+        ("no space left on device", "pull shop:1: no space left on device"),
+    ],
+)
+def test_a_step_that_failed_is_named_once(what: str, told: str) -> None:
+    assert step_failed(Pull("h1", "shop:1", "is not there"), BayplanError(what)) == told
 
 
 def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:

@@ -46,13 +46,15 @@ def test_a_service_that_is_everywhere_wants_a_replica_on_each_host_and_a_stopped
     ]  # fmt: skip
 
 
-def test_nothing_to_do_is_not_said_of_a_restart(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its steps are its own; the passes after it find the release as it should be."""
+def test_nothing_to_do_is_not_said_of_a_restart_nor_of_what_is_not_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """A restart's steps are its own; the passes after it find the release as it should be."""
     facts = Facts({"h1": HostFacts("h1", reachable=True)})
-    result = Result(goal(fleet("h1"), service()), Outcome(facts, Plan(), passes=1), is_new=False)
+    result = Result(goal(fleet("h1"), service("web", 0)), Outcome(facts, Plan(), passes=1), is_new=False)
+    lacking = Result(goal(fleet("h1"), service("web", 1)), Outcome(facts, Plan(), passes=1), is_new=False)
     progress = Progress("shop", quiet=True)
     finish(result, progress, json=False)
+    finish(lacking, progress, json=False)
     progress(StepEvent(Stop("h1", "web", "shop-web-1-r1", None, "restart"), "done"))
     finish(result, progress, json=False)
-    nothing, restarted = (line for line in capsys.readouterr().out.splitlines() if "release" in line)
-    assert ("nothing to do" in nothing, "nothing to do" in restarted) == (True, False)
+    told = [line for line in capsys.readouterr().out.splitlines() if "release" in line]
+    assert ["nothing to do" in line for line in told] == [True, False, False]

@@ -94,6 +94,7 @@ def test_what_errors_are(status: int, said: str, kind: type[BayplanError]) -> No
     assert error.where == "h1"
     if kind is PortTakenError:
         assert "10.0.0.1:20080" in error.what
+    assert error.todo.startswith("make room on h1") == ("no space left" in said)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from bayplan.converge.observe import observe
-from bayplan.errors import BayplanError, HostRefusedError, HostUnreachableError
+from bayplan.errors import BayplanError, HostRefusedError, HostUnreachableError, make_room
 from bayplan.facts import HostFacts
 from bayplan.operate.doctor import readings
 from bayplan.operate.doctor.finding import Finding, failed
@@ -149,7 +149,7 @@ def reading_findings(
 def _disk(host: str, r: Readings) -> Finding:
     share = r.disk_free / r.disk_total if r.disk_total else 1.0
     told = f"{show_bytes(r.disk_free)} of {show_bytes(r.disk_total)} free where images are kept"
-    todo = "make room on the host: docker system df says what takes it; docker image prune -a, what no container uses"
+    todo = make_room(host)
     if r.disk_free < _DISK_FAIL[0] or share < _DISK_FAIL[1]:
         return Finding("fail", "disk", host, f"only {told}", todo)
     if r.disk_free < _DISK_WARN[0] or share < _DISK_WARN[1]:
