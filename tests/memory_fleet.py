@@ -17,7 +17,7 @@ from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import Program
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.engines.memory_lock import MemoryLock
-from bayplan.errors import BayplanError, HostUnreachableError
+from bayplan.errors import BayplanError, HostUnreachableError, ImageError
 from bayplan.facts import Facts, Server
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.plan.goal import Goal
@@ -32,7 +32,10 @@ UP_AFTER = 0.5  # seconds until a program listens
 
 
 class BusyEngine:
-    """A MemoryEngine whose work takes time. fails: what a method raises, in turn. most: how much it did at once."""
+    """A MemoryEngine whose work takes time. fails: what a method raises, in turn. most: how much it did at once.
+
+    unfetched: images that it has no room for.
+    """
 
     def __init__(self, inner: MemoryEngine) -> None:
         self.inner, self.host = inner, inner.host
@@ -41,6 +44,7 @@ class BusyEngine:
         self.most: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.running_since: dict[str, float] = {}
+        self.unfetched: set[str] = set()
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def work(*args: Any, **more: Any) -> Any:
@@ -55,6 +59,8 @@ class BusyEngine:
             await asyncio.sleep(TAKES.get(name, 0.01))
             if self.fails[name]:
                 raise self.fails[name].pop(0)
+            if name == "pull" and args[0] in self.unfetched:
+                raise ImageError(f"{args[0]} cannot be pulled: no space left on device", where=self.host)
             result = await getattr(self.inner, name)(*args, **more)
         finally:
             self.doing[name] -= 1

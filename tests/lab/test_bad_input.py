@@ -5,13 +5,14 @@ Mistakes of the files themselves (keys, types, variables, YAML, a port listed tw
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.lab.site import PATIENCE, Site, held, on
+from tests.lab.site import DOCKERFILE, PATIENCE, SERVER, Site, held, on
 
 from bayplan.lab import Lab
 from bayplan.lab.process import run, wait_for
@@ -119,6 +120,27 @@ def test_a_full_fleet_says_what_does_not_fit_on_each_host_and_why(site: Site) ->
         assert re.search(rf"{host.name} +900(\.0)? ?G\S* of memory wanted, .* free", said), said
     assert site.stands() == before
     assert site.ask().endswith("one")
+
+
+def test_a_host_without_room_for_the_image_is_passed_over_and_told(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "web.pl").write_text(SERVER)
+    (tmp_path / "big").write_bytes(os.urandom(300_000))
+    (tmp_path / "Dockerfile").write_text(f"{DOCKERFILE}COPY big /big\n")
+    site.write(build=str(tmp_path), environment={"VERSION": "big"})
+    on(site.lab, "h2", "mount", "-t", "tmpfs", "-o", "size=16k", "none", "/var/lib/docker/tmp")
+    try:
+        with site.load() as load:
+            said = site.bayplan("up", status=3)
+        assert load.was_answered()
+    finally:
+        on(site.lab, "h2", "umount", "/var/lib/docker/tmp")
+    report = said[said.index("✗") :]
+    assert re.search(r"h2: \S+ cannot be pulled: .*no space left on device", report)
+    assert "make room on h2" in report
+    assert "web 3/3 ready" in report
+    assert set(site.hosts()) == {"h1", "h3"}
+    assert site.ask().endswith("big")
+    site.bayplan("up")
 
 
 # -- replicas ---------------------------------------------------------------------------------------------------------

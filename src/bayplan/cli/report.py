@@ -20,7 +20,7 @@ from bayplan.plan.endure import Risk
 from bayplan.plan.everywhere import is_global, wanted_slots
 from bayplan.plan.goal import Run
 from bayplan.plan.standing import is_serving
-from bayplan.plan.steps import Unplaced, kind, subject
+from bayplan.plan.steps import Pull, Unplaced, kind, subject
 from bayplan.plan.volumes import NO_VOLUME
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet, Port, Service
@@ -51,11 +51,19 @@ def finish(result: Result, progress: Progress, *, json: bool) -> None:
 
 
 def exit_status(result: Result) -> int:
-    """0 done; 1 something failed; 3 converged in part: what waits for a host that does not answer is no failure."""
+    """0 done; 1 something failed; 3 converged in part: what waits for a host that does not answer is no failure, nor is
+    an image that one host cannot fetch and that runs on others.
+    """
     outcome = result.outcome
     silent = {h.name for h in outcome.facts.hosts.values() if not h.reachable}
-    errors = [e for s, e in outcome.errors if not (isinstance(e, HostUnreachableError) or s.host in silent)]
     stalled = [w for w in outcome.stalled if w.host not in silent]
+    is_elsewhere = not (stalled or outcome.plan.unplaced or outcome.plan.held)
+    errors = [
+        error
+        for step, error in outcome.errors
+        if not (isinstance(error, HostUnreachableError) or step.host in silent)
+        if not (isinstance(step, Pull) and is_elsewhere)
+    ]
     if outcome.failures or errors or stalled:
         return FAILED
     return 0 if outcome.is_whole else IN_PART

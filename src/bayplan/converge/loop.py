@@ -54,6 +54,7 @@ GATHER_LONGEST = 1.0
 LOOK_SHARE = 3  # times as long as a look took: looking is to take a part of a busy engine's time, not most of it
 STARTS = (2, 8)  # containers that are made at once on one host: as many as it has cores, within these
 PULLS = 3
+AVOIDED = 3  # hosts that cannot fetch an image, for which others are taken
 STOPS = 16  # mostly they wait for the container
 
 
@@ -276,7 +277,15 @@ class Convergence:
         self._tries[key(step)] += 1
         self._errors[key(step)] = (step, error)
         if self._tries[key(step)] >= TRIES:
+            if isinstance(step, Pull):
+                self._avoid(step, error)
             self._on(StepEvent(step, "failed", error=error))
+
+    def _avoid(self, step: Pull, error: BayplanError) -> None:
+        """Replicas of that image go to other hosts. Where many cannot fetch it, more will not be able to, either."""
+        known = self._memory.unfetched
+        if sum(image == step.image for _, image in known) < AVOIDED:
+            self._memory = replace(self._memory, unfetched={**known, (step.host, step.image): error.what})
 
     def _started(self, step: Step, container: str) -> None:
         self._tried(container)
@@ -288,6 +297,9 @@ class Convergence:
         self._memory = replace(
             self._memory, tried=self._memory.tried | {container}, first_seen={**self._memory.first_seen, **first}
         )
+
+    def _is_avoided(self, step: Step) -> bool:
+        return isinstance(step, Pull) and (step.host, step.image) in self._memory.unfetched
 
     # -- remembering --------------------------------------------------------------------------------------------------
 
@@ -356,6 +368,7 @@ class Convergence:
         replica failed.
         """
         wanted = self._errors if self._failures else {key(s) for s in plan.steps}
+        wanted = {*wanted, *(k for k, (s, _) in self._errors.items() if self._is_avoided(s))}
         return Outcome(
             facts=facts,
             plan=plan,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bayplan.facts import Facts, HostFacts
@@ -61,6 +62,7 @@ class Board:
         there, everywhere = (h for h in facts.reachable() if h.name in goal.fleet.hosts), _everywhere(goal)
         self.berths = {h.name: _berth(goal, h, run, everywhere) for h in there}
         self.homes = homes_of(goal, facts, run)
+        self.unfetched = _unfetched(goal, facts, run)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._targets: dict[str, tuple[int, ...]] = {}
         self._fleet, self._app = goal.fleet, goal.app.name
@@ -103,6 +105,21 @@ class Board:
             found.append(port)
         berth.taken.difference_update(("tcp", p) for p in found)
         return tuple(found)
+
+
+def _unfetched(goal: Goal, facts: Facts, run: Run) -> Mapping[tuple[str, str], str]:
+    """Why a host cannot have one of the app's images, or the gateway's, without which it starts none of them.
+
+    Of images that some host has: what no host has may be nowhere, and then no host is better than another.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for (host, image), why in run.unfetched.items():
+        if any(image in other.images for other in facts.reachable()):
+            found[host, image] = why
+            guard = facts.hosts[host].system("guard") if host in facts.hosts else None
+            if image == goal.fleet.gateway_image and (guard is None or guard.state != "running"):
+                found |= {(host, service.image): why for service in goal.app.services.values()}
+    return found
 
 
 def _everywhere(goal: Goal) -> frozenset[str]:

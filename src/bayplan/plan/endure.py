@@ -199,7 +199,7 @@ class _Trial:
 
     def _place_for(self, service: Service, left: list[str]) -> str | None:
         counts, demand = self.board.counts[service.name], self.board.demand(service)
-        filters, ports = filters_of(service, demand), self.goal.fleet.ports
+        filters, ports = filters_of(service, self.board), self.goal.fleet.ports
         apart = (n for n in left if not counts[n] and _has_room(self.board.berths[n], demand))
         beside = (n for n in left if counts[n] and _has_room(self.board.berths[n], demand))
         for name in chain(apart, beside):
@@ -208,7 +208,7 @@ class _Trial:
         return None
 
     def _why_not(self, service: Service, left: list[str]) -> tuple[Rejection, ...]:
-        ports, filters = self.goal.fleet.ports, filters_of(service, self.board.demand(service))
+        ports, filters = self.goal.fleet.ports, filters_of(service, self.board)
         reasons = ((n, reject(service, self.board.berths[n], self.board, ports, filters)) for n in sorted(left))
         return tuple(Rejection(name, why) for name, why in reasons if why)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from bayplan.plan.board import Berth, Board
-from bayplan.plan.demand import Demand, fullest
+from bayplan.plan.demand import fullest
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
@@ -102,17 +102,23 @@ def volumes(service: Service, berth: Berth, board: Board, _range: tuple[int, int
     return board.homes.rejection(berth.host.name, service) or unmountable(service, berth.facts)
 
 
+def fetched(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
+    """Its image, and the gateway's, which other hosts have, can be fetched there."""
+    return board.unfetched.get((berth.host.name, service.image))
+
+
 def barred(service: Service, berth: Berth, board: Board) -> str | None:
     """Why a host can never take a replica, however much is free on it."""
-    return unmet(service, berth.host, berth.facts.engine.arch) or volumes(service, berth, board, (0, 0))
+    never = unmet(service, berth.host, berth.facts.engine.arch) or volumes(service, berth, board, (0, 0))
+    return never or fetched(service, berth, board, (0, 0))
 
 
-FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes)
+FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes, fetched)
 
 
-def filters_of(service: Service, demand: Demand) -> tuple[Filter, ...]:
+def filters_of(service: Service, board: Board) -> tuple[Filter, ...]:
     """Those that can reject it at all: of ten thousand hosts, each is asked that often."""
-    (cores, bytes_), placement = demand.peaks, service.placement
+    (cores, bytes_), placement = board.demand(service).peaks, service.placement
     speak = (
         bool(placement.constraints),
         placement.max_per_host is not None,
@@ -121,6 +127,7 @@ def filters_of(service: Service, demand: Demand) -> tuple[Filter, ...]:
         bool(host_ports(service)),
         bool(free_targets(service)),
         bool(service.mounts),
+        bool(board.unfetched),
     )
     return tuple(f for f, may in zip(FILTERS, speak, strict=True) if may)
 
@@ -133,5 +140,5 @@ def reject(
     filters: tuple[Filter, ...] | None = None,
 ) -> str | None:
     """Every reason why this host cannot take one more replica; None if it can. filters: `filters_of`, if known."""
-    asked = filters_of(service, board.demand(service)) if filters is None else filters
+    asked = filters_of(service, board) if filters is None else filters
     return "; ".join([r for f in asked if (r := f(service, berth, board, port_range))]) or None

@@ -39,6 +39,7 @@ class Run:
     taken: (host, port) that something outside the engine turned out to hold. given_up: services whose replica failed.
     served: when a container that it started was first seen serving, where the file asks for that (`delay`, `monitor`).
     stood: by host, (app, service, slot) of what it saw there or set out to start there.
+    unfetched: why an image could not be fetched, by (host, image).
     """
 
     tried: frozenset[str] = frozenset()
@@ -47,3 +48,4 @@ class Run:
     given_up: frozenset[str] = frozenset()
     served: Mapping[str, float] = field(default_factory=dict)
     stood: Mapping[str, frozenset[tuple[str, str, int]]] = field(default_factory=dict)
+    unfetched: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -34,7 +34,7 @@ class Placer:
     ) -> None:
         self.goal, self.facts, self.board, self.service, self.spec = goal, facts, board, service, spec
         self.never, self.seats = never, seats(goal, service, facts)
-        self._filters = filters_of(service, board.demand(service))
+        self._filters = filters_of(service, board)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
         self._prepared: set[tuple[str, str]] = set()

@@ -201,7 +201,7 @@ class _Repacking:
     def _ranked(self, service: Service, board: Board, goal: Goal) -> tuple[Ranking, dict[str, str]]:
         """The other hosts that stay in use, in order, and the reasons of those that cannot take it."""
         counts, fleet, demand = board.counts[service.name], goal.fleet, board.demand(service)
-        there, filters = {n: c for n, c in counts.items() if c}, filters_of(service, demand)
+        there, filters = {n: c for n, c in counts.items() if c}, filters_of(service, board)
         ranking = Ranking(service, self.berths, there, fleet.hosts, fleet.tolerate, demand)
         reasons: dict[str, str] = {}
         for name, berth in self.berths.items():

@@ -8,9 +8,10 @@ from tests.given import fleet, goal, service
 from bayplan.cli.progress import Progress
 from bayplan.cli.report import as_json, exit_status, finish
 from bayplan.converge.loop import Outcome, StepEvent
+from bayplan.errors import ImageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.bring import Result
-from bayplan.plan.steps import Failure, Plan, Stop, Waiting
+from bayplan.plan.steps import Failure, Plan, Pull, Stop, Unplaced, Waiting
 
 SILENT, ANSWERS = HostFacts("h1", reachable=False, why="no route to host"), HostFacts("h1", reachable=True)
 WAITS = Waiting("h1", "web", "shop-web-1-r1", "its gateway may still send requests to shop-web-1-r1")
@@ -32,6 +33,16 @@ def test_what_waits_for_a_silent_host_is_converged_in_part(
 ) -> None:
     facts = Facts({"h1": h1, "h2": HostFacts("h2", reachable=True)})
     outcome = Outcome(facts, Plan(), passes=1, failures=failures, stalled=stalled)
+    assert exit_status(Result(goal(fleet("h1", "h2")), outcome, is_new=False)) == status
+
+
+@pytest.mark.parametrize(("unplaced", "status"), [((), 3), ((Unplaced("web", 1, ()),), 1)])
+def test_an_image_that_one_host_cannot_fetch_is_a_failure_where_others_do_not_run_it(
+    unplaced: tuple[Unplaced, ...], status: int
+) -> None:
+    facts = Facts({name: HostFacts(name, reachable=True) for name in ("h1", "h2")})
+    errors = ((Pull("h2", "shop:1", "is to run here"), ImageError("no space left on device", where="h2")),)
+    outcome = Outcome(facts, Plan(unplaced=unplaced), passes=2, errors=errors)
     assert exit_status(Result(goal(fleet("h1", "h2")), outcome, is_new=False)) == status
 
 

@@ -102,9 +102,36 @@ def test_what_keeps_failing_is_told_with_every_other_failure_and_the_rest_is_don
         fleet.engines["h3"].fails["pull"] = [EngineError("connection reset", where="h3")] * 9
         outcome = await fleet.up(web(3))
         assert {(type(step), error.where) for step, error in outcome.errors} == {(Run, "h2"), (Pull, "h3")}
-        assert await fleet.names() == servers(1, "1.h1")
+        assert await fleet.names() == servers(1, "1.h1", "3.h1")  # what cannot be fetched on h3 is on h1 already
         assert not outcome.is_whole
         assert len(fleet.engines["h2"].fails["run"]) == 9 - TRIES
+
+    run(story())
+
+
+@pytest.mark.parametrize("image", [IMAGE, THREE.gateway_image])
+def test_a_host_that_cannot_fetch_an_image_is_passed_over_and_told(image: str) -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        fleet.engines["h2"].unfetched = {image}
+        outcome = await fleet.up(web(3))
+        assert await fleet.names() == servers(1, "1.h1", "2.h3", "3.h1")
+        assert await fleet.taking_traffic() == set(await fleet.names())
+        assert [(type(step), step.host, error.where) for step, error in outcome.errors] == [(Pull, "h2", "h2")]
+        assert (outcome.plan.unplaced, outcome.stalled, outcome.is_whole) == ((), (), False)
+
+    run(story())
+
+
+def test_an_image_that_no_host_can_fetch_is_looked_for_no_further() -> None:
+    async def story() -> None:
+        many = given.fleet(*(f"h{n}" for n in range(1, 10)))
+        fleet = MemoryFleet(many)
+        for engine in fleet.engines.values():
+            engine.unfetched = {IMAGE}
+        outcome = await fleet.up(given.goal(many, given.service(replicas=2)))
+        assert await fleet.names() == []
+        assert {step.host for step, _ in outcome.errors} == {"h1", "h2"}
 
     run(story())
 
