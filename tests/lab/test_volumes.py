@@ -129,8 +129,11 @@ def test_a_volume_is_backed_up_restored_and_moved(lab: Lab, app: Keeper) -> None
     assert "is mounted by" in app.bayplan("volume", "rm", "data", status=2)
     app.bayplan("down")
     app.bayplan("volume", "rm", f"{app.name}_data")
-    said = app.bayplan("volume", "restore", f"{app.name}_data", "data.tar.gz", "--host", home)
-    assert "is on" in said
+    said = app.bayplan("volume", "restore", "no", "data.tar.gz", "--host", home, status=2)
+    assert f"neither the release nor the Compose file of {app.name} has a volume no" in said
+    said = app.bayplan("volume", "restore", "data", "data.tar.gz", "--host", home)
+    assert f"{app.name}_data is on {home}" in said
+    assert [v["volume"] for v in app.json("volume", "ls")["volumes"]] == ["data"]
     app.bayplan("up")
     assert app.host_of("db") == home
     assert app.inside("db", look) == content
@@ -181,11 +184,11 @@ def test_a_backup_that_was_damaged_is_refused(app: Keeper, lab: Lab) -> None:
     file = app.directory / "data.tar"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     other = next(h.name for h in lab.hosts if h.name != app.host_of("db"))
-    said = app.bayplan("volume", "restore", "other", "data.tar", "--host", other, status=1)
+    said = app.bayplan("volume", "restore", "data", "data.tar", "--host", other, status=1)
     assert "its checksum differs" in said
     file.write_bytes(file.read_bytes()[:-15_000])
     (app.directory / "data.tar.sha256").unlink()
-    said = app.bayplan("volume", "restore", "other", "data.tar", "--host", other, status=1)
+    said = app.bayplan("volume", "restore", "data", "data.tar", "--host", other, status=1)
     assert "data.tar is not a whole tar: unexpected end of data; nothing was restored" in said
     assert app.volumes()[other] == []
 

@@ -12,6 +12,7 @@ from bayplan.cli.console import run, tell_warning, waited_for
 from bayplan.ports import FleetPorts
 from bayplan.spec.find import compose_files
 from bayplan.spec.model import App, Fleet
+from bayplan.spec.storage import Volume
 from bayplan.wiring import open_fleet
 
 T = TypeVar("T")
@@ -82,6 +83,17 @@ def read_name(files: Sequence[Path] | None, project: str | None, fleet: Path | N
 
     found = read_fleet(fleet, files)
     return app_name(files, project=project, environment=os.environ), found
+
+
+def written_volumes(
+    files: Sequence[Path] | None, project: str | None, fleet: Path | None
+) -> Callable[[], Mapping[str, Volume]]:
+    """Reads the Compose file's volumes, by key, when it is called; {} where there is no file. Raises SpecError."""
+
+    def read() -> Mapping[str, Volume]:
+        return read_both(files, project, fleet)[0].volumes if compose_files(files, os.environ) else {}
+
+    return read
 
 
 def directory(files: Sequence[Path] | None) -> Path | None:

@@ -22,11 +22,12 @@ OnHost = Annotated[str | None, typer.Option("--host", help="Where it is, if seve
 def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
     """List the app's volumes: on which host each is, and what mounts it."""
     from bayplan.cli.console import out, show_json, table
-    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.cli.session import on_fleet, read_name, written_volumes
     from bayplan.operate.volumes import volumes
 
     name, where = read_name(files, project, fleet)
-    found = tuple(on_fleet(where, lambda ports: volumes(ports, name)).views())
+    written = written_volumes(files, project, fleet)
+    found = tuple(on_fleet(where, lambda ports: volumes(ports, name, written)).views())
     if json:
         show_json({"volumes": found})
         return
@@ -49,12 +50,15 @@ def backup(
     json: Json = False,
 ) -> None:
     """Copy a volume into a tar file on this machine. What mounts it stands still meanwhile."""
-    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.cli.session import on_fleet, read_name, written_volumes
     from bayplan.operate.backup import backup as back_up
 
     name, where = read_name(files, project, fleet)
+    written = written_volumes(files, project, fleet)
     with _Bytes(quiet=json) as on:
-        done = on_fleet(where, lambda ports: back_up(ports, name, volume, file, on, host=host, live=live))
+        done = on_fleet(
+            where, lambda ports: back_up(ports, name, volume, file, on, written=written, host=host, live=live)
+        )
     _tell(done, f"{done.name} of {done.host} is in {file}", json=json)
 
 
@@ -69,12 +73,13 @@ def restore(
     json: Json = False,
 ) -> None:
     """Make a volume on a host of a tar file, read it back, and compare. Its service starts there with the next `up`."""
-    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.cli.session import on_fleet, read_name, written_volumes
     from bayplan.operate.backup import restore as put_back
 
     name, where = read_name(files, project, fleet)
+    written = written_volumes(files, project, fleet)
     with _Bytes(quiet=json) as on:
-        done = on_fleet(where, lambda ports: put_back(ports, name, volume, file, host, on))
+        done = on_fleet(where, lambda ports: put_back(ports, name, volume, file, host, on, written=written))
     _tell(done, f"{done.name} is on {done.host}", json=json)
 
 
@@ -118,11 +123,12 @@ def rm(
 ) -> None:
     """Remove a volume that nothing mounts, with all that is in it."""
     from bayplan.cli.console import out, show_json
-    from bayplan.cli.session import on_fleet, read_name
+    from bayplan.cli.session import on_fleet, read_name, written_volumes
     from bayplan.operate.volumes import remove
 
     name, where = read_name(files, project, fleet)
-    gone, at = on_fleet(where, lambda ports: remove(ports, name, volume, host))
+    written = written_volumes(files, project, fleet)
+    gone, at = on_fleet(where, lambda ports: remove(ports, name, volume, host, written))
     if json:
         show_json({"name": gone, "host": at})
     else:

@@ -22,6 +22,7 @@ from bayplan.operate.volumes import (
     AT,
     Copied,
     OnBytes,
+    Written,
     as_made,
     check_absent,
     fill,
@@ -41,14 +42,22 @@ _BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 async def backup(
-    ports: FleetPorts, app: str, said: str, file: Path, on: OnBytes, *, host: str | None = None, live: bool = False
+    ports: FleetPorts,
+    app: str,
+    said: str,
+    file: Path,
+    on: OnBytes,
+    *,
+    written: Written = dict,
+    host: str | None = None,
+    live: bool = False,
 ) -> Copied:
     """A volume as a tar, packed as the file's name says, with its checksum beside it (`FILE.sha256`).
 
     What mounts it stands still meanwhile, unless live: what is copied is as after a power cut, at one moment.
     Raises UsageError, BayplanError for what the disk refuses.
     """
-    known = await volumes(ports, app)
+    known = await volumes(ports, app, written, said)
     home, entry = known.home_of(said, host)
     engine, digest, size = ports.engines[home], Digest(), 0
     with _written(file) as out:
@@ -63,19 +72,22 @@ async def backup(
     return Copied(entry.name, home, size, digest.entries, digest.value)
 
 
-async def restore(ports: FleetPorts, app: str, said: str, file: Path, host: str, on: OnBytes) -> Copied:
+async def restore(
+    ports: FleetPorts, app: str, said: str, file: Path, host: str, on: OnBytes, *, written: Written = dict
+) -> Copied:
     """A backup as a volume of that host, which must not have it yet; read back and compared.
 
     Raises UsageError, EngineError when it is not what was written: then it is removed again.
     """
     check_hosts(ports.fleet, (host,))
-    known = await volumes(ports, app)
-    check_absent(known, known.name_of(said), host)
+    known = await volumes(ports, app, written, said)
+    made = as_made(known, said)
+    check_absent(known, made.name, host)
     await asyncio.to_thread(_check_file, file)
     digest = Digest()
     try:
         async with digested(_read(file), lambda n: on("write", n), digest) as source:
-            return await fill(known, as_made(known, said), host, source, digest, on)
+            return await fill(known, made, host, source, digest, on)
     except (BayplanError, tarfile.TarError) as error:
         if digest.fault:  # what the engine says of it then is that it was sent no more
             raise BayplanError(f"{file} is not a whole tar: {digest.fault}; nothing was restored") from error

@@ -21,9 +21,10 @@ from bayplan.plan.volumes import mounted
 from bayplan.ports import Engine, FleetPorts, Held, VolumeEntry
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned
-from bayplan.spec.storage import Mount
+from bayplan.spec.storage import Mount, Volume
 
 OnBytes = Callable[[str, int], None]  # what is done, and how many bytes of it are
+Written = Callable[[], Mapping[str, Volume]]  # the volumes of the Compose file, by key; {} where there is none
 AT = "/volume"
 DYING = 5.0  # seconds for the container of a process that was killed to end
 _CHUNK = 1 << 20
@@ -95,6 +96,19 @@ class Volumes:
         volume = self.app.volumes.get(said)
         return volume.name if volume else said
 
+    def key_of(self, said: str) -> str:
+        """By its key or its name. Raises UsageError for what is not the app's: nothing would ever mount it."""
+        if said in self.app.volumes:
+            return said
+        found = next((key for key, volume in self.app.volumes.items() if volume.name == said), None)
+        if found is None:
+            known = ", ".join(sorted(self.app.volumes)) or "none"
+            raise UsageError(
+                f"neither the release nor the Compose file of {self.app.name} has a volume {said}",
+                todo=f"there are: {known}",
+            )
+        return found
+
     def home_of(
         self, said: str, host: str | None = None, *, or_half: bool = False, todo: str = "say which: --host {host}"
     ) -> tuple[str, VolumeEntry]:
@@ -118,11 +132,16 @@ class Volumes:
         return homes[0], self.at[homes[0]][name]
 
 
-async def volumes(ports: FleetPorts, app: str) -> Volumes:
-    """One look at every host that answers. Raises NoHostError."""
+async def volumes(ports: FleetPorts, app: str, written: Written = dict, said: str = "") -> Volumes:
+    """One look at every host that answers. written: asked where the release does not know `said`, or has no volumes:
+    that of an app that was taken down has none. Raises NoHostError.
+    """
     facts = await ask_all(ports)
-    chosen = await current(ports.releases, app) or unreleased(app)
-    return await volumes_of(ports, chosen.app, facts)
+    known = (await current(ports.releases, app) or unreleased(app)).app
+    names = {*known.volumes, *(volume.name for volume in known.volumes.values())}
+    if not names or (said and said not in names):
+        known = known.model_copy(update={"volumes": {**written(), **known.volumes}})
+    return await volumes_of(ports, known, facts)
 
 
 async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
@@ -184,10 +203,17 @@ def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
     return home, entry
 
 
-async def remove(ports: FleetPorts, app: str, said: str, host: str | None) -> tuple[str, str]:
-    """A volume with all that is in it: its name, and its host. Raises UsageError while a container mounts it."""
-    known = await volumes(ports, app)
+async def remove(ports: FleetPorts, app: str, said: str, host: str | None, written: Written = dict) -> tuple[str, str]:
+    """A volume with all that is in it: its name, and its host. Raises UsageError while a container mounts it, and for
+    an external one, which bayplan did not make.
+    """
+    known = await volumes(ports, app, written, said)
     home, entry = known.home_of(said, host, or_half=True)
+    if any(volume.name == entry.name and volume.external for volume in known.app.volumes.values()):
+        raise UsageError(
+            f"{entry.name} is external: bayplan neither makes nor removes it",
+            todo=f"if it is to go: docker volume rm {entry.name}, on {home}",
+        )
     if entry.used_by:
         raise UsageError(
             f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}", todo="take that down first"
@@ -247,13 +273,11 @@ def _compare(name: str, host: str, sent: Digest, back: Digest) -> None:
 
 
 def as_made(known: Volumes, said: str) -> Mounted:
-    """As a replica's container would make it."""
-    volume = known.app.volumes.get(said)
-    if volume is None:
-        told = {labels.FLEET: known.ports.fleet.name, labels.APP: known.app.name}
-        return Mounted(mount_at(), said, "local", {}, told)
-    app = known.app.model_copy(update={"volumes": {said: volume.model_copy(update={"external": False})}})
-    return mounted(known.ports.fleet, app, Service(name=said, mounts=(mount_at(said),)))[0]
+    """As a replica's container would make it. Raises UsageError."""
+    key = known.key_of(said)
+    volume = known.app.volumes[key].model_copy(update={"external": False})
+    app = known.app.model_copy(update={"volumes": {key: volume}})
+    return mounted(known.ports.fleet, app, Service(name=key, mounts=(mount_at(key),)))[0]
 
 
 def mount_at(key: str = "") -> Mount:

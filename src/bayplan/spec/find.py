@@ -32,7 +32,7 @@ def fleet_file(path: Path | None, environment: Mapping[str, str], compose: Seque
     if named:
         return named
     beside = [file.parent for file in compose[:1]]
-    return next((d / FLEET_NAME for d in (*beside, *_upwards()) if (d / FLEET_NAME).is_file()), None)
+    return next((d / FLEET_NAME for d in (*beside, *_upwards()) if os.path.lexists(d / FLEET_NAME)), None)
 
 
 def project_directory(files: Sequence[Path]) -> Path:
@@ -47,4 +47,5 @@ def _upwards() -> Iterator[Path]:
 
 
 def _first(directory: Path, names: Sequence[str]) -> Path | None:
-    return next((directory / name for name in names if (directory / name).is_file()), None)
+    """Whatever it is: one that cannot be read, such as a link to nowhere, is told, and no parent's is taken for it."""
+    return next((directory / name for name in names if os.path.lexists(directory / name)), None)
