@@ -42,6 +42,7 @@ class Replica:
     definition that it was started with. cpus, memory: what it reserves. job: it runs to its end. everywhere: each host
     has one of its service. volumes: names of those of its host that it mounts. drain: seconds that what it is asked
     gets to end, as it was started. made: when, in seconds since 1970 by its host's clock; 0 if that is not known.
+    young: its process has run for less than a second, be it that it was restarted again.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Replica:
     volumes: tuple[str, ...] = ()
     drain: float = DEFAULT_DRAIN
     made: float = 0.0
+    young: bool = False
 
     @property
     def done(self) -> bool:

@@ -42,6 +42,7 @@ def replica(
     health: Health = "none",
     exit_code: int | None = None,
     made: float = 0.0,
+    young: bool = False,
 ) -> Replica:
     """What labels tell of a replica, and, of what may change, what is seen or expected. container: its id.
 
@@ -69,4 +70,5 @@ def replica(
         volumes=tuple(name for name in told.get(VOLUMES, "").split(",") if name),
         drain=float(told.get(DRAIN, DEFAULT_DRAIN)),
         made=made,
+        young=young,
     )

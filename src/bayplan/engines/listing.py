@@ -26,6 +26,7 @@ Entry = Mapping[str, Any]  # one element of GET /containers/json
 
 _ROLES = get_args(Role)
 _EXITED = re.compile(r"^(?:Exited|Restarting) \((-?\d+)\)")
+_YOUNG = "Up Less than a second"  # the engine's words for what it has just started, or restarted
 _HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 _BINDING = re.compile(r"^(\d+)=(.+):(\d+)/(tcp|udp)$")
 
@@ -140,6 +141,7 @@ def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
         health=health(status),
         exit_code=exit_code(status),
         made=float(entry.get("Created", 0)),
+        young=status.startswith(_YOUNG),
     )
 
 

@@ -22,6 +22,7 @@ from bayplan.plan.demand import Demand, fullest
 from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import ROUNDING, filters_of, reject
 from bayplan.plan.goal import Goal, Run
+from bayplan.plan.names import half_name
 from bayplan.plan.packing.problem import peak
 from bayplan.plan.steps import Rejection
 from bayplan.spec.model import Resources, Service
@@ -85,7 +86,8 @@ def _twice(goal: Goal, standing: Sequence[Replica], facts: Facts) -> Iterator[Ri
     for replica in (r for r in standing if r.app == goal.app.name):
         for volume in replica.volumes:
             for host in facts.reachable():
-                if host.name != replica.host and volume in host.engine.volumes:
+                is_whole = half_name(volume) not in host.engine.volumes
+                if host.name != replica.host and volume in host.engine.volumes and is_whole:
                     yield Risk("two volumes", (replica.host, host.name), replica.service, 1, volume=volume)
 
 

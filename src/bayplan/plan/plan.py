@@ -16,6 +16,7 @@ from bayplan.plan.pools import retire, sweep
 from bayplan.plan.replica import is_job, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
+from bayplan.plan.slots import displaced, left_over
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
 from bayplan.spec.model import Fleet
@@ -36,7 +37,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
         return join((hosts, Plan(failures=conflicts)))
     services = tuple(_services(goal, facts, run, now))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
-    orphans = Plan() if is_held else _orphans(goal, facts)
+    orphans = Plan() if is_held else _orphans(goal, facts, is_given_up=any(s.failures for s in services))
     out = (_stopped(goal, facts), orphans, Plan(steps=tuple(sweep(goal, facts))))
     found = join((hosts, Plan(steps=fronts), *services, *out))
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
@@ -124,18 +125,22 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
     return Plan(steps=steps, waiting=(*silent, *late))
 
 
-def _orphans(goal: Goal, facts: Facts) -> Plan:
-    """Replicas of services that the app does not have any more go, once no listener leads to them."""
+def _orphans(goal: Goal, facts: Facts, *, is_given_up: bool) -> Plan:
+    """Replicas of services that the app does not have any more go, once no listener leads to them.
+
+    is_given_up: nothing will lead it away, so nothing waits for that.
+    """
     waiting: list[Waiting] = []
     steps: list[Step] = []
     routed = routed_services(facts, goal.app.name)
-    for replica in facts.replicas(goal.app.name):
-        if replica.service in goal.app.services:
-            continue
+    planned = [s for s in goal.app.services.values() if not is_job(s) and (goal.only is None or s.name in goal.only)]
+    elsewhere = {r.id for s in planned for r in displaced(goal, s, facts)}  # their successor's own plan has them
+    for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere):
         if replica.state in ("removing", "creating"):
             waiting.append(Waiting(replica.host, replica.service, replica.name, f"is {replica.state}"))
         elif replica.service in routed:
-            waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
+            if not is_given_up:
+                waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
         else:
             why = f"release {goal.release} has no service {replica.service}"
             steps += retire(goal, replica, None, facts, why, waiting)

@@ -37,7 +37,7 @@ from bayplan.plan.placement import Placer
 from bayplan.plan.pools import join, retire
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, host_ports, replica_name
-from bayplan.plan.slots import STOPPED, Reader, Slot
+from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
 from bayplan.plan.standing import is_led_to
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
@@ -64,6 +64,7 @@ class Rollout:
         self.slots = reader.slots()
         self.failed = {n for n, slot in self.slots.items() if slot.failed and n in self.wanted}
         self.in_the_way = {r.slot: r for r in self._empty_slots_old() if self._has_my_name(r) and reader.fits(r)}
+        self.displaced = displaced(goal, service, facts)
         self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         self.stop_first = self._is_stop_first()
 
@@ -74,6 +75,7 @@ class Rollout:
             self._tend(self.slots[number])
         window = self._window()
         self._fill(window)
+        self._displace()
         self._retire(self._able(window))
         self._join()
         self._spread()
@@ -127,7 +129,7 @@ class Rollout:
 
     def _has_a_place(self) -> bool:
         """Whether any host may have this definition; told, where none may and something is to go for it."""
-        if not (self.stop_first and any(s.old for s in self.slots.values())):
+        if not self.displaced and not (self.stop_first and any(s.old for s in self.slots.values())):
             return True
         why = tuple(Rejection(name, told) for name, told in self._barred().items() if told)
         if len(why) < len(self.board.berths):
@@ -215,6 +217,8 @@ class Rollout:
             slot = self.slots.get(number)
             if number in self.in_the_way:
                 self._wait(self.in_the_way[number], "is in the way of its successor")
+            elif slot is None and self.displaced:
+                continue
             elif slot is None and number not in self.presumed:
                 placer.place(number, f"{len(self.wanted)} wanted, {standing} stand")
             elif slot and not slot.keeper and number in window and not self.stop_first:
@@ -280,6 +284,17 @@ class Rollout:
             elif somebody_serves or wants_none(self.goal, self.service, self.facts):
                 keeper = [slot.keeper] if slot.keeper else []
                 self._let_go([*keeper, *slot.extra, *slot.old], self._why_surplus())
+
+    def _displace(self) -> None:
+        """What had its volume under another name goes first, if some host can take the service then."""
+        if not self.displaced or self.held_by or self._has_given_up() or not self._has_a_place():
+            return
+        for replica in self.displaced:
+            if replica.state not in ("removing", "creating"):
+                why = f"makes room for {self.service.name}, which has its volume in release {self.goal.release}"
+                self.steps += retire(self.goal, replica, None, self.facts, why, self.waiting)
+            else:
+                self._wait(replica, f"is {replica.state}")
 
     def _why_surplus(self) -> str:
         return "its host is not one for it" if is_global(self.service) else f"{self.service.replicas} wanted"

@@ -12,8 +12,22 @@ from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition
 from bayplan.plan.standing import endpoints, is_serving, why_failed
 from bayplan.spec.model import Service
+from bayplan.spec.pinned import written_volumes
 
 STOPPED = ("exited", "created", "dead")
+
+
+def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
+    """Replicas of services that the app does not have any more."""
+    return tuple(r for r in facts.replicas(goal.app.name) if r.service not in goal.app.services)
+
+
+def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]:
+    """Those of them that have a volume which the service is to write to, as one has that was given another name: two
+    must not, so they go before it starts.
+    """
+    names = written_volumes(goal.app, service)
+    return tuple(r for r in left_over(goal, facts) if r.state not in STOPPED and not names.isdisjoint(r.volumes))
 
 
 @dataclass(slots=True)

@@ -82,8 +82,10 @@ def _takes_traffic(server: ServerFacts) -> bool:
 
 
 def has_settled(replica: Replica, run: Run, now: float, seconds: float = SETTLE) -> bool:
-    """Whether a replica of this run has stayed up for so long; one that was there before has."""
-    return replica.id not in run.tried or now - run.first_seen.get(replica.id, now) >= seconds
+    """Whether a replica of this run has stayed up for so long; one that was there before has. One that exits and is
+    restarted again and again runs for a moment each time.
+    """
+    return not replica.young and (replica.id not in run.tried or now - run.first_seen.get(replica.id, now) >= seconds)
 
 
 def ready_deadline(service: Service) -> float:
@@ -94,6 +96,14 @@ def ready_deadline(service: Service) -> float:
     return check.start_period + check.retries * (check.interval + check.timeout) + GRACE
 
 
+def unhealthy_deadline(service: Service) -> float:
+    """Seconds after which a new replica whose engine has found it unhealthy is given up: `retries` have failed, and
+    none of them has to be waited for until its timeout.
+    """
+    latest, check = ready_deadline(service), service.healthcheck
+    return latest if check is None else min(latest, check.start_period + check.retries * check.interval + GRACE)
+
+
 def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str | None:
     """Why a replica will not become ready by waiting; None while it may."""
     tried, age = replica.id in run.tried, now - run.first_seen.get(replica.id, now)
@@ -102,11 +112,13 @@ def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str 
         how = replica.health if replica.state == "running" else replica.state
         return f"was ready, and is {how} within {monitor:g} s of it"
     if replica.state in ("exited", "dead") and tried:
-        return f"exited with status {replica.exit_code} right after its start"
+        hint = "; what ends when it is done is a job (deploy: {mode: replicated-job})" if replica.exit_code == 0 else ""
+        return f"exited with status {replica.exit_code} right after its start{hint}"
     if replica.state == "restarting" and age >= LOOP_DEADLINE:
         return f"exits and is restarted again and again, last with status {replica.exit_code}"
-    if replica.state in ("running", "paused") and age >= ready_deadline(service):
-        return _late(replica, ready_deadline(service))
+    deadline = unhealthy_deadline(service) if replica.health == "unhealthy" else ready_deadline(service)
+    if replica.state in ("running", "paused") and age >= deadline:
+        return _late(replica, deadline)
     return None
 
 

@@ -23,9 +23,14 @@ def pinned(app: App, service: Service) -> Iterator[tuple[Mount, Volume]]:
             yield mount, volume
 
 
+def written_volumes(app: App, service: Service) -> frozenset[str]:
+    """The names of volumes of one host that it may write to, so that it can be only one."""
+    return frozenset(volume.name for mount, volume in pinned(app, service) if not mount.read_only)
+
+
 def writes_volume(app: App, service: Service) -> str | None:
-    """The name of a volume of one host that it may write to, so that it can be only one; None: there is none."""
-    return next((volume.name for mount, volume in pinned(app, service) if not mount.read_only), None)
+    """The first of them; None: there is none."""
+    return min(written_volumes(app, service), default=None)
 
 
 def host_paths(app: App) -> frozenset[str]:

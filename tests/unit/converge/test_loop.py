@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests import given
@@ -20,8 +21,10 @@ from bayplan.facts import Facts
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
-from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start
-from bayplan.spec.model import Healthcheck, Service, Update
+from bayplan.plan.standing import LOOP_DEADLINE
+from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start, kind, subject
+from bayplan.spec.model import Healthcheck, Placement, Service, Update
+from bayplan.spec.storage import Mount, Volume
 
 THREE = given.fleet("h1", "h2", "h3")
 
@@ -450,3 +453,52 @@ def test_a_host_that_was_silent_for_long_a_moment_ago_is_not_waited_for_again() 
         return asyncio.get_running_loop().time() - began
 
     assert run(story()) < HOST_DEADLINE + 1
+
+
+def database(name: str, release: int, **more: Any) -> Goal:
+    """With a listener, and with a volume that it writes to."""
+    mounts = (Mount(kind="volume", source="data", target="/data"),)
+    goal = given.goal(THREE, given.service(name, 1, mounts=mounts, **more), release=release)
+    return replace(goal, app=goal.app.model_copy(update={"volumes": {"data": Volume(name="shop_data")}}))
+
+
+def test_a_service_that_is_given_another_name_has_its_volume_alone() -> None:
+    """Its listener leads to the old one until then: start-first, two would write to the volume."""
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        assert (await fleet.up(database("db", 1))).is_whole
+        fleet.events.clear()
+        outcome = await fleet.up(database("sql", 2))
+        done = [f"{kind(s)} {subject(s).partition('.')[0]}" for s in fleet.steps("done")]
+        assert done.index("remove shop-db-1-r1") < done.index("run shop-sql-1-r2")
+        assert outcome.is_whole
+        assert await fleet.taking_traffic() == set(await fleet.names())
+
+    run(story())
+
+
+def test_one_that_no_host_can_take_lets_what_had_its_volume_stay() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(database("db", 1))
+        nowhere = Placement(constraints=("node.hostname == h9",))
+        outcome = await fleet.up(database("sql", 2, placement=nowhere))
+        assert [u.service for u in outcome.plan.unplaced] == ["sql"]
+        assert [n.partition(".")[0] for n in await fleet.names()] == ["shop-db-1-r1"]
+
+    run(story())
+
+
+def test_what_a_listener_leads_to_is_not_waited_for_when_its_successor_failed() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(2))
+        other = given.goal(THREE, given.service("site", 2, image=EXITING_IMAGE, restart="no"), release=2)
+        began = asyncio.get_running_loop().time()
+        outcome = await fleet.up(other)
+        assert outcome.failures
+        assert asyncio.get_running_loop().time() - began < LOOP_DEADLINE + 10
+        assert {n.partition(".")[0] for n in await fleet.taking_traffic()} == {"shop-web-1-r1", "shop-web-2-r1"}
+
+    run(story())

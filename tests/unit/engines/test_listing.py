@@ -78,6 +78,12 @@ def test_a_stopped_replica_keeps_its_ports() -> None:
     assert (replica.slot, replica.cpus, replica.memory, replica.exit_code) == (2, 0.5, 1 << 20, 3)
 
 
+@pytest.mark.parametrize(("status", "young"), [("Up Less than a second", True), ("Up 1 second", False), ("Up", False)])
+def test_a_process_that_has_just_been_started_is_young(status: str, young: bool) -> None:
+    (replica,) = facts(entry(REPLICA, State="running", Status=status, Ports=[])).replicas
+    assert replica.young is young
+
+
 def test_what_run_made_is_no_replica() -> None:
     told = {labels.FLEET: "shop", labels.ROLE: "run", labels.APP: "site", labels.SERVICE: "web"}
     seen = facts(entry(told, Names=["/site-web-run-1"]))

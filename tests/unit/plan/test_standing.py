@@ -76,6 +76,13 @@ def test_without_a_listener_it_serves_when_it_has_stayed_up() -> None:
     assert is_serving(worker, WORKER, FLEET, facts, Run(), 0.0)
 
 
+def test_one_that_exits_and_is_restarted_has_not_stayed_up_though_it_runs_now() -> None:
+    worker = given.replica(WORKER, 1, "h1", young=True)
+    facts = given.facts(given.up("h1", worker))
+    for run in (Run(frozenset({worker.id}), {worker.id: 10.0}), Run()):
+        assert not is_serving(worker, WORKER, FLEET, facts, run, 20.0)
+
+
 def test_with_a_health_check_and_no_listener_that_is_what_counts() -> None:
     checked = WORKER.model_copy(update={"healthcheck": Healthcheck(test=("CMD", "true"))})
     worker = given.replica(checked, 1, "h1", health="healthy")
@@ -105,10 +112,20 @@ def test_the_deadline_follows_from_the_health_check(check: Healthcheck | None, s
     assert ready_deadline(given.service(healthcheck=check)) == seconds
 
 
+def test_what_is_found_unhealthy_is_not_waited_for_until_its_check_would_time_out() -> None:
+    service = given.service(healthcheck=Healthcheck(test=("CMD", "false"), interval=1, retries=2))  # timeout: 30 s
+    for health, given_up_after in (("unhealthy", 12.0), ("starting", 72.0)):
+        made = given.replica(service, 1, "h1", health=health)
+        run = Run(frozenset({made.id}), {made.id: 0.0})
+        assert why_failed(made, service, run, given_up_after - 1) is None
+        assert f"(it is {health})" in (why_failed(made, service, run, given_up_after) or "")
+
+
 @pytest.mark.parametrize(
     ("replica", "tried", "age", "told"),
     [
         ({"state": "exited", "exit_code": 3}, True, 0, "exited with status 3 right after its start"),
+        ({"state": "exited", "exit_code": 0}, True, 0, "what ends when it is done is a job"),
         ({"state": "exited", "exit_code": 3}, False, 0, None),
         (
             {"state": "restarting", "exit_code": 1},
