@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from bayplan.operate.status import InstanceState, ServiceView, Status
+    from bayplan.operate.status import Instance, InstanceState, ServiceView, Status
 
 STYLES: dict[InstanceState, str] = {
     "ready": "green",
@@ -51,15 +52,31 @@ def ps(
     console.print(f"[bold]{name}[/] release {found.status.release or '-'} on fleet [bold]{where.name}[/]\n")
     for service in found.status.services:
         _print_head(service, console)
-        console.print(_instances(service) if service.instances else "")
+        console.print(_instances(service.instances) if service.instances else "")
+    if found.status.left_over:
+        console.print("[bold]left over[/]  [yellow]of services that the release does not have[/]")
+        console.print(_instances(found.status.left_over))
     if found.status.runs:
         console.print(_runs(found.status))
     console.print(_hosts(found.status))
+    for hint in _hints(found.status):
+        err().print(f"[yellow]![/] {hint}")
     for host in found.facts.hosts.values():
         if not host.reachable:
             console.print(f"[yellow]![/] {host.name}: {escape(host.why)}")
             if host.todo:
                 console.print(f"  {host.todo}", markup=False)
+
+
+def _hints(status: Status) -> Iterator[str]:
+    """What to do about what is no state to stay in."""
+    if status.left_over:
+        verb = "up" if status.services else "down"
+        yield f"what is left over of a release before goes with the next bayplan {verb}"
+    paused = [i.name for service in status.services for i in service.instances if i.state == "standby"]
+    if paused:
+        what = f"{', '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused"
+        yield f"{what}, as a backup that was killed leaves it: bayplan up lets it go on"
 
 
 def _print_head(service: ServiceView, console: Console) -> None:
@@ -73,9 +90,9 @@ def _print_head(service: ServiceView, console: Console) -> None:
     console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} {what}[/]  [cyan]{fronts}[/]")
 
 
-def _instances(service: ServiceView) -> Table:
+def _instances(instances: Sequence[Instance]) -> Table:
     rows = table("  replica", "host", "state", "endpoint", "release")
-    for i in service.instances:
+    for i in instances:
         state = f"[{STYLES[i.state]}]{f'job {i.job}' if i.job else i.state}[/]"
         rows.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
     rows.add_row()

@@ -16,6 +16,7 @@ from bayplan.plan.everywhere import is_global, wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import targets
+from bayplan.plan.slots import left_over
 from bayplan.plan.standing import endpoints, is_serving
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
@@ -101,7 +102,9 @@ class HostView:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole; `ps --json` is this."""
+    """The whole; `ps --json` is this. left_over: of services that the release does not have, which the next `up`
+    removes, or, of an app that was taken down, the next `down`.
+    """
 
     fleet: str
     app: str
@@ -109,6 +112,7 @@ class Status:
     services: tuple[ServiceView, ...]
     hosts: tuple[HostView, ...]
     runs: tuple[RunView, ...] = ()
+    left_over: tuple[Instance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,8 @@ async def standing(ports: FleetPorts, app: str, *, every: bool = False) -> Stand
     )
     hosts = tuple(_host(h) for h in facts.hosts.values())
     runs = tuple(RunView(o.name, o.host, o.service, o.state, o.image) for o in facts.oneoffs(app)) if every else ()
-    return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts, runs), facts, goal, now, unread)
+    left = tuple(_instance(goal, Service(name=r.service), r, facts) for r in left_over(goal, facts))
+    return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts, runs, left), facts, goal, now, unread)
 
 
 async def _chosen(ports: FleetPorts, app: str) -> Chosen | RegistryError | None:

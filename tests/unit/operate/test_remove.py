@@ -12,12 +12,14 @@ from tests.virtual_time import run
 
 from bayplan import labels
 from bayplan.container import Container, Mounted
-from bayplan.errors import NoHostError
+from bayplan.errors import NoHostError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.events import Event, Stage
 from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.remove import down
+from bayplan.operate.status import standing
 from bayplan.operate.sweep import _why_kept
+from bayplan.operate.volumes import as_made, remove, volumes
 from bayplan.plan.goal import Goal
 from bayplan.plan.system import guard_container
 from bayplan.ports import FleetPorts, Release, VolumeEntry
@@ -162,5 +164,49 @@ def test_a_name_that_was_misspelt_is_no_release(stored: Stored) -> None:
         assert (await down(world.ports, "shpo", lambda _: None)).goal.release == 0
         assert await world.ports.releases.latest("shpo") is None
         assert (await down(world.ports, "shop", lambda _: None)).goal.release == 2
+
+    run(story())
+
+
+def test_what_a_silent_host_kept_of_an_app_that_is_down_is_told(stored: Stored) -> None:
+    async def story() -> None:
+        world = await stored.begin()
+        home = world.memory.engines["h1"].inner
+        home.answers = False
+        await world.down(with_volumes=False)
+        home.answers = True
+        seen = (await standing(world.ports, "shop")).status
+        assert seen.services == ()
+        assert [(i.name, i.host, i.state) for i in seen.left_over] == [("shop-db-1-r1", "h1", "ready")]
+        await world.down(with_volumes=False)
+        assert (await standing(world.ports, "shop")).status.left_over == ()
+
+    run(story())
+
+
+def test_of_an_app_that_is_down_the_file_says_what_its_volumes_are_called(stored: Stored) -> None:
+    async def story() -> None:
+        world = await stored.begin()
+        await world.down(with_volumes=False)
+        written = {"data": Volume(name="shop_data"), "more": Volume(name="shop_more")}
+        known = await volumes(world.ports, "shop", lambda: written)
+        assert {(v.volume, v.name) for v in known.views()} >= {("data", "shop_data")}
+        assert as_made(known, "more").name == "shop_more"
+        assert as_made(known, "shop_data").mount.source == "data"
+        for unknown in (known, await volumes(world.ports, "shop")):
+            with pytest.raises(UsageError, match="neither the release nor the Compose file of shop has a volume other"):
+                as_made(unknown, "other")
+
+    run(story())
+
+
+def test_an_external_volume_is_not_removed(stored: Stored) -> None:
+    async def story() -> None:
+        world = await stored.begin()
+        await world.down(with_volumes=False)
+        written = {"theirs": Volume(name="theirs", external=True)}
+        with pytest.raises(UsageError, match="theirs is external"):
+            await remove(world.ports, "shop", "theirs", None, lambda: written)
+        assert "theirs" in await world.there()
 
     run(story())
