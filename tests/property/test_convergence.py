@@ -13,8 +13,8 @@ from tests.property.stories import Event, apps, events, fleets
 from tests.property.world import World
 
 from bayplan.facts import Facts
+from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import is_global
-from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import definition, host_ports, ingress_targets, server_name
 from bayplan.plan.steps import Plan

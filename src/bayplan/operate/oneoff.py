@@ -13,7 +13,7 @@ from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.ask import answered, check_hosts
 from bayplan.operate.release import Chosen, check_known, current, required, unreleased
-from bayplan.plan.filters import unmet
+from bayplan.plan.constraints import unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import bridge_name, half_name
 from bayplan.plan.replica import HOSTNAME, network_name, replica_container

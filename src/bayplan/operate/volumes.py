@@ -15,7 +15,7 @@ from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
 from bayplan.operate.release import current, unreleased
 from bayplan.operate.tree_digest import Digest, digested
-from bayplan.plan.filters import unmet
+from bayplan.plan.constraints import unmet
 from bayplan.plan.names import half_name
 from bayplan.plan.volumes import mounted
 from bayplan.ports import Engine, FleetPorts, Held, VolumeEntry

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from bayplan.facts import Facts, HostFacts, Replica
-from bayplan.plan.filters import unmet
+from bayplan.plan.constraints import unmet
 from bayplan.plan.goal import Goal
 from bayplan.spec.model import Service
 

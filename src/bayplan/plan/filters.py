@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from bayplan.plan.board import Berth, Board
+from bayplan.plan.constraints import unmet
 from bayplan.plan.demand import fullest
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
-from bayplan.spec.model import Host, Service
+from bayplan.spec.model import Service
 from bayplan.units import show_bytes
 
 Filter = Callable[[Service, Berth, Board, tuple[int, int]], str | None]
 
-_CONSTRAINT = re.compile(r"^\s*(?P<key>[\w.\-/]+)\s*(?P<op>==|!=)\s*(?P<value>.+?)\s*$")
-_ARCH = {"amd64": "x86_64", "arm64": "aarch64"}  # Go's names, which images have, to the kernel's, which engines tell
 ROUNDING = 1e-9  # 0.1 + 0.2 cores fit into 0.3
-
-
-def attribute(host: Host, key: str) -> str | None:
-    """What `node.labels.disk`, `node.hostname`, `node.zone` and so on are on a host; None if it has no such thing."""
-    fixed = {
-        "node.hostname": host.name,
-        "node.id": host.name,
-        "node.zone": host.zone,
-        "node.labels.zone": host.labels.get("zone", host.zone),
-        "node.platform.os": "linux",
-        "node.role": "worker",
-    }
-    if key in fixed:
-        return fixed[key]
-    return host.labels.get(key.removeprefix("node.labels.")) if key.startswith("node.labels.") else None
 
 
 def constraints(service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
     """`deploy.placement.constraints`, all of which must hold (Compose Deploy Specification)."""
     return unmet(service, berth.host, berth.facts.engine.arch)
-
-
-def unmet(service: Service, host: Host, arch: str) -> str | None:
-    """The first constraint that the host does not meet, in words. arch: what its engine tells."""
-    for constraint in service.placement.constraints:
-        match = _CONSTRAINT.match(constraint)
-        if match is None:
-            return f"the constraint {constraint!r} cannot be read"
-        is_arch = match["key"] == "node.platform.arch"
-        has = arch if is_arch else attribute(host, match["key"])
-        wanted = _ARCH.get(match["value"], match["value"]) if is_arch else match["value"]
-        if (has == wanted) != (match["op"] == "=="):
-            return f"needs {constraint}, " + (f"but it is {has}" if has else "which it does not say")
-    return None
 
 
 def per_host(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:

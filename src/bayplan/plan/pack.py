@@ -20,8 +20,8 @@ from heapq import heappop, heappush
 from math import hypot
 
 from bayplan.plan.board import Berth
+from bayplan.plan.constraints import attribute
 from bayplan.plan.demand import Demand
-from bayplan.plan.filters import attribute
 from bayplan.plan.packing.problem import peak
 from bayplan.spec.model import Host, Service
 from bayplan.units import show_bytes

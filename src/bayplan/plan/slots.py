@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import wanted_slots
-from bayplan.plan.filters import unmet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition
 from bayplan.plan.standing import endpoints, is_serving, why_failed

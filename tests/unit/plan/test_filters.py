@@ -7,7 +7,8 @@ from tests import given
 
 from bayplan.facts import INNER, Facts, GatewayFacts, Listener, Table
 from bayplan.plan.board import Board
-from bayplan.plan.filters import attribute, reject, unmet
+from bayplan.plan.constraints import attribute, unmet
+from bayplan.plan.filters import reject
 from bayplan.plan.goal import Run
 from bayplan.spec.model import Placement, Port, Resources, Service
 

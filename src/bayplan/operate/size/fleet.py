@@ -11,8 +11,8 @@ from bayplan.errors import Mistake, SpecError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.ask import answered
 from bayplan.operate.size.reading import Asked, shortage
+from bayplan.plan.constraints import unmet
 from bayplan.plan.demand import Demand, demand_of
-from bayplan.plan.filters import unmet
 from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import host_ports
