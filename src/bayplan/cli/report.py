@@ -194,6 +194,8 @@ def _way_out(unplaced: Unplaced) -> str:
     """More room helps nobody who lacks a volume."""
     if unplaced.why and all(reason.reason.endswith(NO_VOLUME) for reason in unplaced.why):
         return "make that volume on the host that is to have it: docker volume create, or bayplan volume restore"
+    if unplaced.why and all("its volume" in reason.reason for reason in unplaced.why):
+        return "its volume says where it can live, however much room there is"
     return "add a host, lower what it reserves, or its count"
 
 

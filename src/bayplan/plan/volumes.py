@@ -14,12 +14,14 @@ from typing import Final
 from bayplan import labels
 from bayplan.container import Mounted
 from bayplan.facts import Facts, HostFacts
+from bayplan.plan.constraints import unmet
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.names import half_name
-from bayplan.spec.model import App, Fleet, Service
+from bayplan.spec.model import App, Fleet, Host, Service
 from bayplan.spec.pinned import pinned
 from bayplan.spec.storage import Mount, Volume
 
+_REMOVE: Final = "remove the wrong one (bayplan volume rm)"
 _SUBPATH: Final = (1, 45)  # the API that has it (Docker Engine API, "ContainerCreate", version history)
 _RECURSIVE: Final = (1, 44)
 NO_VOLUME: Final = "which is external"  # the end of the reason of a host that lacks one
@@ -29,11 +31,12 @@ NO_VOLUME: Final = "which is external"  # the end of the reason of a host that l
 class Homes:
     """Where the volumes of one host are. at: hosts by volume; used: those of them where a replica mounts it.
 
-    half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer.
+    half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer. hosts: those that do.
     lived: hosts where this run saw a service: one that is replaced stop-first stands nowhere for a moment.
     """
 
     app: App
+    hosts: Mapping[str, tuple[Host, str]]  # and what its engine tells of its architecture
     silent: tuple[str, ...]
     before: Mapping[str, int]
     lived: Mapping[str, frozenset[str]]
@@ -51,18 +54,22 @@ class Homes:
         """Why the service cannot live there with its volumes."""
         if service.mode.startswith("global"):
             return None  # a volume on each host
-        return next(
-            (why for _, volume in pinned(self.app, service) if (why := self._why_not(host, service, volume))), None
-        )
+        found = pinned(self.app, service)
+        return next((why for mount, volume in found if (why := self._why_not(host, service, volume, mount))), None)
 
-    def _why_not(self, host: str, service: Service, volume: Volume) -> str | None:
+    def _why_not(self, host: str, service: Service, volume: Volume, mount: Mount) -> str | None:
         name = volume.name
+        if volume.external and mount.read_only:  # whoever put it on several hosts meant each of them
+            return None if host in self.at[name] else f"has no volume {name}, {NO_VOLUME}"
         lived = self.lived.get(service.name, frozenset())
         homes = self.at[name]
         if len(homes) > 1:
             homes = self.used[name] or homes & lived or homes
+        if len(homes) > 1 and volume.external:
+            homes = {h for h in homes if unmet(service, *self.hosts[h]) is None} or homes
         if len(homes) > 1:
-            return f"its volume {name} is on {' and on '.join(sorted(homes))}: remove the wrong one (bayplan volume rm)"
+            way = "say which it is to live on (deploy.placement.constraints)" if volume.external else _REMOVE
+            return f"its volume {name} is on {' and on '.join(sorted(homes))}: {way}"
         if host in homes:
             return None
         if homes:
@@ -90,8 +97,10 @@ def homes_of(goal: Goal, facts: Facts, run: Run) -> Homes:
     for name, there in run.stood.items():
         for service in {service for app, service, _ in there if app == goal.app.name}:
             lived[service] |= {name}
-    homes = Homes(goal.app, silent, goal.before, lived)
-    for host in facts.reachable():
+    answering = [h for h in facts.reachable() if h.name in goal.fleet.hosts]
+    hosts = {h.name: (goal.fleet.hosts[h.name], h.engine.arch) for h in answering}
+    homes = Homes(goal.app, hosts, silent, goal.before, lived)
+    for host in answering:
         for name in host.engine.volumes:
             (homes.half if half_name(name) in host.engine.volumes else homes.at)[name].add(host.name)
         for replica in host.engine.replicas:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests import given
 
-from bayplan.facts import INNER, Facts, GatewayFacts, Listener, Table
+from bayplan.facts import INNER, Facts, GatewayFacts, Listener, Table, VolumeFacts
 from bayplan.plan.board import Board
 from bayplan.plan.constraints import attribute, unmet
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Run
 from bayplan.spec.model import Placement, Port, Resources, Service
+from bayplan.spec.storage import Mount, Volume
 
 FLEET = given.fleet(given.host("h1", zone="a", labels={"disk": "ssd"}), headroom=0.2)
 
@@ -149,3 +152,32 @@ def test_an_endpoint_leaves_other_apps_listeners_free() -> None:
     web = given.service(ports=(given.ingress(80, 80),))
     board = Board(given.goal(given.fleet("h1"), web), given.facts(given.up("h1", gateway=other)), Run())
     assert board.ports_for(board.berths["h1"], web, (20000, 29999)) == (20081,)
+
+
+@pytest.mark.parametrize(
+    ("read_only", "constraints", "told"),
+    [
+        (True, (), {"h1": None, "h2": None, "h3": "has no volume certs, which is external"}),
+        (False, ("node.hostname == h2",), {"h2": None}),
+        (
+            False,
+            (),
+            dict.fromkeys(
+                ("h1", "h2", "h3"),
+                "its volume certs is on h1 and on h2: say which it is to live on (deploy.placement.constraints)",
+            ),
+        ),
+    ],
+)
+def test_an_external_volume_on_several_hosts(
+    read_only: bool, constraints: tuple[str, ...], told: dict[str, str | None]
+) -> None:
+    mount = Mount(kind="volume", source="certs", target="/certs", read_only=read_only)
+    service = given.service(mounts=(mount,), placement=Placement(constraints=constraints))
+    goal = given.goal(given.fleet("h1", "h2", "h3"), service)
+    volumes = {"certs": Volume(name="certs", external=True)}
+    goal = replace(goal, app=goal.app.model_copy(update={"volumes": volumes}))
+    there = {"certs": VolumeFacts()}
+    facts = given.facts(given.up("h1", volumes=there), given.up("h2", volumes=there), given.up("h3"))
+    board = Board(goal, facts, Run())
+    assert {h: reject(service, board.berths[h], board, goal.fleet.ports) for h in told} == told
