@@ -79,3 +79,5 @@ def _print_steps(found: Preview, console: Console) -> None:
         console.print(f"{sign} {kind(step):9} {step.host:6} {escape(subject(step))}  [dim]{escape(step.why)}[/]")
     for service, count in found.later.items():
         console.print(f"[cyan]…[/] then {count} more of [bold]{service}[/], as these are done")
+    for service, count in found.going.items():
+        console.print(f"[red]…[/] then {count} of [bold]{service}[/] {'goes' if count == 1 else 'go'} for good")

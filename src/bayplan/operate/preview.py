@@ -50,8 +50,8 @@ _WAITS = 3  # a replica waits for its names, these for a gateway, and that for i
 class Preview:
     """The first pass's steps. builds, copies: services whose image is made first. held: what starts later.
 
-    failures: what stops it all. risks: losses that the fleet would not survive then. later: by service, how many more
-    replicas are replaced once these steps are done. waiting: jobs whose ends are waited for.
+    failures: what stops it all. risks: losses that the fleet would not survive then. later, going: by service, how many
+    more replicas are replaced, or go for good, once these steps are done. waiting: jobs whose ends are waited for.
     """
 
     steps: tuple[Step, ...]
@@ -63,6 +63,7 @@ class Preview:
     unreachable: Mapping[str, str]
     risks: tuple[Risk, ...] = ()
     later: Mapping[str, int] = field(default_factory=dict)
+    going: Mapping[str, int] = field(default_factory=dict)
     waiting: tuple[Waiting, ...] = ()
 
     @property
@@ -87,11 +88,11 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     builds = tuple(name for name in unmade if app.services[name].build)
     copies = tuple(name for name in unmade if not app.services[name].build)
     after = risks(goal, overlay(facts, found.steps))
-    more = later(goal, facts, found.steps)
+    more, less = later(goal, facts, found.steps), going(goal, facts, found.steps)
     taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(ports, pinned, facts))
     failures = (*found.failures, *taken)
     jobs = tuple(w for w in found.waiting if w.open_end)
-    return Preview(found.steps, builds, copies, found.unplaced, found.held, failures, silent, after, more, jobs)
+    return Preview(found.steps, builds, copies, found.unplaced, found.held, failures, silent, after, more, less, jobs)
 
 
 def later(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
@@ -106,11 +107,24 @@ def later(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
         for r in facts.replicas(app.name)
         if r.service in app.services
         and not r.job
+        and (r.everywhere or r.slot <= app.services[r.service].replicas)
         and r.spec != definition(app.services[r.service], app)
         and (r.service, r.host if r.everywhere else r.slot) not in replaced
         and r.name not in names
     )
     return dict(Counter(left))
+
+
+def going(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
+    """By service: replicas beyond what is wanted that none of the steps is about."""
+    names, services = {subject(s) for s in steps}, goal.app.services
+    beyond = (
+        r.service
+        for r in facts.replicas(goal.app.name)
+        if not (r.job or r.everywhere or r.name in names)
+        and (r.service not in services or r.slot > services[r.service].replicas)
+    )
+    return dict(Counter(beyond))
 
 
 async def foreseen(
@@ -147,6 +161,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "failures": [asdict(f) for f in found.failures],
         "unreachable": [{"host": h, "why": why} for h, why in found.unreachable.items()],
         "later": dict(found.later),
+        "going": dict(found.going),
         "risks": [asdict(r) | {"told": r.told()} for r in found.risks],
     }
 

@@ -10,7 +10,7 @@ from tests.given import IMAGE, fleet, goal, replica, service, standing
 from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts, Facts, HostFacts
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.preview import Preview, _all_at_once, as_json, later
+from bayplan.operate.preview import Preview, _all_at_once, as_json, going, later
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Failure, Pull, Run, System
 
@@ -51,3 +51,15 @@ def test_what_the_first_pass_leaves_for_later_is_counted() -> None:
     assert [s.slot for s in steps if isinstance(s, Run)] == [1]
     assert later(wanted, there, steps) == {"web": 2}
     assert later(goal(on, old), there, ()) == {}
+
+
+def test_what_goes_for_good_once_others_serve_is_counted() -> None:
+    """Scaled to three by hand, and changed to one in the file."""
+    on = fleet("h1", "h2", "h3")
+    old, new = service(replicas=3), service(replicas=1, environment={"A": "b"})
+    there = standing(goal(on, old), *(replica(old, n, f"h{n}") for n in (1, 2, 3)))
+    wanted = goal(on, new, release=2)
+    steps = plan(wanted, there, 0.0).steps
+    assert (later(wanted, there, steps), going(wanted, there, steps)) == ({}, {"web": 2})
+    without = goal(on, service("api", ports=()), release=2)
+    assert going(without, there, plan(without, there, 0.0).steps) == {"web": 3}
