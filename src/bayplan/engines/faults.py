@@ -18,6 +18,7 @@ NOT_FOUND, CONFLICT = 404, 409
 NO_CONNECTION = 900  # aiodocker's own status for it
 
 _PORT_TAKEN = ("port is already allocated", "address already in use")
+_REASON = re.compile(r"\[([^\[\]]+)\]+$")  # the last of what aiohttp nests
 _BIND = re.compile(r"((?:(?:\d+\.){3}\d+|\[[\da-fA-F:]*\]):\d+)")
 # runc's words, at the end of those of the engine, the shim and itself.
 _COMMAND = re.compile(r'exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found|no such file|permission denied)')
@@ -28,7 +29,8 @@ def translated(status: int, said: str, host: str) -> EngineError | HostUnreachab
     """An engine's answer as an error of ours. status: HTTP's, 0 for one that came within a stream."""
     message = said.strip().removeprefix("Error response from daemon: ")
     if status == NO_CONNECTION:
-        return HostUnreachableError(message, where=host)
+        why = _REASON.search(message)
+        return HostUnreachableError(f"the way to its engine broke: {why[1].lower() if why else message}", where=host)
     if any(words in message for words in _PORT_TAKEN):
         bind = _BIND.search(message)
         port = f"port {bind[1]}" if bind else "a port"

@@ -57,6 +57,18 @@ def unreleased(app: str) -> Chosen:
     return Chosen(0, App(name=app), is_new=False, before={})
 
 
+async def last_that_ran(releases: Releases, app: str) -> App:
+    """As the newest release with services has it: after a `down` the newest has none."""
+    newest = await current(releases, app) or unreleased(app)
+    if newest.app.services:
+        return newest.app
+    for number in reversed(await releases.numbers(app)):
+        found = await releases.get(app, number)
+        if found and (old := spec_of(found)).services:
+            return old
+    return newest.app
+
+
 def spec_of(release: Release) -> App:
     """The app that it recorded."""
     return App.model_validate_json(release.spec)

@@ -59,7 +59,9 @@ async def _down(
         raise UsageError(f"the fleet still runs {', '.join(others)}", todo="take them down first, or leave out --all")
     goes = await foreseen(ports, app, facts) if with_volumes else Sweep()
     if with_volumes:
-        on(Stage("volumes", str(goes) or "no volumes to remove"))
+        silent = [h.name for h in facts.hosts.values() if not h.reachable]
+        unknown = f"; what {' and '.join(silent)} has is not known" if silent else ""
+        on(Stage("volumes", (str(goes) or "no volumes to remove") + unknown))
     runs = [(o.host, o.name) for o in facts.oneoffs(app)]
     left = await together(ports.engines[host].remove(name, RUN_GRACE) for host, name in runs)
     result = await _converge(ports, app, facts, on, wishes, sight)

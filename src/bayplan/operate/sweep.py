@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 from bayplan import labels
 from bayplan.facts import Facts
-from bayplan.operate.release import current, spec_of, unreleased
+from bayplan.operate.release import last_that_ran
 from bayplan.operate.together import raise_failed, together
 from bayplan.operate.volumes import remove_whole, volumes_of
-from bayplan.ports import FleetPorts, Releases, VolumeEntry
-from bayplan.spec.model import App
+from bayplan.ports import FleetPorts, VolumeEntry
 
 _PROJECT = "com.docker.compose.project"  # Compose's own label on a volume that it made
 
@@ -31,7 +30,7 @@ class Sweep:
 
 async def foreseen(ports: FleetPorts, app: str, facts: Facts) -> Sweep:
     """What a `down -v` will remove. What is not known to be the app's own data, on a host's own disk, stays."""
-    known = await volumes_of(ports, await _last(ports.releases, app), facts)
+    known = await volumes_of(ports, await last_that_ran(ports.releases, app), facts)
     own = {r.name for r in facts.replicas(app)} | {o.name for o in facts.oneoffs(app)}
     external = {v.name for v in known.app.volumes.values() if v.external}
     gone: list[tuple[str, str]] = []
@@ -50,18 +49,6 @@ async def sweep(ports: FleetPorts, goes: Sweep) -> None:
     """Remove them. Raises PartialError that tells all that could not be."""
     failed = await together(remove_whole(ports, host, name) for name, host in goes.gone)
     raise_failed(failed, "not all volumes could be removed")
-
-
-async def _last(releases: Releases, app: str) -> App:
-    """As the newest release with services has it: after a `down` the newest has none."""
-    newest = await current(releases, app) or unreleased(app)
-    if newest.app.services:
-        return newest.app
-    for number in reversed(await releases.numbers(app)):
-        found = await releases.get(app, number)
-        if found and (old := spec_of(found)).services:
-            return old
-    return newest.app
 
 
 def _why_kept(entry: VolumeEntry, fleet: str, app: str, own: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from bayplan.container import Container, Mounted
 from bayplan.errors import EngineError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
-from bayplan.operate.release import current, unreleased
+from bayplan.operate.release import last_that_ran
 from bayplan.operate.tree_digest import Digest, digested
 from bayplan.plan.constraints import unmet
 from bayplan.plan.names import half_name
@@ -128,16 +128,17 @@ class Volumes:
                 todo="begin it again (bayplan volume restore), or remove it (bayplan volume rm)",
             )
         if len(homes) > 1:
-            raise UsageError(f"{name} is on {' and on '.join(homes)}", todo=todo.format(host=homes[0], name=name))
+            used = next((h for h in homes if running(self.at[h][name])), homes[0])
+            raise UsageError(f"{name} is on {' and on '.join(homes)}", todo=todo.format(host=used, name=name))
         return homes[0], self.at[homes[0]][name]
 
 
 async def volumes(ports: FleetPorts, app: str, written: Written = dict, said: str = "") -> Volumes:
-    """One look at every host that answers. written: asked where the release does not know `said`, or has no volumes:
-    that of an app that was taken down has none. Raises NoHostError.
+    """One look at every host that answers. written: asked where the newest release that ran does not know `said`, or
+    has no volumes. Raises NoHostError.
     """
     facts = await ask_all(ports)
-    known = (await current(ports.releases, app) or unreleased(app)).app
+    known = await last_that_ran(ports.releases, app)
     names = {*known.volumes, *(volume.name for volume in known.volumes.values())}
     if not names or (said and said not in names):
         known = known.model_copy(update={"volumes": {**written(), **known.volumes}})
@@ -216,7 +217,8 @@ async def remove(ports: FleetPorts, app: str, said: str, host: str | None, writt
         )
     if entry.used_by:
         raise UsageError(
-            f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}", todo="take that down first"
+            f"{entry.name} on {home} is mounted by {', '.join(sorted(entry.used_by))}",
+            todo="take that down first: bayplan down; or, if it is left over of a release before, bayplan up",
         )
     await remove_whole(ports, home, entry.name)
     return entry.name, home

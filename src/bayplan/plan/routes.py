@@ -259,5 +259,6 @@ def _difference(old: Table, new: Table) -> str:
         if gone:
             parts.append(f"{word} pool {', '.join(gone)}")
     if old.registry != new.registry:
-        parts.append("the registry is elsewhere" if new.registry else "has no registry any more")
+        where = "the registry is elsewhere" if old.registry else "leads to the registry"
+        parts.append(where if new.registry else "has no registry any more")
     return "; ".join(parts) or "its routes change"

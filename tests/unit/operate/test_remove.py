@@ -189,7 +189,7 @@ def test_of_an_app_that_is_down_the_file_says_what_its_volumes_are_called(stored
         world = await stored.begin()
         await world.down(with_volumes=False)
         written = {"data": Volume(name="shop_data"), "more": Volume(name="shop_more")}
-        known = await volumes(world.ports, "shop", lambda: written)
+        known = await volumes(world.ports, "shop", lambda: written, "more")
         assert {(v.volume, v.name) for v in known.views()} >= {("data", "shop_data")}
         assert as_made(known, "more").name == "shop_more"
         assert as_made(known, "shop_data").mount.source == "data"

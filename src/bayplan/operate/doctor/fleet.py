@@ -49,6 +49,8 @@ async def _registry(ports: FleetPorts, each: Sequence[Examined]) -> tuple[Findin
     registry, wanted = ports.registry, ports.fleet.registry
     if registry is None or wanted is None:
         return ()
+    if wanted.host is not None and not any(e.facts and e.facts.name == wanted.host for e in each):
+        return (Finding("fail", "registry", "fleet", f"nothing is known of it: it is on {wanted.host}, see above"),)
     started = any(e.facts and e.facts.engine.system for e in each)
     if wanted.host is not None and not started:
         return (Finding("ok", "registry", "fleet", "not there yet", f"bayplan up starts it on {wanted.host}"),)
