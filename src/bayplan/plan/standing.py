@@ -112,14 +112,17 @@ def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str 
         how = replica.health if replica.state == "running" else replica.state
         return f"was ready, and is {how} within {monitor:g} s of it"
     if replica.state in ("exited", "dead") and tried:
-        hint = "; what ends when it is done is a job (deploy: {mode: replicated-job})" if replica.exit_code == 0 else ""
-        return f"exited with status {replica.exit_code} right after its start{hint}"
+        return f"exited with status {replica.exit_code} right after its start{_if_a_job(replica)}"
     if replica.state == "restarting" and age >= LOOP_DEADLINE:
-        return f"exits and is restarted again and again, last with status {replica.exit_code}"
+        return f"exits and is restarted again and again, last with status {replica.exit_code}{_if_a_job(replica)}"
     deadline = unhealthy_deadline(service) if replica.health == "unhealthy" else ready_deadline(service)
     if replica.state in ("running", "paused") and age >= deadline:
         return _late(replica, deadline)
     return None
+
+
+def _if_a_job(replica: Replica) -> str:
+    return "; what ends when it is done is a job (deploy: {mode: replicated-job})" if replica.exit_code == 0 else ""
 
 
 def _late(replica: Replica, deadline: float) -> str:

@@ -133,6 +133,7 @@ def test_what_is_found_unhealthy_is_not_waited_for_until_its_check_would_time_ou
             LOOP_DEADLINE,
             "exits and is restarted again and again, last with status 1",
         ),
+        ({"state": "restarting", "exit_code": 0}, True, LOOP_DEADLINE, "what ends when it is done is a job"),
         ({"state": "restarting", "exit_code": 1}, True, 0, None),
         ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE - 1, None),
         ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE, "exits and is restarted again and again"),
