@@ -53,7 +53,11 @@ def _substitute(text: str, variables: Mapping[str, str], told: Told) -> str:
 
 
 def _expression(text: str, at: int, variables: Mapping[str, str], told: Told) -> tuple[str, int]:
-    """What stands after a dollar sign at `at`: its value, and where the text goes on."""
+    """What stands after a dollar sign at `at`: its value, and where the text goes on.
+
+    A lone dollar sign is one, as in docker compose (compose-go's `template`, docker/compose#12287): shells, prices and
+    regular expressions are full of them.
+    """
     if text.startswith("$", at):
         return "$", at + 1
     if text.startswith("{", at):
@@ -64,8 +68,7 @@ def _expression(text: str, at: int, variables: Mapping[str, str], told: Told) ->
         return _braced(text[at + 1 : end], variables, told), end + 1
     if name := _NAME.match(text, at):
         return _bare(name[0], variables, told), name.end()
-    told.wrong(f"a dollar sign without a variable in {text!r}", "write $$ for a dollar sign")
-    return "", at
+    return "$", at
 
 
 def _closing(text: str, at: int) -> int:
