@@ -168,9 +168,9 @@ class _Builder:
     def _key(self, event: Any) -> tuple[str | None, bool]:
         """The key as written, None if it is none, and whether it is a merge key."""
         if type(event).__name__ == "ScalarEvent":
-            is_plain = event.implicit[0] and not event.tag
+            means_merge = event.tag == f"{_YAML_TAGS}merge" or (event.implicit[0] and not event.tag)
             self._value(event)  # for its anchor
-            return str(event.value), is_plain and event.value == "<<"
+            return str(event.value), means_merge and event.value == "<<"
         node, _ = self._node(event, self._place(event))
         if isinstance(node.value, dict | list):
             self._mistakes.add("a list or a map cannot be a key", node.place, "put it in quotes")

@@ -55,6 +55,18 @@ def test_windows_line_ends_are_one_line_each() -> None:
     assert read("a: |\r\n  one\r\n  two\r\n")[0] == {"a": "one\ntwo\n"}
 
 
+@pytest.mark.parametrize("key", ["<<", "!!merge <<", "!<tag:yaml.org,2002:merge> <<"])
+def test_a_merge_key_may_carry_its_tag(key: str) -> None:
+    found, mistakes = read(f"base: &base {{a: 1, b: 2}}\nover:\n  {key}: *base\n  b: 3\n")
+    assert (found["over"], len(mistakes)) == ({"b": 3, "a": 1}, 0)
+
+
+@pytest.mark.parametrize("key", ["'<<'", "!!str <<"])
+def test_a_merge_key_that_says_it_is_a_text_is_one(key: str) -> None:
+    found, _ = read(f"base: &base {{a: 1}}\nover:\n  {key}: *base\n")
+    assert found["over"] == {"<<": {"a": 1}}
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "a: " + "{a: " * 50_000, "? " * 100_000])
 def test_depth_is_refused_and_breaks_nothing(text: str) -> None:
     found, mistakes = read(text)
