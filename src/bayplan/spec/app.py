@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bayplan.errors import Mistake
+from bayplan.spec.asked import asked_for, entries
 from bayplan.spec.checks import check
 from bayplan.spec.checks_volumes import check_volumes
 from bayplan.spec.document import read_file
@@ -95,11 +96,12 @@ def _resolved(
     name: str, asked: frozenset[str], named: frozenset[str], fleet: Fleet | None, around: Surroundings
 ) -> App:
     """What is written well of it; the mistakes of all."""
-    whole, services = _well_written(around.root, around.mistakes)
-    active = {key: service for key, service in services.items() if key in named or _is_asked_for(service, asked)}
-    awaited = _awaited(active.values())
-    pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in active.items()]
-    check(pairs, services.keys(), fleet, around)
+    wanted = asked_for(around.root, asked, named, around.mistakes)
+    whole, services = _well_written(around.root, wanted, around.mistakes)
+    left_out = entries(around.root, "services").keys() - entries(wanted, "services").keys()
+    awaited = _awaited(services.values())
+    pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in services.items()]
+    check(pairs, services.keys() | left_out, fleet, around)
     top = resolve_top(name, whole, [service for service, _ in pairs], around) if whole is not None else None
     made = {service.name: service for service, _ in pairs}
     if top is None:
@@ -116,11 +118,6 @@ def _resolved(
     return app
 
 
-def _is_asked_for(service: ServiceFile, asked: frozenset[str]) -> bool:
-    """Whether its profiles, if it has any, are (Compose Specification, "Profiles")."""
-    return not service.profiles or "*" in asked or not asked.isdisjoint(service.profiles)
-
-
 def _awaited(services: Iterable[ServiceFile]) -> frozenset[str]:
     """Services for whose end others wait."""
     return frozenset(
@@ -131,13 +128,16 @@ def _awaited(services: Iterable[ServiceFile]) -> frozenset[str]:
     )
 
 
-def _well_written(root: Node, mistakes: Mistakes) -> tuple[ComposeFile | None, Mapping[str, ServiceFile]]:
-    """The whole, and the services that are valid by themselves: one that is not hides no mistake of another."""
+def _well_written(root: Node, wanted: Node, mistakes: Mistakes) -> tuple[ComposeFile | None, Mapping[str, ServiceFile]]:
+    """The whole, and the services that are valid by themselves: one that is not hides no mistake of another.
+
+    wanted: what of the root is asked for.
+    """
     if _is_version_1(root):
         todo = "put them under services:, two spaces further in"
         mistakes.add("this is a Compose file of version 1, whose services stand at the top", root.place, todo)
         return None, {}
-    whole = validate(ComposeFile, root, mistakes)
+    whole = validate(ComposeFile, wanted, mistakes)
     services = root.value.get("services") if isinstance(root.value, dict) else None
     if services is None or not isinstance(services.value, dict):
         return whole, {}
@@ -145,7 +145,7 @@ def _well_written(root: Node, mistakes: Mistakes) -> tuple[ComposeFile | None, M
     if whole is not None:
         return whole, whole.services
     quiet = Mistakes()  # told already
-    each = {name: validate(ServiceFile, node, quiet) for name, node in services.value.items()}
+    each = {name: validate(ServiceFile, node, quiet) for name, node in entries(wanted, "services").items()}
     return None, {name: service for name, service in each.items() if service is not None}
 
 

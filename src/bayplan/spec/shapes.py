@@ -20,6 +20,10 @@ def wrong(what: str, todo: str = "") -> ValueError:
     return ValueError(f"{what}\n{todo}")
 
 
+class WrongKindError(ValueError):
+    """A list where a map belongs, and the like: wrong whatever it is used for."""
+
+
 class FileModel(BaseModel):
     """A map of which every key is known. `x-*` keys are others', but for ours."""
 
@@ -35,7 +39,7 @@ class FileModel(BaseModel):
     @classmethod
     def _without_extensions(cls, value: Any) -> Any:
         if not isinstance(value, dict):
-            raise ValueError(f"must be a map (key: value), not {kind(value)}")
+            raise WrongKindError(f"must be a map (key: value), not {kind(value)}")
         return {k: v for k, v in value.items() if not k.startswith("x-") or k == "x-bayplan"}
 
 
@@ -51,23 +55,23 @@ Maybe = Annotated[T | None, BeforeValidator(_given)]
 
 def _text(value: Any) -> Any:
     if isinstance(value, bool | int | float):
-        raise wrong(f"must be a string, not {kind(value)}", f'put it in quotes: "{written(value)}"')
+        raise WrongKindError(f'must be a string, not {kind(value)}\nput it in quotes: "{written(value)}"')
     if not isinstance(value, str):
-        raise ValueError(f"must be a string, not {kind(value)}")
+        raise WrongKindError(f"must be a string, not {kind(value)}")
     return value
 
 
 def _scalar(value: Any) -> Any:
     """A string, number or boolean as written; None stays."""
     if isinstance(value, dict | list):
-        raise ValueError(f"must be a string, not {kind(value)}")
+        raise WrongKindError(f"must be a string, not {kind(value)}")
     return None if value is None else written(value)
 
 
 def _item(value: Any) -> Any:
     """A string of a list; a number as written."""
     if value is None or isinstance(value, dict | list):
-        raise ValueError(f"must be a string, not {kind(value)}")
+        raise WrongKindError(f"must be a string, not {kind(value)}")
     return written(value)
 
 
@@ -117,13 +121,13 @@ def _quantity(value: Any) -> str:
 
 def _list(value: Any) -> Any:
     if not isinstance(value, list):
-        raise ValueError(f"must be a list, not {kind(value)}")
+        raise WrongKindError(f"must be a list, not {kind(value)}")
     return value
 
 
 def _map(value: Any) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"must be a map (key: value), not {kind(value)}")
+        raise WrongKindError(f"must be a map (key: value), not {kind(value)}")
     return value
 
 
@@ -141,7 +145,7 @@ def _pairs(value: Any) -> Any:
     if isinstance(value, dict):
         return value
     if not isinstance(value, list):
-        raise ValueError(f"must be a map (KEY: value) or a list of KEY=value, not {kind(value)}")
+        raise WrongKindError(f"must be a map (KEY: value) or a list of KEY=value, not {kind(value)}")
     found: dict[str, str | None] = {}
     for item in value:
         key, sign, content = written(item).partition("=")

@@ -52,3 +52,8 @@ def refusal(model: str, key: str) -> tuple[str, str] | None:
         alternative = NEVER[model][key]
         return "cannot be meant on a fleet", alternative if "remove" in alternative else f"instead: {alternative}"
     return None
+
+
+def is_refused(key: str) -> bool:
+    """Whether the Specification has the key somewhere where we refuse it."""
+    return any(key in keys for keys in (*NEVER.values(), *NOT_YET.values()))

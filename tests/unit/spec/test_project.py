@@ -113,6 +113,35 @@ def test_profiles(folder) -> None:
     assert set(_read(folder, text).services) == {"web", "debug"}
 
 
+def test_of_a_service_that_nobody_asks_for_only_the_form_is_checked(folder) -> None:
+    """compose-go drops it before it looks closer; a typo in it is worth telling all the same."""
+    text = """
+services:
+  web: {image: x, ports: ["80"]}
+  other:
+    image: "${UNSET}"
+    profiles: [other]
+    build: ./not-there
+    env_file: [not-there.env]
+    ports: ["${UNSET}:80", "81:80/sctp"]
+    network_mode: "service:web"
+    networks: [nowhere]
+    external_links: [a]
+    deploy: {replicas: "${UNSET}"}
+    pull_policy: ${UNSET}
+"""
+    assert set(_read(folder, text).services) == {"web"}
+    folder.environment = {"COMPOSE_PROFILES": "other"}
+    assert len(folder.mistakes(lambda: _read(folder, text))) > 5
+    folder.environment = {}
+    bad = "services: {web: {image: x}, o: {imag: x, command: {}, user: 5, profiles: [o]}}"
+    assert folder.mistakes(lambda: _read(folder, bad)) == [
+        "1: services.o: unknown key 'imag' | did you mean 'image'?",
+        "1: services.o.command: must be a list, not a map",
+        '1: services.o.user: must be a string, not the number 5 | put it in quotes: "5"',
+    ]
+
+
 def test_a_profile_or_a_service_that_is_named_on_the_command_line_is_asked_for(folder) -> None:
     folder.write(
         "compose.yaml", "services: {web: {image: x}, debug: {image: x, profiles: [d]}, e: {image: x, profiles: [e]}}"
