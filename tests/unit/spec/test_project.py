@@ -142,6 +142,28 @@ services:
     ]
 
 
+def test_of_a_network_that_no_service_is_on_only_the_form_is_checked(folder) -> None:
+    """compose-go drops it before it looks closer (WithoutUnnecessaryResources)."""
+    text = """
+services:
+  web: {image: x}
+  far: {image: x, networks: [off], profiles: [far]}
+  host: {image: x, network_mode: none}
+networks:
+  off: {internal: true, enable_ipv6: true, driver: macvlan, ipam: {config: [{subnet: 10.9.0.0/16}]}}
+  empty:
+"""
+    assert set(_read(folder, text).networks) == {"default"}
+    folder.environment = {"COMPOSE_PROFILES": "far"}
+    assert len(folder.mistakes(lambda: _read(folder, text))) == 4
+    folder.environment = {}
+    ours = "services: {web: {image: x%s}}\nnetworks: {default: {internal: true}, other: {internl: true}}"
+    typo = "2: networks.other: unknown key 'internl' | did you mean 'internal'?"
+    found = folder.mistakes(lambda: _read(folder, ours % ""))
+    assert [one.partition(":")[2].split(":")[0] for one in found] == [" networks.default.internal", " networks.other"]
+    assert folder.mistakes(lambda: _read(folder, ours % ", network_mode: host")) == [typo]
+
+
 def test_a_profile_or_a_service_that_is_named_on_the_command_line_is_asked_for(folder) -> None:
     folder.write(
         "compose.yaml", "services: {web: {image: x}, debug: {image: x, profiles: [d]}, e: {image: x, profiles: [e]}}"

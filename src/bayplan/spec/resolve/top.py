@@ -17,7 +17,7 @@ from bayplan.spec.written.app import ComposeFile
 from bayplan.spec.written.networks import NetworkFile
 from bayplan.spec.written.storage import ConfigFile, ExternalFile, SecretFile, VolumeFile
 
-_ANYWHERE = "default"  # the network of services that name none
+ANYWHERE = "default"  # the network of services that name none
 
 W = TypeVar("W")
 V = TypeVar("V")
@@ -36,7 +36,7 @@ class Top:
 def resolve_top(app: str, written: ComposeFile, services: Iterable[Service], around: Surroundings) -> Top:
     """What the services use; what they use and is not there is a mistake, what nobody uses is left out."""
     ours = _Definitions(app, around)
-    networks = {_ANYWHERE: NetworkFile(), **(written.networks or {})}
+    networks = {ANYWHERE: NetworkFile(), **(written.networks or {})}
     used = tuple(services)
     builds = [(s.name, s.build) for s in used if s.build]
     secrets = [(s.name, "secrets", g.source) for s in used for g in s.secrets]
