@@ -9,7 +9,7 @@ from bayplan.spec.checks_names import check_names
 from bayplan.spec.model import Fleet, Http, Port, Service
 from bayplan.spec.mount_syntax import is_relative
 from bayplan.spec.resolve import Surroundings
-from bayplan.spec.resolve.service import port_pairs
+from bayplan.spec.resolve.ports import port_pairs
 from bayplan.spec.written import ServiceFile
 
 _NO_HOST_NETWORK = "a replica on its host's own network answers on the host's public address too"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from bayplan.spec.model import (
-    WEB_PORTS,
     Dependency,
     Exposed,
     External,
@@ -17,7 +15,6 @@ from bayplan.spec.model import (
     Link,
     Mode,
     Placement,
-    Port,
     Probe,
     Resources,
     Service,
@@ -30,10 +27,10 @@ from bayplan.spec.resolve.build import build
 from bayplan.spec.resolve.environment import environment, labels
 from bayplan.spec.resolve.mounts import grants, mounts
 from bayplan.spec.resolve.options import options
+from bayplan.spec.resolve.ports import port_pairs, ports
 from bayplan.spec.written import deploy as file
 from bayplan.spec.written.extension import Extension, ExternalServiceFile, HttpFile, ProbeFile
 from bayplan.spec.written.health import HealthcheckFile
-from bayplan.spec.written.ports import PortFile
 from bayplan.spec.written.runtime import HookFile
 from bayplan.spec.written.service import ServiceFile
 
@@ -62,7 +59,7 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         stop_signal=written.stop_signal or "",
         stop_grace_period=given(written.stop_grace_period, 10.0),
         healthcheck=_healthcheck(written.healthcheck),
-        ports=tuple(_ports(written, around, http=extension.http is not None)),
+        ports=tuple(ports(name, written, around, http=extension.http is not None)),
         replicas=0 if extension.external else _replicas(name, written, around),
         resources=_resources(name, written, around),
         placement=_placement(name, written, around),
@@ -164,8 +161,8 @@ def _external(
 ) -> External | None:
     if external is None:
         return None
-    ports = {p for entry in written.expose or () for p, _ in entry} | {t for _, _, t, _ in port_pairs(written)}
-    port = external.port or (ports.pop() if len(ports) == 1 else 0)
+    named = {p for entry in written.expose or () for p, _ in entry} | {t for _, _, t, _ in port_pairs(written)}
+    port = external.port or (named.pop() if len(named) == 1 else 0)
     if not port:
         around.wrong(
             f"services.{name}.x-bayplan.external: its port is not known",
@@ -189,28 +186,6 @@ def _healthcheck(written: HealthcheckFile | None) -> Healthcheck | None:
         retries=given(written.retries, 3),
         start_interval=written.start_interval,
     )
-
-
-def port_pairs(written: ServiceFile) -> Iterator[tuple[int, PortFile, int, int]]:
-    """Each published port: the index of its entry, the entry, the container's port, the published one."""
-    for index, entry in enumerate(written.ports or ()):
-        for target, published in zip(entry.target, entry.published or entry.target, strict=True):
-            yield index, entry, target, published
-
-
-def _ports(written: ServiceFile, around: Surroundings, *, http: bool) -> Iterator[Port]:
-    """Where there is one host, it is the balancer's too: a UDP port is simply its own."""
-    for _, entry, target, published in port_pairs(written):
-        said = entry.app_protocol
-        guess = http or not {target, published}.isdisjoint(WEB_PORTS)
-        yield Port(
-            target=target,
-            published=published,
-            protocol=entry.protocol,
-            mode="host" if entry.protocol == "udp" and around.one_host else entry.mode,
-            address=entry.host_ip,
-            app_protocol="http" if said == "http" or (said is None and guess) else "tcp",
-        )
 
 
 def _replicas(name: str, written: ServiceFile, around: Surroundings) -> int:
