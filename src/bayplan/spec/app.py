@@ -9,6 +9,7 @@ from pathlib import Path
 from bayplan.errors import Mistake
 from bayplan.spec.asked import asked_for, entries
 from bayplan.spec.checks import check
+from bayplan.spec.checks_listeners import without_taken
 from bayplan.spec.checks_volumes import check_volumes
 from bayplan.spec.document import read_file
 from bayplan.spec.find import project_directory
@@ -101,6 +102,7 @@ def _resolved(
     left_out = entries(around.root, "services").keys() - entries(wanted, "services").keys()
     awaited = _awaited(services.values())
     pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in services.items()]
+    pairs = without_taken(pairs, around)
     check(pairs, services.keys() | left_out, fleet, around)
     top = resolve_top(name, whole, [service for service, _ in pairs], around) if whole is not None else None
     made = {service.name: service for service, _ in pairs}

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from bayplan.spec.checks_listeners import Published, check_listeners, published_of
 from bayplan.spec.checks_names import check_names
-from bayplan.spec.model import Fleet, Http, Port, Service
+from bayplan.spec.model import Fleet, Port, Service
 from bayplan.spec.mount_syntax import is_relative
 from bayplan.spec.resolve import Surroundings
-from bayplan.spec.resolve.ports import port_pairs
 from bayplan.spec.written import ServiceFile
 
 _NO_HOST_NETWORK = "a replica on its host's own network answers on the host's public address too"
 _HOST_PORTS = "publish with ports, mode: host for a port of the host itself"
-
-
-@dataclass(frozen=True)
-class _Published:
-    service: Service
-    index: int
-    port: Port
-
-    @property
-    def path(self) -> tuple[str | int, ...]:
-        return ("services", self.service.name, "ports", self.index)
 
 
 def check(
@@ -37,9 +25,9 @@ def check(
 
     written: the names of all services of the files, those of profiles that nobody asked for as well.
     """
-    everything: list[_Published] = []
+    everything: list[Published] = []
     for service, file in services:
-        published = [_Published(service, p[0], port) for p, port in zip(port_pairs(file), service.ports, strict=True)]
+        published = [*published_of(service, file)]
         everything += published
         _check_source(service, around)
         _check_resources(service, around)
@@ -57,7 +45,7 @@ def check(
                 _check_port(one, fleet, around)
         if fleet is not None and not _is_this_machine(fleet):
             _check_paths(service.name, file, around)
-    _check_listeners(everything, around)
+    check_listeners(everything, around)
     check_names([service for service, _ in services], written, around)
 
 
@@ -108,7 +96,7 @@ def _check_rollback(service: Service, around: Surroundings) -> None:
         )  # fmt: skip
 
 
-def _check_job(service: Service, published: Sequence[_Published], around: Surroundings) -> None:
+def _check_job(service: Service, published: Sequence[Published], around: Surroundings) -> None:
     """What runs to its end serves nobody."""
     if not service.mode.endswith("job"):
         return
@@ -179,7 +167,7 @@ def _check_paths(name: str, written: ServiceFile, around: Surroundings) -> None:
             )  # fmt: skip
 
 
-def _check_targets(published: Sequence[_Published], around: Surroundings) -> None:
+def _check_targets(published: Sequence[Published], around: Surroundings) -> None:
     """A port of the container is one pool, which speaks one protocol."""
     speaks: dict[int, str] = {}
     for one in published:
@@ -192,13 +180,13 @@ def _check_targets(published: Sequence[_Published], around: Surroundings) -> Non
             )
 
 
-def _check_protocol(published: _Published, around: Surroundings) -> None:
+def _check_protocol(published: Published, around: Surroundings) -> None:
     name, port = published.service.name, published.port
     if port.protocol == "udp" and port.mode == "ingress":
         around.wrong(f"services.{name}: UDP cannot be balanced", *published.path, todo="publish it with mode: host")
 
 
-def _check_port(published: _Published, fleet: Fleet, around: Surroundings) -> None:
+def _check_port(published: Published, fleet: Fleet, around: Surroundings) -> None:
     name, port = published.service.name, published.port
     if port.mode == "host":
         _check_host_port(published, fleet, around)
@@ -231,7 +219,7 @@ def _is_apart(port: Port, fleet: Fleet) -> bool:
     return _is_this_machine(fleet) or (bool(port.address) and port.address not in private)
 
 
-def _check_host_port(published: _Published, fleet: Fleet, around: Surroundings) -> None:
+def _check_host_port(published: Published, fleet: Fleet, around: Surroundings) -> None:
     service = published.service
     if service.replicas > len(fleet.hosts):
         around.wrong(
@@ -240,38 +228,3 @@ def _check_host_port(published: _Published, fleet: Fleet, around: Surroundings) 
             *published.path,
             todo="lower replicas, or use mode: ingress",
         )
-
-
-def _check_listeners(published: list[_Published], around: Surroundings) -> None:
-    """Each against those before it; the first that it clashes with is told."""
-    for index, two in enumerate(published):
-        clash = next((found for one in published[:index] if (found := _clash(one, two))), None)
-        if clash:
-            what, todo = clash
-            around.wrong(f"services.{two.service.name}: port {two.port.published} {what}", *two.path, todo=todo)
-
-
-def _clash(one: _Published, two: _Published) -> tuple[str, str] | None:
-    """Why both cannot be had, and what to do."""
-    a, b = one.port, two.port
-    if (a.published, a.mode, a.protocol) != (b.published, b.mode, b.protocol):
-        return None
-    if a.address != b.address and a.address and b.address:
-        return None
-    if one.service.name == two.service.name:
-        return "is listed twice", "remove one"
-    if a.mode == "host":
-        return None  # on different hosts both can be: placement sees to it
-    other = f"is {one.service.name}'s too"
-    if a.app_protocol != b.app_protocol:
-        return f"{other}, one as http and one as tcp", "publish another port, or write app_protocol on both"
-    if a.app_protocol == "tcp":
-        return other, "publish another port"
-    if _same_requests(one.service.http or Http(), two.service.http or Http()):
-        return f"{other}, for the same requests", "tell them apart with x-bayplan: {http: {host: NAME, path: /PATH}}"
-    return None
-
-
-def _same_requests(one: Http, two: Http) -> bool:
-    same_host = bool(set(one.hosts) & set(two.hosts)) or (not one.hosts and not two.hosts)
-    return same_host and one.path.rstrip("/") == two.path.rstrip("/")

@@ -1,0 +1,128 @@
+"""Mistakes of ports that are published where another is, and which of them are not published then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bayplan.spec.model import Exposed, Http, Port, Service
+from bayplan.spec.resolve import Surroundings
+from bayplan.spec.resolve.ports import port_pairs
+from bayplan.spec.written import ServiceFile
+
+_Both = tuple[Service, ServiceFile]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port, and where it is written. is_implied: only the container's is, and the listener takes its number."""
+
+    service: Service
+    index: int
+    port: Port
+    is_implied: bool
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        return ("services", self.service.name, "ports", self.index)
+
+
+def published_of(service: Service, written: ServiceFile) -> Iterator[Published]:
+    """The service's ports with their places."""
+    there = {(e.host_ip, e.protocol, t, p): (index, e.published is None) for index, e, t, p in port_pairs(written)}
+    for port in service.ports:
+        index, is_implied = there[port.address, port.protocol, port.target, port.published]
+        yield Published(service, index, port, is_implied)
+
+
+def without_taken(services: Sequence[_Both], around: Surroundings) -> list[_Both]:
+    """The services; a port whose number is only implied, and another's already, is exposed in place of published.
+
+    Compose would take any free port of the host for it, so that no clash is meant. Numbers that are written are taken
+    first, then implied ones in the file's order.
+    """
+    everything = [one for service, written in services for one in published_of(service, written)]
+    taken = [one for one in everything if not _may_yield(one)]
+    dropped: dict[str, list[Port]] = {}
+    for two in filter(_may_yield, everything):
+        one = next((one for one in taken if _bars(one, two, around)), None)
+        if one is None:
+            taken.append(two)
+        else:
+            _tell(one, two, around)
+            dropped.setdefault(two.service.name, []).append(two.port)
+    return [(_exposing(service, dropped.get(service.name, ())), written) for service, written in services]
+
+
+def _may_yield(one: Published) -> bool:
+    """With `x-bayplan.http` it is meant to share a listener."""
+    return one.is_implied and one.service.http is None
+
+
+def _bars(one: Published, two: Published, around: Surroundings) -> bool:
+    on_one_host = around.one_host and one.port.mode == "host"
+    return _meet(one.port, two.port) and (on_one_host or _clash(one, two) is not None)
+
+
+def _tell(one: Published, two: Published, around: Surroundings) -> None:
+    number, target = two.port.published, str(two.port.target)
+    if two.port.protocol != "tcp":
+        target += f"/{two.port.protocol}"
+    owner = "listed here" if one.service.name == two.service.name else f"{one.service.name}'s"
+    around.mistakes.warn(
+        f"services.{two.service.name}: port {number} is {owner} already, and is not published for this one",
+        around.place(*two.path),
+        f'write "HOSTPORT:{target}" to publish it; or expose: ["{target}"], if only other services reach it',
+    )
+
+
+def _exposing(service: Service, dropped: Sequence[Port]) -> Service:
+    if not dropped:
+        return service
+    more = (Exposed(port=port.target, protocol=port.protocol) for port in dropped)
+    return service.model_copy(
+        update={
+            "ports": tuple(port for port in service.ports if port not in dropped),
+            "expose": tuple(dict.fromkeys((*service.expose, *more))),
+        }
+    )
+
+
+def check_listeners(published: Sequence[Published], around: Surroundings) -> None:
+    """Adds mistakes of ports: each against those before it; the first that it clashes with is told."""
+    for index, two in enumerate(published):
+        clash = next((found for one in published[:index] if (found := _clash(one, two))), None)
+        if clash:
+            what, todo = clash
+            around.wrong(f"services.{two.service.name}: port {two.port.published} {what}", *two.path, todo=todo)
+
+
+def _clash(one: Published, two: Published) -> tuple[str, str] | None:
+    """Why both cannot be had, and what to do."""
+    a, b = one.port, two.port
+    if not _meet(a, b):
+        return None
+    if one.service.name == two.service.name:
+        return "is listed twice", "remove one"
+    if a.mode == "host":
+        return None  # on different hosts both can be: placement sees to it
+    other = f"is {one.service.name}'s too"
+    if a.app_protocol != b.app_protocol:
+        return f"{other}, one as http and one as tcp", "publish another port, or write app_protocol on both"
+    if a.app_protocol == "tcp":
+        return other, "publish another port"
+    if _same_requests(one.service.http or Http(), two.service.http or Http()):
+        return f"{other}, for the same requests", "tell them apart with x-bayplan: {http: {host: NAME, path: /PATH}}"
+    return None
+
+
+def _meet(a: Port, b: Port) -> bool:
+    """Whether they want the same number at an address."""
+    if (a.published, a.mode, a.protocol) != (b.published, b.mode, b.protocol):
+        return False
+    return a.address == b.address or not a.address or not b.address
+
+
+def _same_requests(one: Http, two: Http) -> bool:
+    same_host = bool(set(one.hosts) & set(two.hosts)) or (not one.hosts and not two.hosts)
+    return same_host and one.path.rstrip("/") == two.path.rstrip("/")
