@@ -67,7 +67,8 @@ def options(
     """One Compose file in, a running fleet out."""
 
 
-_BEFORE = {"-f", "--file", "-p", "--project-name", "--profile", "--fleet"}
+_LONG = {"-f": "--file", "-p": "--project-name"}  # every verb has them so; -f alone may be another option (logs)
+_BEFORE = {*_LONG, *_LONG.values(), "--profile", "--fleet"}
 _START, _APP, _LOOK, _FLEET = "Begin", "The app", "Look", "The fleet"
 app.command(rich_help_panel=_START)(init.init)
 app.command(rich_help_panel=_START)(config.config)
@@ -116,13 +117,18 @@ def main() -> None:
 
 
 def verb_first(words: list[str]) -> list[str]:
-    """`-f a.yaml -p shop up` as `up -f a.yaml -p shop`: Compose's users have its options before the verb."""
-    begin = 0
-    while begin < len(words) and words[begin].partition("=")[0] in _BEFORE:
-        begin += 1 if "=" in words[begin] else 2
+    """`-f a.yaml up` as `up --file a.yaml`: Compose's users have its options before the verb."""
+    begin, options = 0, list[str]()
+    while begin < len(words) and (name := words[begin].partition("=")[0]) in _BEFORE:
+        count = 1 if "=" in words[begin] else 2
+        options += [_LONG.get(name, name) + words[begin].removeprefix(name), *words[begin + 1 : begin + count]]
+        begin += count
+    if not words[begin:]:
+        return words
     groups = {g.name for g in app.registered_groups}
-    verb = begin + (2 if begin < len(words) and words[begin] in groups else 1)
-    return [*words[begin:verb], *words[:begin], *words[verb:]]
+    has_verb = words[begin] in groups and any(not word.startswith("-") for word in words[begin + 1 : begin + 2])
+    verb = begin + 1 + has_verb
+    return [*words[begin:verb], *options, *words[verb:]]
 
 
 def _narrow(first: list[str]) -> None:
