@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from bayplan.spec.interpolate import Told, substitute
 from bayplan.spec.mistakes import Mistakes
@@ -14,34 +15,54 @@ _ESCAPE = re.compile(r"\\([nrt\"\\$])")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$$"}
 
 
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One of a file, and where it is written."""
+
+    name: str
+    value: str
+    place: Place
+
+
 def read_dotenv(text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes) -> dict[str, str]:
+    """The variables of a file by name."""
+    return {v.name: v.value for v in dotenv_variables(text, file, environment, mistakes)}
+
+
+def dotenv_variables(text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes) -> list[Variable]:
     """The variables of a file, in its order. Their values may use the environment and those before them.
 
     A name alone takes its value from the environment, and is left out if it has none there.
     """
     mistakes.read(file)
-    found: dict[str, str] = {}
+    found: list[Variable] = []
+    seen: dict[str, str] = {}
     for line, written in _logical_lines(text.removeprefix("\ufeff").replace("\r\n", "\n")):
+        place = Place(file, line)
         match = _LINE.match(written)
         if not match:
-            mistakes.add(f"{written.strip()!r} is not NAME=value", Place(file, line), "a comment starts with #")
-        elif match["sign"] is None:
-            found |= {match["name"]: environment[match["name"]]} if match["name"] in environment else {}
+            mistakes.add(f"{written.strip()!r} is not NAME=value", place, "a comment starts with #")
+            continue
+        name = match["name"]
+        if match["sign"] is not None:
+            seen[name] = _value(match["value"], {**seen, **environment}, place, mistakes)
+        elif name in environment:
+            seen[name] = environment[name]
         else:
-            place = Place(file, line)
-            found[match["name"]] = _value(match["value"], {**found, **environment}, place, mistakes)
+            continue
+        found.append(Variable(name, seen[name], place))
     return found
 
 
-def read_raw(text: str, file: str, mistakes: Mistakes) -> dict[str, str]:
+def raw_variables(text: str, file: str, mistakes: Mistakes) -> list[Variable]:
     """The variables of a file of `format: raw`: everything after the first = is the value, quotes and $ included."""
     mistakes.read(file)
-    found: dict[str, str] = {}
+    found: list[Variable] = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         name, sign, value = line.partition("=")
         if line.strip() and not line.lstrip().startswith("#"):
             if sign:
-                found[name.strip()] = value
+                found.append(Variable(name.strip(), value, Place(file, number)))
             else:
                 mistakes.add(f"{line.strip()!r} is not NAME=value", Place(file, number), "a comment starts with #")
     return found

@@ -45,6 +45,39 @@ def test_environment_keeps_what_is_written(folder) -> None:
     assert as_list.environment == {"A": "1.10", "B": "a=b", "C": "", "FROM_HERE": "here"}
 
 
+_NUL = "has a NUL character, with which variables end | encode it (base64), or give it as a file"
+_LONG = "is 131,072 bytes long, its name counted, and Linux takes 131,071 | give it as a file, with configs or secrets"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("environment:\n  A: b\n  '': c", "6: services.web.environment: a variable has no name | write NAME: value"),
+        ("environment:\n  A: b\n  'A=B': c", "6: services.web.environment: a name ends at the first =, and 'A=B' has"),
+        ('environment:\n  - A=b\n  - "B=a\\0b"', f"6: services.web.environment: 'B' {_NUL}"),
+        ('environment:\n  "A\\0": b', rf"5: services.web.environment: 'A\x00' {_NUL}"),
+        ("env_file: a.env", f"2: services.web.env_file: 'B' {_NUL}"),
+        (f"environment: {{A: {'x' * 131_070}}}", f"4: services.web.environment: A {_LONG}"),
+        (
+            "pre_stop: [{command: ls, environment: {'': c}}]",
+            "4: services.web.pre_stop.0.environment: a variable has no",
+        ),
+    ],
+)
+def test_a_variable_with_which_nothing_starts(folder, written: str, told: str) -> None:
+    folder.write("a.env", "A=1\nB=a\0b\n")
+    [mistake] = folder.mistakes(lambda: folder.web(written))
+    assert mistake.startswith(told)
+
+
+def test_the_longest_variable_and_longer_labels(folder) -> None:
+    """A program starts with 131,071 bytes; what is no variable has no such limit."""
+    longest = "ü" * 65_534 + "x"
+    web = folder.web(f"environment: {{A: {longest}}}\nlabels: {{A: {'x' * 2**20}, 'b=c': d}}")
+    assert web.environment == {"A": longest}
+    assert (len(web.labels["A"]), web.labels["b=c"]) == (2**20, "d")
+
+
 def test_env_files_are_under_environment(folder) -> None:
     folder.write("a.env", "A=a\nB=a\nC=a\n")
     folder.write("b.env", "B=b\nC=b\n")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bayplan.spec.dotenv import read_dotenv, read_raw
+from bayplan.spec.dotenv import raw_variables, read_dotenv
 from bayplan.spec.mistakes import Mistakes
 
 
@@ -60,4 +60,5 @@ def test_mistakes_have_lines(folder) -> None:
 
 
 def test_raw_values_are_as_written() -> None:
-    assert read_raw("A='$x'\n# no\n\nB= b \n", "x.env", Mistakes()) == {"A": "'$x'", "B": " b "}
+    found = raw_variables("A='$x'\n# no\n\nB= b \n", "x.env", Mistakes())
+    assert [(v.name, v.value, v.place.line) for v in found] == [("A", "'$x'", 1), ("B", " b ", 4)]

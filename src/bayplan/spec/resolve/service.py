@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,10 +22,10 @@ from bayplan.spec.model import (
     Update,
 )  # fmt: skip
 from bayplan.spec.options import NO_BRIDGE
-from bayplan.spec.resolve.around import Surroundings, blank, given, known
+from bayplan.spec.resolve.around import Surroundings, blank, given
 from bayplan.spec.resolve.away import tls_of
 from bayplan.spec.resolve.build import build
-from bayplan.spec.resolve.environment import environment, labels
+from bayplan.spec.resolve.environment import environment, labels, own_environment
 from bayplan.spec.resolve.mounts import grants, mounts
 from bayplan.spec.resolve.options import options
 from bayplan.spec.resolve.ports import port_pairs, ports
@@ -85,8 +86,8 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         configs=grants(written.configs or (), "/"),
         platform=written.platform or "",
         pull_policy="" if written.pull_policy in {"missing", "if_not_present"} else written.pull_policy or "",
-        post_start=tuple(_hook(entry, around) for entry in written.post_start or ()),
-        pre_stop=tuple(_hook(entry, around) for entry in written.pre_stop or ()),
+        post_start=_hooks(name, "post_start", written.post_start or (), around),
+        pre_stop=_hooks(name, "pre_stop", written.pre_stop or (), around),
         external=_external(name, written, extension.external, around),
         options=options(name, written, around),
     )  # fmt: skip
@@ -146,13 +147,16 @@ def _link(text: str) -> Link:
     return Link(service=service, alias=alias or service)
 
 
-def _hook(written: HookFile, around: Surroundings) -> Hook:
-    return Hook(
-        command=written.command or (),
-        user=written.user or "",
-        privileged=bool(written.privileged),
-        working_dir=written.working_dir or "",
-        environment=known(written.environment, around.variables),
+def _hooks(name: str, key: str, written: Sequence[HookFile], around: Surroundings) -> tuple[Hook, ...]:
+    return tuple(
+        Hook(
+            command=entry.command or (),
+            user=entry.user or "",
+            privileged=bool(entry.privileged),
+            working_dir=entry.working_dir or "",
+            environment=own_environment(entry.environment, around, "services", name, key, index, "environment"),
+        )
+        for index, entry in enumerate(written)
     )
 
 
