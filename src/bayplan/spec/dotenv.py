@@ -1,4 +1,8 @@
-"""Environment files: `.env` and what `env_file` names (Compose, "Env_file format")."""
+"""Environment files: `.env` and what `env_file` names (Compose, "Env_file format").
+
+Names and what ends them are as Compose's own parser takes them (compose-go, dotenv), which says more than the
+Specification: `NAME: value` too. `format: raw` is `docker run --env-file`'s (docker/cli, kvfile).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from bayplan.spec.interpolate import Told, substitute
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
 
-_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][\w.-]*)\s*(?P<sign>=\s*(?P<value>.*))?$", re.DOTALL)
+_LINE = re.compile(r"(?:export\s+)?(?P<name>[\w.\[\]-]+)\s*(?P<sign>[=:]\s*(?P<value>.*))?$", re.DOTALL)
 _ESCAPE = re.compile(r"\\([nrt\"\\$])")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$$"}
 
@@ -54,17 +58,26 @@ def dotenv_variables(text: str, file: str, environment: Mapping[str, str], mista
     return found
 
 
-def raw_variables(text: str, file: str, mistakes: Mistakes) -> list[Variable]:
-    """The variables of a file of `format: raw`: everything after the first = is the value, quotes and $ included."""
+def raw_variables(text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes) -> list[Variable]:
+    """The variables of a file of `format: raw`: everything after the first = is the value, quotes and $ included.
+
+    A name alone is as in other files.
+    """
     mistakes.read(file)
     found: list[Variable] = []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        name, sign, value = line.partition("=")
-        if line.strip() and not line.lstrip().startswith("#"):
-            if sign:
-                found.append(Variable(name.strip(), value, Place(file, number)))
-            else:
-                mistakes.add(f"{line.strip()!r} is not NAME=value", Place(file, number), "a comment starts with #")
+    for number, line in enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), 1):
+        name, sign, value = line.lstrip().partition("=")
+        place = Place(file, number)
+        if not line.strip() or name.startswith("#"):
+            continue
+        if not name:
+            mistakes.add(f"{line.strip()!r} has no name", place, "write NAME=value")
+        elif " " in name or "\t" in name:
+            mistakes.add(
+                f"the name {name!r} has a space", place, "format: raw has NAME=value, without export or spaces"
+            )
+        elif sign or name in environment:
+            found.append(Variable(name, value if sign else environment[name], place))
     return found
 
 
@@ -88,7 +101,8 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
 
 def _open_quote(line: str) -> str:
     """The quote that the value opens and does not close, or nothing."""
-    value = line.partition("=")[2].lstrip()
+    match = _LINE.match(line)
+    value = (match and match["value"]) or ""
     quote = value[:1]
     return quote if quote in {"'", '"'} and _closing_quote(value) < 0 else ""
 

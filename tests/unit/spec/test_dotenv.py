@@ -33,6 +33,11 @@ def read(text: str, **environment: str) -> dict[str, str]:
         ("A=b=c", "b=c"),
         ("A='one\ntwo'", "one\ntwo"),
         ('A="one\n# two"', "one\n# two"),
+        ("A: b # why", "b"),
+        ("A:b=c", "b=c"),
+        ("A=b: c", "b: c"),
+        ("export A : 'b'", "b"),
+        ('A: "one\ntwo"', "one\ntwo"),
     ],
 )
 def test_values(line: str, value: str) -> None:
@@ -59,6 +64,30 @@ def test_mistakes_have_lines(folder) -> None:
     ]
 
 
+def test_names_are_as_composes_parser_takes_them() -> None:
+    assert read("1A=1\nB[0]=2\nC.d-e=3\n") == {"1A": "1", "B[0]": "2", "C.d-e": "3"}
+
+
+def raw(text: str, **environment: str) -> list[tuple[str, str, int]]:
+    mistakes = Mistakes()
+    found = raw_variables(text, "x.env", environment, mistakes)
+    mistakes.raise_any()
+    return [(v.name, v.value, v.place.line) for v in found]
+
+
 def test_raw_values_are_as_written() -> None:
-    found = raw_variables("A='$x'\n# no\n\nB= b \n", "x.env", Mistakes())
-    assert [(v.name, v.value, v.place.line) for v in found] == [("A", "'$x'", 1), ("B", " b ", 4)]
+    assert raw("A='$x'\n# no\n\n  B= b \r\nC=a\x0cb\n") == [("A", "'$x'", 1), ("B", " b ", 4), ("C", "a\x0cb", 5)]
+
+
+def test_a_raw_name_alone_is_the_environments() -> None:
+    assert raw("A\nB\n", A="$x") == [("A", "$x", 1)]
+
+
+def test_raw_names_have_no_spaces(folder) -> None:
+    """As `docker run --env-file` says: a variable named `export C` would be nobody's wish."""
+    todo = "format: raw has NAME=value, without export or spaces"
+    assert folder.mistakes(lambda: raw("export C=1\nA = b\n=x\n")) == [
+        f"1: the name 'export C' has a space | {todo}",
+        f"2: the name 'A ' has a space | {todo}",
+        "3: '=x' has no name | write NAME=value",
+    ]

@@ -50,7 +50,7 @@ def _file(name: str, key: str, index: int, entry: EnvFile, around: Surroundings)
     if text is None:
         return ()
     if entry.format == "raw":
-        return raw_variables(text, shown(path), around.mistakes)
+        return raw_variables(text, shown(path), around.variables, around.mistakes)
     return dotenv_variables(text, shown(path), around.variables, around.mistakes)
 
 
