@@ -18,7 +18,9 @@ class BindFile(FileModel):
     """`bind:` of a mount."""
 
     propagation: Maybe[Literal["private", "rprivate", "shared", "rshared", "slave", "rslave"]] = key()
-    create_host_path: Maybe[Flag] = key()
+    create_host_path: Maybe[Flag] = key(
+        "`true` unless written, on this machine's own engine (no fleet.yaml); on a fleet the path must be there"
+    )
     recursive: Maybe[Literal["enabled", "disabled", "writable", "readonly"]] = key()
     selinux: Maybe[Literal["z", "Z"]] = key()
 
