@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bayplan.spec.shapes import wrong
+from bayplan.spec.shapes import TEXT_OR_MAP, either, wrong
 
 _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _OF_OTHER_SYSTEMS = frozenset({"cached", "delegated", "consistent"})
@@ -13,7 +13,7 @@ _EXAMPLES = "write 'name:/data', '/of/the/host:/data:ro' or '/data'"
 
 def long_mount(entry: Any) -> Any:
     """The long form of an entry; what is no short form is given back. Raises ValueError."""
-    if not isinstance(entry, str):
+    if isinstance(either(entry, TEXT_OR_MAP, str, dict), dict):
         return entry
     source, target, options = _parts(entry)
     if not target.startswith("/"):
@@ -42,7 +42,7 @@ def mount_key(entry: Any) -> tuple[str, ...]:
         entry = long_mount(entry)
     except ValueError:
         return ("", str(entry))
-    return (str(entry.get("target", "")).rstrip("/"),) if isinstance(entry, dict) else ("", str(entry))
+    return (str(entry.get("target", "")).rstrip("/"),)
 
 
 def _parts(entry: str) -> tuple[str, str, str]:

@@ -6,6 +6,8 @@ import re
 from ipaddress import IPv4Address
 from typing import Any
 
+from bayplan.spec.shapes import either
+
 _RANGE = r"\d+(?:-\d+)?"
 _SHORT = re.compile(
     rf"(?:(?P<host_ip>\[[^\]]*\]|[^:]*):(?=.*:))?(?:(?P<published>{_RANGE})?:)?(?P<target>{_RANGE})(?:/(?P<protocol>\w+))?"
@@ -16,7 +18,7 @@ _EXAMPLES = "write '80:8080' (published:target), '127.0.0.1:80:8080' or '8080'"
 
 def long_port(entry: Any) -> Any:
     """The long form of an entry; what is no short form is given back. Raises ValueError."""
-    if isinstance(entry, bool) or not isinstance(entry, str | int):
+    if isinstance(either(entry, "a string, a number or a map (key: value)", str, int, dict), dict):
         return entry
     match = _SHORT.fullmatch(str(entry).strip())
     if not match:
@@ -52,8 +54,6 @@ def port_key(entry: Any) -> tuple[str, ...]:
     try:
         entry = long_port(entry)
     except ValueError:
-        return ("", str(entry))
-    if not isinstance(entry, dict):
         return ("", str(entry))
     target = str(entry.get("target", ""))
     return (

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,6 +13,8 @@ from bayplan.spec.node import kind, written
 from bayplan.units import parse_bytes, parse_cpus, parse_duration
 
 T = TypeVar("T")
+TEXT_OR_MAP: Final = "a string or a map (key: value)"
+_TEXT_OR_LIST: Final = "a string or a list"
 
 
 def wrong(what: str, todo: str = "") -> ValueError:
@@ -22,6 +24,27 @@ def wrong(what: str, todo: str = "") -> ValueError:
 
 class WrongKindError(ValueError):
     """A list where a map belongs, and the like: wrong whatever it is used for."""
+
+
+def either(value: Any, forms: str, *kinds: type) -> Any:
+    """A value that may have several forms. forms: all of them, for whoever wrote another. Raises ValueError."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise WrongKindError(f"must be {forms}, not {kind(value)}")
+    return value
+
+
+def long_form(value: Any, key: str) -> Any:
+    """A map; of a string, the map that it is short for."""
+    either(value, TEXT_OR_MAP, str, dict)
+    return {key: value} if isinstance(value, str) else value
+
+
+def flag_or_map(value: Any, key: str) -> Any:
+    """A map; of true or false, the map with that alone."""
+    try:
+        return value if isinstance(value, dict) else {key: _flag(value)}
+    except ValueError:
+        raise WrongKindError(f"must be true or false, or a map (key: value), not {kind(value)}") from None
 
 
 class FileModel(BaseModel):
@@ -64,18 +87,19 @@ def _text(value: Any) -> Any:
 def _scalar(value: Any) -> Any:
     """A string, number or boolean as written; None stays."""
     if isinstance(value, dict | list):
-        raise WrongKindError(f"must be a string, not {kind(value)}")
+        raise WrongKindError(f"must be a string, a number or a boolean, not {kind(value)}")
     return None if value is None else written(value)
 
 
 def _item(value: Any) -> Any:
     """A string of a list; a number as written."""
     if value is None or isinstance(value, dict | list):
-        raise WrongKindError(f"must be a string, not {kind(value)}")
+        raise WrongKindError(f"must be a string or a number, not {kind(value)}")
     return written(value)
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> int:
+    """A whole number, as a number or as its digits. Raises ValueError."""
     digits = written(value)
     if isinstance(value, bool | float) or not digits.removeprefix("-").isdecimal():
         raise ValueError(f"must be a whole number, not {kind(value)}")
@@ -113,10 +137,9 @@ def _mode(value: Any) -> int:
     return bits
 
 
-def _quantity(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"must be a quantity, not {kind(value)}")
-    return written(value)
+def quantity(value: Any) -> str:
+    """What is to be read as one, as written. Raises ValueError."""
+    return written(either(value, "a quantity", str, int, float))
 
 
 def _list(value: Any) -> Any:
@@ -132,8 +155,8 @@ def _map(value: Any) -> Any:
 
 
 def _words(value: Any) -> Any:
-    if not isinstance(value, str):
-        return _list(value) if value is not None else None
+    if value is None or isinstance(either(value, _TEXT_OR_LIST, str, list), list):
+        return value
     try:
         return shlex.split(value)
     except ValueError as error:
@@ -156,19 +179,19 @@ def _pairs(value: Any) -> Any:
 
 
 def _many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else _list(value)
+    return [value] if isinstance(either(value, _TEXT_OR_LIST, str, list), str) else value
 
 
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str)]
-Integer = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int | str)]
+Integer = Annotated[int, BeforeValidator(whole, json_schema_input_type=int | str)]
 Natural = Annotated[
     int,
-    BeforeValidator(lambda v: _not_negative(_whole(v)), json_schema_input_type=Annotated[int, Field(ge=0)] | str),
+    BeforeValidator(lambda v: _not_negative(whole(v)), json_schema_input_type=Annotated[int, Field(ge=0)] | str),
 ]
 Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool | str)]
-Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(_quantity(v)), json_schema_input_type=str | float)]
-Memory = Annotated[int, BeforeValidator(lambda v: parse_bytes(_quantity(v)), json_schema_input_type=str | int)]
-Cores = Annotated[float, BeforeValidator(lambda v: parse_cpus(_quantity(v)), json_schema_input_type=str | float)]
+Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(quantity(v)), json_schema_input_type=str | float)]
+Memory = Annotated[int, BeforeValidator(lambda v: parse_bytes(quantity(v)), json_schema_input_type=str | int)]
+Cores = Annotated[float, BeforeValidator(lambda v: parse_cpus(quantity(v)), json_schema_input_type=str | float)]
 Words = Annotated[tuple[Text, ...] | None, BeforeValidator(_words, json_schema_input_type=str | list[str] | None)]
 Value = Annotated[str | None, BeforeValidator(_scalar, json_schema_input_type=str | float | bool | None)]
 Pairs = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from bayplan.spec.shapes import FileModel, List, Map, Maybe, Text, Texts
+from bayplan.spec.shapes import FileModel, List, Map, Maybe, Text, Texts, long_form
 from bayplan.spec.written.fields import key, required
 from bayplan.spec.written.networks import TopNetwork
 from bayplan.spec.written.service import ServiceFile
@@ -14,7 +14,7 @@ from bayplan.spec.written.storage import ConfigFile, SecretFile, VolumeFile, not
 
 
 def _include(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
+    return long_form(value, "path")
 
 
 class IncludeFile(FileModel):

@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, model_validator
 
-from bayplan.spec.shapes import FileModel, Flag, List, Maybe, Memory, Pairs, Scalars, Text, Value, wrong
+from bayplan.spec.shapes import (
+    FileModel,
+    Flag,
+    List,
+    Maybe,
+    Memory,
+    Pairs,
+    Scalars,
+    Text,
+    Value,
+    either,
+    long_form,
+    wrong,
+)
 from bayplan.spec.written.fields import key
 from bayplan.spec.written.runtime import ExtraHosts, Ulimits
 from bayplan.spec.written.storage import Grants
@@ -17,6 +30,7 @@ _NONE = "`false`: none is made; another is read, shown by `config`, and refused 
 
 def _ssh(value: Any) -> Any:
     """A list of `id[=path]`, or a map of them, as a list."""
+    either(value, "a string, a list of id=path or a map (id: path)", str, list, dict)
     if isinstance(value, dict):
         return [f"{name}={path}" if path is not None else name for name, path in value.items()]
     return value
@@ -45,9 +59,9 @@ class BuildFile(FileModel):
     sbom: Maybe[Value] = key(_NONE)
     secrets: Maybe[Grants] = key("for `RUN --mount=type=secret`; in no layer. It needs BuildKit")
     shm_size: Maybe[Memory] = key("of the steps; with BuildKit from Docker 23")
-    ssh: Maybe[Annotated[Scalars, BeforeValidator(_ssh, json_schema_input_type=list[str] | dict[str, str | None])]] = (
-        key("for `RUN --mount=type=ssh`: `default`, your agent, or `id=path` of a key. It needs BuildKit")
-    )
+    ssh: Maybe[
+        Annotated[Scalars, BeforeValidator(_ssh, json_schema_input_type=str | list[str] | dict[str, str | None])]
+    ] = key("for `RUN --mount=type=ssh`: `default`, your agent, or `id=path` of a key. It needs BuildKit")
     tags: Maybe[List[Text]] = key("more names of what is built, on the engine that builds it")
     ulimits: Maybe[Ulimits] = key("of the steps; with BuildKit from Docker 23")
 
@@ -59,7 +73,7 @@ class BuildFile(FileModel):
 
 
 def _build(value: Any) -> Any:
-    return {"context": value} if isinstance(value, str) else value
+    return long_form(value, "context")
 
 
 Build = Annotated[BuildFile, BeforeValidator(_build, json_schema_input_type=str | BuildFile)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from bayplan.spec.port_syntax import port_range
-from bayplan.spec.shapes import FileModel, Flag, Maybe, Seconds, Text, Texts, wrong
+from bayplan.spec.shapes import FileModel, Flag, Maybe, Seconds, Text, Texts, flag_or_map, wrong
 from bayplan.spec.written.fields import key, required
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -68,9 +68,7 @@ class TlsFile(ExternalTlsFile):
 
 
 def _tls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value
-    return {"is_spoken": value}
+    return flag_or_map(value, "is_spoken")
 
 
 class ExternalServiceFile(FileModel):

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from bayplan.spec.shapes import FileModel, Flag, Maybe, Natural, Seconds, Text
+from bayplan.spec.shapes import FileModel, Flag, Maybe, Natural, Seconds, Text, either
 from bayplan.spec.written.fields import key
 
 
 def _test(value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(either(value, "a string or a list", str, list), str):
         return ("NONE",) if value == "NONE" else ("CMD-SHELL", value)
-    if isinstance(value, list) and (not value or value[0] not in {"NONE", "CMD", "CMD-SHELL"}):
+    if not value or value[0] not in ("NONE", "CMD", "CMD-SHELL"):  # a tuple: what is written may have no hash
         raise ValueError("must start with CMD, CMD-SHELL or NONE when it is a list")
     return value
 

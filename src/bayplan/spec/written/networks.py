@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
-from bayplan.spec.shapes import FileModel, Flag, Integer, List, Map, Maybe, Pairs, Text, wrong
+from bayplan.spec.shapes import FileModel, Flag, Integer, List, Map, Maybe, Pairs, Text, either, wrong
 from bayplan.spec.written.fields import key
 from bayplan.spec.written.storage import External, nothing_is_a_map
 
@@ -103,7 +103,7 @@ class AttachmentFile(FileModel):
 
 
 def _attachments(value: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(either(value, "a list of names or a map (key: value)", list, dict), list):
         return {name: {} for name in value if isinstance(name, str)} if _all_names(value) else value
     return value
 

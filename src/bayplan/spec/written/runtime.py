@@ -8,7 +8,24 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from bayplan.spec.node import kind, written
-from bayplan.spec.shapes import FileModel, Flag, Integer, List, Map, Maybe, Memory, Natural, Pairs, Text, Words, wrong
+from bayplan.spec.shapes import (
+    TEXT_OR_MAP,
+    FileModel,
+    Flag,
+    Integer,
+    List,
+    Map,
+    Maybe,
+    Memory,
+    Natural,
+    Pairs,
+    Text,
+    Words,
+    either,
+    quantity,
+    whole,
+    wrong,
+)
 from bayplan.spec.written.fields import key, required
 from bayplan.units import parse_bytes, parse_duration
 
@@ -20,6 +37,7 @@ _WORST_SCORE = 1000
 
 def _device(value: Any) -> Any:
     """`source[:target[:permissions]]`, or the name of a CDI device."""
+    either(value, TEXT_OR_MAP, str, dict)
     if not isinstance(value, str):
         return value
     if "=" in value:  # Container Device Interface: vendor.com/class=name
@@ -68,11 +86,9 @@ class DeviceRequestFile(FileModel):
 
 
 def _gpus(value: Any) -> Any:
-    if isinstance(value, str):
-        if value != "all":
-            raise wrong(f"must be all or a list, not {value!r}")
+    if value == "all":
         return [{"count": "all"}]
-    return value
+    return either(value, "all or a list", list)
 
 
 Gpus = Annotated[
@@ -88,7 +104,9 @@ class LoggingFile(FileModel):
 
 
 def _ulimit(value: Any) -> Any:
-    return value if isinstance(value, dict) else {"soft": value, "hard": value}
+    if isinstance(either(value, "a whole number or a map (soft, hard)", int, str, dict), dict):
+        return value
+    return {"soft": (limit := whole(value)), "hard": limit}
 
 
 class UlimitFile(FileModel):
@@ -137,10 +155,17 @@ class BlkioFile(FileModel):
 
 def _extra_hosts(value: Any) -> Any:
     """`name=address` of each: of a map (of one or several addresses), of `name:address`, of `name=address`."""
-    if isinstance(value, dict):
-        many = {name: given if isinstance(given, list) else [given] for name, given in value.items()}
-        return [f"{name}={address}" for name, addresses in many.items() for address in addresses]
-    return [_extra_host(item) for item in value] if isinstance(value, list) else value
+    if isinstance(either(value, "a list of name=address or a map (name: address)", list, dict), list):
+        return [_extra_host(item) for item in value]
+    return [f"{name}={address}" for name, given in value.items() for address in _addresses(name, given)]
+
+
+def _addresses(name: str, given: Any) -> list[Any]:
+    addresses = given if isinstance(given, list) else [given]
+    for address in addresses:
+        if not isinstance(address, str):
+            raise wrong(f"the address of {name} must be a string or a list, not {kind(address)}")
+    return addresses
 
 
 def _extra_host(item: Any) -> Any:
@@ -170,7 +195,7 @@ class HookFile(FileModel):
 
 def _microseconds(value: Any) -> int:
     """A number of them, or a duration."""
-    text = str(value)
+    text = written(either(value, "a number of microseconds or a duration", str, int, float))
     return int(text) if text.removeprefix("-").isdecimal() else round(parse_duration(text) * 1e6)
 
 
@@ -205,7 +230,7 @@ Mac = Annotated[Text, AfterValidator(_mac)]
 
 
 def _swap(value: Any) -> int:
-    return -1 if str(value) == "-1" else parse_bytes(written(value))
+    return -1 if str(value) == "-1" else parse_bytes(quantity(value))
 
 
 Swap = Annotated[int, BeforeValidator(_swap, json_schema_input_type=int | str)]

@@ -24,6 +24,8 @@ from bayplan.spec.shapes import (
     Text,
     Texts,
     Words,
+    either,
+    long_form,
     wrong,
 )  # fmt: skip
 from bayplan.spec.written import runtime as option
@@ -42,7 +44,7 @@ _PLATFORM = re.compile(r"linux(/[a-z0-9_]+(/v\d+)?)?")
 
 
 def _env_file(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
+    return long_form(value, "path")
 
 
 class EnvFile(FileModel):
@@ -54,6 +56,7 @@ class EnvFile(FileModel):
 
 
 def _as_list(value: Any) -> Any:
+    either(value, "a string, a map (key: value) or a list of these", str, dict, list)
     return value if isinstance(value, list) else [value]
 
 
@@ -118,7 +121,7 @@ class DependencyFile(FileModel):
 
 
 def _dependencies(value: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(either(value, "a list of services or a map (key: value)", list, dict), list):
         for item in value:
             if not isinstance(item, str):
                 raise wrong("must be a list of services, or a map", "write depends_on: [db]")
@@ -133,7 +136,7 @@ Dependencies = Annotated[
 
 
 def _extends(value: Any) -> Any:
-    return {"service": value} if isinstance(value, str) else value
+    return long_form(value, "service")
 
 
 class ExtendsFile(FileModel):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from bayplan.spec.mount_syntax import long_mount
-from bayplan.spec.shapes import FileModel, Flag, List, Maybe, Memory, Mode, Pairs, Text, wrong
+from bayplan.spec.shapes import FileModel, Flag, List, Maybe, Memory, Mode, Pairs, Text, flag_or_map, long_form, wrong
 from bayplan.spec.written.fields import key, required
 
 _ID = re.compile(r"\d+")
@@ -78,7 +78,7 @@ Mounts = List[Annotated[MountFile, BeforeValidator(long_mount, json_schema_input
 
 
 def _grant(value: Any) -> Any:
-    return {"source": value} if isinstance(value, str) else value
+    return long_form(value, "source")
 
 
 def _numeric(value: str) -> str:
@@ -110,9 +110,7 @@ class ExternalNameFile(FileModel):
 
 
 def _external(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value
-    return {"is_external": value}
+    return flag_or_map(value, "is_external")
 
 
 class ExternalFile(ExternalNameFile):
