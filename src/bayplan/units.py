@@ -5,8 +5,18 @@ from __future__ import annotations
 import re
 
 _BYTES = re.compile(r"^(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?$", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h|d|w)")
+_SECONDS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+}
 
 
 def parse_bytes(text: str | float) -> int:
@@ -31,19 +41,19 @@ def parse_cpus(text: str | float) -> float:
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds of "1m30s", "500ms" (Compose: "Specifying durations"); a bare number is seconds. Raises ValueError."""
+    """Seconds of "1m30s", "500ms" (Compose: "Specifying durations"). Raises ValueError.
+
+    Of numbers only 0 has no unit, as in Compose (compose-go, by way of go-str2duration).
+    """
     written = str(text).strip()
     parts = _DURATION.findall(written)
     if parts and "".join(n + u for n, u in parts) == written:
         return sum(float(n) * _SECONDS[u] for n, u in parts)
-    try:
-        seconds = float(written)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        msg = f"{text!r} is not a duration, such as 30s or 1m30s"
-        raise ValueError(msg)
-    return seconds
+    if written == "0":
+        return 0.0
+    why = f": it has no unit, as {written}s has" if re.fullmatch(r"\d+(\.\d+)?", written) else ", such as 30s or 1m30s"
+    msg = f"{text!r} is not a duration{why}"
+    raise ValueError(msg)
 
 
 def parse_percent(text: str | float) -> float:

@@ -27,10 +27,21 @@ def test_bytes(text: str | int, amount: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("1m30s", 90), ("500ms", 0.5), ("2h", 7200), ("1d", 86400), ("10", 10), (2.5, 2.5), ("100us", 1e-4), ("0s", 0)],
+    [("1m30s", 90), ("500ms", 0.5), ("2h", 7200), ("1d", 86400), ("0", 0), (0, 0), ("100us", 1e-4), ("0s", 0)],
 )
 def test_durations(text: str | float, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(".5s1.m", 60.5), ("10µs5ns", 1.0005e-5), ("2w", 1209600)])
+def test_durations_as_compose_has_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["10", 10, 2.5, "1m30"])
+def test_a_duration_has_a_unit(text: str | float) -> None:
+    with pytest.raises(ValueError, match=r"is not a duration"):
+        parse_duration(text)
 
 
 @pytest.mark.parametrize("parse", [parse_bytes, parse_cpus, parse_duration, parse_percent])

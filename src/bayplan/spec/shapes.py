@@ -189,7 +189,7 @@ Natural = Annotated[
     BeforeValidator(lambda v: _not_negative(whole(v)), json_schema_input_type=Annotated[int, Field(ge=0)] | str),
 ]
 Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool | str)]
-Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(quantity(v)), json_schema_input_type=str | float)]
+Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(quantity(v)), json_schema_input_type=str)]
 Memory = Annotated[int, BeforeValidator(lambda v: parse_bytes(quantity(v)), json_schema_input_type=str | int)]
 Cores = Annotated[float, BeforeValidator(lambda v: parse_cpus(quantity(v)), json_schema_input_type=str | float)]
 Words = Annotated[tuple[Text, ...] | None, BeforeValidator(_words, json_schema_input_type=str | list[str] | None)]
