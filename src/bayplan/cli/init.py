@@ -41,7 +41,7 @@ def init(
         return
     kept = write(here, texts, force=force)
     write_schemas(here)
-    _tell(texts, kept, seen)
+    _tell(texts, kept, seen, _example(project, texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,21 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What there is and what is wanted. compose: the Compose file that is there and stays; None: one is written."""
+    """What there is and what is wanted. compose: the Compose file that is there and stays; None: one is written.
+
+    manifest: a file that tells of a program and not of its image; "" for none.
+    """
 
     name: str
     hosts: tuple[str, ...]
     compose: str | None
     dockerfile: str | None
+    manifest: str
 
 
 def _plan(here: Path, ask: Asking, hosts: Sequence[str] | None, name: str | None, *, force: bool) -> Project:
     from bayplan.errors import UsageError
-    from bayplan.operate.starter import label
+    from bayplan.operate.starter import MANIFESTS, label
     from bayplan.spec.find import COMPOSE_NAMES, FLEET_NAME
 
     compose = next((n for n in COMPOSE_NAMES if (here / n).exists()), None)
@@ -88,7 +92,11 @@ def _plan(here: Path, ask: Asking, hosts: Sequence[str] | None, name: str | None
     app = proposed if name or compose else label(ask.text("Name of the app", proposed), "app")
     dockerfile = here / "Dockerfile"
     return Project(
-        app, named, None if force else compose, dockerfile.read_text(errors="replace") if dockerfile.is_file() else None
+        name=app,
+        hosts=named,
+        compose=None if force else compose,
+        dockerfile=dockerfile.read_text(errors="replace") if dockerfile.is_file() else None,
+        manifest=next((m for m in MANIFESTS if (here / m).is_file()), ""),
     )
 
 
@@ -155,7 +163,18 @@ def _say_nothing_to_do(project: Project) -> None:
     console.print("Next: [cyan]bayplan up[/]")
 
 
-def _tell(texts: dict[str, str], kept: Sequence[Path], seen: Sequence[Seen]) -> None:
+def _example(project: Project, texts: dict[str, str]) -> tuple[str, str] | None:
+    """Why the app is an image that nobody asked for, and what to do; None if it is not."""
+    if project.dockerfile is not None or f"image: {IMAGE}\n" not in texts.get("compose.yaml", ""):
+        return None
+    why = f"looked for a Dockerfile here and found none: web runs {IMAGE}, which is an example"
+    anew = "write a Dockerfile{}, then: bayplan init --force"
+    if project.manifest:
+        return why, f"{project.manifest} does not say how an image is built: {anew.format(' for it')}"
+    return why, f"write your own image into compose.yaml; or {anew.format('')}"
+
+
+def _tell(texts: dict[str, str], kept: Sequence[Path], seen: Sequence[Seen], example: tuple[str, str] | None) -> None:
     from rich.markup import escape
 
     from bayplan.cli.console import out
@@ -168,6 +187,8 @@ def _tell(texts: dict[str, str], kept: Sequence[Path], seen: Sequence[Seen]) -> 
             console.print(f"[green]✓[/] [bold]{s.host.name}[/] {s.at}, Docker {s.engine}")
     for name in texts:
         console.print(f"[green]✓[/] wrote [bold]{name}[/]")
+    if example:
+        console.print(f"[yellow]![/] {example[0]}\n  [dim]{example[1]}[/]")
     for path in kept:
         console.print(f"[dim]  the old one is {path.name}[/]")
     if not seen:

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 SCHEMAS = ".bayplan/schemas"
+# What tells that there is a program in a folder, and not how its image is built.
+MANIFESTS = (
+    "package.json", "pyproject.toml", "requirements.txt", "go.mod", "Cargo.toml", "Gemfile", "composer.json", "pom.xml",
+    "build.gradle", "build.gradle.kts", "mix.exs", "deno.json",
+)  # fmt: skip
 _WEB = frozenset({80, 3000, 4000, 5000, 8000, 8080, 8081, 8888, 9000})  # what web servers in containers listen on
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
 _EXPOSED = re.compile(r"(\d+)(?:/tcp)?")

@@ -57,6 +57,7 @@ def test_answers_are_written_and_what_is_proposed_is_taken(folder: Path) -> None
         (b"clients dial [80]", "8000"),
     )  # fmt: skip
     assert "bayplan up" in said
+    assert "looked for" not in said
     assert not (folder / "fleet.yaml").exists()
     app = load_app([folder / "compose.yaml"], project=None, environment={}, fleet=local_fleet({}))
     web = app.services["web"]
@@ -71,6 +72,23 @@ def test_a_dockerfile_answers_by_itself(folder: Path) -> None:
     assert '"80:3000"' in text
     assert "build: ." in text
     assert "name: shop" in text
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ([], ["looked for a Dockerfile here and found none", "your own image into compose.yaml"]),
+        (["package.json"], ["looked for a Dockerfile here and found none", "package.json does not say how"]),
+        (["package.json", "Dockerfile"], []),
+    ],
+)
+def test_an_image_that_nobody_asked_for_is_told(folder: Path, there: list[str], told: list[str]) -> None:
+    for name in there:
+        (folder / name).touch()
+    done = subprocess.run([*BAYPLAN, "init", "-y"], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    said = " ".join(done.stdout.split())
+    assert all(words in said for words in told)
+    assert ("looked for" in said) == bool(told)
 
 
 def test_editors_find_the_schema_that_the_first_line_names(folder: Path) -> None:
