@@ -255,6 +255,20 @@ def test_exec_gives_a_terminal_to_one_that_has_one(project: Project) -> None:
     assert "-t needs a terminal" in project.bayplan("exec", "-t", "talk", "tty", status=2).stderr
 
 
+@pytest.mark.parametrize("verb", ["exec", "run"])
+def test_a_reader_that_went_away_ends_it_quietly(project: Project, verb: str) -> None:
+    argv = [*BAYPLAN, verb, "-T", "talk", "timeout", "5", "yes"]
+    with subprocess.Popen(
+        argv, cwd=project.directory, env=project.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == b"y\n"
+        process.stdout.close()
+        assert (process.wait(PATIENCE), process.stderr.read()) == (1, b"")
+
+
 def test_stats_are_what_the_engines_enforce(project: Project) -> None:
     found = project.json("stats", "talk")
     assert shape(found) == shape(documented("stats"))

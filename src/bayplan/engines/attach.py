@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bayplan.engines import terminal
 from bayplan.engines.client import Client
+from bayplan.engines.hold import hang_up
 from bayplan.errors import BayplanError, DeadlineError
 from bayplan.ports import ExecResult, How
 
@@ -45,7 +46,10 @@ async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *
 async def attach(
     client: Client, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str, workdir: str
 ) -> int:
-    """The command on this process's standard streams; its exit status. The terminal is as before when it ends."""
+    """The command on this process's standard streams; its exit status. The terminal is as before when it ends.
+
+    Raises BrokenPipeError when nobody reads what it says any more.
+    """
     environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
     command = await _create(client, name, argv, How(user, workdir, environment), tty=tty, stdin=stdin)
     with client.translating():
@@ -53,7 +57,9 @@ async def attach(
             with ExitStack() as undo:
                 if tty:
                     await give_terminal(client, command.resize, undo, stdin=stdin)
-                await both_ways(stream, stdin=stdin)
+                is_read = await both_ways(stream, stdin=stdin)
+    if not is_read:
+        raise BrokenPipeError
     return await _status(client, command)
 
 
@@ -91,12 +97,20 @@ async def give_terminal(client: Client, told: Resize, undo: ExitStack, *, stdin:
         undo.enter_context(terminal.resizes(sys.stdout.fileno(), resize))
 
 
-async def both_ways(stream: Stream, *, stdin: bool) -> None:
-    """Until the command's output ends. What is typed after that is the shell's again."""
+async def both_ways(stream: Stream, *, stdin: bool) -> bool:
+    """Until the command's output ends. What is typed after that is the shell's again.
+
+    False: its reader went away first, and so did we. No exception: a broken pipe of ours is none of the engine's.
+    """
     typing = asyncio.create_task(_send(stream)) if stdin else None
     try:
         while (message := await stream.read_out()) is not None:
-            _write((sys.stderr if message.stream == _STDERR else sys.stdout).fileno(), message.data)
+            try:
+                _write((sys.stderr if message.stream == _STDERR else sys.stdout).fileno(), message.data)
+            except BrokenPipeError:
+                hang_up(stream)
+                return False
+        return True
     finally:
         if typing is not None:
             typing.cancel()
@@ -119,8 +133,7 @@ async def _end_input(stream: Stream) -> None:
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """All of it, in order; a reader that went away ends nothing here."""
+    """All of it, in order."""
     view = memoryview(data)
-    with suppress(BrokenPipeError):
-        while view:
-            view = view[os.write(descriptor, view) :]
+    while view:
+        view = view[os.write(descriptor, view) :]

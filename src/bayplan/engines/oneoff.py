@@ -19,7 +19,10 @@ def attachable(body: Mapping[str, Any], *, tty: bool, stdin: bool) -> dict[str, 
 
 
 async def attached(client: Client, made: str, *, tty: bool, stdin: bool) -> int:
-    """Start the one of that id, with this process's standard streams as its own; its exit status."""
+    """Start the one of that id, with this process's standard streams as its own; its exit status.
+
+    Raises BrokenPipeError when nobody reads what it says any more.
+    """
     import aiohttp
 
     docker = await client.docker()
@@ -36,7 +39,9 @@ async def attached(client: Client, made: str, *, tty: bool, stdin: bool) -> int:
                 with ExitStack() as undo:
                     if tty:
                         await give_terminal(client, one.resize, undo, stdin=stdin)
-                    await both_ways(stream, stdin=stdin)
+                    is_read = await both_ways(stream, stdin=stdin)
             finally:
                 hang_up(stream)
-            return int((await ending.json(content_type=None))["StatusCode"])
+            if is_read:
+                return int((await ending.json(content_type=None))["StatusCode"])
+    raise BrokenPipeError
