@@ -292,9 +292,9 @@ class Running:
         self.process.kill()
         self.process.wait()
 
-    def interrupt(self, status: int = 130) -> str:
-        """As Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, status: int = 130, number: signal.Signals = signal.SIGINT) -> str:
+        """As Ctrl-C does, or a terminal that closes."""
+        self.process.send_signal(number)
         return self.ended(status)
 
     def ended(self, status: int | None = 0) -> str:

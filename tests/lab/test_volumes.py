@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,7 +161,8 @@ def test_a_copy_that_was_killed_is_not_taken_for_the_data(app: Keeper) -> None:
     assert "120000000" in app.inside("db", "stat -c %s /data/big")
 
 
-def test_a_backup_that_is_cut_short_freezes_nothing(app: Keeper, lab: Lab) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_backup_that_is_cut_short_freezes_nothing(number: signal.Signals, app: Keeper, lab: Lab) -> None:
     app.write_db("[ -e /data/big ] || head -c 120000000 /dev/zero > /data/big; exec sleep 1000")
     app.bayplan("up")
     home, part = app.host_of("db"), app.directory / "data.tar.part"
@@ -169,7 +171,7 @@ def test_a_backup_that_is_cut_short_freezes_nothing(app: Keeper, lab: Lab) -> No
     wait_for(lambda: part.exists() and part.stat().st_size > 1 << 20, "it has begun", deadline=30)
     assert app.states() == {"paused": 1}
     began = time.monotonic()
-    backing.interrupt()
+    backing.interrupt(number=number)
     assert time.monotonic() - began < 20  # it waited a minute for an engine that was still read from
     assert app.states() == {"running": 1}
     assert not part.exists()

@@ -112,7 +112,7 @@ def tell_error(error: Exception) -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """An operation to its end; Ctrl-C and SIGTERM cancel it in order, a second Ctrl-C at once."""
+    """An operation to its end; Ctrl-C, SIGTERM and SIGHUP cancel it in order, a second Ctrl-C at once."""
     import asyncio
     import gc
     import signal
@@ -121,31 +121,49 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     gc.set_threshold(100_000, 20, 20)
     gc.enable()
     with asyncio.Runner() as runner:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        after: Any = signal.default_int_handler
         try:
             return runner.run(_interruptible(work))
+        except asyncio.CancelledError:
+            after = signal.SIG_IGN  # it ends, and says so with its status
+            raise KeyboardInterrupt from None
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in _heeded():
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else after)
 
 
-async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
-    """The first Ctrl-C is asyncio's: it cancels, and what was begun is put in order. The second waits for nothing: one
-    that is killed, at whatever moment, leaves nothing that the next run does not mend.
+def _heeded() -> list[int]:
+    """The signals that end an operation. A shell ignores Ctrl-C for what it began with `&`, and nohup a terminal that
+    hangs up; SIGTERM is for this process alone.
     """
     import signal
 
-    cancel = signal.getsignal(signal.SIGINT)
-    asked = 0
+    ignorable = (signal.SIGINT, signal.SIGHUP)
+    return [signal.SIGTERM, *(n for n in ignorable if signal.getsignal(n) is not signal.SIG_IGN)]
 
-    def interrupted(number: int, frame: Any) -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 1:
+
+async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """The first signal cancels, and what was begun is put in order. A Ctrl-C after it waits for nothing: one that is
+    killed, at whatever moment, leaves nothing that the next run does not mend. The others come twice by themselves:
+    `timeout` sends both to its child and to its group, a terminal that closes hangs up its shell and its jobs.
+    """
+    import asyncio
+    import signal
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    is_asked = False
+
+    def interrupted(number: int, _: Any) -> None:
+        nonlocal is_asked
+        if is_asked and number == signal.SIGINT:
             _leave()
-        if callable(cancel):
-            cancel(number, frame)
+        if task is not None and not is_asked:
+            task.cancel()
+            loop.call_soon_threadsafe(lambda: None)  # it may wait for what does not come
+        is_asked = True
 
-    signal.signal(signal.SIGINT, interrupted)
+    for number in _heeded():
+        signal.signal(number, interrupted)
     return await work
 
 

@@ -52,6 +52,26 @@ def test_the_first_ctrl_c_is_waited_for_and_the_second_waits_for_nothing(times: 
         assert ("interrupted at once" in running.stderr.read()) is (times == "twice")
 
 
+@pytest.mark.parametrize("ignored", ["", "INT", "HUP"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_a_shell_ignores_keeps_no_other_signal_from_ending_it_in_order(
+    ignored: str, number: signal.Signals
+) -> None:
+    """As a script's `bayplan … &` inherits it, and nohup's; each comes twice, as `timeout` and terminals send them."""
+    argv = ["sh", "-c", f"trap '' {ignored or 'USR1'}; exec {sys.executable} -c '{HANGING}' once"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "begun\n"
+        if ignored:
+            running.send_signal(signal.Signals[f"SIG{ignored}"])
+        if number.name == f"SIG{ignored}":
+            running.send_signal(signal.SIGTERM)
+        running.send_signal(number)
+        running.send_signal(number)
+        assert running.stdout.read() == "puts in order\n"
+        assert running.wait(20) == 130
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 def test_a_full_disk_below_standard_output_is_told_in_a_sentence() -> None:
     """In a process of its own: what is left in the buffer must not fail at exit either."""
