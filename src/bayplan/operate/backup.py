@@ -9,7 +9,7 @@ import hashlib
 import lzma
 import tarfile
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
@@ -26,6 +26,7 @@ from bayplan.operate.volumes import (
     as_made,
     check_absent,
     fill,
+    is_closed,
     mount_at,
     opened,
     running,
@@ -62,6 +63,7 @@ async def backup(
     engine, digest, size = ports.engines[home], Digest(), 0
     with _written(file) as out:
         async with (
+            _mended(ports, home, entry.name, known.paused[home] & entry.used_by.keys()),
             _frozen(engine, () if live else running(entry)),
             opened(ports, home, Mounted(mount_at(), entry.name)) as at,
             digested(engine.read_tree(at, AT), lambda n: on("read", n), digest) as chunks,
@@ -95,8 +97,23 @@ async def restore(
 
 
 @asynccontextmanager
+async def _mended(ports: FleetPorts, host: str, volume: str, paused: Collection[str]) -> AsyncIterator[None]:
+    """What a backup left paused that was killed goes on, unless another that still lives paused it."""
+    try:
+        yield
+    finally:
+        if paused:
+            await asyncio.shield(_go_on(ports, host, volume, paused))
+
+
+async def _go_on(ports: FleetPorts, host: str, volume: str, paused: Collection[str]) -> None:
+    if await is_closed(ports, host, volume):
+        await _thawed(ports.engines[host], paused)
+
+
+@asynccontextmanager
 async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]:
-    """What is left paused by a kill goes on with the next `up`."""
+    """What is left paused by a kill goes on with the next `up`, or backup."""
     done: list[str] = []
     try:
         for name in names:
@@ -107,7 +124,7 @@ async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]
         await asyncio.shield(_thawed(engine, done))
 
 
-async def _thawed(engine: Engine, names: list[str]) -> None:
+async def _thawed(engine: Engine, names: Collection[str]) -> None:
     for name in names:
         try:
             await engine.start(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ Written = Callable[[], Mapping[str, Volume]]  # the volumes of the Compose file,
 AT = "/volume"
 DYING = 5.0  # seconds for the container of a process that was killed to end
 _CHUNK = 1 << 20
+_OPENED = "bayplan-volume-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,12 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Volumes:
-    """The app's volumes on the hosts that answer."""
+    """The app's volumes on the hosts that answer. paused: by host, the fleet's containers that stand so."""
 
     ports: FleetPorts
     app: App
     at: Mapping[str, Mapping[str, VolumeEntry]]
+    paused: Mapping[str, frozenset[str]]
 
     def views(self) -> Iterator[VolumeView]:
         """Those that the release names, and those that were made for the app."""
@@ -153,7 +155,13 @@ async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
         host: {v.name: _without_remains(v, ports.fleet.name) for v in there}
         for host, there in zip(hosts, found, strict=True)
     }
-    return Volumes(ports, app, entries)
+    paused = {
+        host.name: frozenset(
+            c.name for there in (host.engine.replicas, host.engine.oneoffs) for c in there if c.state == "paused"
+        )
+        for host in facts.reachable()
+    }
+    return Volumes(ports, app, entries, paused)
 
 
 def _without_remains(entry: VolumeEntry, fleet: str) -> VolumeEntry:
@@ -167,7 +175,7 @@ def _remains(entry: VolumeEntry, fleet: str) -> frozenset[str]:
 
 
 def _opened_prefix(fleet: str) -> str:
-    return f"bayplan-volume-{fleet}-"
+    return f"{_OPENED}{fleet}-"
 
 
 async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnBytes) -> Copied:
@@ -235,12 +243,22 @@ async def remove_whole(ports: FleetPorts, host: str, name: str) -> None:
         await engine.remove_volume(one)
 
 
-async def _until_closed(engine: Engine, entry: VolumeEntry, fleet: str) -> None:
-    """What a process that has just been killed had open ends by itself, a moment after it."""
-    with suppress(TimeoutError):
+async def _until_closed(engine: Engine, entry: VolumeEntry, fleet: str) -> bool:
+    """What a process that has just been killed had open ends by itself, a moment after it; False: one still lives."""
+    try:
         async with asyncio.timeout(DYING):
-            for name in (n for n in entry.used_by if n.startswith(_opened_prefix(fleet))):
+            for name in (n for n, runs in entry.used_by.items() if runs and n.startswith(_opened_prefix(fleet))):
                 await engine.until_removed(name)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def is_closed(ports: FleetPorts, host: str, name: str) -> bool:
+    """Whether no process has the volume open."""
+    engine = ports.engines[host]
+    there = [v for v in await engine.volumes() if v.name == name]
+    return all([await _until_closed(engine, entry, ports.fleet.name) for entry in there])
 
 
 async def fill(
@@ -297,8 +315,8 @@ def check_absent(known: Volumes, name: str, host: str) -> None:
 
 
 def running(entry: VolumeEntry) -> tuple[str, ...]:
-    """The containers that mount it and run."""
-    return tuple(name for name, runs in entry.used_by.items() if runs)
+    """The containers that mount it and run, but for one that a process has it open with."""
+    return tuple(name for name, runs in entry.used_by.items() if runs and not name.startswith(_OPENED))
 
 
 @asynccontextmanager

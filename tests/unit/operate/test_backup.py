@@ -1,18 +1,80 @@
-"""The file of a backup on this machine."""
+"""The file of a backup on this machine, and what stood still for it."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.given import IMAGE, fleet, service
+from tests.memory_fleet import MemoryFleet
 
+from bayplan.container import Container, Mounted
+from bayplan.engines.memory import MemoryEngine
 from bayplan.errors import BayplanError, UsageError
-from bayplan.operate.backup import _check_file, _read, _written
+from bayplan.images.memory import MemoryRegistry
+from bayplan.operate.backup import _check_file, _read, _written, backup
+from bayplan.operate.volumes import opened
+from bayplan.plan.goal import Goal
+from bayplan.plan.replica import replica_container
+from bayplan.ports import FleetPorts, Release
+from bayplan.spec.model import App
+from bayplan.spec.storage import Mount, Volume
+from bayplan.store import OciReleases
 
 DATA = b"data" * 1000
+MOUNT = Mount(kind="volume", source="data", target="/data")
+DB = service("db", ports=(), mounts=(MOUNT,))
+SHOP = App(name="shop", services={"db": DB}, volumes={"data": Volume(name="shop_data")})
+
+
+class World:
+    """A host with a volume, its app's replica, and a stranger that mounts it."""
+
+    def __init__(self) -> None:
+        memory = MemoryFleet(fleet("h1"))
+        self.engine: MemoryEngine = memory.engines["h1"].inner
+        self.ports: FleetPorts = replace(
+            memory.ports, engines={"h1": self.engine}, releases=OciReleases(MemoryRegistry())
+        )
+
+    async def begin(self) -> World:
+        fleet = self.ports.fleet
+        made = replica_container(Goal(fleet, SHOP, 1), DB, 1, fleet.hosts["h1"], (), "")
+        for image in (IMAGE, fleet.gateway_image):
+            await self.engine.pull(image, lambda _: None)
+        await self.engine.run(replace(made, name="shop-db-1-r1", image=IMAGE, network=""))
+        await self.engine.run(Container("stranger", IMAGE, mounts=(Mounted(MOUNT, "shop_data"),)))
+        await self.ports.releases.put(Release(1, "shop", SHOP.model_dump_json(), "ann", 0.0, "up"))
+        return self
+
+    async def back_up(self, file: Path) -> None:
+        await backup(self.ports, "shop", "data", file, lambda *_: None)
+
+    def states(self) -> list[str]:
+        return [self.engine._container(name).state for name in ("shop-db-1-r1", "stranger")]
+
+
+async def test_what_a_killed_backup_left_paused_goes_on_and_a_stranger_s_container_does_not(tmp_path: Path) -> None:
+    world = await World().begin()
+    for name in ("shop-db-1-r1", "stranger"):
+        await world.engine.pause(name)
+    await world.back_up(tmp_path / "data.tar")
+    assert world.states() == ["running", "paused"]
+
+
+async def test_what_another_backup_paused_that_still_goes_on_stays_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bayplan.operate.volumes.DYING", 0.05)
+    world = await World().begin()
+    await world.engine.pause("shop-db-1-r1")
+    async with opened(world.ports, "h1", Mounted(MOUNT, "shop_data")):
+        await world.back_up(tmp_path / "data.tar")
+        assert world.states() == ["paused", "running"]
 
 
 async def _all(file: Path) -> bytes:
