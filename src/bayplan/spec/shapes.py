@@ -1,7 +1,5 @@
 """What the files' own models are made of: strict types with sentences, and the base of maps with known keys."""
 
-# ruff: noqa: TRY004  pydantic makes an error of the file of ValueError only
-
 from __future__ import annotations
 
 import shlex

@@ -137,7 +137,7 @@ services:
     bad = "services: {web: {image: x}, o: {imag: x, command: {}, user: 5, profiles: [o]}}"
     assert folder.mistakes(lambda: _read(folder, bad)) == [
         "1: services.o: unknown key 'imag' | did you mean 'image'?",
-        "1: services.o.command: must be a list, not a map",
+        "1: services.o.command: must be a string or a list, not a map",
         '1: services.o.user: must be a string, not the number 5 | put it in quotes: "5"',
     ]
 
