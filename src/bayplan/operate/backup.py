@@ -7,6 +7,7 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import os
 import tarfile
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
@@ -135,15 +136,16 @@ async def _thawed(engine: Engine, names: Collection[str]) -> None:
 
 @contextmanager
 def _written(file: Path) -> Iterator[BinaryIO]:
-    """What is written is that file once it is whole, and its checksum is beside it. Raises BayplanError, UsageError."""
-    if file.is_dir():
-        raise UsageError(f"{file} is a directory", todo=f"name the file: {file / 'data.tar'}")
+    """What is written is that file, or what it is a link to, once it is whole, and its checksum is beside it.
+
+    Raises BayplanError, UsageError.
+    """
+    pack = _BY_NAME.get(file.suffix)
+    file = _target(file)
     part = file.with_name(f"{file.name}.part")
     try:
-        with part.open("wb") as raw:
-            pack = _BY_NAME.get(file.suffix)
-            with pack(raw, "wb") if pack else nullcontext(raw) as out:
-                yield out
+        with part.open("wb") as raw, pack(raw, "wb") if pack else nullcontext(raw) as out:
+            yield out
         with part.open("rb") as written:
             found = hashlib.file_digest(written, "sha256").hexdigest()
         part.replace(file)
@@ -153,6 +155,21 @@ def _written(file: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # of a file system that cannot be written at all
             part.unlink(missing_ok=True)
+
+
+def _target(file: Path) -> Path:
+    """Where a link leads. Raises UsageError for a device, pipe or socket: it would become a file."""
+    if str(file) == "-":
+        raise UsageError("a backup is written to a file, not to standard output", todo="name the file: data.tar")
+    if file.is_dir():
+        raise UsageError(f"{file} is a directory", todo=f"name the file: {file / 'data.tar'}")
+    if file.exists() and not file.is_file():
+        raise UsageError(f"{file} is no regular file, which a backup replaces once it is whole", todo="name another")
+    return _behind(file) if file.is_symlink() else file
+
+
+def _behind(link: Path) -> Path:
+    return Path(os.path.realpath(link))  # Path.resolve has no error of ours for links in a circle
 
 
 def _checksum(file: Path) -> Path:
@@ -176,7 +193,7 @@ async def _read(file: Path) -> AsyncGenerator[bytes]:
 def _check_file(file: Path) -> None:
     """Against the checksum beside it, if there is one."""
     try:
-        beside = _checksum(file)
+        beside = _checksum(file) if _checksum(file).exists() else _checksum(_behind(file))
         wanted = beside.read_text().split()[:1] if beside.exists() else []
         with file.open("rb") as source:
             found = hashlib.file_digest(source, "sha256").hexdigest() if wanted else ""

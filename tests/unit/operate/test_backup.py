@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +106,31 @@ def test_a_disk_that_takes_no_more_is_told() -> None:
         _written(Path("/nosuch/data.tar")).__enter__()
     with pytest.raises(UsageError, match="is a directory"):
         _written(Path("/")).__enter__()
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    file = tmp_path / "data.tar.gz"
+    file.symlink_to("disk/today")
+    with _written(file) as out:
+        out.write(DATA)
+    assert file.is_symlink()
+    assert gzip.decompress((tmp_path / "disk" / "today").read_bytes()) == DATA
+    _check_file(file)
+    (tmp_path / "disk" / "today").write_bytes(DATA)
+    with pytest.raises(BayplanError, match=r"its checksum differs from today\.sha256"):
+        _check_file(file)
+
+
+@pytest.mark.parametrize("name", ["pipe", "link", "-"])
+def test_what_is_no_regular_file_is_refused_and_stays_what_it_is(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with pytest.raises(UsageError) as refused:
+        _written(Path("-") if name == "-" else tmp_path / name).__enter__()
+    assert refused.value.todo
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_packed_file_that_ends_too_soon_is_told(tmp_path: Path) -> None:
