@@ -40,7 +40,7 @@ _Packer = Callable[..., Any]
 _GZIP, _BZIP, _XZ = cast("_Packer", gzip.open), cast("_Packer", bz2.open), cast("_Packer", lzma.open)
 _BY_NAME: Final[Mapping[str, _Packer]] = {".gz": _GZIP, ".tgz": _GZIP, ".bz2": _BZIP, ".xz": _XZ}
 _BY_START: Final[Mapping[bytes, _Packer]] = {b"\x1f\x8b": _GZIP, b"BZh": _BZIP, b"\xfd7zXZ": _XZ}
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError)  # bz2 says OSError of what is none
 
 
 async def backup(
@@ -87,14 +87,16 @@ async def restore(
     made = as_made(known, said)
     check_absent(known, made.name, host)
     await asyncio.to_thread(_check_file, file)
-    digest = Digest()
+    digest, unread = Digest(), list[BayplanError]()
     try:
-        async with digested(_read(file), lambda n: on("write", n), digest) as source:
+        async with digested(_read(file, unread), lambda n: on("write", n), digest) as source:
             return await fill(known, made, host, source, digest, on)
     except (BayplanError, tarfile.TarError) as error:
-        if digest.fault:  # what the engine says of it then is that it was sent no more
-            raise BayplanError(f"{file} is not a whole tar: {digest.fault}; nothing was restored") from error
-        raise
+        if not (unread or digest.fault):
+            raise
+        # what the engine says of it then is that it was sent no more
+        why = unread[0].what if unread else f"{file} is not a whole tar: {digest.fault}"
+        raise BayplanError(f"{why}; nothing was restored") from error
 
 
 @asynccontextmanager
@@ -176,8 +178,8 @@ def _checksum(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
 
 
-async def _read(file: Path) -> AsyncGenerator[bytes]:
-    """A tar, unpacked if it is a packed one."""
+async def _read(file: Path, unread: list[BayplanError]) -> AsyncGenerator[bytes]:
+    """A tar, unpacked if it is a packed one. unread: gets what is raised, as who sends it on makes another of it."""
     with file.open("rb") as raw:
         start = raw.read(8)
         raw.seek(0)
@@ -187,7 +189,12 @@ async def _read(file: Path) -> AsyncGenerator[bytes]:
             while chunk := await asyncio.to_thread(source.read, _CHUNK):
                 yield chunk
         except _BROKEN as broken:
-            raise BayplanError(f"{file} cannot be unpacked: {broken}") from broken
+            unread.append(BayplanError(f"{file} cannot be {'unpacked' if unpack else 'read'}: {_why(broken)}"))
+            raise unread[0] from broken
+
+
+def _why(broken: Exception) -> str:
+    return str(getattr(broken, "strerror", None) or broken).lower()
 
 
 def _check_file(file: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import os
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from tests.memory_fleet import MemoryFleet
 
 from bayplan.container import Container, Mounted
 from bayplan.engines.memory import MemoryEngine
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import BayplanError, HostUnreachableError, UsageError
 from bayplan.images.memory import MemoryRegistry
-from bayplan.operate.backup import _check_file, _read, _written, backup
+from bayplan.operate.backup import _check_file, _read, _written, backup, restore
 from bayplan.operate.volumes import opened
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import replica_container
@@ -79,7 +80,7 @@ async def test_what_another_backup_paused_that_still_goes_on_stays_paused(
 
 
 async def _all(file: Path) -> bytes:
-    return b"".join([chunk async for chunk in _read(file)])
+    return b"".join([chunk async for chunk in _read(file, [])])
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.tar.gz", "data.tgz", "data.tar.bz2", "data.tar.xz"])
@@ -138,3 +139,27 @@ def test_a_packed_file_that_ends_too_soon_is_told(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(DATA)[:-9])
     with pytest.raises(BayplanError, match="cannot be unpacked"):
         asyncio.run(_all(file))
+
+
+@pytest.mark.parametrize("name", ["data.tar.gz", "data.tar.bz2", "data.tar.xz"])
+async def test_a_packed_file_that_ends_too_soon_is_told_whatever_the_engine_makes_of_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, file = await World().begin(), tmp_path / name
+    await world.back_up(file)
+    file.write_bytes(file.read_bytes()[:-9])
+    (tmp_path / f"{name}.sha256").unlink()
+    for container in ("shop-db-1-r1", "stranger"):
+        await world.engine.remove(container, 0)
+    await world.engine.remove_volume("shop_data")
+
+    async def write_tree(_: object, __: str, ___: str, tar: AsyncIterator[bytes]) -> None:
+        try:
+            [_ async for _ in tar]
+        except BayplanError as error:  # as aiohttp does with what a body raises
+            raise HostUnreachableError("the connection broke", where="h1") from error
+
+    monkeypatch.setattr(MemoryEngine, "write_tree", write_tree)
+    with pytest.raises(BayplanError, match=rf"{name} cannot be unpacked: .*; nothing was restored"):
+        await restore(world.ports, "shop", "data", file, "h1", lambda *_: None)
+    assert "shop_data" not in {v.name for v in await world.engine.volumes()}
