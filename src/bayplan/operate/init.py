@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -124,7 +125,8 @@ def entries(seen: Sequence[Seen]) -> tuple[tuple[HostEntry, ...], IPv4Network]:
 
 
 def write(directory: Path, texts: Mapping[str, str], *, force: bool) -> tuple[Path, ...]:
-    """The files, or none of them; force keeps what was there as NAME.old. The old ones that were kept.
+    """The files, or none of them; force keeps what was there as NAME.old, then NAME.old.2: the first may be
+    a person's, the others ours. The old ones that were kept.
 
     Raises UsageError when one is there and force is not given; BayplanError when the directory cannot be written.
     """
@@ -133,12 +135,17 @@ def write(directory: Path, texts: Mapping[str, str], *, force: bool) -> tuple[Pa
         names = " and ".join(p.name for p in there)
         raise UsageError(f"{names} is there already", todo="edit it, or write it anew (the old one is kept): --force")
     try:
-        kept = tuple(path.rename(path.with_name(f"{path.name}.old")) for path in there)
+        kept = tuple(path.rename(_unused(path.with_name(f"{path.name}.old"))) for path in there)
         for name, text in texts.items():
             (directory / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise BayplanError(f"{error.filename}: {error.strerror}", todo="may this user write here?") from error
     return kept
+
+
+def _unused(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.name}.{n}") for n in itertools.count(2))
+    return next(p for p in itertools.chain((path,), numbered) if not p.exists() and not p.is_symlink())
 
 
 def write_schemas(directory: Path) -> None:

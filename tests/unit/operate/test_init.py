@@ -79,3 +79,7 @@ def test_force_keeps_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("old")
     assert write(tmp_path, {"a": "new", "b": "new"}, force=True) == (tmp_path / "b.old",)
     assert [(tmp_path / n).read_text() for n in ("a", "b", "b.old")] == ["new", "new", "old"]
+    for n in ("2", "3"):
+        assert write(tmp_path, {"b": f"new {n}"}, force=True) == (tmp_path / f"b.old.{n}",)
+    kept = ("b.old", "b.old.2", "b.old.3", "b")
+    assert [(tmp_path / n).read_text() for n in kept] == ["old", "new", "new 2", "new 3"]
