@@ -255,9 +255,7 @@ class Engine(Protocol):
     async def exec(self, name: str, argv: Sequence[str], *, how: How = AS_IT_IS, deadline: float = 30.0) -> ExecResult:
         """Run a command in it to its end."""
 
-    async def attach_exec(
-        self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str = "", workdir: str = ""
-    ) -> int:
+    async def attach_exec(self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, how: How = AS_IT_IS) -> int:
         """Run a command in it on this process's own terminal; its exit status."""
 
     async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:

@@ -43,12 +43,13 @@ ATTACH = """
 import asyncio, sys
 from bayplan.engines.docker import DockerEngine
 from bayplan.hosts import reach_for
+from bayplan.ports import How
 from bayplan.spec.model import Host, Ssh
 
 async def main(address, config, name, mode, *argv):
     engine = DockerEngine(reach_for(Host(name="h", address=address, private_ip="10.0.0.1"), Ssh(config_file=config)))
     try:
-        return await engine.attach_exec(name, argv, tty="t" in mode, stdin="i" in mode, workdir="/tmp")
+        return await engine.attach_exec(name, argv, tty="t" in mode, stdin="i" in mode, how=How(workdir="/tmp"))
     finally:
         await engine.close()
 

@@ -240,6 +240,12 @@ def test_exec_takes_the_replica_host_user_and_directory_that_are_asked_for(proje
     asked = ["exec", "--replica", "2", "-u", "daemon", "-w", "/tmp", "talk"]
     told = project.bayplan(*asked, "sh", "-c", "id -un; pwd; echo $BAYPLAN_REPLICA $BAYPLAN_HOST").stdout.split()
     assert told == ["daemon", "/tmp", "talk-2", host]
+    project.environment["HERE"] = "passed on"
+    named = ["-e", "A=1=2", "--env", "HERE", "-e", "NOT_HERE", "-e", "BAYPLAN_HOST"]
+    script = "echo $A $HERE ${NOT_HERE-unset} $BAYPLAN_HOST"
+    assert project.bayplan("exec", *named, "--host", "h3", "talk", "sh", "-c", script).stdout == (
+        "1=2 passed on unset h3\n"
+    )
     assert project.bayplan("exec", "--host", "h3", "talk", "sh", "-c", "echo $BAYPLAN_HOST").stdout == "h3\n"
     assert "no host h9" in project.bayplan("exec", "--host", "h9", "talk", "true", status=2).stderr
     assert "no replica of talk-9" in project.bayplan("exec", "--replica", "9", "talk", "true", status=2).stderr

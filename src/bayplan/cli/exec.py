@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal
+from bayplan.cli.options import Env, Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal, variables
 
 if TYPE_CHECKING:
     from bayplan.ports import FleetPorts
@@ -26,23 +26,26 @@ def exec_(
         int | None, typer.Option("--replica", "--index", metavar="N", help="In this one: 3 is web-3.")
     ] = None,
     host: Annotated[str | None, typer.Option("--host", help="In one on this host.")] = None,
+    env: Env = None,
     user: Annotated[str, typer.Option("-u", "--user", help="As this user.", show_default="the image's")] = "",
     workdir: Annotated[
         str, typer.Option("-w", "--workdir", help="In this directory.", show_default="the image's")
     ] = "",
 ) -> None:
     """Run a command in a ready replica; its exit status is bayplan's."""
+    import os
+
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.exec import choose
+    from bayplan.ports import How
 
     with_tty = terminal(tty, no_tty)
     name, where = read_name(files, project, fleet)
+    how = How(user, workdir, variables(env, os.environ))
 
     async def work(ports: FleetPorts) -> int:
         replica = await choose(ports, name, service, slot=slot, host=host)
         engine = ports.engines[replica.host]
-        return await engine.attach_exec(
-            replica.name, bare(command), tty=with_tty, stdin=interactive, user=user, workdir=workdir
-        )
+        return await engine.attach_exec(replica.name, bare(command), tty=with_tty, stdin=interactive, how=how)
 
     raise typer.Exit(on_fleet(where, work))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +43,15 @@ WaitTimeout = Annotated[
 Interactive = Annotated[bool, typer.Option("-i", "--interactive", help="Pass standard input on (default).")]
 Tty = Annotated[bool, typer.Option("-t", "--tty", help="With a terminal (default when this is one).")]
 NoTty = Annotated[bool, typer.Option("-T", "--no-tty", help="Without a terminal.")]
+Env = Annotated[
+    list[str] | None, typer.Option("-e", "--env", metavar="NAME[=VALUE]", help="Set, or pass on, a variable.")
+]
+
+
+def variables(env: Sequence[str] | None, here: Mapping[str, str]) -> dict[str, str]:
+    """NAME alone passes on what it is here; one that is not set here is left as it is there."""
+    split = (text.partition("=") for text in env or ())
+    return {name: value if sign else here[name] for name, sign, value in split if sign or name in here}
 
 
 def patience(wait: bool, timeout: float | None) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayplan.cli.complete import service_names
-from bayplan.cli.options import Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal
+from bayplan.cli.options import Env, Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal, variables
 
 if TYPE_CHECKING:
     from bayplan.ports import FleetPorts, Transfer
@@ -33,9 +33,7 @@ def run(
     interactive: Interactive = True,
     tty: Tty = False,
     no_tty: NoTty = False,
-    env: Annotated[
-        list[str] | None, typer.Option("-e", "--env", metavar="NAME[=VALUE]", help="Set, or pass on, a variable.")
-    ] = None,
+    env: Env = None,
     user: Annotated[str, typer.Option("-u", "--user", help="As this user.", show_default="the service's")] = "",
     workdir: Annotated[
         str, typer.Option("-w", "--workdir", help="In this directory.", show_default="the service's")
@@ -58,8 +56,7 @@ def run(
         raise UsageError("what is to run? name a service, or an image", todo="bayplan run web sh; or --image debian:12")
     with_tty = terminal(tty, no_tty)
     name, where = read_name(files, project, fleet)
-    passed = dict(_variable(e, os.environ.get(e.partition("=")[0])) for e in env or ())
-    wish = Wish(service, image, tuple(bare(command)), entrypoint, passed, user, workdir, host)
+    wish = Wish(service, image, tuple(bare(command)), entrypoint, variables(env, os.environ), user, workdir, host)
 
     async def work(ports: FleetPorts) -> int:
         at, container = await prepare_run(ports, name, wish, _Pulling())
@@ -78,8 +75,3 @@ class _Pulling:
         if not self._told:
             sys.stderr.write("the image is not on that host yet: pulling it\n")
         self._told = True
-
-
-def _variable(text: str, here: str | None) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    return name, value if sign else here or ""

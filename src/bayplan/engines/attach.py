@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bayplan.engines import terminal
@@ -43,15 +44,14 @@ async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *
     return ExecResult(await _status(client, command), bytes(output))
 
 
-async def attach(
-    client: Client, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str, workdir: str
-) -> int:
+async def attach(client: Client, name: str, argv: Sequence[str], how: How, *, tty: bool, stdin: bool) -> int:
     """The command on this process's standard streams; its exit status. The terminal is as before when it ends.
 
     Raises BrokenPipeError when nobody reads what it says any more.
     """
-    environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
-    command = await _create(client, name, argv, How(user, workdir, environment), tty=tty, stdin=stdin)
+    terminal_s = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
+    how = replace(how, environment={**terminal_s, **how.environment})
+    command = await _create(client, name, argv, how, tty=tty, stdin=stdin)
     with client.translating():
         async with command.start() as stream:
             with ExitStack() as undo:

@@ -201,10 +201,8 @@ class DockerEngine:
     async def exec(self, name: str, argv: Sequence[str], *, how: How = AS_IT_IS, deadline: float = 30.0) -> ExecResult:
         return await attach.run_to_end(self._client, name, argv, how, deadline=deadline)
 
-    async def attach_exec(
-        self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, user: str = "", workdir: str = ""
-    ) -> int:
-        return await attach.attach(self._client, name, argv, tty=tty, stdin=stdin, user=user, workdir=workdir)
+    async def attach_exec(self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, how: How = AS_IT_IS) -> int:
+        return await attach.attach(self._client, name, argv, how, tty=tty, stdin=stdin)
 
     async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:
         body = oneoff.attachable(await self._body(container), tty=tty, stdin=stdin)

@@ -241,12 +241,11 @@ class MemoryEngine:
         *,
         tty: bool,
         stdin: bool,  # noqa: ARG002
-        user: str = "",  # noqa: ARG002
-        workdir: str = "",  # noqa: ARG002
+        how: How = AS_IT_IS,
     ) -> int:
         if tty:
             raise UsageError("an engine in memory has no terminal", where=self.host)
-        return (await self.exec(name, argv)).status
+        return (await self.exec(name, argv, how=how)).status
 
     async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:  # noqa: ARG002
         if tty:
