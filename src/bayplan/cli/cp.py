@@ -58,7 +58,12 @@ def _sides(source: str, target: str) -> tuple[Side, Side]:
     from bayplan.errors import UsageError
 
     out, into = _service(source), _service(target)
-    if bool(out) == bool(into):
+    if out and into:
+        here = next((side for side in (source, target) if Path(side).exists()), source)
+        raise UsageError(
+            "both are SERVICE:PATH, and one of the two is a path here", todo=f"here it is written ./{here}"
+        )
+    if not (out or into):
         raise UsageError("one of the two is SERVICE:PATH", todo="for example: bayplan cp web:/var/log/app.log .")
     if STREAM in (source, target):
         if (sys.stdout if out else sys.stdin).isatty():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.cli.cp import _service
+from bayplan.cli.cp import _service, _sides
 from bayplan.container import Container, File
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_hub import MemoryHub
@@ -164,6 +164,20 @@ async def test_what_cannot_be_read_here_is_told(engine: MemoryEngine, tmp_path: 
 )
 def test_a_service_and_a_path_are_told_from_a_path(text: str, told: tuple[str, str] | None) -> None:
     assert _service(text) == told
+
+
+def test_a_path_here_that_is_like_one_of_a_service_is_told_how_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("odd na:me").touch()
+    for source, target in (("odd na:me", "a:/tmp/"), ("a:/tmp/x", "odd na:me")):
+        with pytest.raises(UsageError, match="both are SERVICE:PATH") as refused:
+            _sides(source, target)
+        assert "./odd na:me" in refused.value.todo
+    assert _sides("./odd na:me", "a:/tmp/") == (None, ("a", "/tmp/"))
+    with pytest.raises(UsageError, match="one of the two is SERVICE:PATH"):
+        _sides("a", "b")
 
 
 async def test_a_tar_out_of_a_replica_and_into_one(engine: MemoryEngine, tmp_path: Path) -> None:
