@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,8 @@ from bayplan.cli.options import Files, FleetFile, Json, Project, Wait, WaitTimeo
 
 if TYPE_CHECKING:
     from bayplan.operate.volumes import Copied, OnBytes
+
+SILENCE = 5.0  # seconds without a line, where there is no terminal
 
 app = typer.Typer(no_args_is_help=True, help="The app's volumes: where they are, backup, restore, move.")
 
@@ -103,7 +107,7 @@ def move(
 
     name, where = read_name(files, project, fleet)
     wishes = Wishes(patience=patience(wait, wait_timeout))
-    with Progress(name, quiet=json) as progress, _Bytes(quiet=True) as on:
+    with Progress(name, quiet=json) as progress, _Bytes(quiet=json, within=True) as on:
         done, result = on_fleet(
             where, lambda ports: move_volume(ports, name, volume, to, wishes, progress, on), progress.slow
         )
@@ -136,13 +140,15 @@ def rm(
 
 
 class _Bytes:
-    """How far it is, live on a terminal."""
+    """How far it is: live on a terminal, else a line now and then. within: something else has the terminal."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, within: bool = False) -> None:
         from bayplan.cli.console import err
 
-        self._console = err()
-        self._status = self._console.status("") if self._console.is_terminal and not quiet else None
+        console = err()
+        self._quiet = quiet or (within and console.is_terminal)
+        self._status = console.status("") if console.is_terminal and not self._quiet else None
+        self._told = time.monotonic()
 
     def __enter__(self) -> OnBytes:
         if self._status:
@@ -154,6 +160,9 @@ class _Bytes:
 
         if self._status:
             self._status.update(f"{what} {show_bytes(done)}")
+        elif not self._quiet and time.monotonic() - self._told >= SILENCE:
+            self._told = time.monotonic()
+            sys.stderr.write(f"{what}: {show_bytes(done)} so far\n")
 
     def __exit__(self, *_: object) -> None:
         if self._status:
