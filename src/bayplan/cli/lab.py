@@ -110,7 +110,7 @@ def _status_table(found: LabStatus) -> None:
 
 @app.command()
 def fault(
-    kind: Annotated[FaultKind, typer.Argument(help="what happens to it")],
+    kind: Annotated[FaultKind, typer.Argument(metavar="KIND", help=f"what happens to it: {', '.join(FaultKind)}")],
     host: Annotated[str, typer.Argument(help="h1, h2, ...")],
     name: Name = "lab",
     rate: Annotated[str, typer.Option(help="slow: how much its links carry, as tc(8) spells it")] = "1mbit",
