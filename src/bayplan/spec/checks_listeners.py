@@ -70,9 +70,9 @@ def _tell(one: Published, two: Published, around: Surroundings) -> None:
         target += f"/{two.port.protocol}"
     owner = "listed here" if one.service.name == two.service.name else f"{one.service.name}'s"
     around.mistakes.warn(
-        f"services.{two.service.name}: port {number} is {owner} already, and is not published for this one",
+        f"services.{two.service.name}: port {number} is {owner} already, and is not published for this one: "
+        f'write "HOSTPORT:{target}" to publish it, or expose: ["{target}"] if only other services reach it',
         around.place(*two.path),
-        f'write "HOSTPORT:{target}" to publish it; or expose: ["{target}"], if only other services reach it',
     )
 
 

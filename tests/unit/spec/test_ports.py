@@ -18,7 +18,7 @@ def read(folder, text: str) -> tuple[App, list[str]]:
         project=None,
         environment={},
         fleet=local_fleet({}),
-        warn=lambda w: warned.append(f"{w.line}: {w.what} | {w.todo}"),
+        warn=lambda w: warned.append(f"{w.line}: {w.what}" + (f" | {w.todo}" if w.todo else "")),
     )
     return app, warned
 
@@ -65,8 +65,8 @@ def test_a_number_that_is_only_implied_gives_way(
     target = f"{number}/udp" if "udp" in first else number
     [told] = warned
     assert told == (
-        f"{line}: {what}, and is not published for this one | "
-        f'write "HOSTPORT:{target}" to publish it; or expose: ["{target}"], if only other services reach it'
+        f"{line}: {what}, and is not published for this one: "
+        f'write "HOSTPORT:{target}" to publish it, or expose: ["{target}"] if only other services reach it'
     )
     loser = what.removeprefix("services.")[0]
     assert [str(e.port) for e in app.services[loser].expose] == [number]
