@@ -119,7 +119,9 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
 
     async def work(sight: Sight) -> Result:
         now, facts = await required(ports.releases, app), await sight.look()
-        chosen = await record_next(ports, now, scaled(now.app, replicas), now.stopped - set(replicas), why, facts)
+        chosen = await record_next(
+            ports, now, scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas), why, facts
+        )
         return await _converge_or_back(ports, now, chosen, wishes, on, sight)
 
     return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)

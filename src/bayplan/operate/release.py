@@ -150,8 +150,8 @@ def with_needed(app: App, services: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def scaled(app: App, replicas: Mapping[str, int]) -> App:
-    """`app` with other replica counts. Raises UsageError for a service that it does not have."""
+def scaled(app: App, replicas: Mapping[str, int], fleet: Fleet) -> App:
+    """`app` with other counts. Raises UsageError for a service that it does not have or cannot have more of."""
     check_known(app, replicas)
     for name, count in replicas.items():
         if is_global(app.services[name]):
@@ -159,7 +159,7 @@ def scaled(app: App, replicas: Mapping[str, int]) -> App:
                 f"{name} has one replica on each host", todo="deploy: {mode: replicated} has a number of them"
             )
         volume = writes_volume(app, app.services[name])
-        if volume and count > 1:
+        if volume and count > 1 and not fleet.local:
             raise UsageError(f"{name} writes to the volume {volume}: one replica a volume", todo="scale what has none")
     changed = {n: app.services[n].model_copy(update={"replicas": count}) for n, count in replicas.items()}
     return app.model_copy(update={"services": {**app.services, **changed}})

@@ -116,7 +116,7 @@ def _resolved(
         secrets=top.secrets,
         configs=top.configs,
     )
-    check_volumes(app, around)
+    check_volumes(app, fleet, around)
     return app
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Fleet
 from bayplan.spec.pinned import writes_volume
 from bayplan.spec.resolve import Surroundings
 
+_ONE = "write replicas: 1, mount it read_only"
 
-def check_volumes(app: App, around: Surroundings) -> None:
-    """A volume has one writer of a service: two replicas of it would write over each other."""
+
+def check_volumes(app: App, fleet: Fleet | None, around: Surroundings) -> None:
+    """A volume has one writer of a service: two replicas of it would write over each other.
+
+    On this machine alone they do as with docker compose, whose files rely on it.
+    """
     for service in app.services.values():
         volume = writes_volume(app, service)
         if volume and service.replicas > 1 and not service.mode.startswith("global"):
             at = ("deploy", "replicas") if around.has("services", service.name, "deploy", "replicas") else ("scale",)
-            around.wrong(
-                f"services.{service.name}: {service.replicas} replicas would write to the one volume {volume}",
-                "services", service.name, *at,
-                todo="write replicas: 1, mount it read_only, or give it driver_opts of what hosts share (type: nfs)",
-            )  # fmt: skip
+            what = f"services.{service.name}: {service.replicas} replicas would write to the one volume {volume}"
+            if fleet is not None and fleet.local:
+                place = around.place("services", service.name, *at)
+                around.mistakes.warn(what, place, f"{_ONE}; on a fleet it is a mistake")
+            else:
+                todo = f"{_ONE}, or give it driver_opts of what hosts share (type: nfs)"
+                around.wrong(what, "services", service.name, *at, todo=todo)

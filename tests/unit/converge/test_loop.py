@@ -502,3 +502,24 @@ def test_what_a_listener_leads_to_is_not_waited_for_when_its_successor_failed() 
         assert {n.partition(".")[0] for n in await fleet.taking_traffic()} == {"shop-web-1-r1", "shop-web-2-r1"}
 
     run(story())
+
+
+def test_on_this_machine_replicas_that_write_one_volume_come_up_and_are_replaced_one_by_one() -> None:
+    """As docker compose has them; on a fleet the file is refused."""
+
+    async def story() -> None:
+        fleet = MemoryFleet(given.fleet("h1", local=True))
+        mount = Mount(kind="volume", source="data", target="/d")
+        first = given.goal(fleet.fleet, given.service(replicas=2, mounts=(mount,)))
+        first = replace(first, app=first.app.model_copy(update={"volumes": {"data": Volume(name="shop_data")}}))
+        assert (await fleet.up(first)).is_whole
+        assert await fleet.names() == servers(1, "1.h1", "2.h1")
+        assert (await fleet.up(next_release(first, image=OTHER_IMAGE))).is_whole
+        assert await fleet.names() == servers(2, "1.h1", "2.h1")
+        assert await fleet.taking_traffic() == set(await fleet.names())
+        more = next_release(next_release(first, image=OTHER_IMAGE), image=OTHER_IMAGE, replicas=3)
+        assert (await fleet.up(more)).is_whole
+        assert len(await fleet.names()) == 3
+        assert [v.name for v in await fleet.engines["h1"].volumes()] == ["shop_data"]
+
+    run(story())

@@ -11,6 +11,7 @@ from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts, Facts, HostFacts
 from bayplan.operate.release import record, scaled
 from bayplan.spec.model import App
+from bayplan.spec.storage import Mount, Volume
 from bayplan.store.directory import DirectoryReleases
 
 SHOP = App(name="shop", services={"web": given.service()})
@@ -24,7 +25,15 @@ def standing(*releases: int) -> Facts:
 def test_a_service_with_one_on_each_host_has_no_number_of_them() -> None:
     everywhere = given.service(mode="global")
     with pytest.raises(UsageError, match="web has one replica on each host"):
-        scaled(App(name="shop", services={"web": everywhere}), {"web": 2})
+        scaled(App(name="shop", services={"web": everywhere}), {"web": 2}, given.fleet("h1"))
+
+
+def test_what_writes_a_volume_has_one_replica_but_on_this_machine_alone() -> None:
+    db = given.service("db", mounts=(Mount(kind="volume", source="data", target="/d"),))
+    app = App(name="shop", services={"db": db}, volumes={"data": Volume(name="shop_data")})
+    with pytest.raises(UsageError, match="db writes to the volume shop_data: one replica a volume"):
+        scaled(app, {"db": 2}, given.fleet("h1", "h2"))
+    assert scaled(app, {"db": 2}, given.fleet("h1", local=True)).services["db"].replicas == 2
 
 
 async def test_what_says_the_same_is_the_same_release(tmp_path: Path) -> None:

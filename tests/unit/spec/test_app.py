@@ -396,3 +396,19 @@ def test_a_swarms_roles_are_every_hosts(folder) -> None:
     app = load_app([path], project=None, environment={}, fleet=None, warn=warned.append)
     assert app.services["web"].placement == Placement()
     assert "have no roles" in warned[0].what
+
+
+def test_replicas_that_write_one_volume_are_for_this_machine_alone(folder) -> None:
+    """docker compose runs them on one host, with the one volume."""
+    warned = []
+    path = folder.write(
+        "compose.yaml",
+        "services:\n  db:\n    image: x\n    volumes: [data:/data]\n    deploy:\n      replicas: 2\nvolumes: {data: {}}\n",
+    )
+    app = load_app([path], project=None, environment={}, fleet=local_fleet({}), warn=warned.append)
+    assert app.services["db"].replicas == 2
+    what = "services.db: 2 replicas would write to the one volume shop_data"
+    assert [(w.line, w.what) for w in warned] == [(6, what)]
+    fleet = local_fleet({}).model_copy(update={"local": False})
+    [told] = folder.mistakes(lambda: load_app([path], project=None, environment={}, fleet=fleet))
+    assert told.startswith(f"6: {what} | write replicas: 1, mount it read_only, or give it")

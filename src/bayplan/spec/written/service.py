@@ -197,8 +197,8 @@ class ServiceFile(FileModel):
         "the service is found by this name too; containers keep their replicas' names, as two stand in a rollout"
     )
     volumes: Maybe[Mounts] = key(
-        "a service lives where its named volume is (one replica writes to one; stop-first; never moved by itself); a "
-        "path must be there on each host that may run it; `image`: refused by `up` for now"
+        "a service lives where its named volume is (one replica writes to one, but on this machine alone; stop-first; "
+        "never moved by itself); a path must be there on each host that may run it; `image`: refused by `up` for now"
     )
     secrets: Maybe[Grants] = key("files in the memory of the host, mounted read-only; another value is another replica")
     configs: Maybe[Grants] = key("as secrets")
