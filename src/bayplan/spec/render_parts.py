@@ -63,13 +63,11 @@ def storage(s: Service) -> dict[str, Any]:
 
 
 def _mount(m: Mount) -> dict[str, Any]:
-    own = (
-        {"volume": said(nocopy=m.nocopy or None, subpath=m.subpath, labels=dict(m.labels))}
-        if m.kind == "volume"
-        else {}
-    )
+    bind = said(propagation=m.propagation, recursive=m.recursive, selinux=m.selinux)
+    own: dict[str, Any] = {}
+    if m.kind == "volume":  # the short form takes z, Z and the like for it, too
+        own = {"volume": said(nocopy=m.nocopy or None, subpath=m.subpath, labels=dict(m.labels)), "bind": bind}
     if m.kind == "bind":
-        bind = said(propagation=m.propagation, recursive=m.recursive, selinux=m.selinux)
         own = {"bind": bind | ({} if m.create_host_path else {"create_host_path": False})}
     if m.kind == "tmpfs":
         own = {"tmpfs": said(size=m.size or None, mode=None if m.mode is None else f"0{m.mode:o}")}

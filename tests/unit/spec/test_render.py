@@ -112,6 +112,13 @@ def test_builds_are_printed(folder) -> None:
     assert load_app([again], project=None, environment={}, fleet=local_fleet({})) == app
 
 
+def test_options_of_a_named_volume_are_printed_as_they_were_written(folder) -> None:
+    text = render(folder.app("services: {web: {image: x, volumes: ['d:/d:Z', 'd:/e:ro,z']}}\nvolumes: {d: {}}"))
+    assert text.count("selinux: Z") == text.count("selinux: z") == 1
+    again = folder.write("again.yaml", text)
+    assert render(load_app([again], project=None, environment={}, fleet=local_fleet({}))) == text
+
+
 def test_the_verb(folder, capsys) -> None:
     from bayplan.cli.config import SchemaOf, config
 
