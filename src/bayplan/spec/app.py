@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bayplan.errors import Mistake
-from bayplan.spec.asked import asked_for, entries
+from bayplan.spec.asked import asked_for, entries, with_entries
 from bayplan.spec.checks import check
 from bayplan.spec.checks_listeners import without_taken
+from bayplan.spec.checks_names import check_aliases
 from bayplan.spec.checks_volumes import check_volumes
 from bayplan.spec.document import read_file
 from bayplan.spec.find import project_directory
@@ -19,11 +21,12 @@ from bayplan.spec.name import found, name_of, variables_of
 from bayplan.spec.node import Node, Place
 from bayplan.spec.pending import check_pending
 from bayplan.spec.project import merged
-from bayplan.spec.resolve import Surroundings, resolve, resolve_top
+from bayplan.spec.resolve import Surroundings, attached, resolve, resolve_top
 from bayplan.spec.validate import validate
 from bayplan.spec.written import ComposeFile, ServiceFile
 
 _RUNS = {"build", "image"}
+_NAMING = {"networks", "network_mode", "container_name"}
 _SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 _SERVICES = "use letters, digits, -, _ and dots, a letter or digit first, 63 at most"
 
@@ -104,6 +107,7 @@ def _resolved(
     pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in services.items()]
     pairs = without_taken(pairs, around)
     check(pairs, services.keys() | left_out, fleet, around)
+    check_aliases(_names(wanted), around)
     top = resolve_top(name, whole, [service for service, _ in pairs], around) if whole is not None else None
     made = {service.name: service for service, _ in pairs}
     if top is None:
@@ -120,6 +124,16 @@ def _resolved(
     return app
 
 
+def _names(wanted: Node) -> Iterator[tuple[str, Mapping[str, tuple[str, ...]]]]:
+    """What services are called on their networks, those with mistakes in other keys as well."""
+    for name, node in entries(wanted, "services").items():
+        if isinstance(node.value, dict):
+            named = replace(node, value={key: child for key, child in node.value.items() if key in _NAMING})
+            written = validate(ServiceFile, named, Mistakes())  # told already
+            if written is not None:
+                yield name, attached(written)
+
+
 def _awaited(services: Iterable[ServiceFile]) -> frozenset[str]:
     """Services for whose end others wait."""
     return frozenset(
@@ -131,9 +145,8 @@ def _awaited(services: Iterable[ServiceFile]) -> frozenset[str]:
 
 
 def _well_written(root: Node, wanted: Node, mistakes: Mistakes) -> tuple[ComposeFile | None, Mapping[str, ServiceFile]]:
-    """The whole, and the services that are valid by themselves: one that is not hides no mistake of another.
-
-    wanted: what of the root is asked for.
+    """What stands beside services, and the services that are valid by themselves: one that is not hides no mistake of
+    another. wanted: what of the root is asked for.
     """
     if _is_version_1(root):
         todo = "put them under services:, two spaces further in"
@@ -148,7 +161,8 @@ def _well_written(root: Node, wanted: Node, mistakes: Mistakes) -> tuple[Compose
         return whole, whole.services
     quiet = Mistakes()  # told already
     each = {name: validate(ServiceFile, node, quiet) for name, node in entries(wanted, "services").items()}
-    return None, {name: service for name, service in each.items() if service is not None}
+    beside = validate(ComposeFile, with_entries(wanted, "services", {}), quiet)
+    return beside, {name: service for name, service in each.items() if service is not None}
 
 
 def _is_version_1(root: Node) -> bool:

@@ -30,8 +30,8 @@ def asked_for(root: Node, profiles: frozenset[str], named: Collection[str], mist
     for name, node in networks.items():
         if name not in joined and node.value is not None:
             check_form(NetworkFile, node, mistakes, ("networks", name))
-    kept = _with(root, "services", active)
-    return _with(kept, "networks", {name: node for name, node in networks.items() if name in joined})
+    kept = with_entries(root, "services", active)
+    return with_entries(kept, "networks", {name: node for name, node in networks.items() if name in joined})
 
 
 def entries(root: Node, section: str) -> Mapping[str, Node]:
@@ -40,7 +40,7 @@ def entries(root: Node, section: str) -> Mapping[str, Node]:
     return node.value if node is not None and isinstance(node.value, dict) else {}
 
 
-def _with(root: Node, section: str, kept: Mapping[str, Node]) -> Node:
+def with_entries(root: Node, section: str, kept: Mapping[str, Node]) -> Node:
     """The tree with other entries in a section, if it has that."""
     if not entries(root, section):
         return root

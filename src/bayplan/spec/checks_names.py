@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from bayplan.spec.model import Service
 from bayplan.spec.resolve import Surroundings
 
 
 def check_names(services: Sequence[Service], written: Collection[str], around: Surroundings) -> None:
-    """Adds mistakes of depends_on, links and aliases. written: all services of the files."""
+    """Adds mistakes of depends_on and links. written: all services of the files."""
     there = {service.name: service for service in services}
     for service in services:
         for name, dependency in service.depends_on.items():
@@ -24,7 +24,6 @@ def check_names(services: Sequence[Service], written: Collection[str], around: S
             "services", circle[0], "depends_on",
             todo="remove one of these: none could start",
         )  # fmt: skip
-    _check_aliases(services, around)
 
 
 def _missing(service: Service, key: str, name: str, written: Collection[str], around: Surroundings) -> None:
@@ -68,25 +67,26 @@ def _walk(start: str, there: Mapping[str, Service], done: set[str]) -> Iterator[
             at = None
 
 
-def _check_aliases(services: Sequence[Service], around: Surroundings) -> None:
-    """On one network a name leads to one service."""
-    owners: dict[tuple[str, str], str] = {(n, s.name): s.name for s in services for n in s.networks}
-    for service in services:
-        for network, aliases in service.networks.items():
+def check_aliases(names: Iterable[tuple[str, Mapping[str, tuple[str, ...]]]], around: Surroundings) -> None:
+    """Adds mistakes of aliases: on one network a name leads to one service. names: of each service, by its networks."""
+    services = dict(names)
+    owners = {(network, name): name for name, networks in services.items() for network in networks}
+    for service, networks in services.items():
+        for network, aliases in networks.items():
             for alias in aliases:
-                owner = owners.setdefault((network, alias), service.name)
-                if owner != service.name:
+                owner = owners.setdefault((network, alias), service)
+                if owner != service:
                     _ambiguous(service, network, alias, owner, around)
 
 
-def _ambiguous(service: Service, network: str, alias: str, owner: str, around: Surroundings) -> None:
-    at = ("services", service.name)
+def _ambiguous(service: str, network: str, alias: str, owner: str, around: Surroundings) -> None:
+    at = ("services", service)
     path = (
         (*at, "networks", network, "aliases")
         if around.has(*at, "networks", network, "aliases")
         else (*at, "container_name")
     )
     around.wrong(
-        f"services.{service.name}: {alias!r} is {owner}'s name too on the network {network}", *path,
+        f"services.{service}: {alias!r} is {owner}'s name too on the network {network}", *path,
         todo="choose another: a name leads to one service",
     )  # fmt: skip

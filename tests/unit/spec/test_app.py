@@ -412,3 +412,20 @@ def test_replicas_that_write_one_volume_are_for_this_machine_alone(folder) -> No
     fleet = local_fleet({}).model_copy(update={"local": False})
     [told] = folder.mistakes(lambda: load_app([path], project=None, environment={}, fleet=fleet))
     assert told.startswith(f"6: {what} | write replicas: 1, mount it read_only, or give it")
+
+
+def test_mistakes_of_a_service_hide_none_of_those_between_services_and_what_stands_beside_them(folder) -> None:
+    text = """
+services:
+  a: {image: x, imag: y, networks: {n: {aliases: [lb]}}}
+  b: {image: x, ports: ["99999"], networks: {n: {aliases: [lb]}}}
+  c: {image: x, secrets: [none]}
+networks: {n: {}}
+"""
+    told = folder.mistakes(lambda: folder.app(text))
+    assert [one.partition(" | ")[0] for one in told] == [
+        "3: services.a: unknown key 'imag'",
+        "4: services.b.ports[0].target: '99999' is not a port",
+        "4: services.b: 'lb' is a's name too on the network n",
+        "5: services.c: there is no secret 'none' at the top of the file",
+    ]

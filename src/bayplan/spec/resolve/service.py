@@ -73,7 +73,7 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         rollback=_update(deploy.rollback_config) if deploy.rollback_config else None,
         service_labels=blank(deploy.labels),
         expose=tuple(Exposed(port=p, protocol=kind) for entry in written.expose or () for p, kind in entry),
-        networks=_networks(written),
+        networks=attached(written),
         links=tuple(_link(text) for text in written.links or ()),
         depends_on={
             key: Dependency(
@@ -133,13 +133,13 @@ def _update(written: file.UpdateFile) -> Update:
     )
 
 
-def _networks(written: ServiceFile) -> dict[str, tuple[str, ...]]:
+def attached(written: ServiceFile) -> dict[str, tuple[str, ...]]:
     """Each network's key, and the names by which the service is found on it beside its own."""
     if written.network_mode in NO_BRIDGE:
         return {}
     name = (written.container_name,) if written.container_name else ()
-    attached = {key: entry.aliases or () for key, entry in (written.networks or {}).items()} or {"default": ()}
-    return {key: tuple(dict.fromkeys((*aliases, *name))) for key, aliases in attached.items()}
+    found = {key: entry.aliases or () for key, entry in (written.networks or {}).items()} or {"default": ()}
+    return {key: tuple(dict.fromkeys((*aliases, *name))) for key, aliases in found.items()}
 
 
 def _link(text: str) -> Link:
