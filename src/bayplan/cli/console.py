@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bayplan.errors import Mistake
 
 INTERRUPTED = 130
+TOGETHER = 1.0  # seconds within which two SIGTERM are one
 T = TypeVar("T")
 
 
@@ -112,7 +113,7 @@ def tell_error(error: Exception) -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """An operation to its end; Ctrl-C, SIGTERM and SIGHUP cancel it in order, a second Ctrl-C at once."""
+    """An operation to its end; Ctrl-C, SIGTERM and SIGHUP cancel it in order; what asks again ends it at once."""
     import asyncio
     import gc
     import signal
@@ -143,24 +144,26 @@ def _heeded() -> list[int]:
 
 
 async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
-    """The first signal cancels, and what was begun is put in order. A Ctrl-C after it waits for nothing: one that is
-    killed, at whatever moment, leaves nothing that the next run does not mend. The others come twice by themselves:
-    `timeout` sends both to its child and to its group, a terminal that closes hangs up its shell and its jobs.
+    """The first signal cancels, and what was begun is put in order. One that asks again waits for nothing: what is
+    killed, at whatever moment, leaves nothing that the next run does not mend. Some come twice by themselves: `timeout`
+    sends SIGTERM to its child and to its group, a terminal that closes hangs up its shell and then its jobs.
     """
     import asyncio
     import signal
+    import time
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    is_asked = False
+    asked: float | None = None
 
     def interrupted(number: int, _: Any) -> None:
-        nonlocal is_asked
-        if is_asked and number == signal.SIGINT:
-            _leave()
-        if task is not None and not is_asked:
-            task.cancel()
+        nonlocal asked
+        if asked is None:
+            asked = time.monotonic()
+            if task is not None:
+                task.cancel()
             loop.call_soon_threadsafe(lambda: None)  # it may wait for what does not come
-        is_asked = True
+        elif number == signal.SIGINT or (number == signal.SIGTERM and time.monotonic() - asked > TOGETHER):
+            _leave()
 
     for number in _heeded():
         signal.signal(number, interrupted)

@@ -52,6 +52,20 @@ def test_the_first_ctrl_c_is_waited_for_and_the_second_waits_for_nothing(times: 
         assert ("interrupted at once" in running.stderr.read()) is (times == "twice")
 
 
+def test_a_supervisor_that_asks_again_later_is_not_waited_for_either() -> None:
+    later = "from bayplan.cli import console; console.TOGETHER = 0.0\n"
+    argv = [sys.executable, "-c", later + HANGING, "twice"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stderr
+        assert running.stdout.readline() == "begun\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.stdout.readline() == "puts in order\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 130
+        assert "interrupted at once" in running.stderr.read()
+
+
 @pytest.mark.parametrize("ignored", ["", "INT", "HUP"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_a_shell_ignores_keeps_no_other_signal_from_ending_it_in_order(
