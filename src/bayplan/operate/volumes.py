@@ -288,7 +288,7 @@ def _compare(name: str, host: str, sent: Digest, back: Digest) -> None:
         raise EngineError(
             f"{name} is not what was sent: {back.entries} of {sent.entries} entries",
             where=host,
-            todo="the copy was removed; is its disk full?",
+            todo="the copy was removed; is its disk full, or has it what an engine cannot copy (docs/lost-hosts.md)?",
         )
 
 
