@@ -215,7 +215,7 @@ async def test_a_replica_is_told_by_its_labels(kit: Kit, engine: Engine) -> None
     made = await engine.run(kit.replica(3, ports=ports))
     seen = await kit.only()
     assert seen.made == 0.0 or abs(seen.made - time.time()) < 60  # the engine in memory has no clock
-    assert replace(seen, made=0.0) == Replica(
+    assert replace(seen, made=0.0, young=False) == Replica(
         id=made,
         name=f"{kit.fleet}-web-3-r7",
         host=engine.host,
@@ -232,6 +232,20 @@ async def test_a_replica_is_told_by_its_labels(kit: Kit, engine: Engine) -> None
     )
     assert ("tcp", 28080) not in (await kit.facts()).taken
     assert ("tcp", 28080) in (await engine.observe("another-fleet")).taken
+
+
+async def test_a_replica_is_young_for_a_second_and_one_that_exits_and_is_restarted_for_ever(
+    kit: Kit, engine: Engine
+) -> None:
+    await engine.run(kit.replica(1, command=STAYS))
+    await asyncio.sleep(1.5)
+    assert not (await kit.only()).young
+    await engine.remove((await kit.only()).name, 0)
+    await engine.run(kit.replica(1, command=("false",), restart="always"))
+    for _ in range(40):
+        seen = await kit.only()
+        assert seen.young or seen.state != "running" or isinstance(engine, MemoryEngine)
+        await asyncio.sleep(0.05)
 
 
 async def test_a_system_container_is_told_by_its_role(kit: Kit, engine: Engine) -> None:
