@@ -116,8 +116,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """An operation to its end; Ctrl-C, SIGTERM and SIGHUP cancel it in order; what asks again ends it at once."""
     import asyncio
     import gc
+    import logging
     import signal
 
+    # A child that ends while its loop does is waited for twice, and asyncio warns that it does not know it.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     gc.freeze()  # what was made until here stays
     gc.set_threshold(100_000, 20, 20)
     gc.enable()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import logging
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from bayplan.cli.console import table, told
+from bayplan.cli.console import run, table, told
 
 
 def test_a_narrow_terminal_cuts_no_name() -> None:
@@ -126,3 +129,30 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_what_asyncio_warns_of_its_own_children_is_told_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    """It does when one ends as its loop ends; what it says of errors is told."""
+
+    async def warned() -> None:
+        logging.getLogger("asyncio").warning("Unknown child process pid %d, will report returncode 255", 1)
+        logging.getLogger("asyncio").error("Task exception was never retrieved")
+
+    with console_logging():
+        run(warned())
+    assert capfd.readouterr().err == "Task exception was never retrieved\n"
+
+
+@contextmanager
+def console_logging() -> Iterator[None]:
+    """As in a process of its own: nobody has set up logging, and what is logged goes to standard error."""
+    logger, handler = logging.getLogger("asyncio"), logging.StreamHandler()
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
