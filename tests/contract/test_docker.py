@@ -26,6 +26,7 @@ import pytest
 
 from bayplan import labels
 from bayplan.container import Container
+from bayplan.engines import hold
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import DeadlineError, EngineError, ImageError, NotFoundError
 from bayplan.facts import Binding
@@ -193,6 +194,29 @@ async def test_cancelled_anywhere_a_run_leaves_nothing(site: Site) -> None:
             await running
         with pytest.raises(NotFoundError):
             await site.engine.inspect(container.name)
+
+
+@pytest.mark.parametrize(("hung", "stays"), [(False, False), (True, True)])
+async def test_a_run_that_hung_leaves_what_runs_to_whoever_has_the_fleet_by_now(
+    site: Site, monkeypatch: pytest.MonkeyPatch, hung: bool, stays: bool
+) -> None:
+    start, started = site.engine._start, asyncio.Event()
+
+    async def unanswered(name: str) -> None:
+        await start(name)
+        started.set()
+        await asyncio.sleep(FEW)
+
+    monkeypatch.setattr(site.engine, "_start", unanswered)
+    monkeypatch.setattr(hold, "ANSWER", 0.0 if hung else FEW)
+    container = site.container()
+    running = asyncio.create_task(site.engine.run(container))
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    found = site.lab.on(site.member.name, ["docker", "ps", "-qf", f"name={container.name}"])
+    assert bool(found.stdout.strip()) is stays
 
 
 async def test_what_cannot_start_leaves_nothing(site: Site) -> None:

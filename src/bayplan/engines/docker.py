@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from bayplan import labels
@@ -14,6 +15,7 @@ from bayplan.engines import archive, attach, build, hold, images, listing, oneof
 from bayplan.engines.body import create_body, restart_policy
 from bayplan.engines.client import QUICK, SLOW, Client
 from bayplan.engines.faults import CONFLICT
+from bayplan.engines.hold import Moment
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
 from bayplan.ports import (
@@ -80,7 +82,8 @@ class DockerEngine:
 
     async def run(self, container: Container) -> str:
         """Create, lay files, start. What was created is removed again when a later step fails, or is cancelled."""
-        async with self._making(container.name, await self._body(container)) as made:
+        undo = partial(self._take_back, Moment())
+        async with self._making(container.name, await self._body(container), undo) as made:
             if container.files:
                 await self.lay(made, container.files)
             await self._start(made)
@@ -206,7 +209,7 @@ class DockerEngine:
 
     async def attach_run(self, container: Container, *, tty: bool, stdin: bool) -> int:
         body = oneoff.attachable(await self._body(container), tty=tty, stdin=stdin)
-        async with self._making(container.name, body, container.stop_grace) as made:
+        async with self._making(container.name, body, partial(self._see_off, grace=container.stop_grace)) as made:
             return await oneoff.attached(self._client, made, tty=tty, stdin=stdin)
 
     def copy_out(self, name: str, path: str) -> AsyncGenerator[bytes]:
@@ -284,13 +287,15 @@ class DockerEngine:
         return create_body(container, cores=engine.cpus, log_driver=engine.log_driver)
 
     @asynccontextmanager
-    async def _making(self, name: str, body: Mapping[str, Any], grace: float = 0) -> AsyncIterator[str]:
-        """A new container, by its id. It is removed again when what is done with it fails, or is cancelled."""
+    async def _making(
+        self, name: str, body: Mapping[str, Any], undo: Callable[[str], Awaitable[None]]
+    ) -> AsyncIterator[str]:
+        """A new container, by its id. undo: gets that when what is done with it fails, or is cancelled."""
         creating = asyncio.create_task(self._create(name, body))
         try:
             yield await asyncio.shield(creating)
         except BaseException:
-            await asyncio.shield(self._discard(creating, grace))
+            await asyncio.shield(self._discard(creating, undo))
             raise
 
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
@@ -301,17 +306,26 @@ class DockerEngine:
         async with self._client.calling(SLOW) as docker:
             await docker.containers.container(name).start()
 
-    async def _discard(self, creating: asyncio.Task[str], grace: float) -> None:
-        """Cancelled while the engine was creating it: it goes on, so that what it made is known and can be removed.
-
-        One that may take its leave is told to, and is gone afterwards whether it did or not.
-        """
+    async def _discard(self, creating: asyncio.Task[str], undo: Callable[[str], Awaitable[None]]) -> None:
+        """Cancelled while the engine was creating it: it goes on, so that what it made is known and can be removed."""
         with suppress(BayplanError):
-            made = await creating
-            if grace:
-                with suppress(BayplanError):
-                    await self.stop(made, grace)
+            await undo(await creating)
+
+    async def _take_back(self, since: Moment, made: str) -> None:
+        """Whatever it does by now; but if this process hung meanwhile, so long that another operator may have the fleet
+        by now, one that runs is theirs: they found it there. Raises EngineError (a conflict) then.
+        """
+        if since.ago < hold.ANSWER:
             await self.remove(made, 0)
+            return
+        async with self._client.calling(SLOW) as docker:
+            await docker.containers.container(made).delete(force=False, v=True)
+
+    async def _see_off(self, made: str, grace: float) -> None:
+        """It may take its leave, and is gone afterwards whether it did or not."""
+        with suppress(BayplanError):
+            await self.stop(made, grace)
+        await self.remove(made, 0)
 
     async def _until_removed(self, name: str) -> None:
         """Someone else is removing it: its name and ports are free when they are done."""

@@ -56,14 +56,14 @@ class DockerHeld:
     def __init__(self, client: Client, made: str, stream: Stream) -> None:
         self._client, self._made, self._stream = client, made, stream
         self._runs = False
-        self._shown = _Moment()  # no later than the last sign of life that it had of us
+        self._shown = Moment()  # no later than the last sign of life that it had of us
 
     @property
     def is_sure(self) -> bool:
         return self._shown.ago < PATIENCE
 
     async def live(self) -> None:
-        self._shown = _Moment()
+        self._shown = Moment()
         async with self._client.calling(START) as docker:
             await docker.containers.container(self._made).start()
         self._runs = True
@@ -78,7 +78,7 @@ class DockerHeld:
             return False
         try:
             async with asyncio.timeout(ANSWER):
-                now = _Moment()
+                now = Moment()
                 await self._stream.write_in(b".")
                 answered = await self._stream.read_out() is not None
                 if answered:
@@ -105,7 +105,7 @@ class DockerHeld:
                 await docker.containers.container(self._made).delete(force=True, v=True)
 
 
-class _Moment:
+class Moment:
     """A moment, by two clocks: one stands still while a machine sleeps, and the other may be set back."""
 
     def __init__(self) -> None:
