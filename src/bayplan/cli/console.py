@@ -168,9 +168,14 @@ async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
         elif number == signal.SIGINT or (number == signal.SIGTERM and time.monotonic() - asked > TOGETHER):
             _leave()
 
+    # One that comes as the loop goes to sleep must wake it: Python calls its handler only then (as add_signal_handler).
+    signal.set_wakeup_fd(loop._csock.fileno(), warn_on_full_buffer=False)  # type: ignore[attr-defined]  # noqa: SLF001
     for number in _heeded():
         signal.signal(number, interrupted)
-    return await work
+    try:
+        return await work
+    finally:
+        signal.set_wakeup_fd(-1)
 
 
 def _leave() -> NoReturn:
