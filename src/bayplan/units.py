@@ -1,4 +1,4 @@
-"""Quantities as people write them: "0.5" cores, "512M" bytes, "1m30s"."""
+"""Quantities as people write them: "0.5" cores, "512M" bytes, "1m30s"; and versions, which are compared as numbers."""
 
 from __future__ import annotations
 
@@ -67,6 +67,12 @@ def parse_percent(text: str | float) -> float:
         msg = f"{text!r} is not a share, such as 20%"
         raise ValueError(msg)
     return value
+
+
+def parse_api(text: str) -> tuple[int, int]:
+    """The version "1.41" of the Engine API, to be compared. Raises ValueError."""
+    major, minor = text.split(".")
+    return int(major), int(minor)
 
 
 def show_bytes(amount: float) -> str:

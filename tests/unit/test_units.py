@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayplan.units import parse_bytes, parse_cpus, parse_duration, parse_percent, show_bytes, show_seconds
+from bayplan.units import parse_api, parse_bytes, parse_cpus, parse_duration, parse_percent, show_bytes, show_seconds
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,10 @@ from bayplan.units import parse_bytes, parse_cpus, parse_duration, parse_percent
 )
 def test_bytes(text: str | int, amount: int) -> None:
     assert parse_bytes(text) == amount
+
+
+def test_versions_are_no_decimals() -> None:
+    assert parse_api("1.9") < parse_api("1.41") < parse_api("1.100")
 
 
 @pytest.mark.parametrize(

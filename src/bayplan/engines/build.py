@@ -15,6 +15,7 @@ from bayplan.engines.options_body import extra_hosts, ulimits
 from bayplan.errors import EngineError, HostUnreachableError, ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
 from bayplan.terminal_text import left_on_screen
+from bayplan.units import parse_api
 
 _LIMITED = (1, 42)  # the API of Docker 23, the first whose BuildKit (0.9 and newer) limits the steps of a build
 
@@ -32,10 +33,11 @@ async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
             todo="install one (apt install docker-cli docker-buildx, or docker.io up to version 20.10), or do without",
         )
     address = await client.address()
-    if (request.shm_size or request.ulimits) and client.api < _LIMITED:
+    if (request.shm_size or request.ulimits) and parse_api(client.api) < _LIMITED:
+        async with client.calling() as docker:
+            version = (await docker.system.info())["ServerVersion"]
         raise ImageError(
-            f"the build needs BuildKit ({why}), and that of Docker {client.version['Version']} heeds no shm_size and "
-            "no ulimits",
+            f"the build needs BuildKit ({why}), and that of Docker {version} heeds no shm_size and no ulimits",
             where=client.host,
             todo="use Docker 23 or newer there, or do without one of them",
         )

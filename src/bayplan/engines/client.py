@@ -61,7 +61,7 @@ class Client:
         self.reach = reach
         self.host = reach.host
         self.socket = socket
-        self.version: dict[str, Any] = {}
+        self.api = ""  # the newest version of the Engine API that it speaks, once it has been dialled
         self._docker: Docker | None = None
         self._retired: list[Docker] = []
         self._opening = asyncio.Lock()
@@ -110,12 +110,6 @@ class Client:
                 self._docker = await self._open()
         return self._docker
 
-    @property
-    def api(self) -> tuple[int, int]:
-        """The version of the Engine API, of an engine that has been dialled."""
-        major, minor = self.version["ApiVersion"].split(".")
-        return int(major), int(minor)
-
     async def address(self) -> str:
         """Where on this machine the engine answers: unix:///path, as DOCKER_HOST has it."""
         return (await self.docker())._connection_info  # noqa: SLF001  what it was opened with
@@ -148,7 +142,7 @@ class Client:
             raise await self.reach.why_silent(self.socket) from silent
 
     async def _greet(self, address: str, deadline: float) -> Docker:
-        """Ask for the version, which every engine answers under any API version."""
+        """Ask for the API's version the quick way: for `/version` an engine runs containerd's and runc's programs."""
         import aiohttp
         from aiodocker import Docker
         from aiodocker.exceptions import DockerError
@@ -159,7 +153,8 @@ class Client:
         docker.connector._limit = 0  # noqa: SLF001
         try:
             async with asyncio.timeout(deadline):
-                version: dict[str, Any] = await docker._query_json("version", versioned_api=False)  # noqa: SLF001
+                async with docker._query("_ping", versioned_api=False) as pong:  # noqa: SLF001
+                    self.api = pong.headers["Api-Version"]
         except BaseException as error:
             await docker.close()
             said = error.__context__ if isinstance(error, DockerError) and error.status == NO_CONNECTION else error
@@ -168,8 +163,7 @@ class Client:
             if isinstance(said, aiohttp.ClientError | ConnectionError):
                 raise _SilentError(str(said)) from error
             raise
-        self.version = version
-        docker.api_version = f"v{version['ApiVersion']}"
+        docker.api_version = f"v{self.api}"
         return docker
 
 

@@ -259,10 +259,9 @@ class DockerEngine:
 
     async def _ask_itself(self) -> listing.Engine:
         info = await self.info()
-        version = self._client.version
         return listing.Engine(
-            version=version["Version"],
-            api=version["ApiVersion"],
+            version=info["ServerVersion"],
+            api=self._client.api,
             cpus=float(info["NCPU"]),
             memory=int(info["MemTotal"]),
             log_driver=info.get("LoggingDriver", "json-file"),

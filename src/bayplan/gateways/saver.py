@@ -9,7 +9,7 @@ from contextlib import suppress
 from bayplan.errors import BayplanError
 
 # A write costs the host's engine some 50 ms of a core, as much as starting a container does.
-DELAY = 1.0
+DELAY = 3.0
 _CLOSING = 10.0
 
 

@@ -20,6 +20,7 @@ from bayplan.plan.names import half_name
 from bayplan.spec.model import App, Fleet, Host, Service
 from bayplan.spec.pinned import pinned
 from bayplan.spec.storage import Mount, Volume
+from bayplan.units import parse_api
 
 _REMOVE: Final = "remove the wrong one (bayplan volume rm)"
 _SUBPATH: Final = (1, 45)  # the API that has it (Docker Engine API, "ContainerCreate", version history)
@@ -117,14 +118,10 @@ def unmountable(service: Service, host: HostFacts) -> str | None:
         return f"has no {', '.join(absent)}, which is mounted from the host"
     for mount in service.mounts:
         wanted = _SUBPATH if mount.subpath else _RECURSIVE if mount.recursive in ("writable", "readonly") else None
-        if wanted and _version(host.engine.api) < wanted:
+        if wanted and parse_api(host.engine.api) < wanted:
             what = "subpath" if mount.subpath else f"recursive: {mount.recursive}"
             return f"its engine speaks API {host.engine.api}, and {what} needs {wanted[0]}.{wanted[1]}"
     return None
-
-
-def _version(api: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in api.split(".") if part.isdigit())
 
 
 def mounted(fleet: Fleet, app: App, service: Service) -> tuple[Mounted, ...]:

@@ -17,7 +17,7 @@ from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.readings import Readings
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Host
-from bayplan.units import show_bytes, show_seconds
+from bayplan.units import parse_api, show_bytes, show_seconds
 
 HOST_DEADLINE = 30.0  # seconds for everything about one host
 OLDEST_API = (1, 41)
@@ -98,7 +98,7 @@ def _reached(host: Host, facts: HostFacts) -> Finding:
 def engine_findings(host: str, info: Mapping[str, Any], facts: HostFacts) -> Iterator[Finding]:
     """Version, what it enforces, how it stores."""
     api = facts.engine.api
-    if api and tuple(int(p) for p in api.split(".")[:2]) < OLDEST_API:
+    if api and parse_api(api) < OLDEST_API:
         yield Finding("fail", "engine", host, f"API {api} is too old", "install Docker 20.10 or newer")
     if info.get("OSType", "linux") != "linux":
         yield Finding("fail", "engine", host, f"runs {info['OSType']} containers", "name a host that runs Linux ones")
