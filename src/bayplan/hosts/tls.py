@@ -14,6 +14,7 @@ from bayplan.errors import HostRefusedError, HostUnreachableError
 from bayplan.hosts.sockets import private_dir
 from bayplan.ports import ENGINE_SOCKET
 from bayplan.spec.model import Host
+from bayplan.trust import trust
 
 _PORT = 2376  # IANA: docker-s
 _CONNECT = 5.0  # seconds
@@ -81,7 +82,7 @@ class TlsReach:
                 todo="write tls: {ca: ca.pem, cert: cert.pem, key: key.pem} on the host in fleet.yaml",
             )
         try:
-            context = ssl.create_default_context(cafile=self._tls.ca)
+            context = trust(self._tls.ca)
             context.load_cert_chain(self._tls.cert, self._tls.key)
         except OSError as error:  # ssl.SSLError is one
             files = f"{self._tls.ca}, {self._tls.cert}, {self._tls.key}"
@@ -95,8 +96,11 @@ class TlsReach:
             socket.create_connection((self._name, self._port), timeout=_CONNECT) as raw,
             context.wrap_socket(raw, server_hostname=self._name) as connection,
         ):
-            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-            return connection.recv(1)
+            try:
+                connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                return connection.recv(1)
+            except (BrokenPipeError, ConnectionResetError):  # it hung up before it was asked
+                return b""
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:

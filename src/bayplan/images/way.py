@@ -21,6 +21,8 @@ from aiohttp import (
 )
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from bayplan.trust import trust
+
 _DEADLINE = 60.0  # seconds for one request, small as they all are; a cloud's registry may be far
 _CONNECT = 10.0
 _CERTIFICATES = Path("/etc/docker/certs.d")  # where Docker looks for a private registry's CA: so do we
@@ -61,7 +63,7 @@ def _connector(server: str, way: str) -> BaseConnector:
 
 def _trust(server: str) -> ssl.SSLContext:
     """The system's certificates, and those that Docker on this machine trusts for this registry."""
-    context = ssl.create_default_context()
+    context = trust()
     for path in sorted((_CERTIFICATES / server).glob("*.crt")):
         with suppress(OSError, ssl.SSLError):
             context.load_verify_locations(path)

@@ -50,9 +50,9 @@ def price_columns(
         for row, service in zip(growing.tolist(), best.tolist(), strict=True):
             if service in rules:
                 _apply(rules[service], service, count[row], open_to[row])
-    for row in count:
-        on = np.flatnonzero(row)
-        yield tuple((int(able[i]), int(row[i])) for i in on)
+    for column in count:
+        on = np.flatnonzero(column)
+        yield tuple((int(able[i]), int(column[i])) for i in on)
 
 
 Rule = tuple[int, int, bool]  # the other; a limit; whether it is this one that limits the other
