@@ -49,7 +49,7 @@ else
 fi
 
 mkdir -p run/sshd run/lock
-pivot_root . .old
+PATH=$PATH:$PWD/usr/sbin pivot_root . .old   # Ubuntu 26.04 has it in util-linux-extra; if need be, the root's own
 cd /
 umount -l /.old
 rmdir /.old 2>/dev/null || true

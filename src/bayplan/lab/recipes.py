@@ -14,6 +14,8 @@ EngineKind = Literal["debian12", "debian13"]
 
 DEPLOY_UID = 1000
 _MERGED = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
+# Ubuntu's apt trusts Ubuntu, and mmdebstrap looks for others' keys with gpg only, which a small system lacks.
+_KEYRINGS = (Path("/etc/apt/trusted.gpg.d"), Path("/usr/share/keyrings/debian-archive-keyring.gpg"))
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # As debuerreotype-slimify does for the official "slim" images: no documentation, no translations.
@@ -86,7 +88,7 @@ EOF"""
 _DEPLOY = (
     f'chroot "$1" useradd --uid {DEPLOY_UID} --create-home --shell /bin/bash --groups docker deploy; '
     'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/hostname" "$1/etc/resolv.conf"; '
-    'install -d -m 700 -o 1000 -g 1000 "$1/home/deploy/.ssh"'
+    'chroot "$1" install -d -m 700 -o deploy -g deploy /home/deploy/.ssh'
 )
 
 
@@ -103,6 +105,7 @@ class Root:
     def command(self, target: str) -> list[str]:
         """The mmdebstrap command that makes it at target, a directory or a .tar."""
         argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", '--aptopt=Acquire::Languages "none"']
+        argv += [f"--keyring={path}" for path in _KEYRINGS if path.exists()]
         argv += [f"--dpkgopt={option}" for option in self.dpkg]
         packages = self.packages
         if self.suite == "bookworm" and _MERGED.exists():  # else usrmerge comes, and all of Perl with it
