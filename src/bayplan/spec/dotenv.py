@@ -50,7 +50,9 @@ def dotenv_variables(text: str, file: str, environment: Mapping[str, str], mista
         name = match["name"]
         if match["sign"] is not None:
             if match["space"] and match["value"].startswith("#"):
-                what = f"{name} is {match['value']!r}, as in docker compose: after = there is no comment without a value"
+                what = (
+                    f"{name} is {match['value']!r}, as in docker compose: after = there is no comment without a value"
+                )
                 mistakes.warn(what, place, f'for an empty one write {name}="" before it')
             seen[name] = _value(match["value"], {**seen, **environment}, place, mistakes)
         elif name in environment:
