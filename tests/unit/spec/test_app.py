@@ -216,9 +216,11 @@ def test_a_dockerfile_is_named_from_its_context(folder) -> None:
     inside = folder.path / "site" / "docker" / "Dockerfile"
     app = folder.app(f"services: {{web: {{build: {{context: site/, dockerfile: {inside}}}}}}}")
     assert app.services["web"].build.dockerfile == "docker/Dockerfile"
-    assert folder.mistakes(
-        lambda: folder.app("services: {web: {build: {context: site, dockerfile: ../Dockerfile}}}")
-    ) == ["1: services.web.build: Dockerfile lies outside of the context | move it there, or widen the context"]
+    outside = folder.app("services: {web: {build: {context: site, dockerfile: ../Dockerfile}}}").services["web"].build
+    assert outside.dockerfile == "../Dockerfile"
+    assert folder.mistakes(lambda: folder.app("services: {web: {build: {context: site, dockerfile: ../other}}}")) == [
+        "1: services.web.build: there is no other | write it, or name another with dockerfile"
+    ]
 
 
 def test_anchors_merge_keys_and_extensions(folder) -> None:
