@@ -19,7 +19,7 @@ _EXAMPLES = "write '80:8080' (published:target), '127.0.0.1:80:8080' or '8080'"
 def long_port(entry: Any) -> Any:
     """The long form of an entry; what is no short form is given back. Raises ValueError."""
     if isinstance(either(entry, "a string, a number or a map (key: value)", str, int, dict), dict):
-        return entry
+        return {key: value for key, value in entry.items() if key != "published" or value != ""}  # a variable may be
     match = _SHORT.fullmatch(str(entry).strip())
     if not match:
         raise ValueError(f"{str(entry)!r} is not a port\n{_EXAMPLES}")

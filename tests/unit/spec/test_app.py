@@ -223,6 +223,32 @@ def test_a_dockerfile_is_named_from_its_context(folder) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "platform"),
+    [("arm64", "linux/arm64"), ("x86_64", "linux/amd64"), ("armhf", "linux/arm/v7"), ("linux", "linux"), ("", "")],
+)
+def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) -> None:
+    assert folder.app(f"services: {{web: {{image: x, platform: '{written}'}}}}").services["web"].platform == platform
+
+
+def test_what_a_variable_without_a_value_leaves_is_as_if_it_were_not_written(folder) -> None:
+    web = folder.app(
+        'services: {web: {image: x, restart: "${NO}", platform: "${NO}", pull_policy: "${NO}",'
+        ' ports: [{target: 81, published: "${NO}"}]}}'
+    ).services["web"]
+    assert (web.restart, web.platform, web.pull_policy) == ("always", "", "")
+    assert [(port.target, port.published) for port in web.ports] == [(81, 81)]
+
+
+def test_what_is_built_here_is_never_pulled(folder) -> None:
+    folder.write("Dockerfile", "FROM x")
+    folder.app("services: {web: {build: ., image: web:local, pull_policy: never, stop_signal: sigint}}")
+    assert folder.mistakes(lambda: folder.app("services: {web: {image: x, pull_policy: never}}")) == [
+        "1: services.web.pull_policy: 'never' cannot be meant: hosts have the image from a registry | "
+        "remove it, or build the image here: build"
+    ]
+
+
 def test_anchors_merge_keys_and_extensions(folder) -> None:
     app = folder.app(
         """

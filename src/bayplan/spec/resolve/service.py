@@ -85,7 +85,7 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         secrets=grants(written.secrets or (), "/run/secrets/"),
         configs=grants(written.configs or (), "/"),
         platform=written.platform or "",
-        pull_policy="" if written.pull_policy in {"missing", "if_not_present"} else written.pull_policy or "",
+        pull_policy="" if written.pull_policy in {"missing", "if_not_present", "never"} else written.pull_policy or "",
         post_start=_hooks(name, "post_start", written.post_start or (), around),
         pre_stop=_hooks(name, "pre_stop", written.pre_stop or (), around),
         external=_external(name, written, extension.external, around),
