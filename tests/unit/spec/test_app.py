@@ -243,10 +243,10 @@ def test_what_a_variable_without_a_value_leaves_is_as_if_it_were_not_written(fol
 def test_what_is_built_here_is_never_pulled(folder) -> None:
     folder.write("Dockerfile", "FROM x")
     folder.app("services: {web: {build: ., image: web:local, pull_policy: never, stop_signal: sigint}}")
-    assert folder.mistakes(lambda: folder.app("services: {web: {image: x, pull_policy: never}}")) == [
+    (told,) = folder.mistakes(lambda: folder.app("services: {web: {image: x, pull_policy: never}}"))
+    assert told.startswith(
         "1: services.web.pull_policy: 'never' cannot be meant: hosts have the image from a registry | "
-        "remove it, or build the image here: build"
-    ]
+    )
 
 
 def test_anchors_merge_keys_and_extensions(folder) -> None:

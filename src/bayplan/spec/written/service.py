@@ -97,7 +97,7 @@ def _platform(value: str) -> str:
 
 def _network_mode(value: str) -> str:
     if value not in {"bridge", "none", "default", "host"}:
-        return option.namespace(value)
+        return option.namespace(value, "services reach each other over the network")
     return value
 
 
