@@ -23,7 +23,8 @@ def long_port(entry: Any) -> Any:
     match = _SHORT.fullmatch(str(entry).strip())
     if not match:
         raise ValueError(f"{str(entry)!r} is not a port\n{_EXAMPLES}")
-    return {key: value for key, value in match.groupdict().items() if value}
+    found = {key: value for key, value in match.groupdict().items() if value}
+    return found | ({"protocol": found["protocol"].lower()} if "protocol" in found else {})  # as nat.ParsePortSpec does
 
 
 def port_range(text: str | int) -> tuple[int, ...]:
@@ -67,4 +68,4 @@ def port_key(entry: Any) -> tuple[str, ...]:
 def exposed(entry: Any) -> tuple[tuple[int, str], ...]:
     """(port, protocol) of each port of an entry of `expose:`: "8080", "8000-8002", "53/udp". Raises ValueError."""
     ports, _, protocol = str(entry).partition("/")
-    return tuple((port, protocol or "tcp") for port in port_range(ports))
+    return tuple((port, protocol.lower() or "tcp") for port in port_range(ports))

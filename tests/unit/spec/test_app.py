@@ -249,6 +249,33 @@ def test_what_is_built_here_is_never_pulled(folder) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("condition", "restart"),
+    [("none", "no"), ("any", "always"), ("always", "always"), ("unless-stopped", "unless-stopped"), ("no", "no")],
+)
+def test_conditions_of_a_restart_policy(folder, condition: str, restart: str) -> None:
+    """Those of the Specification, and what Compose's `mapRestartPolicyCondition` knows besides."""
+    web = folder.app(f"services: {{web: {{image: x, deploy: {{restart_policy: {{condition: {condition}}}}}}}}}")
+    assert web.services["web"].restart == restart
+
+
+def test_what_has_a_mac_address_is_replaced_stop_first(folder) -> None:
+    web = folder.app("services: {web: {image: x, mac_address: 02:42:ac:11:65:43}}").services["web"]
+    assert web.update.order == "stop-first"
+    written = (
+        "services: {web: {image: x, mac_address: 02:42:ac:11:65:43, deploy: {update_config: {order: start-first}}}}"
+    )
+    assert len(folder.mistakes(lambda: folder.app(written))) == 1
+
+
+def test_protocols_in_capitals(folder) -> None:
+    web = folder.app('services: {web: {image: x, ports: ["53:53/UDP", "80:80/TCP"], expose: ["54/UDP"]}}').services[
+        "web"
+    ]
+    assert [port.protocol for port in web.ports] == ["udp", "tcp"]
+    assert [port.protocol for port in web.expose] == ["udp"]
+
+
 def test_anchors_merge_keys_and_extensions(folder) -> None:
     app = folder.app(
         """

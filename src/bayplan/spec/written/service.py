@@ -247,7 +247,7 @@ class ServiceFile(FileModel):
     ipc: Maybe[option.Namespace] = key("`host`, `private`, `shareable`, `none`; not of another container")
     isolation: Maybe[Annotated[Text, AfterValidator(_isolation)]] = key("`default`")
     logging: Maybe[option.LoggingFile] = key()
-    mac_address: Maybe[option.Mac] = key("of one replica, replaced stop-first")
+    mac_address: Maybe[option.Mac] = key("of one replica, replaced stop-first, which is the default there")
     mem_swappiness: Maybe[option.Percent] = key("cgroup v1")
     memswap_limit: Maybe[option.Swap] = key("no swap beyond `mem_limit` unless written")
     oom_kill_disable: Maybe[Flag] = key("cgroup v1")
