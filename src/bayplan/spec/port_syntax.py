@@ -47,7 +47,7 @@ def listen_address(text: str) -> str:
     try:
         return str(IPv4Address(text))
     except ValueError:
-        raise ValueError(f"{text!r} is not an IPv4 address") from None
+        raise ValueError(f"{text!r} is not an IPv4 address\nlisteners have one; leave it out for all of them") from None
 
 
 def port_key(entry: Any) -> tuple[str, ...]:

@@ -233,7 +233,7 @@ def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) ->
 
 def test_what_a_variable_without_a_value_leaves_is_as_if_it_were_not_written(folder) -> None:
     web = folder.app(
-        'services: {web: {image: x, restart: "${NO}", platform: "${NO}", pull_policy: "${NO}",'
+        'services: {web: {image: x, restart: "${NO}", platform: "${NO}", pull_policy: "${NO}", isolation: "${NO}",'
         ' ports: [{target: 81, published: "${NO}"}]}}'
     ).services["web"]
     assert (web.restart, web.platform, web.pull_policy) == ("always", "", "")

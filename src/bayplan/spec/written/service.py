@@ -113,7 +113,7 @@ def _pull_policy(value: str) -> str:
 
 
 def _isolation(value: str) -> str:
-    if value != "default":
+    if value not in {"", "default"}:
         raise wrong(f"{value!r} is for engines on Windows", "remove it")
     return value
 
