@@ -33,14 +33,17 @@ def read_dotenv(text: str, file: str, environment: Mapping[str, str], mistakes: 
     return {v.name: v.value for v in dotenv_variables(text, file, environment, mistakes)}
 
 
-def dotenv_variables(text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes) -> list[Variable]:
+def dotenv_variables(
+    text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes, before: Mapping[str, str] | None = None
+) -> list[Variable]:
     """The variables of a file, in its order. Their values may use the environment and those before them.
 
-    A name alone takes its value from the environment, and is left out if it has none there.
+    A name alone takes its value from the environment, and is left out if it has none there. before: those of files
+    that were read before this one.
     """
     mistakes.read(file)
     found: list[Variable] = []
-    seen: dict[str, str] = {}
+    seen = dict(before or {})
     for line, written in _logical_lines(text.removeprefix("\ufeff").replace("\r\n", "\n")):
         place = Place(file, line)
         match = _LINE.match(written)

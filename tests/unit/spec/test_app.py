@@ -78,6 +78,15 @@ def test_the_longest_variable_and_longer_labels(folder) -> None:
     assert (len(web.labels["A"]), web.labels["b=c"]) == (2**20, "d")
 
 
+def test_env_files_may_use_what_is_before_them(folder) -> None:
+    folder.write("a.env", "A=1\nB=$A\n")
+    folder.write("b.env", "C=$A-$OWN\nA=2\nD=$A\n")
+    web = folder.web("env_file: [a.env, b.env]", "environment: {OWN: own}")
+    assert web.environment == {"A": "2", "B": "1", "C": "1-own", "D": "2", "OWN": "own"}
+    folder.environment = {"A": "mine"}
+    assert folder.web("env_file: b.env").environment == {"A": "2", "C": "mine-", "D": "mine"}
+
+
 def test_env_files_are_under_environment(folder) -> None:
     folder.write("a.env", "A=a\nB=a\nC=a\n")
     folder.write("b.env", "B=b\nC=b\n")
