@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from bayplan.errors import SpecError
 from bayplan.spec import app_name, load_app, local_fleet
 from bayplan.spec.model import Healthcheck, Http, Placement, Port, Probe, Resources, Service, Update
 
@@ -283,6 +285,34 @@ def test_protocols_in_capitals(folder) -> None:
     ]
     assert [port.protocol for port in web.ports] == ["udp", "tcp"]
     assert [port.protocol for port in web.expose] == ["udp"]
+
+
+@pytest.mark.parametrize("name", ["~nobody/here", '"a\\0b"', "a" * 300], ids=["home", "NUL", "long"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "env_file: %s", "env_file: [{path: %s, required: false}]", "label_file: %s", "build: %s",
+        "build: {context: ., dockerfile: %s}", "extends: {file: %s, service: x}", "volumes: [{type: bind, source: %s, target: /x}]",
+        "security_opt: ['seccomp:%s']", "build: {context: ., ssh: ['a=%s']}",
+    ],
+)  # fmt: skip
+def test_a_name_that_no_file_has_is_told_as_every_other(folder, keys: str, name: str) -> None:
+    """It is read, or refused; it was a traceback."""
+    with contextlib.suppress(SpecError):
+        folder.web(keys % name)
+    for top in ("secrets", "configs"):
+        with contextlib.suppress(SpecError):
+            folder.app(f"services: {{web: {{image: x, {top}: [s]}}}}\n{top}: {{s: {{file: {name}}}}}\n")
+    for entry in (name, f"{{path: x.yaml, env_file: {name}}}"):
+        with pytest.raises(SpecError):
+            folder.app(f"include: [{entry}]\nservices: {{web: {{image: x}}}}\n")
+
+
+def test_a_tilde_is_the_operators_home(folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody else's, as in docker compose."""
+    monkeypatch.setenv("HOME", "/home/me")
+    mounts = folder.web("volumes: ['~/a:/a', '~b/c:/b', '~:/c']").mounts
+    assert [mount.source for mount in mounts] == ["/home/me/a", "/home/me/b/c", "/home/me"]
 
 
 def test_anchors_merge_keys_and_extensions(folder) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from bayplan.spec.dotenv import Variable, dotenv_variables, raw_variables
-from bayplan.spec.reading import read_text, shown
+from bayplan.spec.reading import is_there, read_text, shown
 from bayplan.spec.resolve.around import Surroundings, blank, known
 from bayplan.spec.written.service import EnvFile, ServiceFile
 
@@ -53,7 +53,7 @@ def _file(
     name: str, key: str, index: int, entry: EnvFile, around: Surroundings, before: Mapping[str, str]
 ) -> Sequence[Variable]:
     path = around.directory / entry.path
-    if entry.required is False and not path.exists():
+    if entry.required is False and not is_there(path):
         return ()
     text = read_text(path, around.place("services", name, key, index), around.mistakes, f"services.{name}.{key}: ")
     if text is None:
