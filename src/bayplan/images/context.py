@@ -95,9 +95,10 @@ def _dockerfile(build: Build) -> tuple[str, bytes]:
     if build.dockerfile_inline is not None:
         return INLINE, build.dockerfile_inline.encode()
     path = Path(build.context, build.dockerfile)
-    relative = os.path.relpath(path, build.context)
+    relative = Path(os.path.relpath(path, build.context))
+    name = INLINE if os.pardir in relative.parts else posixpath.join(*relative.parts)  # outside: it is sent besides
     try:
-        return posixpath.join(*Path(relative).parts), path.read_bytes()
+        return name, path.read_bytes()
     except FileNotFoundError as missing:
         if not Path(build.context).is_dir():
             raise _gone(build) from missing

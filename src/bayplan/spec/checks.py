@@ -30,6 +30,7 @@ def check(
         published = [*published_of(service, file)]
         everything += published
         _check_source(service, around)
+        _check_pull_policy(service, file, around)
         _check_resources(service, around)
         _check_rollback(service, around)
         _check_uts(service, around)
@@ -56,6 +57,16 @@ def _check_source(service: Service, around: Surroundings) -> None:
             f"services.{service.name}: has neither image nor build",
             "services", service.name,
             todo="write image: NAME, or build: DIRECTORY",
+        )  # fmt: skip
+
+
+def _check_pull_policy(service: Service, written: ServiceFile, around: Surroundings) -> None:
+    """What is built is never pulled; what others built comes from somewhere."""
+    if written.pull_policy == "never" and service.image and not service.build:
+        around.wrong(
+            f"services.{service.name}.pull_policy: 'never' cannot be meant: hosts have the image from a registry",
+            "services", service.name, "pull_policy",
+            todo="remove it, or build the image here: build",
         )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from bayplan.spec.interpolate import Told, substitute
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
 
-_LINE = re.compile(r"(?:export\s+)?(?P<name>[\w.\[\]-]+)\s*(?P<sign>[=:]\s*(?P<value>.*))?$", re.DOTALL)
+_LINE = re.compile(r"(?:export\s+)?(?P<name>[\w.\[\]-]+)\s*(?P<sign>[=:](?P<space>\s*)(?P<value>.*))?$", re.DOTALL)
 _ESCAPE = re.compile(r"\\([nrt\"\\$])")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$$"}
 
@@ -33,14 +33,17 @@ def read_dotenv(text: str, file: str, environment: Mapping[str, str], mistakes: 
     return {v.name: v.value for v in dotenv_variables(text, file, environment, mistakes)}
 
 
-def dotenv_variables(text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes) -> list[Variable]:
+def dotenv_variables(
+    text: str, file: str, environment: Mapping[str, str], mistakes: Mistakes, before: Mapping[str, str] | None = None
+) -> list[Variable]:
     """The variables of a file, in its order. Their values may use the environment and those before them.
 
-    A name alone takes its value from the environment, and is left out if it has none there.
+    A name alone takes its value from the environment, and is left out if it has none there. before: those of files
+    that were read before this one.
     """
     mistakes.read(file)
     found: list[Variable] = []
-    seen: dict[str, str] = {}
+    seen = dict(before or {})
     for line, written in _logical_lines(text.removeprefix("\ufeff").replace("\r\n", "\n")):
         place = Place(file, line)
         match = _LINE.match(written)
@@ -49,6 +52,11 @@ def dotenv_variables(text: str, file: str, environment: Mapping[str, str], mista
             continue
         name = match["name"]
         if match["sign"] is not None:
+            if match["space"] and match["value"].startswith("#"):
+                what = (
+                    f"{name} is {match['value']!r}, as in docker compose: after = there is no comment without a value"
+                )
+                mistakes.warn(what, place, f'for an empty one write {name}="" before it')
             seen[name] = _value(match["value"], {**seen, **environment}, place, mistakes)
         elif name in environment:
             seen[name] = environment[name]
@@ -121,7 +129,8 @@ def _value(text: str, variables: Mapping[str, str], place: Place, mistakes: Mist
     told = Told(wrong, lambda what, todo: mistakes.warn(what, place, todo))
     quote = text[:1]
     if quote not in {"'", '"'}:
-        return substitute(re.split(r"\s#|^#", text, maxsplit=1)[0].strip(), variables, told)
+        # A space is before a comment (compose-go's `extractVarValue`): #fff is a colour.
+        return substitute(text.partition(" #")[0].strip(), variables, told)
     end = _closing_quote(text)
     rest = text[end + 1 :].strip()
     if end < 0 or (rest and not rest.startswith("#")):

@@ -14,6 +14,7 @@ from bayplan.spec.fleet_file import BalancerFile, FleetFile, HostFile, RegistryF
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
 from bayplan.spec.node import Node, along
+from bayplan.spec.reading import expanded
 from bayplan.spec.usage import read_usage
 from bayplan.spec.validate import validate
 
@@ -101,7 +102,7 @@ class _Reader:
         return f"{prefix}{self._absolute(path)}" if is_file else url
 
     def _absolute(self, path: str) -> str:
-        return str(self.directory / Path(path).expanduser())
+        return str(self.directory / expanded(path))
 
     def _host(self, name: str, written: HostFile) -> Host:
         at = ("hosts", name)

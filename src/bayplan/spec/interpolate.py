@@ -11,7 +11,7 @@ from bayplan.spec.node import Node
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-?+]")
-_BRACE = re.compile(r"\$\$|\$\{|\}")
+_BRACE = re.compile(r"\$\$|\$?\{|\}")
 _DEEPEST = 50  # of defaults in defaults, which are gone through by recursion
 
 Tell = Callable[[str, str], None]  # what, what to do
@@ -34,10 +34,11 @@ def substitute(text: str, variables: Mapping[str, str], told: Told) -> str:
 
 
 def _depth(text: str) -> int:
-    """How deep `${` stand in each other, at most."""
+    """How deep braces stand in each other, at most, from a `${` on."""
     depth = most = 0
     for found in _BRACE.finditer(text):
-        depth = max(depth + {"${": 1, "}": -1, "$$": 0}[found[0]], 0)
+        step = {"${": 1, "{": 1 if depth else 0, "}": -1, "$$": 0}[found[0]]
+        depth = max(depth + step, 0)
         most = max(most, depth)
     return most
 
@@ -72,10 +73,20 @@ def _expression(text: str, at: int, variables: Mapping[str, str], told: Told) ->
 
 
 def _closing(text: str, at: int) -> int:
+    """Where the brace closes that opened before `at`, or -1.
+
+    A default may be JSON, whose braces pair (compose-go's `getFirstBraceClosingIndex`); where they do not, only those
+    of variables count.
+    """
+    end = _paired(text, at, "{")
+    return end if end >= 0 else _paired(text, at, "${")
+
+
+def _paired(text: str, at: int, opening: str) -> int:
     depth = 1
     while at < len(text):
-        if text.startswith("${", at):
-            depth, at = depth + 1, at + 1
+        if text.startswith(opening, at):
+            depth, at = depth + 1, at + len(opening) - 1
         elif text[at] == "}":
             depth -= 1
             if not depth:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from bayplan.spec.shapes import TEXT_OR_MAP, either, wrong
 
 _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _OF_OTHER_SYSTEMS = frozenset({"cached", "delegated", "consistent"})
+_WINDOWS = re.compile(r"(?:^|:)[A-Za-z]:\\|:[A-Za-z]:/|^[A-Za-z]:/[^:]*:/")  # a:/data is a volume of that name
 _EXAMPLES = "write 'name:/data', '/of/the/host:/data:ro' or '/data'"
 
 
@@ -47,6 +49,8 @@ def mount_key(entry: Any) -> tuple[str, ...]:
 
 def _parts(entry: str) -> tuple[str, str, str]:
     """Source, target, options."""
+    if _WINDOWS.search(entry):
+        raise wrong(f"{entry!r} has a path of Windows, and hosts run Linux", _EXAMPLES)
     parts = entry.split(":")
     if len(parts) == 1:
         return "", parts[0], ""

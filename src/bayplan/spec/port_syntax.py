@@ -19,11 +19,12 @@ _EXAMPLES = "write '80:8080' (published:target), '127.0.0.1:80:8080' or '8080'"
 def long_port(entry: Any) -> Any:
     """The long form of an entry; what is no short form is given back. Raises ValueError."""
     if isinstance(either(entry, "a string, a number or a map (key: value)", str, int, dict), dict):
-        return entry
+        return {key: value for key, value in entry.items() if key != "published" or value != ""}  # a variable may be
     match = _SHORT.fullmatch(str(entry).strip())
     if not match:
         raise ValueError(f"{str(entry)!r} is not a port\n{_EXAMPLES}")
-    return {key: value for key, value in match.groupdict().items() if value}
+    found = {key: value for key, value in match.groupdict().items() if value}
+    return found | ({"protocol": found["protocol"].lower()} if "protocol" in found else {})  # as nat.ParsePortSpec does
 
 
 def port_range(text: str | int) -> tuple[int, ...]:
@@ -46,7 +47,7 @@ def listen_address(text: str) -> str:
     try:
         return str(IPv4Address(text))
     except ValueError:
-        raise ValueError(f"{text!r} is not an IPv4 address") from None
+        raise ValueError(f"{text!r} is not an IPv4 address\nlisteners have one; leave it out for all of them") from None
 
 
 def port_key(entry: Any) -> tuple[str, ...]:
@@ -67,4 +68,4 @@ def port_key(entry: Any) -> tuple[str, ...]:
 def exposed(entry: Any) -> tuple[tuple[int, str], ...]:
     """(port, protocol) of each port of an entry of `expose:`: "8080", "8000-8002", "53/udp". Raises ValueError."""
     ports, _, protocol = str(entry).partition("/")
-    return tuple((port, protocol or "tcp") for port in port_range(ports))
+    return tuple((port, protocol.lower() or "tcp") for port in port_range(ports))

@@ -58,7 +58,7 @@ class _Project:
     def _included(self, entry: Node, path: tuple[str, ...]) -> Node | None:
         long = entry if isinstance(entry.value, dict) else replace(entry, value={"path": entry})
         written = None if entry.broken else validate(IncludeFile, long, self.mistakes, path)
-        if written is None or _is_remote(written.path, entry.place, self.mistakes):
+        if written is None or _is_beyond(written.path, entry.place, self.mistakes):
             return None
         paths = [self.directory / name for name in written.path]
         inside = self.directory / written.project_directory if written.project_directory else paths[0].parent
@@ -164,7 +164,7 @@ class _Extending:
         if written.file is None:
             there = {**self._services(self.before), **self._services(self.document)}
             return self._named(written.service, there, name, place, trail)
-        if _is_remote([written.file], place, self.project.mistakes):
+        if _is_beyond([written.file], place, self.project.mistakes):
             return None
         path = self.project.directory / written.file
         document = read_file(path, self.project.mistakes, place)
@@ -193,7 +193,11 @@ class _Extending:
         return services.value if services is not None and isinstance(services.value, dict) else {}
 
 
-def _is_remote(paths: Sequence[str], place: Place, mistakes: Mistakes) -> bool:
+def _is_beyond(paths: Sequence[str], place: Place, mistakes: Mistakes) -> bool:
+    """Whether a file cannot be read from here, which is told."""
+    if unfit := next((p for p in paths if "\0" in p), None):
+        mistakes.add(f"{unfit!r} is no file's name: it has a NUL character", place, "check the name")
+        return True
     remote = next((p for p in paths if "://" in p or p.startswith(("oci:", "git@"))), None)
     if remote:
         mistakes.add(f"{remote} is not on this machine, and is not fetched", place, "fetch it, and name the file")

@@ -16,6 +16,39 @@ def shown(path: Path) -> str:
     return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
 
 
+def expanded(path: str) -> Path:
+    """A path with the operator's home in the place of a `~` at its start.
+
+    `~x` is x in it, and nobody else's home, as docker compose has it (compose-go's `ExpandUser`).
+    """
+    home = os.path.expanduser("~")  # noqa: PTH111  that of Path raises where there is none
+    return Path(home, path[1:].lstrip("/")) if path.startswith("~") else Path(path)
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything is: by a name that nothing can have, nothing is."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """As `is_there`."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_directory(path: Path) -> bool:
+    """As `is_there`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def read_text(path: Path, place: Place, mistakes: Mistakes, prefix: str = "") -> str | None:
     """The text of a file ("-" is standard input), or None and a mistake at `place`, which names the file."""
     try:
@@ -26,4 +59,6 @@ def read_text(path: Path, place: Place, mistakes: Mistakes, prefix: str = "") ->
         mistakes.add(f"{prefix}there is no {shown(path)}", place, "check the name")
     except OSError as error:
         mistakes.add(f"{prefix}{shown(path)} cannot be read: {error.strerror}", place)
+    except ValueError as error:
+        mistakes.add(f"{prefix}{str(path)!r} cannot be read: {error}", place, "check the name")
     return None

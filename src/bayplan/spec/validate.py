@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -92,13 +92,24 @@ def _dotted(path: Path) -> str:
 def _model_at(model: type[FileModel], path: Path) -> type[FileModel] | None:
     """The model of the map at a path. A field holds one model at most, however deep in lists and maps."""
     found: type[FileModel] | None = model
+    is_name = False  # a service may be called deploy
     for part in path:
         if found is None:
             return None
+        if is_name:
+            is_name = False
+            continue
         field = next((f for n, f in found.model_fields.items() if part in {n, f.alias}), None)
         if field is not None:
             found = next(_models(field.annotation), None)
+            is_name = _has_names(field.annotation)
     return found
+
+
+def _has_names(annotation: Any) -> bool:
+    """Whether the file chooses the keys of a map of models: of services, volumes, …"""
+    inside = get_args(annotation)
+    return (get_origin(annotation) is dict and any(_models(inside[1]))) or any(map(_has_names, inside))
 
 
 def _models(annotation: Any) -> Iterator[type[FileModel]]:

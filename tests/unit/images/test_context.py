@@ -92,6 +92,18 @@ def test_an_inline_dockerfile_needs_no_file(root: Path) -> None:
     assert INLINE in text(wanted, ".dockerignore").split()
 
 
+def test_a_dockerfile_outside_of_its_context_is_sent_besides(root: Path) -> None:
+    (root / "web").write_text("FROM scratch\nCOPY . .\n")
+    (root / "web.dockerignore").write_text("deep\n")
+    context = root / "src"
+    wanted = build(context, dockerfile="../web")
+    assert names(wanted) == ["a.txt", INLINE, ".dockerignore"]
+    assert text(wanted, INLINE) == "FROM scratch\nCOPY . .\n"
+    assert content_tag(wanted) == content_tag(build(context, dockerfile=str(root / "web")))
+    (root / "web").write_text("FROM other\n")
+    assert content_tag(wanted) != content_tag(build(context, dockerfile_inline="FROM scratch\nCOPY . .\n"))
+
+
 def test_a_dockerfile_in_a_folder_by_any_spelling(root: Path) -> None:
     (root / "docker").mkdir()
     (root / "docker" / "web").write_text("FROM scratch\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from bayplan.errors import SpecError
 from bayplan.spec import app_name, load_app, local_fleet
 from bayplan.spec.model import Healthcheck, Http, Placement, Port, Probe, Resources, Service, Update
 
@@ -76,6 +78,15 @@ def test_the_longest_variable_and_longer_labels(folder) -> None:
     web = folder.web(f"environment: {{A: {longest}}}\nlabels: {{A: {'x' * 2**20}, 'b=c': d}}")
     assert web.environment == {"A": longest}
     assert (len(web.labels["A"]), web.labels["b=c"]) == (2**20, "d")
+
+
+def test_env_files_may_use_what_is_before_them(folder) -> None:
+    folder.write("a.env", "A=1\nB=$A\n")
+    folder.write("b.env", "C=$A-$OWN\nA=2\nD=$A\n")
+    web = folder.web("env_file: [a.env, b.env]", "environment: {OWN: own}")
+    assert web.environment == {"A": "2", "B": "1", "C": "1-own", "D": "2", "OWN": "own"}
+    folder.environment = {"A": "mine"}
+    assert folder.web("env_file: b.env").environment == {"A": "2", "C": "mine-", "D": "mine"}
 
 
 def test_env_files_are_under_environment(folder) -> None:
@@ -216,9 +227,92 @@ def test_a_dockerfile_is_named_from_its_context(folder) -> None:
     inside = folder.path / "site" / "docker" / "Dockerfile"
     app = folder.app(f"services: {{web: {{build: {{context: site/, dockerfile: {inside}}}}}}}")
     assert app.services["web"].build.dockerfile == "docker/Dockerfile"
-    assert folder.mistakes(
-        lambda: folder.app("services: {web: {build: {context: site, dockerfile: ../Dockerfile}}}")
-    ) == ["1: services.web.build: Dockerfile lies outside of the context | move it there, or widen the context"]
+    outside = folder.app("services: {web: {build: {context: site, dockerfile: ../Dockerfile}}}").services["web"].build
+    assert outside.dockerfile == "../Dockerfile"
+    assert folder.mistakes(lambda: folder.app("services: {web: {build: {context: site, dockerfile: ../other}}}")) == [
+        "1: services.web.build: there is no other | write it, or name another with dockerfile"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "platform"),
+    [("arm64", "linux/arm64"), ("x86_64", "linux/amd64"), ("armhf", "linux/arm/v7"), ("linux", "linux"), ("", "")],
+)
+def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) -> None:
+    assert folder.app(f"services: {{web: {{image: x, platform: '{written}'}}}}").services["web"].platform == platform
+
+
+def test_what_a_variable_without_a_value_leaves_is_as_if_it_were_not_written(folder) -> None:
+    web = folder.app(
+        'services: {web: {image: x, restart: "${NO}", platform: "${NO}", pull_policy: "${NO}", isolation: "${NO}",'
+        ' ports: [{target: 81, published: "${NO}"}]}}'
+    ).services["web"]
+    assert (web.restart, web.platform, web.pull_policy) == ("always", "", "")
+    assert [(port.target, port.published) for port in web.ports] == [(81, 81)]
+
+
+def test_what_is_built_here_is_never_pulled(folder) -> None:
+    folder.write("Dockerfile", "FROM x")
+    folder.app("services: {web: {build: ., image: web:local, pull_policy: never, stop_signal: sigint}}")
+    (told,) = folder.mistakes(lambda: folder.app("services: {web: {image: x, pull_policy: never}}"))
+    assert told.startswith(
+        "1: services.web.pull_policy: 'never' cannot be meant: hosts have the image from a registry | "
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "restart"),
+    [("none", "no"), ("any", "always"), ("always", "always"), ("unless-stopped", "unless-stopped"), ("no", "no")],
+)
+def test_conditions_of_a_restart_policy(folder, condition: str, restart: str) -> None:
+    """Those of the Specification, and what Compose's `mapRestartPolicyCondition` knows besides."""
+    web = folder.app(f"services: {{web: {{image: x, deploy: {{restart_policy: {{condition: {condition}}}}}}}}}")
+    assert web.services["web"].restart == restart
+
+
+def test_what_has_a_mac_address_is_replaced_stop_first(folder) -> None:
+    web = folder.app("services: {web: {image: x, mac_address: 02:42:ac:11:65:43}}").services["web"]
+    assert web.update.order == "stop-first"
+    written = (
+        "services: {web: {image: x, mac_address: 02:42:ac:11:65:43, deploy: {update_config: {order: start-first}}}}"
+    )
+    assert len(folder.mistakes(lambda: folder.app(written))) == 1
+
+
+def test_protocols_in_capitals(folder) -> None:
+    web = folder.app('services: {web: {image: x, ports: ["53:53/UDP", "80:80/TCP"], expose: ["54/UDP"]}}').services[
+        "web"
+    ]
+    assert [port.protocol for port in web.ports] == ["udp", "tcp"]
+    assert [port.protocol for port in web.expose] == ["udp"]
+
+
+@pytest.mark.parametrize("name", ["~nobody/here", '"a\\0b"', "a" * 300], ids=["home", "NUL", "long"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "env_file: %s", "env_file: [{path: %s, required: false}]", "label_file: %s", "build: %s",
+        "build: {context: ., dockerfile: %s}", "extends: {file: %s, service: x}", "volumes: [{type: bind, source: %s, target: /x}]",
+        "security_opt: ['seccomp:%s']", "build: {context: ., ssh: ['a=%s']}",
+    ],
+)  # fmt: skip
+def test_a_name_that_no_file_has_is_told_as_every_other(folder, keys: str, name: str) -> None:
+    """It is read, or refused; it was a traceback."""
+    with contextlib.suppress(SpecError):
+        folder.web(keys % name)
+    for top in ("secrets", "configs"):
+        with contextlib.suppress(SpecError):
+            folder.app(f"services: {{web: {{image: x, {top}: [s]}}}}\n{top}: {{s: {{file: {name}}}}}\n")
+    for entry in (name, f"{{path: x.yaml, env_file: {name}}}"):
+        with pytest.raises(SpecError):
+            folder.app(f"include: [{entry}]\nservices: {{web: {{image: x}}}}\n")
+
+
+def test_a_tilde_is_the_operators_home(folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody else's, as in docker compose."""
+    monkeypatch.setenv("HOME", "/home/me")
+    mounts = folder.web("volumes: ['~/a:/a', '~b/c:/b', '~:/c']").mounts
+    assert [mount.source for mount in mounts] == ["/home/me/a", "/home/me/b/c", "/home/me"]
 
 
 def test_anchors_merge_keys_and_extensions(folder) -> None:

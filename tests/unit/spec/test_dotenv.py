@@ -22,7 +22,9 @@ def read(text: str, **environment: str) -> dict[str, str]:
         ("A=", ""),
         ("A=b # why", "b"),
         ("A=b#c", "b#c"),
-        ("A= # why", ""),
+        ('A="" # why', ""),
+        ("A=#fff # why", "#fff"),
+        ("A=b\t# c", "b\t# c"),
         ("A='b # c' # why", "b # c"),
         ("A='$B'", "$B"),
         (r"A='it\'s'", "it's"),
@@ -42,6 +44,15 @@ def read(text: str, **environment: str) -> dict[str, str]:
 )
 def test_values(line: str, value: str) -> None:
     assert read(f"# comment\n\n{line}\nZ=last\n") == {"A": value, "Z": "last"}
+
+
+def test_a_comment_in_the_place_of_a_value_is_one_and_that_is_told() -> None:
+    """compose-go takes away the spaces after = before it looks for a space and #."""
+    mistakes = Mistakes()
+    assert read_dotenv("A= # why\nB=#fff\n", ".env", {}, mistakes) == {"A": "# why", "B": "#fff"}
+    assert [warning.what for warning in mistakes.warnings] == [
+        "A is '# why', as in docker compose: after = there is no comment without a value"
+    ]
 
 
 def test_earlier_variables_and_the_environment_can_be_used() -> None:

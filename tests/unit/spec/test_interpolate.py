@@ -42,6 +42,10 @@ def told(text: str) -> tuple[str, list[str]]:
         ("100$ $5 ^a$|b $! $(date) $} $-SET", "100$ $5 ^a$|b $! $(date) $} $-SET"),
         ("$5 for $SET, $$5 for ${SET}", "$5 for value, $5 for value"),
         ("${NOT:-$1}", "$1"),
+        ('${NOT:-{"a": {"b": "$OTHER"}}} and ${SET}', '{"a": {"b": "o"}} and value'),  # braces that pair are its own
+        ("${NOT:-{{.Node.Hostname}}}${NOT:-{}}", "{{.Node.Hostname}}{}"),
+        ("${SET:+{x}}{y}", "{x}{y}"),
+        ("${NOT:-{} and {", "{ and {"),  # a brace without another is a character
     ],
 )
 def test_values(text: str, value: str) -> None:
@@ -58,6 +62,7 @@ def test_values(text: str, value: str) -> None:
         ("${NOT?}", "the variable NOT is not set"),
         ("${EMPTY:-$NOT}", "? the variable NOT is not set: it is empty here"),
         ("${NOT:-" * 900 + "}" * 900, "variables stand too deep in each other's defaults"),
+        ("${NOT:-{}" * 900 + "}" * 900, "variables stand too deep in each other's defaults"),
         ("${SET", "${ is never closed in '${SET'"),
         ("${}", "${} is not a variable"),
         ("${1}", "${1} is not a variable"),

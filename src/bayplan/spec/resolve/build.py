@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bayplan.spec.model import Build
 from bayplan.spec.options import Ulimit
-from bayplan.spec.reading import shown
+from bayplan.spec.reading import expanded, is_directory, is_file, shown
 from bayplan.spec.resolve.around import Surroundings, blank, known
 from bayplan.spec.resolve.mounts import grants
 from bayplan.spec.written.build import BuildFile
@@ -21,12 +21,12 @@ def is_remote(context: str) -> bool:
 def build(name: str, written: BuildFile, around: Surroundings) -> Build:
     """The build; a context or Dockerfile that is not there is a mistake."""
     said = written.context or "."
-    context = _normal(around.directory / Path(said).expanduser())
+    context = _normal(around.directory / expanded(said))
     dockerfile = _normal(context / (written.dockerfile or "Dockerfile"))
     if not is_remote(said):
         _check_context(name, context, around)
-        if context.is_dir() and written.dockerfile_inline is None:
-            _check_dockerfile(name, context, dockerfile, around)
+        if is_directory(context) and written.dockerfile_inline is None:
+            _check_dockerfile(name, dockerfile, around)
     return Build(
         context=said if is_remote(said) else str(context),
         dockerfile=(written.dockerfile or "Dockerfile") if is_remote(said) else os.path.relpath(dockerfile, context),
@@ -62,7 +62,7 @@ def _wished(attestation: str | None) -> str:
 def _agent(written: str, directory: Path) -> str:
     """`default`, or `id=path` with the whole path of a key or of an agent's socket."""
     name, sign, path = written.partition("=")
-    return f"{name}={_normal(directory / Path(path).expanduser())}" if sign else name
+    return f"{name}={_normal(directory / expanded(path))}" if sign else name
 
 
 def _normal(path: Path) -> Path:
@@ -71,7 +71,7 @@ def _normal(path: Path) -> Path:
 
 
 def _check_context(name: str, context: Path, around: Surroundings) -> None:
-    if not context.is_dir():
+    if not is_directory(context):
         around.missing(
             f"services.{name}.build: there is no directory {shown(context)}",
             "services", name, "build", "context",
@@ -79,11 +79,10 @@ def _check_context(name: str, context: Path, around: Surroundings) -> None:
         )  # fmt: skip
 
 
-def _check_dockerfile(name: str, context: Path, dockerfile: Path, around: Surroundings) -> None:
-    if not dockerfile.is_file():
-        what, todo = f"there is no {shown(dockerfile)}", "write it, or name another with dockerfile"
-    elif not dockerfile.is_relative_to(context):
-        what, todo = f"{shown(dockerfile)} lies outside of the context", "move it there, or widen the context"
-    else:
-        return
-    around.missing(f"services.{name}.build: {what}", "services", name, "build", "dockerfile", todo=todo)
+def _check_dockerfile(name: str, dockerfile: Path, around: Surroundings) -> None:
+    if not is_file(dockerfile):
+        around.missing(
+            f"services.{name}.build: there is no {shown(dockerfile)}",
+            "services", name, "build", "dockerfile",
+            todo="write it, or name another with dockerfile",
+        )  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from bayplan.spec.dotenv import Variable, dotenv_variables, raw_variables
-from bayplan.spec.reading import read_text, shown
+from bayplan.spec.reading import is_there, read_text, shown
 from bayplan.spec.resolve.around import Surroundings, blank, known
 from bayplan.spec.written.service import EnvFile, ServiceFile
 
@@ -16,13 +17,19 @@ _AS_A_FILE: Final = "give it as a file, with configs or secrets"
 
 
 def environment(name: str, written: ServiceFile, around: Surroundings) -> dict[str, str]:
-    """`env_file` in its order, `environment` over it."""
+    """`env_file` in its order, `environment` over it.
+
+    A file's values may use the operator's variables, `environment` and the files before it, the first that has one
+    (compose-go's `WithServicesEnvironmentResolved`).
+    """
+    own = own_environment(written.environment, around, "services", name, "environment")
+    inside = replace(around, variables={**own, **around.variables})
     found: dict[str, str] = {}
     for index, entry in enumerate(written.env_file or ()):
-        for variable in _file(name, "env_file", index, entry, around):
+        for variable in _file(name, "env_file", index, entry, inside, found):
             _check(f"services.{name}.env_file", variable, around)
             found[variable.name] = variable.value
-    return found | own_environment(written.environment, around, "services", name, "environment")
+    return found | own
 
 
 def own_environment(written: Mapping[str, str | None] | None, around: Surroundings, *path: str | int) -> dict[str, str]:
@@ -38,20 +45,22 @@ def labels(name: str, written: ServiceFile, around: Surroundings) -> dict[str, s
     found: dict[str, str] = {}
     for index, path in enumerate(written.label_file or ()):
         entry = EnvFile(path=path)
-        found |= {variable.name: variable.value for variable in _file(name, "label_file", index, entry, around)}
+        found |= {variable.name: variable.value for variable in _file(name, "label_file", index, entry, around, found)}
     return found | blank(written.labels)
 
 
-def _file(name: str, key: str, index: int, entry: EnvFile, around: Surroundings) -> Sequence[Variable]:
+def _file(
+    name: str, key: str, index: int, entry: EnvFile, around: Surroundings, before: Mapping[str, str]
+) -> Sequence[Variable]:
     path = around.directory / entry.path
-    if entry.required is False and not path.exists():
+    if entry.required is False and not is_there(path):
         return ()
     text = read_text(path, around.place("services", name, key, index), around.mistakes, f"services.{name}.{key}: ")
     if text is None:
         return ()
     if entry.format == "raw":
         return raw_variables(text, shown(path), around.variables, around.mistakes)
-    return dotenv_variables(text, shown(path), around.variables, around.mistakes)
+    return dotenv_variables(text, shown(path), around.variables, around.mistakes, before)
 
 
 def _check(where: str, variable: Variable, around: Surroundings) -> None:

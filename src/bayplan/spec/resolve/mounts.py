@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from bayplan.spec.mount_syntax import is_path
+from bayplan.spec.reading import expanded
 from bayplan.spec.resolve.around import Surroundings, blank, given
 from bayplan.spec.storage import Grant, Mount
 from bayplan.spec.written.service import ServiceFile
@@ -56,7 +56,7 @@ def _mount(entry: MountFile, around: Surroundings) -> Mount:
 
 def absolute(path: str, around: Surroundings) -> str:
     """A path of the operator's machine, without `..`; links are kept."""
-    return os.path.normpath(around.directory / Path(path).expanduser())
+    return os.path.normpath(around.directory / expanded(path))
 
 
 def volume_of(mount: Mount) -> str:

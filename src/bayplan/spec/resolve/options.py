@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from bayplan.spec.options import NO_BRIDGE, Blkio, Device, DeviceRequest, Logging, Options, Throttle, Ulimit
-from bayplan.spec.reading import read_text
+from bayplan.spec.reading import expanded, read_text
 from bayplan.spec.resolve.around import Surroundings, blank
 from bayplan.spec.written.runtime import BlkioFile, DeviceFile, DeviceRequestFile, LoggingFile, RateFile, UlimitFile
 from bayplan.spec.written.service import ServiceFile
@@ -99,7 +98,7 @@ def _security(name: str, written: ServiceFile, around: Surroundings) -> Iterable
             yield entry
             continue
         place = around.place("services", name, "security_opt", index)
-        path = around.directory / Path(match[1]).expanduser()
+        path = around.directory / expanded(match[1])
         text = read_text(path, place, around.mistakes, f"services.{name}.security_opt: ")
         yield f"seccomp={_compact(text)}" if text is not None else entry
 

@@ -35,7 +35,7 @@ from bayplan.spec.written.health import HealthcheckFile
 from bayplan.spec.written.runtime import HookFile
 from bayplan.spec.written.service import ServiceFile
 
-_RESTARTS = {"none": "no", "any": "always", "on-failure": "on-failure"}
+_RESTARTS = {"none": "no", "any": "always"}  # the others are words of `restart`
 
 T = TypeVar("T", int, float)
 
@@ -64,13 +64,13 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         replicas=0 if extension.external else _replicas(name, written, around),
         resources=_resources(name, written, around),
         placement=_placement(name, written, around),
-        update=_update(deploy.update_config or file.UpdateFile()),
+        update=_update(deploy.update_config or file.UpdateFile(), written),
         http=_http(extension.http),
         probe=_probe(extension.probe),
         drain=given(extension.drain, 30.0),
         proxy_protocol=bool(extension.proxy_protocol),
         mode=mode,
-        rollback=_update(deploy.rollback_config) if deploy.rollback_config else None,
+        rollback=_update(deploy.rollback_config, written) if deploy.rollback_config else None,
         service_labels=blank(deploy.labels),
         expose=tuple(Exposed(port=p, protocol=kind) for entry in written.expose or () for p, kind in entry),
         networks=attached(written),
@@ -85,7 +85,7 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         secrets=grants(written.secrets or (), "/run/secrets/"),
         configs=grants(written.configs or (), "/"),
         platform=written.platform or "",
-        pull_policy="" if written.pull_policy in {"missing", "if_not_present"} else written.pull_policy or "",
+        pull_policy="" if written.pull_policy in {"missing", "if_not_present", "never"} else written.pull_policy or "",
         post_start=_hooks(name, "post_start", written.post_start or (), around),
         pre_stop=_hooks(name, "pre_stop", written.pre_stop or (), around),
         external=_external(name, written, extension.external, around),
@@ -109,7 +109,8 @@ def _restart(name: str, written: ServiceFile, deploy: file.DeployFile, mode: Mod
     said, key = written.restart, ("restart",)
     policy = deploy.restart_policy
     if policy is not None and policy.condition is not None:
-        said, key = _RESTARTS[policy.condition], ("deploy", "restart_policy", "condition")  # type: ignore[assignment]
+        said = _RESTARTS.get(policy.condition, policy.condition)
+        key = ("deploy", "restart_policy", "condition")  # type: ignore[assignment]
         if said == "on-failure" and policy.max_attempts:
             said = f"on-failure:{policy.max_attempts}"
     if not mode.endswith("job"):
@@ -122,9 +123,9 @@ def _restart(name: str, written: ServiceFile, deploy: file.DeployFile, mode: Mod
     return said if said and said.startswith("on-failure") else "no"
 
 
-def _update(written: file.UpdateFile) -> Update:
+def _update(written: file.UpdateFile, service: ServiceFile) -> Update:
     return Update(
-        order=written.order or "start-first",
+        order=written.order or ("stop-first" if service.mac_address else "start-first"),  # two cannot have one address
         parallelism=written.parallelism or 0,
         delay=written.delay or 0.0,
         failure_action=written.failure_action or "pause",

@@ -155,8 +155,8 @@ class _Definitions:
     def _content(self, kind: str, key: str, path: str) -> bytes:
         try:
             return Path(path).read_bytes()
-        except OSError as error:
-            why = "there is no" if isinstance(error, FileNotFoundError) else f"{error.strerror}:"
+        except (OSError, ValueError) as error:
+            why = "there is no" if isinstance(error, FileNotFoundError) else f"{getattr(error, 'strerror', error)}:"
             self.around.wrong(
                 f"{kind}.{key}: {why} {shown(Path(path))}", kind, key, "file",
                 todo="write it, or correct the name; it is relative to the first Compose file",

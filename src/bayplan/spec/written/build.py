@@ -40,7 +40,7 @@ class BuildFile(FileModel):
     """`build:`, long."""
 
     context: Maybe[Text] = key("a folder, which must be there")
-    dockerfile: Maybe[Text] = key("in the context, and there")
+    dockerfile: Maybe[Text] = key("from the context, in it or outside of it; it must be there")
     dockerfile_inline: Maybe[Text] = key()
     args: Maybe[Pairs] = key("map or list; a name without a value takes it from your environment")
     target: Maybe[Text] = key()

@@ -12,6 +12,7 @@ from bayplan.spec.written.fields import key, required
 from bayplan.spec.written.runtime import DeviceRequestFile
 
 _CONSTRAINT = re.compile(r"node\.(hostname|zone|platform\.os|platform\.arch|labels\.[\w./-]+)\s*(==|!=)\s*(\S.*)")
+_OF_SWARMS = re.compile(r"(node\.id|engine\.labels\.\S+)\s*(==|!=)")
 _ROLE = re.compile(r"node\.role\s*(==|!=)\s*\w+")
 
 
@@ -44,6 +45,11 @@ def is_role(constraint: str) -> bool:
 
 
 def _constraint(value: str) -> str:
+    if _OF_SWARMS.match(value.strip()):
+        raise wrong(
+            f"{value!r}: hosts of a fleet have neither a swarm's ids nor labels of their engines",
+            "name a host with node.hostname, or give it a label in fleet.yaml: node.labels.NAME",
+        )
     if not is_role(value) and not _CONSTRAINT.fullmatch(value.strip()):
         raise wrong(
             f"{value!r} is not a constraint",
@@ -102,7 +108,9 @@ class UpdateFile(FileModel):
 class RestartPolicyFile(FileModel):
     """`deploy.restart_policy`: it outranks `restart`."""
 
-    condition: Maybe[Literal["none", "on-failure", "any"]] = key('as restart: "no", on-failure, always')
+    condition: Maybe[Literal["none", "on-failure", "any", "no", "always", "unless-stopped"]] = key(
+        'as restart: "no", on-failure, always; docker compose takes those words too'
+    )
     max_attempts: Maybe[Natural] = key("with `on-failure`")
     delay: Maybe[Seconds] = key("engines have a rule of their own, 0.1 s doubling to a minute; changes nothing")
     window: Maybe[Seconds] = key("engines have a rule of their own, 10 s; changes nothing")

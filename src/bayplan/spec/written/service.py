@@ -39,8 +39,12 @@ from bayplan.spec.written.ports import Expose, Ports
 from bayplan.spec.written.storage import Grants, Mounts
 
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
-_PULLS = {"", "always", "missing", "if_not_present", "build"}
+_PULLS = {"", "always", "missing", "if_not_present", "build", "never"}
 _PLATFORM = re.compile(r"linux(/[a-z0-9_]+(/v\d+)?)?")
+# An architecture alone is Linux's (containerd's `platforms.Parse`, which has more names for some).
+_ARCHES = dict.fromkeys(("amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x", "loong64"), "") | {
+    "x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm/v7", "armel": "arm/v6",
+}  # fmt: skip
 
 
 def _env_file(value: Any) -> Any:
@@ -72,18 +76,20 @@ def _image(value: str) -> str:
 
 
 def _restart(value: str) -> str:
-    if not _RESTART.fullmatch(value):
+    if value and not _RESTART.fullmatch(value):  # empty, as variables may be: as if it were not written
         raise ValueError(f'must be always, unless-stopped, on-failure[:times] or "no", not {value!r}')
     return value
 
 
 def _signal(value: str) -> str:
-    if not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|\d+", value):
+    if not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|\d+", value.upper()):
         raise ValueError(f"{value!r} is not a signal, such as SIGTERM")
     return value
 
 
 def _platform(value: str) -> str:
+    if value in _ARCHES:
+        return f"linux/{_ARCHES[value] or value}"
     if value and not _PLATFORM.fullmatch(value):  # empty, as variables may be: any
         raise wrong(f"{value!r} cannot be run", "write linux/amd64, linux/arm64 or another of Linux")
     return value
@@ -91,12 +97,12 @@ def _platform(value: str) -> str:
 
 def _network_mode(value: str) -> str:
     if value not in {"bridge", "none", "default", "host"}:
-        return option.namespace(value)
+        return option.namespace(value, "services reach each other over the network")
     return value
 
 
 def _pull_policy(value: str) -> str:
-    if value not in _PULLS and not re.fullmatch(r"never|daily|weekly|every_\w+", value):
+    if value not in _PULLS and not re.fullmatch(r"daily|weekly|every_\w+", value):
         raise wrong(f"{value!r} is no policy", "write always, missing or build")
     if value not in _PULLS:
         raise wrong(
@@ -107,7 +113,7 @@ def _pull_policy(value: str) -> str:
 
 
 def _isolation(value: str) -> str:
-    if value != "default":
+    if value not in {"", "default"}:
         raise wrong(f"{value!r} is for engines on Windows", "remove it")
     return value
 
@@ -206,7 +212,7 @@ class ServiceFile(FileModel):
     platform: Maybe[Annotated[Text, AfterValidator(_platform)]] = key("hosts of another platform are not chosen")
     pull_policy: Maybe[Annotated[Text, AfterValidator(_pull_policy)]] = key(
         "`missing`, unless written: a tag, once looked up, stays what it was. `always` and `build`: each `up` looks "
-        "the tag up, or builds, again"
+        "the tag up, or builds, again. `never`: of what is built here"
     )
     post_start: Maybe[List[option.HookFile]] = key(
         "in a replica that was started, before it has traffic; where one fails, the replica has failed"
@@ -241,7 +247,7 @@ class ServiceFile(FileModel):
     ipc: Maybe[option.Namespace] = key("`host`, `private`, `shareable`, `none`; not of another container")
     isolation: Maybe[Annotated[Text, AfterValidator(_isolation)]] = key("`default`")
     logging: Maybe[option.LoggingFile] = key()
-    mac_address: Maybe[option.Mac] = key("of one replica, replaced stop-first")
+    mac_address: Maybe[option.Mac] = key("of one replica, replaced stop-first, which is the default there")
     mem_swappiness: Maybe[option.Percent] = key("cgroup v1")
     memswap_limit: Maybe[option.Swap] = key("no swap beyond `mem_limit` unless written")
     oom_kill_disable: Maybe[Flag] = key("cgroup v1")
