@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 
-from bayplan.facts import Facts, HostFacts
-from bayplan.plan.demand import Demand, demand_of, plus
+from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.plan.demand import Demand, demand_of, minus, plus
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
@@ -50,6 +51,12 @@ class Berth:
         """As it is now: to be put back after a trial."""
         return replace(self, taken=set(self.taken))
 
+    def without(self, replica: Replica, demand: Demand) -> Berth:
+        """As it is once that one is gone."""
+        left = self.taken - {(b.protocol, b.port) for b in replica.ports}
+        cpus, memory = minus(self.used_cpus, demand.cpus), minus(self.used_memory, demand.memory)
+        return replace(self, used_cpus=cpus, used_memory=memory, taken=left)
+
     def holds(self, port: Port) -> bool:
         """Whether a port that must be that very one is taken."""
         return (port.protocol, port.published) in self.taken
@@ -82,6 +89,19 @@ class Board:
         berth.taken.update(("tcp", p) for p in ports)
         berth.taken.update((p.protocol, p.published) for p in host_ports(service))
         self.counts[service.name][berth.host.name] += 1
+
+    def without(self, replicas: Iterable[Replica]) -> Board:
+        """As it is once these are gone; of each slot of a service, one was counted."""
+        board, counted = copy(self), set[tuple[str, int]]()
+        board.berths, board.counts = dict(self.berths), defaultdict(Counter, self.counts)
+        for r in (r for r in replicas if r.host in self.berths):
+            if not r.ended:
+                demand = demand_of(self._fleet, r.app, r.service, r.cpus, r.memory)
+                board.berths[r.host] = board.berths[r.host].without(r, demand)
+            if (r.service, r.slot) not in counted:
+                counted.add((r.service, r.slot))
+                board.counts[r.service] = board.counts[r.service] - Counter([r.host])
+        return board
 
     def demand(self, service: Service) -> Demand:
         """Of one of its replicas; the service may be another app's: `app/service`."""

@@ -23,13 +23,14 @@ service is *held* (plan/order.py), nothing of it is started, and nothing is take
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import ceil, inf
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import is_global, seats, wanted_slots, wants_none
-from bayplan.plan.filters import barred
+from bayplan.plan.filters import barred, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.grants import delivery
 from bayplan.plan.leads import leads
@@ -260,7 +261,26 @@ class Rollout:
         if not self._has_a_place():
             return set()
         no = {name for name, why in self._barred().items() if why}
-        return {n for n in window if self.seats.get(n) not in no}
+        able = {n for n in window if self.seats.get(n) not in no}
+        full = {n: why for n in able if self._makes_room(n) and (why := self._no_room(self.slots[n].old, n))}
+        self.unplaced += [Unplaced(self.service.name, count, why) for why, count in Counter(full.values()).items()]
+        return able - full.keys()
+
+    def _makes_room(self, number: int) -> bool:
+        """Whether what stands in a slot is to go before its successor is there."""
+        slot = self.slots.get(number)
+        stands = slot and not slot.keeper and any(r.state not in STOPPED for r in slot.old)
+        return self.stop_first and bool(stands)
+
+    def _no_room(self, leaving: Iterable[Replica], slot: int | None = None) -> tuple[Rejection, ...]:
+        """Why no host can take the new one even when these are gone; (): one can."""
+        board, seat, why = self.board.without(leaving), self.seats.get(slot or 0), list[Rejection]()
+        for name in (seat,) if seat else board.berths:
+            reason = reject(self.service, board.berths[name], board, self.goal.fleet.ports)
+            if reason is None:
+                return ()
+            why.append(Rejection(name, reason))
+        return tuple(why)
 
     def _at_a_time(self) -> int:
         return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
@@ -288,6 +308,9 @@ class Rollout:
     def _displace(self) -> None:
         """What had its volume under another name goes first, if some host can take the service then."""
         if not self.displaced or self.held_by or self._has_given_up() or not self._has_a_place():
+            return
+        if full := self._no_room(self.displaced):
+            self.unplaced.append(Unplaced(self.service.name, 1, full))
             return
         for replica in self.displaced:
             if replica.state not in ("removing", "creating"):

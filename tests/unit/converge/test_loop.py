@@ -23,7 +23,7 @@ from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.standing import LOOP_DEADLINE
 from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start, kind, subject
-from bayplan.spec.model import Healthcheck, Placement, Service, Update
+from bayplan.spec.model import Healthcheck, Placement, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 THREE = given.fleet("h1", "h2", "h3")
@@ -486,6 +486,21 @@ def test_one_that_no_host_can_take_lets_what_had_its_volume_stay() -> None:
         outcome = await fleet.up(database("sql", 2, placement=nowhere))
         assert [u.service for u in outcome.plan.unplaced] == ["sql"]
         assert [n.partition(".")[0] for n in await fleet.names()] == ["shop-db-1-r1"]
+
+    run(story())
+
+
+def test_a_database_stays_where_the_one_after_it_would_fit_nowhere() -> None:
+    """Of its own service, and of another that is to have its volume."""
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(database("db", 1))
+        big = Resources(reserved_memory=400 * given.GB)
+        for name in ("db", "sql"):
+            outcome = await fleet.up(database(name, 2, resources=big))
+            assert [u.service for u in outcome.plan.unplaced] == [name]
+            assert [n.partition(".")[0] for n in await fleet.names()] == ["shop-db-1-r1"]
 
     run(story())
 
