@@ -39,7 +39,7 @@ from bayplan.plan.pools import join, retire
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, host_ports, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
-from bayplan.plan.standing import is_led_to
+from bayplan.plan.standing import is_led_to, is_lent
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 from bayplan.spec.pinned import writes_volume
@@ -68,6 +68,9 @@ class Rollout:
         self.displaced = displaced(goal, service, facts)
         self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         self.stop_first = self._is_stop_first()
+        fronts = (goal.app.name, service, goal.fleet.balancer.hosts, facts)
+        self.led_to = is_led_to(*fronts)
+        self.lent = self.led_to and is_lent(*fronts)
 
     def plan(self) -> Plan:
         """Steps and the rest for this service."""
@@ -286,16 +289,20 @@ class Rollout:
         return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
 
     def _is_unfinished(self, number: int) -> bool:
-        """Whether a slot has an old replica, or, stop-first, serves nobody."""
+        """Whether a slot has an old replica, or, stop-first, serves nobody. An old one that stays until another service
+        has its port holds up nobody: that service may wait for every slot of this one.
+        """
         slot = self.slots.get(number)
         if slot is None:
             return self.stop_first and number not in self.presumed
+        if self.lent and slot.serves:
+            return False
         return bool(slot.old) or (self.stop_first and not slot.serves)
 
     # -- what goes ----------------------------------------------------------------------------------------------------
 
     def _retire(self, window: set[int]) -> None:
-        led_to = is_led_to(self.goal.app.name, self.service, self.goal.fleet.balancer.hosts, self.facts)
+        led_to = self.led_to and not self.lent
         somebody_serves = led_to and any(s.serves for n, s in self.slots.items() if n in self.wanted)
         for number in sorted(self.slots):
             slot = self.slots[number]

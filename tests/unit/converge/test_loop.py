@@ -23,7 +23,7 @@ from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.standing import LOOP_DEADLINE
 from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start, kind, subject
-from bayplan.spec.model import Healthcheck, Placement, Resources, Service, Update
+from bayplan.spec.model import Dependency, Healthcheck, Placement, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 THREE = given.fleet("h1", "h2", "h3")
@@ -515,6 +515,30 @@ def test_what_a_listener_leads_to_is_not_waited_for_when_its_successor_failed() 
         assert outcome.failures
         assert asyncio.get_running_loop().time() - began < LOOP_DEADLINE + 10
         assert {n.partition(".")[0] for n in await fleet.taking_traffic()} == {"shop-web-1-r1", "shop-web-2-r1"}
+
+    run(story())
+
+
+@pytest.mark.parametrize("image", [OTHER_IMAGE, EXITING_IMAGE])
+def test_a_port_that_another_service_is_to_have_is_answered_all_along(image: str) -> None:
+    """A proxy that is put before it, and waits for every one of its replicas."""
+    site = given.service("site", 2)
+    inner = site.model_copy(update={"ports": ()})
+    proxy = given.service("proxy", 2, image=image, depends_on={"site": Dependency(condition="service_healthy")})
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(given.goal(THREE, site))
+        working = asyncio.create_task(fleet.up(given.goal(THREE, inner, proxy, release=2)))
+        while not working.done():
+            seen = await fleet.gateways["h1"].observe()
+            [front] = seen.table.listeners
+            assert any(s.state == "ready" and s.up for s in seen.pools[front.routes[0].pool])
+            await asyncio.sleep(0.05)
+        is_well = image == OTHER_IMAGE
+        assert (await working).is_whole is is_well
+        old = [name for name in await fleet.names() if name.startswith("shop-site") and "-r1." in name]
+        assert old == ([] if is_well else ["shop-site-1-r1.h1", "shop-site-2-r1.h2"])
 
     run(story())
 
