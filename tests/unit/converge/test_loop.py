@@ -13,11 +13,11 @@ from tests import given
 from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, IMAGE, OTHER_IMAGE, MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.converge.loop import TRIES, Convergence
+from bayplan.converge.loop import ROUNDS, TRIES, Convergence
 from bayplan.converge.observe import HOST_DEADLINE
 from bayplan.converge.sight import Sight
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
-from bayplan.facts import Facts
+from bayplan.facts import Facts, Table
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
@@ -330,6 +330,33 @@ def test_a_slow_start_of_a_stopped_replica_is_not_taken_for_an_exit() -> None:
         outcome = await fleet.up(web(1))
         assert outcome.is_whole
         assert any(isinstance(s, Start) for s in fleet.steps())
+
+    run(story())
+
+
+def test_a_gateway_is_configured_as_often_as_one_more_listener_has_somebody() -> None:
+    """Services that wait for each other, and a gateway that fails now and then."""
+    many = ROUNDS + 5
+    after = [{}, *({f"s{n}": Dependency(condition="service_healthy")} for n in range(1, many))]
+    services = [
+        given.service(f"s{n}", ports=(given.ingress(100 + n),), depends_on=after[n - 1]) for n in range(1, many)
+    ]
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE, cpus=16)
+        gateway, calls = fleet.gateways["h1"], 0
+        configure = gateway.configure
+
+        async def now_and_then(table: Table) -> None:
+            nonlocal calls
+            calls += 1
+            if calls % 5 == 0:
+                raise GatewayError("it was just made anew", where="h1")
+            await configure(table)
+
+        gateway.configure = now_and_then  # type: ignore[method-assign]
+        assert (await fleet.up(given.goal(THREE, *services))).is_whole
+        assert calls > ROUNDS
 
     run(story())
 
