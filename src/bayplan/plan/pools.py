@@ -26,7 +26,7 @@ def join(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Iterat
 
 
 def _towards_ready(gateway: str, pool: str, server: Server, known: ServerFacts | None) -> Iterator[PoolChange]:
-    if known is None:
+    if known is None or (known.server == server and known.state == "maint"):  # where it is not checked
         yield PoolChange(gateway, "join", pool, server, "runs and is healthy")
     elif known.server != server:
         yield PoolChange(gateway, "leave", pool, known.server, f"its endpoint is {server.address}:{server.port} now")
