@@ -198,3 +198,19 @@ def test_stop_first_the_room_and_the_port_of_the_one_that_goes_are_its_successor
     others = [replace(r, service="api", name=f"shop-api-{r.slot}-r1") for r in stood(goal, 2, 3, 4)]
     facts = given.standing(goal, on_h1, *(replace(r, app="other") for r in others))
     assert told(plan(goal, facts, 0.0)) == {"remove web-1-r1"}
+
+
+@pytest.mark.parametrize(
+    ("slots", "replicas", "up", "goes"),
+    [((), 1, True, False), ((), 1, False, True), ((1,), 1, True, True), ((), 0, True, True)],
+)
+def test_what_answers_on_a_host_that_is_gone_from_the_fleet_does_until_somebody_else_does(
+    slots: tuple[int, ...], replicas: int, up: bool, goes: bool
+) -> None:
+    goal = given.goal(FLEET, given.service(replicas=replicas))
+    service = goal.app.services["web"]
+    there = [given.replica(service, n, "h1") for n in slots]
+    on_h9 = given.server(given.replica(service, 1, "h9"), up=up)
+    gateway = given.serving(goal, {"shop.web.8080": (*(given.server(r) for r in there), on_h9)})
+    facts = given.facts(given.up("h1", *there, gateway=gateway), *(given.up(f"h{n}") for n in (2, 3, 4)))
+    assert ("leave web-1-r1" in told(plan(goal, facts, 0.0))) is goes
