@@ -70,7 +70,7 @@ class Rollout:
         self.stop_first = self._is_stop_first()
         fronts = (goal.app.name, service, goal.fleet.balancer.hosts, facts)
         self.led_to = is_led_to(*fronts)
-        self.lent = self.led_to and is_lent(*fronts)
+        self.lent = self.led_to and is_lent(*fronts) and not self._has_anothers_port()
 
     def plan(self) -> Plan:
         """Steps and the rest for this service."""
@@ -123,6 +123,12 @@ class Rollout:
         if writes_volume(self.goal.app, self.service):
             return True
         return any(o.state not in (*STOPPED, "removing") for o in self.in_the_way.values())
+
+    def _has_anothers_port(self) -> bool:
+        """Whether an old replica has a port of its host that another service is to have: that one waits for it."""
+        others = (s for s in self.goal.app.services.values() if s.name != self.service.name)
+        ports = {(p.protocol, p.published) for s in others for p in host_ports(s)}
+        return any((b.protocol, b.port) in ports for slot in self.slots.values() for r in slot.old for b in r.ports)
 
     def _count(self) -> None:
         """Where each slot stands, for spreading: a slot that is being replaced counts where its old one is."""

@@ -570,6 +570,23 @@ def test_a_port_that_another_service_is_to_have_is_answered_all_along(image: str
     run(story())
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_service_that_is_to_have_a_port_of_the_host_gets_it_from_the_one_that_has_it_no_more(is_kept: bool) -> None:
+    """Also where a listener leads to that one until the other serves."""
+    on = given.fleet("h1")
+    ports = (given.ingress(80), given.ingress(2222, 22, mode="host"))
+    after = {"git": Dependency(condition="service_healthy")} if is_kept else {}
+    git = [given.service("git", ports=())] if is_kept else []
+
+    async def story() -> None:
+        fleet = MemoryFleet(on)
+        await fleet.up(given.goal(on, given.service("git", ports=ports)))
+        forge = given.service("forge", ports=ports, depends_on=after)
+        assert (await fleet.up(given.goal(on, *git, forge, release=2))).is_whole
+
+    run(story())
+
+
 def test_on_this_machine_replicas_that_write_one_volume_come_up_and_are_replaced_one_by_one() -> None:
     """As docker compose has them; on a fleet the file is refused."""
 
