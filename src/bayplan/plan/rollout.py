@@ -355,10 +355,17 @@ class Rollout:
     # -- who takes traffic --------------------------------------------------------------------------------------------
 
     def _join(self) -> None:
-        out = self.leaving | {(f.host, f.replica) for f in self.failures}
+        out = self.leaving | {(f.host, f.replica) for f in self.failures} | self._displaced_by_others()
         for replica in self.facts.replicas(self.goal.app.name, self.service.name):
             if replica.alive and (replica.host, replica.name) not in out:
                 self.steps += join(self.goal, self.service, replica, self.facts)
+
+    def _displaced_by_others(self) -> set[tuple[str, str]]:
+        """What makes room for a service that has its volume by now: that one's plan has it."""
+        if not any(r.volumes for slot in self.slots.values() for r in slot.old):
+            return set()
+        services = self.goal.app.services.values()
+        return {(r.host, r.name) for s in services for r in displaced(self.goal, s, self.facts)}
 
     # -- rule 2 -------------------------------------------------------------------------------------------------------
 

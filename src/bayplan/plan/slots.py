@@ -11,8 +11,8 @@ from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition, host_ports, network_name
 from bayplan.plan.standing import endpoints, is_serving, why_failed
-from bayplan.spec.model import Service
-from bayplan.spec.pinned import written_volumes
+from bayplan.spec.model import App, Service
+from bayplan.spec.pinned import pinned, written_volumes
 
 STOPPED = ("exited", "created", "dead")
 
@@ -23,11 +23,20 @@ def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
 
 
 def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]:
-    """Those of them that have a volume which the service is to write to, as one has that was given another name: two
-    must not, so they go before it starts.
+    """Those that have a volume which the service is to write to, and their own has no more, as one has that was given
+    another name: two must not, so they go before it starts.
     """
     names = written_volumes(goal.app, service)
-    return tuple(r for r in left_over(goal, facts) if r.state not in STOPPED and not names.isdisjoint(r.volumes))
+    if not names:
+        return ()
+    others = (r for r in facts.replicas(goal.app.name) if r.service != service.name and r.state not in STOPPED)
+    return tuple(r for r in others if not names.isdisjoint(_had(goal.app, r)))
+
+
+def _had(app: App, replica: Replica) -> frozenset[str]:
+    """Volumes that it mounts, and its service does not."""
+    service = app.services.get(replica.service)
+    return frozenset(replica.volumes) - (frozenset(v.name for _, v in pinned(app, service)) if service else frozenset())
 
 
 @dataclass(slots=True)

@@ -517,6 +517,23 @@ def test_one_that_no_host_can_take_lets_what_had_its_volume_stay() -> None:
     run(story())
 
 
+def test_a_volume_that_goes_to_another_service_has_one_writer() -> None:
+    """The one that had it stays, as something else: a proxy of the same name is put before a database."""
+    pooler = given.service("db", image=OTHER_IMAGE, depends_on={"sql": Dependency(condition="service_healthy")})
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        assert (await fleet.up(database("db", 1))).is_whole
+        goal = database("sql", 2, ports=())
+        goal = replace(goal, app=goal.app.model_copy(update={"services": {"db": pooler, **goal.app.services}}))
+        outcome = await fleet.up(goal)
+        done = [f"{kind(s)} {subject(s).partition('.')[0]}" for s in fleet.steps("done")]
+        assert done.index("remove shop-db-1-r1") < done.index("run shop-sql-1-r2") < done.index("run shop-db-1-r2")
+        assert outcome.is_whole
+
+    run(story())
+
+
 def test_a_database_stays_where_the_one_after_it_would_fit_nowhere() -> None:
     """Of its own service, and of another that is to have its volume."""
 
