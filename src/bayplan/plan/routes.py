@@ -184,10 +184,11 @@ def _may_stand(front: Listener, gateway: GatewayFacts) -> bool:
 
 def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:
     """What leads to the service now, and, on its ports, to one that has the port no more, or is gone."""
+    ports = _published(service)
     mine = {p.name for p in gateway.table.pools if (p.app, p.service) == (goal.app.name, service.name)}
     for front in gateway.table.listeners:
         at = (front.address, front.port)
-        stay = mine | _without(goal, at, gateway.table) if at in _published(service) else mine
+        stay = mine | _without(goal, at, gateway.table) if at in ports else mine
         yield from (replace(front, routes=(r,)) for r in front.routes if r.pool in stay)
 
 

@@ -75,8 +75,7 @@ def is_led_to(app: str, service: Service, balancers: Iterable[str], facts: Facts
 def is_lent(app: str, service: Service, balancers: Iterable[str], facts: Facts) -> bool:
     """Whether a listener still leads to a pool that the service had: another one that is to have the port is not up."""
     pools = {pool_name(app, service.name, target) for target in ingress_targets(service)}
-    routed = frozenset[str]().union(*(facts.routed[name] for name in balancers if name in facts.routed))
-    return any(p.rpartition(".")[0] == f"{app}.{service.name}" for p in routed - pools)
+    return any(facts.routed_of.get((name, f"{app}.{service.name}"), pools) - pools for name in balancers)
 
 
 def silent_gateway(balancers: Iterable[str], facts: Facts) -> str | None:
