@@ -11,9 +11,10 @@ from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.demand import Demand, demand_of, minus, plus
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.packing.problem import Demand as Amount
-from bayplan.plan.replica import free_targets, host_ports
+from bayplan.plan.replica import free_targets, host_ports, slot_and_host
 from bayplan.plan.volumes import homes_of
 from bayplan.spec.model import Host, Port, Service
+from bayplan.spec.pinned import pinned
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Board:
     def __init__(self, goal: Goal, facts: Facts, run: Run) -> None:
         there, everywhere = (h for h in facts.reachable() if h.name in goal.fleet.hosts), _everywhere(goal)
         self.berths = {h.name: _berth(goal, h, run, everywhere) for h in there}
-        self.homes = homes_of(goal, facts, run)
+        self.homes = homes_of(goal, facts, run, _outside(goal, facts))
         self.unfetched = _unfetched(goal, facts, run)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._targets: dict[str, tuple[int, ...]] = {}
@@ -139,6 +140,18 @@ def _unfetched(goal: Goal, facts: Facts, run: Run) -> Mapping[tuple[str, str], s
             guard = facts.hosts[host].system("guard") if host in facts.hosts else None
             if image == goal.fleet.gateway_image and (guard is None or guard.state != "running"):
                 found |= {(host, service.image): why for service in goal.app.services.values()}
+    return found
+
+
+def _outside(goal: Goal, facts: Facts) -> Mapping[str, str]:
+    """By service with volumes, a host that fleet.yaml has no more, where one of it takes traffic."""
+    prefixes = {f"{goal.app.name}.{s.name}": s.name for s in goal.app.services.values() if any(pinned(goal.app, s))}
+    found: dict[str, str] = {}
+    for server, there in facts.endpoints.items() if prefixes else ():
+        told = slot_and_host(server)
+        if told and told[1] not in goal.fleet.hosts:
+            pools = [e.pool.rpartition(".")[0] for e in there if e.facts.state == "ready" and e.facts.up is not False]
+            found |= {prefixes[pool]: told[1] for pool in pools if pool in prefixes}
     return found
 
 

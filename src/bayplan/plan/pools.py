@@ -94,17 +94,17 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
         for pool in (p for p in pools if p.startswith(f"{goal.app.name}.")):
             is_left = host.name not in goal.fleet.balancer.hosts and pool not in routed
             gone = {s: why for s in pools[pool] if s.server.name not in standing and (why := _why_gone(s, goal, facts))}
-            alone = not any(s not in gone and _answers(s) for s in pools[pool])
+            alone = not any(s not in gone and s.state == "ready" and s.up for s in pools[pool])
             is_missed = alone and pool in routed and _is_wanted(pool, goal, facts)
             for known in pools[pool]:
                 why = gone.get(known)
-                if is_left or (why and not (is_missed and why == NO_HOST and _answers(known))):
+                if is_left or (why and not (is_missed and why == NO_HOST and _may_answer(known))):
                     left = f"{host.name} is no balancer any more"
                     yield PoolChange(host.name, "leave", pool, known.server, why or left)
 
 
-def _answers(known: ServerFacts) -> bool:
-    return known.state == "ready" and bool(known.up)
+def _may_answer(known: ServerFacts) -> bool:
+    return known.state == "ready" and known.up is not False
 
 
 def _is_wanted(pool: str, goal: Goal, facts: Facts) -> bool:

@@ -534,6 +534,24 @@ def test_a_volume_that_goes_to_another_service_has_one_writer() -> None:
     run(story())
 
 
+def test_no_empty_database_is_begun_while_one_answers_on_a_host_that_is_gone_from_the_fleet() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        there = Placement(constraints=("node.hostname == h3",))
+        assert (await fleet.up(database("db", 1, placement=there))).is_whole
+        on = given.fleet("h1", "h2")
+        engines, gateways = ({n: of[n] for n in on.hosts} for of in (fleet.engines, fleet.gateways))
+        fleet.ports = replace(fleet.ports, fleet=on, engines=engines, gateways=gateways)  # type: ignore[arg-type]
+        for runs in (True, False):
+            outcome = await fleet.up(replace(database("db", 2), fleet=on))
+            assert outcome.is_whole is not runs
+            assert bool(await fleet.names()) is not runs
+            assert ("may be on h3" in str(outcome.plan.unplaced)) is runs
+            await fleet.engines["h3"].inner.stop("shop-db-1-r1", 0)
+
+    run(story())
+
+
 def test_a_database_stays_where_the_one_after_it_would_fit_nowhere() -> None:
     """Of its own service, and of another that is to have its volume."""
 
