@@ -127,7 +127,7 @@ class Rollout:
     def _has_anothers_port(self) -> bool:
         """Whether an old replica has a port of its host that another service is to have: that one waits for it."""
         others = (s for s in self.goal.app.services.values() if s.name != self.service.name)
-        ports = {(p.protocol, p.published) for s in others for p in host_ports(s)}
+        ports = {port for s in others for port in _fixed(s)}
         return any((b.protocol, b.port) in ports for slot in self.slots.values() for r in slot.old for b in r.ports)
 
     def _count(self) -> None:
@@ -283,13 +283,23 @@ class Rollout:
 
     def _no_room(self, leaving: Iterable[Replica], slot: int | None = None) -> tuple[Rejection, ...]:
         """Why no host can take the new one even when these are gone; (): one can."""
-        board, seat, why = self.board.without(leaving), self.seats.get(slot or 0), list[Rejection]()
+        board = self.board.without((*leaving, *self._giving_way()))
+        seat, why = self.seats.get(slot or 0), list[Rejection]()
         for name in (seat,) if seat else board.berths:
             reason = reject(self.service, board.berths[name], board, self.goal.fleet.ports)
             if reason is None:
                 return ()
             why.append(Rejection(name, reason))
         return tuple(why)
+
+    def _giving_way(self) -> Iterable[Replica]:
+        """Those of other services that have a port of the host for this one, and are to have another: two may swap."""
+        services, mine = self.goal.app.services, _fixed(self.service)
+        if mine:
+            for replica in self.facts.replicas(self.goal.app.name):
+                its = services.get(replica.service, self.service)
+                if {(b.protocol, b.port) for b in replica.ports} & (mine - _fixed(its)):
+                    yield replica
 
     def _at_a_time(self) -> int:
         return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
@@ -402,3 +412,7 @@ class Rollout:
         """Whether anything of the service is to be done or waited for first."""
         left = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by
         return bool(left) or self._has_given_up()
+
+
+def _fixed(service: Service) -> set[tuple[str, int]]:
+    return {(p.protocol, p.published) for p in host_ports(service)}

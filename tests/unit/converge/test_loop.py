@@ -622,6 +622,21 @@ def test_a_service_that_is_to_have_a_port_of_the_host_gets_it_from_the_one_that_
     run(story())
 
 
+def test_two_services_swap_their_ports_of_the_host() -> None:
+    on = given.fleet("h1")
+
+    def goal(release: int, one: int, other: int) -> Goal:
+        ports = {name: (given.ingress(port, 53, mode="host"),) for name, port in (("a", one), ("b", other))}
+        return given.goal(on, *(given.service(name, ports=ports[name]) for name in ports), release=release)
+
+    async def story() -> None:
+        fleet = MemoryFleet(on)
+        await fleet.up(goal(1, 5301, 5302))
+        assert (await fleet.up(goal(2, 5302, 5301))).is_whole
+
+    run(story())
+
+
 def test_on_this_machine_replicas_that_write_one_volume_come_up_and_are_replaced_one_by_one() -> None:
     """As docker compose has them; on a fleet the file is refused."""
 
