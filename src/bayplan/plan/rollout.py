@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from math import ceil, inf
 
 from bayplan.facts import Facts, Replica
@@ -283,7 +284,7 @@ class Rollout:
 
     def _no_room(self, leaving: Iterable[Replica], slot: int | None = None) -> tuple[Rejection, ...]:
         """Why no host can take the new one even when these are gone; (): one can."""
-        board = self.board.without((*leaving, *self._giving_way()))
+        board = self.board.without((*leaving, *self._giving_way))
         seat, why = self.seats.get(slot or 0), list[Rejection]()
         for name in (seat,) if seat else board.berths:
             reason = reject(self.service, board.berths[name], board, self.goal.fleet.ports)
@@ -292,14 +293,13 @@ class Rollout:
             why.append(Rejection(name, reason))
         return tuple(why)
 
-    def _giving_way(self) -> Iterable[Replica]:
+    @cached_property
+    def _giving_way(self) -> tuple[Replica, ...]:
         """Those of other services that have a port of the host for this one, and are to have another: two may swap."""
         services, mine = self.goal.app.services, _fixed(self.service)
-        if mine:
-            for replica in self.facts.replicas(self.goal.app.name):
-                its = services.get(replica.service, self.service)
-                if {(b.protocol, b.port) for b in replica.ports} & (mine - _fixed(its)):
-                    yield replica
+        there = self.facts.replicas(self.goal.app.name) if mine else ()
+        wanted = {name: mine - _fixed(s) for name, s in services.items() if name != self.service.name}
+        return tuple(r for r in there if wanted.get(r.service, set()) & {(b.protocol, b.port) for b in r.ports})
 
     def _at_a_time(self) -> int:
         return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
