@@ -343,6 +343,14 @@ class Facts:
         return {name: frozenset(r.pool for f in there for r in f.routes) for name, there in fronts.items()}
 
     @cached_property
+    def routed_of(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """The same of one service, by gateway and `app.service`."""
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for name, pool in ((name, pool) for name, pools in self.routed.items() for pool in pools):
+            found[name, pool.rpartition(".")[0]].add(pool)
+        return {key: frozenset(pools) for key, pools in found.items()}
+
+    @cached_property
     def _by_service(self) -> Mapping[tuple[str, str], tuple[Replica, ...]]:
         found: dict[tuple[str, str], list[Replica]] = defaultdict(list)
         for replica in self.replicas():

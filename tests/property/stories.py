@@ -121,6 +121,8 @@ KINDS = (
     "assume",
     "remove",
     "stop",
+    "pause",
+    "maintain",
     "foreign",
     "hidden",
     "sessions",

@@ -104,6 +104,18 @@ class Story:
             container = self.world.hosts[host].containers[name]
             container.facts = replace(container.facts, state="exited", exit_code=0)
 
+    def _pause(self, event: Event) -> None:
+        there = sorted((r.host, r.name) for r in self.world.replicas() if r.state == "running")
+        if there:
+            host, name = there[event.who % len(there)]
+            container = self.world.hosts[host].containers[name]
+            container.facts = replace(container.facts, state="paused")
+
+    def _maintain(self, event: Event) -> None:
+        for servers in self.world.hosts[self._host(event.who)].gateway.pools.values():
+            for name in sorted(servers)[: 1 + event.who % 2]:
+                servers[name] = replace(servers[name], state="maint", up=None)
+
     def _foreign(self, event: Event) -> None:
         self._take_port(event, "foreign")
 

@@ -139,6 +139,8 @@ class World:
                         servers[name] = self._checked(known, seconds)
 
     def _checked(self, known: ServerFacts, seconds: float) -> ServerFacts:
+        if known.state == "maint":
+            return replace(known, up=None, since=known.since + seconds)
         left = max(0, known.sessions - int(seconds)) if known.state == "drain" else known.sessions
         return replace(known, up=self.answers(known.server), sessions=left, since=known.since + seconds)
 
@@ -289,6 +291,9 @@ class World:
         if step.replica not in machine.containers:
             raise NotFoundError(f"{step.replica} is not there", where=step.host)
         container = machine.containers[step.replica]
+        if container.facts.state == "paused":
+            container.facts = replace(container.facts, state="running")
+            return container.facts.id
         self._bind(machine, container.facts.ports, step.replica)
         container.started = self.now
         health = "starting" if container.has_healthcheck else "none"
@@ -310,7 +315,8 @@ class World:
             raise GatewayError(f"no pool {step.pool}", where=step.host)
         servers, name = gateway.pools[step.pool], step.server.name
         if step.action == "join":
-            servers.setdefault(name, ServerFacts(step.server, "drain", up=None, check="tcp"))
+            if name not in servers or servers[name].state == "maint":
+                servers[name] = ServerFacts(step.server, "drain", up=None, check="tcp")
         elif step.action == "leave":
             servers.pop(name, None)
         elif name in servers and servers[name].state != step.action:

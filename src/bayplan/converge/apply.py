@@ -50,7 +50,6 @@ async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, 
             started(await engine.run(step.container))
             await hooks.after_start(engine, step.container.name, step.container.labels)
         case Start():
-            await engine.start(step.replica)
             await hooks.again(engine, step.replica)
         case Stop():
             await hooks.before_stop(engine, step.replica)

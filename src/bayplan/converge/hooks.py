@@ -40,8 +40,11 @@ async def before_stop(engine: Engine, name: str) -> None:
 
 
 async def again(engine: Engine, name: str) -> None:
-    """`post_start` of one that was stopped and is started."""
-    await after_start(engine, name, (await engine.inspect(name))["Config"]["Labels"] or {})
+    """Start one that was stopped, with its `post_start`; one that was paused goes on, and has had that."""
+    seen = await engine.inspect(name)
+    await engine.start(name)
+    if seen["State"]["Status"] != "paused":
+        await after_start(engine, name, seen["Config"]["Labels"] or {})
 
 
 def _hooks(told: Mapping[str, str], label: str) -> Iterable[Hook]:

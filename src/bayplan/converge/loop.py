@@ -20,7 +20,7 @@ from bayplan.converge.overlay import overlay
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, HostUnreachableError, PortTakenError
-from bayplan.facts import Binding, Facts, Replica
+from bayplan.facts import Binding, Facts, Replica, Table
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.steps import (
     Configure,
@@ -119,7 +119,7 @@ class Convergence:
         self._memory, self._facts = Memory(), Facts()
         self._in_flight: dict[asyncio.Task[None], tuple[Step, ...]] = {}
         self._underway: tuple[Step, ...] = ()  # what was in flight when this pass began to look
-        self._rounds: dict[tuple[str, ...], int] = defaultdict(int)
+        self._rounds: dict[tuple[tuple[str, ...], Table | None], int] = defaultdict(int)
         self._tries: dict[tuple[str, ...], int] = defaultdict(int)
         self._errors: dict[tuple[str, ...], tuple[Step, BayplanError]] = {}
         self._failures: dict[str, Failure] = {}
@@ -179,7 +179,7 @@ class Convergence:
 
     def _may_try(self, step: Step) -> bool:
         """Whether it is not given up: it failed too often, or was done too often and is still wanted."""
-        fails, rounds = self._tries[key(step)], self._rounds[key(step)]
+        fails, rounds = self._tries[key(step)], self._rounds[_round(step)]
         return fails < TRIES and rounds < ROUNDS and step.host in self._ports.engines
 
     def _may_hope(self, plan: Plan) -> bool:
@@ -255,8 +255,9 @@ class Convergence:
 
     def _note_done(self, step: Step) -> None:
         self._errors.pop(key(step), None)
-        self._rounds[key(step)] += 1
-        if self._rounds[key(step)] == ROUNDS:
+        self._tries.pop(key(step), None)
+        self._rounds[_round(step)] += 1
+        if self._rounds[_round(step)] == ROUNDS:
             error = BayplanError(f"{key(step)[0]} was done {ROUNDS} times and is still wanted", where=step.host)
             self._errors[key(step)] = (step, error)
         self._sight.ended(step, well=True)
@@ -377,6 +378,11 @@ class Convergence:
             errors=tuple(error for failed, error in self._errors.items() if failed in wanted),
             stalled=plan.waiting,
         )
+
+
+def _round(step: Step) -> tuple[tuple[str, ...], Table | None]:
+    """What makes it the same work again: a gateway is configured each time that one more listener has somebody."""
+    return key(step), step.table if isinstance(step, Configure) else None
 
 
 class _Lanes:

@@ -13,7 +13,7 @@ from bayplan import labels
 from bayplan.container import Container, File
 from bayplan.engines import archive, attach, build, hold, images, listing, oneoff, streams, tree
 from bayplan.engines.body import create_body, restart_policy
-from bayplan.engines.client import QUICK, SLOW, Client
+from bayplan.engines.client import SLOW, Client
 from bayplan.engines.faults import CONFLICT
 from bayplan.engines.hold import Moment
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
@@ -329,7 +329,7 @@ class DockerEngine:
     async def _until_removed(self, name: str) -> None:
         """Someone else is removing it: its name and ports are free when they are done."""
         with suppress(NotFoundError):
-            await self._wait_removed(name, QUICK)
+            await self._wait_removed(name, SLOW)
 
     async def _wait_removed(self, name: str, deadline: float | None) -> None:
         async with self._client.calling(deadline) as docker:

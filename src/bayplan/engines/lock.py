@@ -371,7 +371,14 @@ class EngineHold:
 
     def _add(self, host: str, held: Held) -> None:
         self._held[host] = held
-        self._watching.add(asyncio.create_task(self._watch(host, held)))
+        watching = asyncio.create_task(self._watch(host, held))
+        watching.add_done_callback(self._unwatched)
+        self._watching.add(watching)
+
+    def _unwatched(self, task: asyncio.Task[None]) -> None:
+        """What went wrong and is no error of ours: nobody would hear that the lock is lost."""
+        if not task.cancelled() and (error := task.exception()) and not self._lost.done():
+            self._lost.set_result(f"{type(error).__name__}: {error}")
 
     async def _watch(self, host: str, held: Held) -> None:
         why = "its container is gone"

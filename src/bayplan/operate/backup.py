@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from bayplan.container import Mounted
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import BayplanError, NotFoundError, UsageError
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.tree_digest import Digest, digested
 from bayplan.operate.volumes import (
@@ -116,15 +116,30 @@ async def _go_on(ports: FleetPorts, host: str, volume: str, paused: Collection[s
 
 @asynccontextmanager
 async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]:
-    """What is left paused by a kill goes on with the next `up`, or backup."""
+    """What is left paused by a kill goes on with the next `up`, or backup. Raises BayplanError if one did meanwhile."""
     done: list[str] = []
     try:
         for name in names:
-            await engine.pause(name)
-            done.append(name)
+            pausing = asyncio.create_task(engine.pause(name))
+            try:
+                await asyncio.shield(pausing)
+            finally:  # cancelled, it is paused all the same
+                await asyncio.wait((pausing,))
+                done += [] if pausing.exception() else [name]
         yield
+        for name in done:
+            await _check_stood(engine, name)
     finally:
         await asyncio.shield(_thawed(engine, done))
+
+
+async def _check_stood(engine: Engine, name: str) -> None:
+    """What another `up` lets go on has written meanwhile: what was read is of no one moment."""
+    with suppress(NotFoundError):
+        if (await engine.inspect(name))["State"]["Status"] == "paused":
+            return
+    todo = "back it up again while nobody changes the app: bayplan up lets go on what is paused"
+    raise BayplanError(f"{name} did not stand still while its volume was read", where=engine.host, todo=todo)
 
 
 async def _thawed(engine: Engine, names: Collection[str]) -> None:

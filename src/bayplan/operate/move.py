@@ -6,12 +6,12 @@ import asyncio
 
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
+from bayplan.facts import Facts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import required
 from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, remove_whole, running, volumes_of
 from bayplan.ports import FleetPorts, VolumeEntry
-from bayplan.spec.model import App
 
 
 async def move(
@@ -25,9 +25,10 @@ async def move(
 
     async def work(sight: Sight) -> tuple[Copied, Result]:
         chosen = await required(ports.releases, app)
-        known = await volumes_of(ports, chosen.app, await sight.look())
+        facts = await sight.look()
+        known = await volumes_of(ports, chosen.app, facts)
         home, entry = check_move(known, said, to)
-        _check_ours(known.app, entry, home)
+        _check_ours(facts, app, entry, home)
         engine = ports.engines[home]
         on(Stage("volume", f"{entry.name} from {home} to {to}"))
         grace = max((s.stop_grace_period for s in known.app.services.values()), default=10.0)
@@ -47,8 +48,9 @@ async def move(
     return await changing(ports, f"volume move {app} {said} {to}", work, wishes, on)
 
 
-def _check_ours(app: App, entry: VolumeEntry, home: str) -> None:
+def _check_ours(facts: Facts, app: str, entry: VolumeEntry, home: str) -> None:
     """What is not the app's cannot be stopped for it."""
-    others = sorted(name for name in entry.used_by if not name.startswith(f"{app.name}-"))
+    own = {r.name for r in facts.replicas(app)} | {o.name for o in facts.oneoffs(app)}
+    others = sorted(entry.used_by.keys() - own)
     if others:
         raise UsageError(f"{entry.name} on {home} is mounted by {', '.join(others)}, too", todo="take that down first")

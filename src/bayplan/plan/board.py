@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 
-from bayplan.facts import Facts, HostFacts
-from bayplan.plan.demand import Demand, demand_of, plus
+from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.plan.demand import Demand, demand_of, minus, plus
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.packing.problem import Demand as Amount
-from bayplan.plan.replica import free_targets, host_ports
+from bayplan.plan.replica import free_targets, host_ports, slot_and_host
 from bayplan.plan.volumes import homes_of
 from bayplan.spec.model import Host, Port, Service
+from bayplan.spec.pinned import pinned
 
 
 @dataclass(slots=True)
@@ -50,6 +52,12 @@ class Berth:
         """As it is now: to be put back after a trial."""
         return replace(self, taken=set(self.taken))
 
+    def without(self, replica: Replica, demand: Demand) -> Berth:
+        """As it is once that one is gone."""
+        left = self.taken - {(b.protocol, b.port) for b in replica.ports}
+        cpus, memory = minus(self.used_cpus, demand.cpus), minus(self.used_memory, demand.memory)
+        return replace(self, used_cpus=cpus, used_memory=memory, taken=left)
+
     def holds(self, port: Port) -> bool:
         """Whether a port that must be that very one is taken."""
         return (port.protocol, port.published) in self.taken
@@ -61,7 +69,7 @@ class Board:
     def __init__(self, goal: Goal, facts: Facts, run: Run) -> None:
         there, everywhere = (h for h in facts.reachable() if h.name in goal.fleet.hosts), _everywhere(goal)
         self.berths = {h.name: _berth(goal, h, run, everywhere) for h in there}
-        self.homes = homes_of(goal, facts, run)
+        self.homes = homes_of(goal, facts, run, _outside(goal, facts))
         self.unfetched = _unfetched(goal, facts, run)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._targets: dict[str, tuple[int, ...]] = {}
@@ -82,6 +90,19 @@ class Board:
         berth.taken.update(("tcp", p) for p in ports)
         berth.taken.update((p.protocol, p.published) for p in host_ports(service))
         self.counts[service.name][berth.host.name] += 1
+
+    def without(self, replicas: Iterable[Replica]) -> Board:
+        """As it is once these are gone; of each slot of a service, one was counted."""
+        board, counted = copy(self), set[tuple[str, int]]()
+        board.berths, board.counts = dict(self.berths), defaultdict(Counter, self.counts)
+        for r in (r for r in replicas if r.host in self.berths):
+            if not r.ended:
+                demand = demand_of(self._fleet, r.app, r.service, r.cpus, r.memory)
+                board.berths[r.host] = board.berths[r.host].without(r, demand)
+            if (r.service, r.slot) not in counted:
+                counted.add((r.service, r.slot))
+                board.counts[r.service] = board.counts[r.service] - Counter([r.host])
+        return board
 
     def demand(self, service: Service) -> Demand:
         """Of one of its replicas; the service may be another app's: `app/service`."""
@@ -119,6 +140,18 @@ def _unfetched(goal: Goal, facts: Facts, run: Run) -> Mapping[tuple[str, str], s
             guard = facts.hosts[host].system("guard") if host in facts.hosts else None
             if image == goal.fleet.gateway_image and (guard is None or guard.state != "running"):
                 found |= {(host, service.image): why for service in goal.app.services.values()}
+    return found
+
+
+def _outside(goal: Goal, facts: Facts) -> Mapping[str, str]:
+    """By service with volumes, a host that fleet.yaml has no more, where one of it takes traffic."""
+    prefixes = {f"{goal.app.name}.{s.name}": s.name for s in goal.app.services.values() if any(pinned(goal.app, s))}
+    found: dict[str, str] = {}
+    for server, there in facts.endpoints.items() if prefixes else ():
+        told = slot_and_host(server)
+        if told and told[1] not in goal.fleet.hosts:
+            pools = [e.pool.rpartition(".")[0] for e in there if e.facts.state == "ready" and e.facts.up is not False]
+            found |= {prefixes[pool]: told[1] for pool in pools if pool in prefixes}
     return found
 
 

@@ -48,6 +48,11 @@ def plus(one: Amount, other: Amount) -> Amount:
     return one + other
 
 
+def minus(one: Amount, other: Amount) -> Amount:
+    """Slot by slot."""
+    return plus(one, tuple(-b for b in other) if isinstance(other, tuple) else -other)
+
+
 def fullest(used: Amount, wanted: Amount) -> tuple[float, float]:
     """(used, wanted) in the slot in which the two together are the most."""
     if isinstance(used, tuple) or isinstance(wanted, tuple):

@@ -3,7 +3,7 @@
 ```
 slot has                       then
 nothing                        run
-current, runs                  wait for its end, as long as it takes
+current, runs                  wait for its end, as long as it takes; what is paused goes on
 current, ended with 0          done: it stays, and says so
 current, ended otherwise       this run started it: a failure; an earlier one did: it goes, then the slot has nothing
 another definition's, runs     wait for its end: of one job two never run side by side
@@ -140,7 +140,11 @@ class Job:
                 self.steps += retire(self.goal, replica, self.service, self.facts, why, self.waiting)
 
     def _wait(self, job: Replica, why: str) -> None:
-        is_open = job.job and job.state in ("running", "restarting", "paused")
+        """For its end, which one that is paused never comes to: a backup that was killed may have left it so."""
+        if job.job and job.state == "paused":
+            self.steps.append(Start(job.host, self.service.name, job.name, "was paused"))
+            return
+        is_open = job.job and job.state in ("running", "restarting")
         self.waiting.append(Waiting(job.host, self.service.name, job.name, why, open_end=is_open))
 
     def _stop(self, job: Replica) -> Stop:

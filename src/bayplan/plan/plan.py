@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from bayplan.facts import Facts
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import seated
+from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
 from bayplan.plan.order import Order, in_order
 from bayplan.plan.pools import retire, sweep
-from bayplan.plan.replica import is_job, release_of
+from bayplan.plan.replica import host_ports, is_job, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import displaced, left_over
@@ -37,7 +38,8 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
         return join((hosts, Plan(failures=conflicts)))
     services = tuple(_services(goal, facts, run, now))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
-    orphans = Plan() if is_held else _orphans(goal, facts, is_given_up=any(s.failures for s in services))
+    first = _to_go_first(goal, facts, run, {u.service for s in services for u in s.unplaced})
+    orphans = Plan() if is_held else _orphans(goal, facts, first, is_given_up=any(s.failures for s in services))
     out = (_stopped(goal, facts), orphans, Plan(steps=tuple(sweep(goal, facts))))
     found = join((hosts, Plan(steps=fronts), *services, *out))
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
@@ -125,10 +127,22 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
     return Plan(steps=steps, waiting=(*silent, *late))
 
 
-def _orphans(goal: Goal, facts: Facts, *, is_given_up: bool) -> Plan:
+def _to_go_first(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) -> frozenset[str]:
+    """Ids of those of them that have the host's port of a service which no other host can take: two cannot have it."""
+    found: set[str] = set()
+    for service in (goal.app.services[name] for name in unplaced):
+        ports = {(p.protocol, p.published) for p in host_ports(service)}
+        having = [r for r in left_over(goal, facts) if any((b.protocol, b.port) in ports for b in r.ports)]
+        board = Board(goal, facts, run).without(having) if having else None
+        if board and any(reject(service, berth, board, goal.fleet.ports) is None for berth in board.berths.values()):
+            found |= {r.id for r in having}
+    return frozenset(found)
+
+
+def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, is_given_up: bool) -> Plan:
     """Replicas of services that the app does not have any more go, once no listener leads to them.
 
-    is_given_up: nothing will lead it away, so nothing waits for that.
+    first: ids of those that do not wait for that. is_given_up: nothing will lead it away, so nothing waits for that.
     """
     waiting: list[Waiting] = []
     steps: list[Step] = []
@@ -138,7 +152,7 @@ def _orphans(goal: Goal, facts: Facts, *, is_given_up: bool) -> Plan:
     for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere):
         if replica.state in ("removing", "creating"):
             waiting.append(Waiting(replica.host, replica.service, replica.name, f"is {replica.state}"))
-        elif replica.service in routed:
+        elif replica.service in routed and replica.id not in first:
             if not is_given_up:
                 waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
         else:

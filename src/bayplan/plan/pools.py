@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica, Server, ServerFacts
+from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import endpoint, pool_name, server_name, slot_and_host
 from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.spec.model import Service
+
+NO_HOST: Final = "its host is not of this fleet"
 
 
 def join(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Iterator[PoolChange]:
@@ -26,7 +30,7 @@ def join(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Iterat
 
 
 def _towards_ready(gateway: str, pool: str, server: Server, known: ServerFacts | None) -> Iterator[PoolChange]:
-    if known is None:
+    if known is None or (known.server == server and known.state == "maint"):  # where it is not checked
         yield PoolChange(gateway, "join", pool, server, "runs and is healthy")
     elif known.server != server:
         yield PoolChange(gateway, "leave", pool, known.server, f"its endpoint is {server.address}:{server.port} now")
@@ -80,7 +84,8 @@ def _why_silent(balancer: HostFacts, replica: Replica) -> str:
 def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
     """Servers of the app that nothing stands behind, and those of gateways that are no balancer any more.
 
-    One on a host that does not answer stays: it may well serve.
+    One on a host that does not answer stays: it may well serve. So does one on a host that fleet.yaml has no more, or
+    under another name, while it answers and nobody else does.
     """
     standing = {server_name(r.name, r.host) for r in facts.replicas(goal.app.name)}
     for host in facts.reachable():
@@ -88,17 +93,31 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
         routed = host.gateway.table.routed if host.gateway else frozenset()
         for pool in (p for p in pools if p.startswith(f"{goal.app.name}.")):
             is_left = host.name not in goal.fleet.balancer.hosts and pool not in routed
-            for name, server in ((s.server.name, s.server) for s in pools[pool]):
-                why = _why_gone(name, goal, facts) if name not in standing else None
-                if why or is_left:
-                    yield PoolChange(host.name, "leave", pool, server, why or f"{host.name} is no balancer any more")
+            gone = {s: why for s in pools[pool] if s.server.name not in standing and (why := _why_gone(s, goal, facts))}
+            alone = not any(s not in gone and s.state == "ready" and s.up for s in pools[pool])
+            is_missed = alone and pool in routed and _is_wanted(pool, goal, facts)
+            for known in pools[pool]:
+                why = gone.get(known)
+                if is_left or (why and not (is_missed and why == NO_HOST and _may_answer(known))):
+                    left = f"{host.name} is no balancer any more"
+                    yield PoolChange(host.name, "leave", pool, known.server, why or left)
 
 
-def _why_gone(server: str, goal: Goal, facts: Facts) -> str | None:
-    told = slot_and_host(server)
+def _may_answer(known: ServerFacts) -> bool:
+    return known.state == "ready" and known.up is not False
+
+
+def _is_wanted(pool: str, goal: Goal, facts: Facts) -> bool:
+    """Whether there is to be anybody in it."""
+    service = goal.app.services.get(pool.removeprefix(f"{goal.app.name}.").rpartition(".")[0])
+    return service is not None and not wants_none(goal, service, facts)
+
+
+def _why_gone(known: ServerFacts, goal: Goal, facts: Facts) -> str | None:
+    told = slot_and_host(known.server.name)
     host = facts.hosts.get(told[1]) if told else None
     if host is None:
-        return "its host is not of this fleet"
+        return NO_HOST
     if host.reachable:
         return "its replica is gone"
     return f"{host.name} was judged down" if host.name in goal.assume_down else None

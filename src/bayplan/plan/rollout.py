@@ -23,13 +23,15 @@ service is *held* (plan/order.py), nothing of it is started, and nothing is take
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from math import ceil, inf
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import is_global, seats, wanted_slots, wants_none
-from bayplan.plan.filters import barred
+from bayplan.plan.filters import barred, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.grants import delivery
 from bayplan.plan.leads import leads
@@ -38,7 +40,7 @@ from bayplan.plan.pools import join, retire
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, host_ports, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
-from bayplan.plan.standing import is_led_to
+from bayplan.plan.standing import is_led_to, is_lent
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 from bayplan.spec.pinned import writes_volume
@@ -67,6 +69,9 @@ class Rollout:
         self.displaced = displaced(goal, service, facts)
         self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         self.stop_first = self._is_stop_first()
+        fronts = (goal.app.name, service, goal.fleet.balancer.hosts, facts)
+        self.led_to = is_led_to(*fronts)
+        self.lent = self.led_to and is_lent(*fronts) and not self._has_anothers_port()
 
     def plan(self) -> Plan:
         """Steps and the rest for this service."""
@@ -119,6 +124,12 @@ class Rollout:
         if writes_volume(self.goal.app, self.service):
             return True
         return any(o.state not in (*STOPPED, "removing") for o in self.in_the_way.values())
+
+    def _has_anothers_port(self) -> bool:
+        """Whether an old replica has a port of its host that another service is to have: that one waits for it."""
+        others = (s for s in self.goal.app.services.values() if s.name != self.service.name)
+        ports = {port for s in others for port in _fixed(s)}
+        return any((b.protocol, b.port) in ports for slot in self.slots.values() for r in slot.old for b in r.ports)
 
     def _count(self) -> None:
         """Where each slot stands, for spreading: a slot that is being replaced counts where its old one is."""
@@ -260,22 +271,54 @@ class Rollout:
         if not self._has_a_place():
             return set()
         no = {name for name, why in self._barred().items() if why}
-        return {n for n in window if self.seats.get(n) not in no}
+        able = {n for n in window if self.seats.get(n) not in no}
+        full = {n: why for n in able if self._makes_room(n) and (why := self._no_room(self.slots[n].old, n))}
+        self.unplaced += [Unplaced(self.service.name, count, why) for why, count in Counter(full.values()).items()]
+        return able - full.keys()
+
+    def _makes_room(self, number: int) -> bool:
+        """Whether what stands in a slot is to go before its successor is there."""
+        slot = self.slots.get(number)
+        stands = slot and not slot.keeper and any(r.state not in STOPPED for r in slot.old)
+        return self.stop_first and bool(stands)
+
+    def _no_room(self, leaving: Iterable[Replica], slot: int | None = None) -> tuple[Rejection, ...]:
+        """Why no host can take the new one even when these are gone; (): one can."""
+        board = self.board.without((*leaving, *self._giving_way))
+        seat, why = self.seats.get(slot or 0), list[Rejection]()
+        for name in (seat,) if seat else board.berths:
+            reason = reject(self.service, board.berths[name], board, self.goal.fleet.ports)
+            if reason is None:
+                return ()
+            why.append(Rejection(name, reason))
+        return tuple(why)
+
+    @cached_property
+    def _giving_way(self) -> tuple[Replica, ...]:
+        """Those of other services that have a port of the host for this one, and are to have another: two may swap."""
+        services, mine = self.goal.app.services, _fixed(self.service)
+        there = self.facts.replicas(self.goal.app.name) if mine else ()
+        wanted = {name: mine - _fixed(s) for name, s in services.items() if name != self.service.name}
+        return tuple(r for r in there if wanted.get(r.service, set()) & {(b.protocol, b.port) for b in r.ports})
 
     def _at_a_time(self) -> int:
         return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
 
     def _is_unfinished(self, number: int) -> bool:
-        """Whether a slot has an old replica, or, stop-first, serves nobody."""
+        """Whether a slot has an old replica, or, stop-first, serves nobody. An old one that stays until another service
+        has its port holds up nobody: that service may wait for every slot of this one.
+        """
         slot = self.slots.get(number)
         if slot is None:
             return self.stop_first and number not in self.presumed
+        if self.lent and slot.serves:
+            return False
         return bool(slot.old) or (self.stop_first and not slot.serves)
 
     # -- what goes ----------------------------------------------------------------------------------------------------
 
     def _retire(self, window: set[int]) -> None:
-        led_to = is_led_to(self.goal.app.name, self.service, self.goal.fleet.balancer.hosts, self.facts)
+        led_to = self.led_to and not self.lent
         somebody_serves = led_to and any(s.serves for n, s in self.slots.items() if n in self.wanted)
         for number in sorted(self.slots):
             slot = self.slots[number]
@@ -288,6 +331,9 @@ class Rollout:
     def _displace(self) -> None:
         """What had its volume under another name goes first, if some host can take the service then."""
         if not self.displaced or self.held_by or self._has_given_up() or not self._has_a_place():
+            return
+        if full := self._no_room(self.displaced):
+            self.unplaced.append(Unplaced(self.service.name, 1, full))
             return
         for replica in self.displaced:
             if replica.state not in ("removing", "creating"):
@@ -319,10 +365,17 @@ class Rollout:
     # -- who takes traffic --------------------------------------------------------------------------------------------
 
     def _join(self) -> None:
-        out = self.leaving | {(f.host, f.replica) for f in self.failures}
+        out = self.leaving | {(f.host, f.replica) for f in self.failures} | self._displaced_by_others()
         for replica in self.facts.replicas(self.goal.app.name, self.service.name):
             if replica.alive and (replica.host, replica.name) not in out:
                 self.steps += join(self.goal, self.service, replica, self.facts)
+
+    def _displaced_by_others(self) -> set[tuple[str, str]]:
+        """What makes room for a service that has its volume by now: that one's plan has it."""
+        if not any(r.volumes for slot in self.slots.values() for r in slot.old):
+            return set()
+        services = self.goal.app.services.values()
+        return {(r.host, r.name) for s in services for r in displaced(self.goal, s, self.facts)}
 
     # -- rule 2 -------------------------------------------------------------------------------------------------------
 
@@ -359,3 +412,7 @@ class Rollout:
         """Whether anything of the service is to be done or waited for first."""
         left = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by
         return bool(left) or self._has_given_up()
+
+
+def _fixed(service: Service) -> set[tuple[str, int]]:
+    return {(p.protocol, p.published) for p in host_ports(service)}

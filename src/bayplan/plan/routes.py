@@ -183,13 +183,23 @@ def _may_stand(front: Listener, gateway: GatewayFacts) -> bool:
 
 
 def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:
-    """What leads to the service now, and, on its ports, to one that the release before had in its place."""
-    ports = {(p.address, p.published) for p in service.ports if p.mode == "ingress"}
-    gone = {p.name for p in gateway.table.pools if p.app == goal.app.name and p.service not in goal.app.services}
+    """What leads to the service now, and, on its ports, to one that has the port no more, or is gone."""
+    ports = _published(service)
     mine = {p.name for p in gateway.table.pools if (p.app, p.service) == (goal.app.name, service.name)}
     for front in gateway.table.listeners:
-        stay = mine | gone if (front.address, front.port) in ports else mine
+        at = (front.address, front.port)
+        stay = mine | _without(goal, at, gateway.table) if at in ports else mine
         yield from (replace(front, routes=(r,)) for r in front.routes if r.pool in stay)
+
+
+def _without(goal: Goal, at: Front, table: Table) -> set[str]:
+    """Pools of services of the app that are not to be led to from there."""
+    having = {service.name for service in goal.app.services.values() if at in _published(service)}
+    return {p.name for p in table.pools if p.app == goal.app.name and p.service not in having}
+
+
+def _published(service: Service) -> set[Front]:
+    return {(p.address, p.published) for p in service.ports if p.mode == "ingress"}
 
 
 def _front(goal: Goal, service: Service, port: Port) -> Listener:

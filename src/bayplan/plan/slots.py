@@ -9,10 +9,10 @@ from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.replica import definition
+from bayplan.plan.replica import definition, host_ports, network_name
 from bayplan.plan.standing import endpoints, is_serving, why_failed
-from bayplan.spec.model import Service
-from bayplan.spec.pinned import written_volumes
+from bayplan.spec.model import App, Service
+from bayplan.spec.pinned import pinned, written_volumes
 
 STOPPED = ("exited", "created", "dead")
 
@@ -23,11 +23,20 @@ def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
 
 
 def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]:
-    """Those of them that have a volume which the service is to write to, as one has that was given another name: two
-    must not, so they go before it starts.
+    """Those that have a volume which the service is to write to, and their own has no more, as one has that was given
+    another name: two must not, so they go before it starts.
     """
     names = written_volumes(goal.app, service)
-    return tuple(r for r in left_over(goal, facts) if r.state not in STOPPED and not names.isdisjoint(r.volumes))
+    if not names:
+        return ()
+    others = (r for r in facts.replicas(goal.app.name) if r.service != service.name and r.state not in STOPPED)
+    return tuple(r for r in others if not names.isdisjoint(_had(goal.app, r)))
+
+
+def _had(app: App, replica: Replica) -> frozenset[str]:
+    """Volumes that it mounts, and its service does not."""
+    service = app.services.get(replica.service)
+    return frozenset(replica.volumes) - (frozenset(v.name for _, v in pinned(app, service)) if service else frozenset())
 
 
 @dataclass(slots=True)
@@ -92,7 +101,7 @@ class Reader:
     def _is_current(self, replica: Replica) -> bool:
         if replica.spec != self.spec or replica.state in ("removing", "dead"):
             return False
-        return self.fits(replica) and not self._has_lost_its_port(replica)
+        return self.fits(replica) and self._is_reached(replica) and not self._can_never_start(replica)
 
     def fits(self, replica: Replica) -> bool:
         """Whether the constraints let it stand where it stands."""
@@ -101,12 +110,19 @@ class Reader:
             return False
         return unmet(self.service, host, self.facts.hosts[replica.host].engine.arch) is None
 
-    def _has_lost_its_port(self, replica: Replica) -> bool:
-        """A stopped one whose port something else took meanwhile can never be started again."""
+    def _is_reached(self, replica: Replica) -> bool:
+        """Whether its ports are at its host's private address, which may be another one by now."""
+        told = {self.goal.fleet.hosts[replica.host].private_ip, *(p.address for p in host_ports(self.service))}
+        return all(b.address in told for b in replica.ports)
+
+    def _can_never_start(self, replica: Replica) -> bool:
+        """A stopped one whose port something else took meanwhile, or whose network somebody removed."""
         if replica.state not in STOPPED:
             return False
-        taken = _taken(self.facts.hosts[replica.host], self.run)
-        return any((b.protocol, b.port) in taken for b in replica.ports)
+        host = self.facts.hosts[replica.host]
+        taken, network = _taken(host, self.run), network_name(self.goal.fleet.name, self.goal.app.name)
+        is_lost = not self.service.options.network_mode and network not in host.engine.networks
+        return is_lost or any((b.protocol, b.port) in taken for b in replica.ports)
 
     def _serves(self, replica: Replica) -> bool:
         return is_serving(replica, self.service, self.goal.fleet, self.facts, self.run, self.now)

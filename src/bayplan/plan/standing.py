@@ -72,6 +72,12 @@ def is_led_to(app: str, service: Service, balancers: Iterable[str], facts: Facts
     return all(pools <= facts.routed[name] for name in balancers if name in facts.routed)
 
 
+def is_lent(app: str, service: Service, balancers: Iterable[str], facts: Facts) -> bool:
+    """Whether a listener still leads to a pool that the service had: another one that is to have the port is not up."""
+    pools = {pool_name(app, service.name, target) for target in ingress_targets(service)}
+    return any(facts.routed_of.get((name, f"{app}.{service.name}"), pools) - pools for name in balancers)
+
+
 def silent_gateway(balancers: Iterable[str], facts: Facts) -> str | None:
     """A balancer whose gateway does not answer: what its pools hold is unknown."""
     return next((name for name in balancers if name in facts.hosts and facts.hosts[name].gateway is None), None)

@@ -34,6 +34,7 @@ class Homes:
 
     half: hosts where a copy of one was begun and is not whole. silent: hosts that do not answer. hosts: those that do.
     lived: hosts where this run saw a service: one that is replaced stop-first stands nowhere for a moment.
+    outside: by service, a host that is not of the fleet any more, where one of it still answers.
     """
 
     app: App
@@ -41,6 +42,7 @@ class Homes:
     silent: tuple[str, ...]
     before: Mapping[str, int]
     lived: Mapping[str, frozenset[str]]
+    outside: Mapping[str, str]
     at: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     used: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     half: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -83,6 +85,16 @@ class Homes:
             )
         if volume.external:
             return f"has no volume {name}, {NO_VOLUME}"
+        return self._may_be(service, name)
+
+    def _may_be(self, service: Service, name: str) -> str | None:
+        """Where a volume may be that no host has."""
+        if where := self.outside.get(service.name):
+            return (
+                f"its volume {name} may be on {where}, which fleet.yaml has no more, and where {service.name} still "
+                "answers: name the host there again, restore a backup here (bayplan volume restore), or stop it there"
+            )
+        lived = self.lived.get(service.name, frozenset())
         if self.silent and (self.before.get(service.name) or lived & set(self.silent)):
             return (
                 f"its volume {name} may be on {' or '.join(self.silent)}, which does not answer: bring it back, or "
@@ -91,8 +103,8 @@ class Homes:
         return None
 
 
-def homes_of(goal: Goal, facts: Facts, run: Run) -> Homes:
-    """As the facts tell it."""
+def homes_of(goal: Goal, facts: Facts, run: Run, outside: Mapping[str, str]) -> Homes:
+    """As the facts tell it. outside: as in Homes."""
     silent = tuple(h.name for h in facts.hosts.values() if not h.reachable)
     lived: dict[str, frozenset[str]] = defaultdict(frozenset)
     for name, there in run.stood.items():
@@ -100,7 +112,7 @@ def homes_of(goal: Goal, facts: Facts, run: Run) -> Homes:
             lived[service] |= {name}
     answering = [h for h in facts.reachable() if h.name in goal.fleet.hosts]
     hosts = {h.name: (goal.fleet.hosts[h.name], h.engine.arch) for h in answering}
-    homes = Homes(goal.app, hosts, silent, goal.before, lived)
+    homes = Homes(goal.app, hosts, silent, goal.before, lived, outside)
     for host in answering:
         for name in host.engine.volumes:
             (homes.half if half_name(name) in host.engine.volumes else homes.at)[name].add(host.name)

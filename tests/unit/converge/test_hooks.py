@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from tests import given
+from tests.memory_fleet import MemoryFleet
 
 from bayplan.container import Container
 from bayplan.converge import hooks
+from bayplan.converge.apply import apply
+from bayplan.converge.vault import Vault
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import Program
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.errors import EngineError
 from bayplan.plan.replica import definition, replica_container
-from bayplan.ports import ExecResult
+from bayplan.plan.steps import Start
+from bayplan.ports import ExecResult, FleetPorts
 from bayplan.spec.model import Hook
 
 WARM, TELL, BYE = Hook(command=("warm", "--all")), Hook(command=("tell",)), Hook(command=("bye",), user="root")
@@ -37,6 +42,10 @@ def engine(answer: Callable[[Sequence[str]], int]) -> tuple[MemoryEngine, list[s
     return MemoryEngine("h1", MemoryHub(given.IMAGE), programs=lambda _: Program(on_exec=on_exec)), ran
 
 
+def ports(there: MemoryEngine) -> FleetPorts:
+    return replace(MemoryFleet(given.fleet("h1")).ports, engines={"h1": there})
+
+
 async def started(there: MemoryEngine) -> Container:
     container = made()
     await there.ensure_network(container.network, "bp", {})
@@ -55,9 +64,19 @@ async def test_they_run_in_their_order_after_the_start_and_before_the_stop() -> 
     await there.stop(NAME, 0)
     await hooks.before_stop(there, NAME)
     assert ran == ["warm", "tell", "bye"], "it does not run"
-    await there.start(NAME)
     await hooks.again(there, NAME)
     assert ran[3:] == ["warm", "tell"]
+
+
+async def test_one_that_was_paused_goes_on_and_has_been_started_before() -> None:
+    there, ran = engine(lambda _: 1)
+    await started(there)
+    await there.pause(NAME)
+    await apply(
+        Start("h1", "web", NAME, "was stopped"), ports(there), lambda _: None, lambda _: None, None, Vault({}, {})
+    )
+    assert ran == []
+    assert (await there.inspect(NAME))["State"]["Running"]
 
 
 async def test_one_that_fails_after_the_start_stops_the_replica_and_is_told() -> None:

@@ -13,17 +13,17 @@ from tests import given
 from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, IMAGE, OTHER_IMAGE, MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.converge.loop import TRIES, Convergence
+from bayplan.converge.loop import ROUNDS, TRIES, Convergence
 from bayplan.converge.observe import HOST_DEADLINE
 from bayplan.converge.sight import Sight
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
-from bayplan.facts import Facts
+from bayplan.facts import Facts, Table
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.standing import LOOP_DEADLINE
 from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start, kind, subject
-from bayplan.spec.model import Healthcheck, Placement, Service, Update
+from bayplan.spec.model import Dependency, Healthcheck, Placement, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 THREE = given.fleet("h1", "h2", "h3")
@@ -334,6 +334,33 @@ def test_a_slow_start_of_a_stopped_replica_is_not_taken_for_an_exit() -> None:
     run(story())
 
 
+def test_a_gateway_is_configured_as_often_as_one_more_listener_has_somebody() -> None:
+    """Services that wait for each other, and a gateway that fails now and then."""
+    many = ROUNDS + 5
+    after = [{}, *({f"s{n}": Dependency(condition="service_healthy")} for n in range(1, many))]
+    services = [
+        given.service(f"s{n}", ports=(given.ingress(100 + n),), depends_on=after[n - 1]) for n in range(1, many)
+    ]
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE, cpus=16)
+        gateway, calls = fleet.gateways["h1"], 0
+        configure = gateway.configure
+
+        async def now_and_then(table: Table) -> None:
+            nonlocal calls
+            calls += 1
+            if calls % 5 == 0:
+                raise GatewayError("it was just made anew", where="h1")
+            await configure(table)
+
+        gateway.configure = now_and_then  # type: ignore[method-assign]
+        assert (await fleet.up(given.goal(THREE, *services))).is_whole
+        assert calls > ROUNDS
+
+    run(story())
+
+
 def test_a_listener_port_that_the_host_holds_is_told_at_once() -> None:
     async def story() -> None:
         fleet = MemoryFleet(THREE)
@@ -490,6 +517,56 @@ def test_one_that_no_host_can_take_lets_what_had_its_volume_stay() -> None:
     run(story())
 
 
+def test_a_volume_that_goes_to_another_service_has_one_writer() -> None:
+    """The one that had it stays, as something else: a proxy of the same name is put before a database."""
+    pooler = given.service("db", image=OTHER_IMAGE, depends_on={"sql": Dependency(condition="service_healthy")})
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        assert (await fleet.up(database("db", 1))).is_whole
+        goal = database("sql", 2, ports=())
+        goal = replace(goal, app=goal.app.model_copy(update={"services": {"db": pooler, **goal.app.services}}))
+        outcome = await fleet.up(goal)
+        done = [f"{kind(s)} {subject(s).partition('.')[0]}" for s in fleet.steps("done")]
+        assert done.index("remove shop-db-1-r1") < done.index("run shop-sql-1-r2") < done.index("run shop-db-1-r2")
+        assert outcome.is_whole
+
+    run(story())
+
+
+def test_no_empty_database_is_begun_while_one_answers_on_a_host_that_is_gone_from_the_fleet() -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        there = Placement(constraints=("node.hostname == h3",))
+        assert (await fleet.up(database("db", 1, placement=there))).is_whole
+        on = given.fleet("h1", "h2")
+        engines, gateways = ({n: of[n] for n in on.hosts} for of in (fleet.engines, fleet.gateways))
+        fleet.ports = replace(fleet.ports, fleet=on, engines=engines, gateways=gateways)  # type: ignore[arg-type]
+        for runs in (True, False):
+            outcome = await fleet.up(replace(database("db", 2), fleet=on))
+            assert outcome.is_whole is not runs
+            assert bool(await fleet.names()) is not runs
+            assert ("may be on h3" in str(outcome.plan.unplaced)) is runs
+            await fleet.engines["h3"].inner.stop("shop-db-1-r1", 0)
+
+    run(story())
+
+
+def test_a_database_stays_where_the_one_after_it_would_fit_nowhere() -> None:
+    """Of its own service, and of another that is to have its volume."""
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(database("db", 1))
+        big = Resources(reserved_memory=400 * given.GB)
+        for name in ("db", "sql"):
+            outcome = await fleet.up(database(name, 2, resources=big))
+            assert [u.service for u in outcome.plan.unplaced] == [name]
+            assert [n.partition(".")[0] for n in await fleet.names()] == ["shop-db-1-r1"]
+
+    run(story())
+
+
 def test_what_a_listener_leads_to_is_not_waited_for_when_its_successor_failed() -> None:
     async def story() -> None:
         fleet = MemoryFleet(THREE)
@@ -500,6 +577,62 @@ def test_what_a_listener_leads_to_is_not_waited_for_when_its_successor_failed() 
         assert outcome.failures
         assert asyncio.get_running_loop().time() - began < LOOP_DEADLINE + 10
         assert {n.partition(".")[0] for n in await fleet.taking_traffic()} == {"shop-web-1-r1", "shop-web-2-r1"}
+
+    run(story())
+
+
+@pytest.mark.parametrize("image", [OTHER_IMAGE, EXITING_IMAGE])
+def test_a_port_that_another_service_is_to_have_is_answered_all_along(image: str) -> None:
+    """A proxy that is put before it, and waits for every one of its replicas."""
+    site = given.service("site", 2)
+    inner = site.model_copy(update={"ports": ()})
+    proxy = given.service("proxy", 2, image=image, depends_on={"site": Dependency(condition="service_healthy")})
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(given.goal(THREE, site))
+        working = asyncio.create_task(fleet.up(given.goal(THREE, inner, proxy, release=2)))
+        while not working.done():
+            seen = await fleet.gateways["h1"].observe()
+            [front] = seen.table.listeners
+            assert any(s.state == "ready" and s.up for s in seen.pools[front.routes[0].pool])
+            await asyncio.sleep(0.05)
+        is_well = image == OTHER_IMAGE
+        assert (await working).is_whole is is_well
+        old = [name for name in await fleet.names() if name.startswith("shop-site") and "-r1." in name]
+        assert old == ([] if is_well else ["shop-site-1-r1.h1", "shop-site-2-r1.h2"])
+
+    run(story())
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_service_that_is_to_have_a_port_of_the_host_gets_it_from_the_one_that_has_it_no_more(is_kept: bool) -> None:
+    """Also where a listener leads to that one until the other serves."""
+    on = given.fleet("h1")
+    ports = (given.ingress(80), given.ingress(2222, 22, mode="host"))
+    after = {"git": Dependency(condition="service_healthy")} if is_kept else {}
+    git = [given.service("git", ports=())] if is_kept else []
+
+    async def story() -> None:
+        fleet = MemoryFleet(on)
+        await fleet.up(given.goal(on, given.service("git", ports=ports)))
+        forge = given.service("forge", ports=ports, depends_on=after)
+        assert (await fleet.up(given.goal(on, *git, forge, release=2))).is_whole
+
+    run(story())
+
+
+def test_two_services_swap_their_ports_of_the_host() -> None:
+    on = given.fleet("h1")
+
+    def goal(release: int, one: int, other: int) -> Goal:
+        ports = {name: (given.ingress(port, 53, mode="host"),) for name, port in (("a", one), ("b", other))}
+        return given.goal(on, *(given.service(name, ports=ports[name]) for name in ports), release=release)
+
+    async def story() -> None:
+        fleet = MemoryFleet(on)
+        await fleet.up(goal(1, 5301, 5302))
+        assert (await fleet.up(goal(2, 5302, 5301))).is_whole
 
     run(story())
 

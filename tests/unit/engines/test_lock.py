@@ -147,6 +147,22 @@ def test_nobody_makes_up_for_one_that_may_be_another_s() -> None:
     assert "h1: its container is gone" in run(story())
 
 
+def test_one_that_nobody_can_watch_any_more_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def live(_: MemoryHeld) -> None:
+        raise AssertionError("the library's")
+
+    monkeypatch.setattr(MemoryHeld, "live", live)
+
+    async def story() -> str:
+        hold = await World(1).take()
+        async with asyncio.timeout(60):
+            error = await hold.until_lost()
+        await hold.release()
+        return error.what
+
+    assert "the library's" in run(story())
+
+
 def test_whoever_was_hung_itself_finds_it_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryHeld, "is_sure", property(lambda _: False))
 

@@ -60,6 +60,10 @@ class World:
         return [self.engine._container(name).state for name in ("shop-db-1-r1", "stranger")]
 
 
+def files(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
 async def test_what_a_killed_backup_left_paused_goes_on_and_a_stranger_s_container_does_not(tmp_path: Path) -> None:
     world = await World().begin()
     for name in ("shop-db-1-r1", "stranger"):
@@ -81,6 +85,46 @@ async def test_what_another_backup_paused_that_still_goes_on_stays_paused(
 
 async def _all(file: Path) -> bytes:
     return b"".join([chunk async for chunk in _read(file, [])])
+
+
+async def test_what_went_on_meanwhile_makes_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await World().begin()
+    reading = world.engine.read_tree
+
+    async def read_tree(name: str, path: str) -> AsyncIterator[bytes]:
+        async for chunk in reading(name, path):
+            await world.engine.start("shop-db-1-r1")  # as `up` does
+            yield chunk
+
+    monkeypatch.setattr(world.engine, "read_tree", read_tree)
+    with pytest.raises(BayplanError, match="shop-db-1-r1 did not stand still"):
+        await world.back_up(tmp_path / "data.tar")
+    assert world.states() == ["running", "running"]
+    assert files(tmp_path) == []
+
+
+async def test_one_that_is_ended_as_it_pauses_something_leaves_nothing_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await World().begin()
+    pause, asked = world.engine.pause, asyncio.Event()
+
+    async def engine(name: str) -> None:
+        await asyncio.sleep(0.05)
+        await pause(name)
+
+    async def slowly(name: str) -> None:
+        asked.set()
+        await asyncio.shield(asyncio.create_task(engine(name)))  # it goes on, whoever asked is there or not
+
+    monkeypatch.setattr(world.engine, "pause", slowly)
+    working = asyncio.create_task(world.back_up(tmp_path / "data.tar"))
+    await asked.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    await asyncio.sleep(0.2)
+    assert world.states() == ["running", "running"]
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.tar.gz", "data.tgz", "data.tar.bz2", "data.tar.xz"])

@@ -9,7 +9,7 @@ import pytest
 from tests import given
 
 from bayplan import labels
-from bayplan.facts import Facts, Replica
+from bayplan.facts import Binding, Facts, Replica
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition, replica_container
@@ -171,3 +171,46 @@ def test_one_whose_service_is_gone_from_the_file_drains_as_long_as_it_was_starte
     hosts["h1"] = replace(hosts["h1"], gateway=replace(gateway, pools=draining))
     steps = plan(given.goal(FLEET, release=2), Facts(hosts), 0.0).steps
     assert any(isinstance(s, PoolChange) and s.action == "leave" for s in steps) == goes
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"resources": Resources(reserved_cpus=9)}, "9 cores wanted, 4 of 4 free"),
+        ({"ports": (given.ingress(5454, 53, mode="host"),)}, "port 5454/tcp is taken"),
+    ],
+)
+def test_stop_first_none_goes_for_one_that_no_host_could_take_even_then(more: dict[str, Any], reason: str) -> None:
+    goal = web(2, "stop-first", 2, **more)
+    seen = given.standing(goal, *stood(goal, 1, 2, cpus=0.0))
+    taken = frozenset({("tcp", 5454)})
+    hosts = (replace(h, engine=replace(h.engine, taken=taken)) for h in seen.hosts.values())
+    found = plan(goal, given.facts(*hosts), 0.0)
+    assert told(found) == set()
+    [unplaced] = found.unplaced
+    assert (unplaced.count, {r.reason for r in unplaced.why}) == (2, {reason})
+
+
+def test_stop_first_the_room_and_the_port_of_the_one_that_goes_are_its_successors() -> None:
+    ports = (given.ingress(5454, 53, mode="host"),)
+    goal = web(1, "stop-first", resources=Resources(reserved_cpus=3), ports=ports, placement=Placement(max_per_host=1))
+    on_h1 = replace(stood(goal, 1)[0], ports=(Binding(53, 5454, "10.77.0.11"),))
+    others = [replace(r, service="api", name=f"shop-api-{r.slot}-r1") for r in stood(goal, 2, 3, 4)]
+    facts = given.standing(goal, on_h1, *(replace(r, app="other") for r in others))
+    assert told(plan(goal, facts, 0.0)) == {"remove web-1-r1"}
+
+
+@pytest.mark.parametrize(
+    ("slots", "replicas", "up", "goes"),
+    [((), 1, True, False), ((), 1, False, True), ((1,), 1, True, True), ((), 0, True, True)],
+)
+def test_what_answers_on_a_host_that_is_gone_from_the_fleet_does_until_somebody_else_does(
+    slots: tuple[int, ...], replicas: int, up: bool, goes: bool
+) -> None:
+    goal = given.goal(FLEET, given.service(replicas=replicas))
+    service = goal.app.services["web"]
+    there = [given.replica(service, n, "h1") for n in slots]
+    on_h9 = given.server(given.replica(service, 1, "h9"), up=up)
+    gateway = given.serving(goal, {"shop.web.8080": (*(given.server(r) for r in there), on_h9)})
+    facts = given.facts(given.up("h1", *there, gateway=gateway), *(given.up(f"h{n}") for n in (2, 3, 4)))
+    assert ("leave web-1-r1" in told(plan(goal, facts, 0.0))) is goes

@@ -165,6 +165,16 @@ def test_a_renamed_service_takes_over_the_port_when_it_has_somebody() -> None:
     assert listeners(goal, both) == (Listener(80, "", "tcp", (Route("shop.site.8080"),)),)
 
 
+def test_a_service_keeps_its_port_until_the_one_that_is_to_have_it_has_somebody() -> None:
+    web, proxy = given.service("web", ports=()), given.service("proxy")
+    goal = given.goal(FLEET, web, proxy, release=2)
+    now = Listener(80, "", "tcp", (Route("shop.web.8080"),))
+    table = given.table((now,), (*pools(given.goal(FLEET, given.service("web")), "h1"), *pools(goal, "h1")))
+    assert listeners(goal, gateway(table, shop_web_8080=ready(given.service("web")))) == (now,)
+    both = gateway(table, shop_web_8080=ready(given.service("web")), shop_proxy_8080=ready(proxy))
+    assert listeners(goal, both) == (Listener(80, "", "tcp", (Route("shop.proxy.8080"),)),)
+
+
 def test_a_pool_goes_when_nothing_leads_to_it_and_nobody_is_in_it() -> None:
     goal = given.goal(FLEET, release=2)
     web = given.service()

@@ -83,6 +83,22 @@ def test_a_stopped_one_whose_port_is_taken_is_old_and_a_running_one_is_not() -> 
         assert bool(slots(web(1, "h1", state=state), run=run)[1].keeper) is current, (state, run)
 
 
+def test_one_at_an_address_that_its_host_has_no_more_is_old() -> None:
+    moved = FLEET.model_copy(
+        update={"hosts": {**FLEET.hosts, "h2": given.host("h9").model_copy(update={"name": "h2"})}}
+    )
+    found = slots(web(1, "h1"), web(2, "h2"), goal=given.goal(moved, WEB))
+    assert kept(found) == {1: "h1"}
+
+
+def test_a_stopped_one_whose_network_was_removed_is_old() -> None:
+    to = given.goal(FLEET, WEB)
+    for state, networks, current in (("exited", (), False), ("exited", ("t-shop",), True), ("running", (), True)):
+        one = given.up("h1", web(1, "h1", state=state), networks=frozenset(networks))
+        found = Reader(to, WEB, definition(WEB), given.facts(one), Run(), 0.0).slots()
+        assert bool(found[1].keeper) is current, (state, networks)
+
+
 def test_a_server_tells_its_slot_and_host() -> None:
     assert slot_and_host("shop-web-12-r3.h1") == (12, "h1")
     assert slot_and_host("shop-a-1-r2.b-12-r3.h1") == (12, "h1")  # of the service a-1-r2.b
