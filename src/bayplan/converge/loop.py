@@ -118,6 +118,7 @@ class Convergence:
         self._vault = vault or Vault({}, {})
         self._memory, self._facts = Memory(), Facts()
         self._in_flight: dict[asyncio.Task[None], tuple[Step, ...]] = {}
+        self._broken: list[BaseException] = []
         self._underway: tuple[Step, ...] = ()  # what was in flight when this pass began to look
         self._rounds: dict[tuple[tuple[str, ...], Table | None], int] = defaultdict(int)
         self._tries: dict[tuple[str, ...], int] = defaultdict(int)
@@ -134,6 +135,7 @@ class Convergence:
             while True:
                 number += 1
                 facts = await self._look(whole=whole)
+                self._check()
                 plan = self._plan(number, facts)
                 able = [s for s in plan.steps if self._may_try(s)]
                 fresh = self._fresh(able)
@@ -220,7 +222,17 @@ class Convergence:
     def _start(self, steps: tuple[Step, ...], work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._in_flight[task] = steps
-        task.add_done_callback(self._in_flight.pop)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        del self._in_flight[task]
+        if not task.cancelled() and (error := task.exception()):
+            self._broken.append(error)
+
+    def _check(self) -> None:
+        """What is no error of ours ends the run, also when the step ended while nobody waited for it."""
+        if self._broken:
+            raise self._broken[0]
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
@@ -353,10 +365,8 @@ class Convergence:
             self._in_flight, timeout=max(poll, self._gather), return_when=asyncio.FIRST_COMPLETED
         )
         if done and self._in_flight:
-            more, _ = await asyncio.wait(self._in_flight, timeout=self._gather)
-            done |= more
-        for task in done:
-            task.result()
+            await asyncio.wait(self._in_flight, timeout=self._gather)
+        self._check()
 
     async def _abandon(self) -> None:
         tasks = list(self._in_flight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +13,12 @@ from tests import given
 from tests.memory_fleet import BAD_IMAGE, EXITING_IMAGE, IMAGE, OTHER_IMAGE, MemoryFleet
 from tests.virtual_time import run
 
+from bayplan.container import Container
 from bayplan.converge.loop import ROUNDS, TRIES, Convergence
 from bayplan.converge.observe import HOST_DEADLINE
 from bayplan.converge.sight import Sight
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
-from bayplan.facts import Facts, Table
+from bayplan.facts import EngineFacts, Facts, Table
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
@@ -251,6 +252,37 @@ def test_a_host_that_is_slow_not_to_answer_is_asked_aside() -> None:
         assert asyncio.get_running_loop().time() - began < 8 + 3 + 8 + 1
         assert outcome.facts.hosts["h3"].why == "connection timed out"
         assert await fleet.names() == servers(2, "1.h1", "2.h2")
+
+    run(story())
+
+
+def test_a_step_that_breaks_while_the_run_looks_ends_the_run() -> None:
+    """An error that is none of ours: a mistake in bayplan, which nobody may do a second time."""
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web(2))  # of three: on h1 and h2
+        for engine in fleet.engines.values():
+            engine.inner.observe = slowly(engine.inner.observe)  # type: ignore[method-assign]
+        tried = 0
+
+        async def broken(_container: Container) -> str:
+            nonlocal tried
+            tried += 1
+            await asyncio.sleep(0.7)
+            raise ZeroDivisionError
+
+        fleet.engines["h3"].inner.run = broken  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError):
+            await fleet.up(web())
+        assert tried == 1
+
+    def slowly(observe: Callable[[str], Awaitable[EngineFacts]]) -> Callable[[str], Awaitable[EngineFacts]]:
+        async def after_a_while(fleet: str) -> EngineFacts:
+            await asyncio.sleep(1)
+            return await observe(fleet)
+
+        return after_a_while
 
     run(story())
 
