@@ -4,6 +4,7 @@ the fleet ends where it should be. The invariants are DESIGN.md's; `world.py` ho
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from hypothesis import given as with_any
@@ -175,6 +176,8 @@ def assert_is_as_wanted(story: Story, end: Plan) -> None:
             assert sorted(r.host for r in there) == (_hosts_of(service, facts, goal.fleet) if service.replicas else [])
         else:
             assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1))
+            most = service.placement.max_per_host or len(there)
+            assert all(count <= most for count in Counter(r.host for r in there if not r.job).values())
         assert all(r.spec == definition(service, goal.app) and (r.done if r.job else r.alive) for r in there), there
     assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
     if not lacking:

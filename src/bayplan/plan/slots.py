@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bayplan.facts import Facts, HostFacts, Replica
@@ -69,10 +70,20 @@ class Reader:
             (slots[replica.slot].extra if self._is_current(replica) else slots[replica.slot].old).append(replica)
         numbers = wanted_slots(self.goal, self.service, self.facts)
         wanted = [s for n, s in sorted(slots.items()) if n in numbers]
+        self._thin_out(wanted)
         crowd = Counter(s.extra[0].host for s in wanted if len(s.extra) == 1)
         for number in sorted(slots):
             self._keep_one(slots[number], crowd)
         return dict(slots)
+
+    def _thin_out(self, wanted: Iterable[Slot]) -> None:
+        """Those of which a host has more than `max_replicas_per_node`, as it is by now, are to stand elsewhere."""
+        most, there = self.service.placement.max_per_host, Counter[str]()
+        for slot in wanted if most else ():
+            over = [r for r in slot.extra if most and there[r.host] >= most]
+            slot.old += over
+            slot.extra = [r for r in slot.extra if r not in over]
+            there.update({r.host for r in slot.extra})
 
     def _keep_one(self, slot: Slot, crowd: Counter[str]) -> None:
         if not slot.extra:

@@ -584,6 +584,26 @@ def test_no_empty_database_is_begun_while_one_answers_on_a_host_that_is_gone_fro
     run(story())
 
 
+def test_a_lower_max_replicas_per_node_moves_what_a_host_has_too_much_of() -> None:
+    """As soon as others can take it; until then it serves on, and what does not fit is told."""
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        only_two = Placement(constraints=("node.hostname != h3",))
+        await fleet.up(web(4, placement=only_two))
+        on_two = servers(1, "1.h1", "2.h2", "3.h1", "4.h2")
+        assert await fleet.names() == on_two
+        tight = await fleet.up(web(4, placement=only_two.model_copy(update={"max_per_host": 1})))
+        assert [u.service for u in tight.plan.unplaced] == ["web"]
+        assert await fleet.taking_traffic() == set(on_two)
+        outcome = await fleet.up(web(4, placement=Placement(max_per_host=2)))
+        assert (outcome.is_whole, await fleet.names()) == (True, on_two)
+        assert (await fleet.up(web(3, placement=Placement(max_per_host=1)))).is_whole
+        assert await fleet.names() == servers(1, "1.h1", "2.h2", "3.h3")
+
+    run(story())
+
+
 def test_a_database_stays_where_the_one_after_it_would_fit_nowhere() -> None:
     """Of its own service, and of another that is to have its volume."""
 
