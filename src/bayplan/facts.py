@@ -42,7 +42,8 @@ class Replica:
     definition that it was started with. cpus, memory: what it reserves. job: it runs to its end. everywhere: each host
     has one of its service. volumes: names of those of its host that it mounts. drain: seconds that what it is asked
     gets to end, as it was started. made: when, in seconds since 1970 by its host's clock; 0 if that is not known.
-    young: its process has run for less than a second, be it that it was restarted again.
+    young: its process has run for less than a second, be it that it was restarted again. cut: the network that it was
+    made in is gone, whatever has its name by now: once stopped, it cannot be started again.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Replica:
     drain: float = DEFAULT_DRAIN
     made: float = 0.0
     young: bool = False
+    cut: bool = False
 
     @property
     def done(self) -> bool:

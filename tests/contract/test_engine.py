@@ -515,6 +515,28 @@ async def test_networks(kit: Kit, engine: Engine, ground: Ground) -> None:
     assert (await kit.facts()).networks == set()
 
 
+async def test_a_stopped_one_whose_network_was_made_anew_cannot_be_started(
+    kit: Kit, engine: Engine, ground: Ground
+) -> None:
+    if not ground.registry:
+        pytest.skip("this engine makes no bridges: its host's other engine owns the firewall")
+    network = (f"{kit.fleet}-shop", f"bp{kit.fleet}", {labels.FLEET: kit.fleet})
+    await engine.ensure_network(*network)
+    made = kit.replica(network=network[0])
+    try:
+        await engine.run(made)
+        await engine.stop(made.name, 1)
+        assert not (await kit.only()).cut
+        await engine.remove_network(network[0])
+        await engine.ensure_network(*network)
+        assert (await kit.only()).cut
+        with pytest.raises(NotFoundError, match="network"):
+            await engine.start(made.name)
+        await engine.remove(made.name, 0)
+    finally:
+        await engine.remove_network(network[0])
+
+
 async def test_images_by_all_their_names(kit: Kit, engine: Engine) -> None:
     there = await engine.images()
     name = await engine.image_id(IMAGE)

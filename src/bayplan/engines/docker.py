@@ -272,10 +272,10 @@ class DockerEngine:
         async with self._client.calling() as docker:
             return [c._container for c in await docker.containers.list(all=True)]  # noqa: SLF001  the entry itself
 
-    async def _list_networks(self, fleet: str) -> list[str]:
+    async def _list_networks(self, fleet: str) -> dict[str, str]:
         async with self._client.calling() as docker:
             found = await docker.networks.list(filters={"label": f"{labels.FLEET}={fleet}"})
-        return [n["Name"] for n in found]
+        return {n["Name"]: n["Id"] for n in found}
 
     async def _list_volumes(self) -> list[Mapping[str, Any]]:
         async with self._client.calling() as docker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from bayplan import labels
@@ -45,13 +45,16 @@ class Engine:
 
 def read(
     entries: Iterable[Entry],
-    networks: Iterable[str],
+    networks: Mapping[str, str],
     engine: Engine,
     host: str,
     fleet: str,
     volumes: Iterable[VolumeEntry] = (),
 ) -> EngineFacts:
-    """The facts of one fleet. A container whose labels are not as we write them is foreign: only its ports count."""
+    """The facts of one fleet. A container whose labels are not as we write them is foreign: only its ports count.
+
+    networks: ids of the fleet's own by name.
+    """
     replicas: list[Replica] = []
     system: list[SystemContainer] = []
     oneoffs: list[OneOff] = []
@@ -60,7 +63,7 @@ def read(
         ours = _ours(entry, host, fleet)
         match ours:
             case Replica():
-                replicas.append(ours)
+                replicas.append(replace(ours, cut=_is_cut(entry, networks)))
             case SystemContainer():
                 system.append(ours)
             case OneOff():
@@ -143,6 +146,13 @@ def _replica(entry: Entry, told: Mapping[str, str], host: str) -> Replica:
         made=float(entry.get("Created", 0)),
         young=status.startswith(_YOUNG),
     )
+
+
+def _is_cut(entry: Entry, networks: Mapping[str, str]) -> bool:
+    """Of one that was never started, the engine knows no network's id."""
+    attached = (entry.get("NetworkSettings") or {}).get("Networks") or {}
+    made_in = {name: seen.get("NetworkID") or networks.get(name) for name, seen in attached.items()}
+    return any(made_in[name] != networks[name] for name in made_in if name in networks)
 
 
 def _oneoff(entry: Entry, told: Mapping[str, str], host: str) -> OneOff:

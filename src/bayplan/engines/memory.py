@@ -13,7 +13,7 @@ from typing import Any
 from bayplan import labels
 from bayplan.container import Container, File, Mounted
 from bayplan.engines import archive, listing
-from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, Program
+from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, MemoryNetwork, Program
 from bayplan.engines.memory_hub import MemoryHub, digest_name, image_id
 from bayplan.errors import (
     ConflictError,
@@ -66,7 +66,7 @@ class MemoryEngine:
         self._hub = hub
         self._programs = programs
         self._containers: dict[str, MemoryContainer] = {}
-        self._networks: dict[str, dict[str, str]] = {}
+        self._networks: dict[str, MemoryNetwork] = {}
         self._images: dict[str, str] = {}
         self._volumes: dict[str, Mounted] = {}  # as they were made
         self._trees: dict[str, bytes] = {}  # what is in them, as a tar
@@ -74,7 +74,7 @@ class MemoryEngine:
 
     async def observe(self, fleet: str) -> EngineFacts:
         self._reached()
-        ours = [n for n, told in self._networks.items() if told.get(labels.FLEET) == fleet]
+        ours = {n: network.id for n, network in self._networks.items() if network.labels.get(labels.FLEET) == fleet}
         entries = [*(c.entry() for c in self._containers.values()), *self._foreign_entries()]
         return listing.read(entries, ours, self._about, self.host, fleet, await self.volumes())
 
@@ -123,6 +123,8 @@ class MemoryEngine:
         if container.network not in ("", "host", "bridge", "none", *self._networks):
             raise NotFoundError(f"network {container.network} not found", where=self.host, status=404)
         made = MemoryContainer(self._new_id(), container, image, self._programs(container))
+        if container.network in self._networks:
+            made.network_id = self._networks[container.network].id
         made.files = {f.path: f.content for f in container.files}
         self._volumes = {m.name: m for m in container.mounts if m.name} | self._volumes
         return made
@@ -158,7 +160,7 @@ class MemoryEngine:
 
     async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:  # noqa: ARG002
         self._reached()
-        self._networks.setdefault(name, dict(labels))
+        self._networks.setdefault(name, MemoryNetwork(self._new_id(), dict(labels)))
 
     async def remove_network(self, name: str) -> None:
         self._reached()
@@ -340,6 +342,8 @@ class MemoryEngine:
 
     def _start(self, container: MemoryContainer) -> None:
         if container.state != "running":
+            if container.network_id not in ("", *(network.id for network in self._networks.values())):
+                raise NotFoundError(f"network {container.network_id} not found", where=self.host, status=404)
             for binding in container.made_of.ports:
                 self._check_free(binding)
         container.start()

@@ -30,6 +30,14 @@ class Program:
     on_exec: Callable[[Sequence[str]], ExecResult] = _silent
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryNetwork:
+    """Another one of its name has another id."""
+
+    id: str
+    labels: dict[str, str]
+
+
 @dataclass
 class MemoryContainer:
     """One container of a MemoryEngine."""
@@ -44,6 +52,7 @@ class MemoryContainer:
     lines: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    network_id: str = ""
 
     def start(self) -> None:
         if self.state == "running":
@@ -82,6 +91,7 @@ class MemoryContainer:
             "State": self.state,
             "Status": self.status(),
             "Ports": ports,
+            "NetworkSettings": {"Networks": {self.made_of.network: {"NetworkID": self.network_id}}},
         }
 
     def status(self) -> str:

@@ -132,7 +132,7 @@ class Reader:
             return False
         host = self.facts.hosts[replica.host]
         taken, network = _taken(host, self.run), network_name(self.goal.fleet.name, self.goal.app.name)
-        is_lost = not self.service.options.network_mode and network not in host.engine.networks
+        is_lost = replica.cut or (not self.service.options.network_mode and network not in host.engine.networks)
         return is_lost or any((b.protocol, b.port) in taken for b in replica.ports)
 
     def _serves(self, replica: Replica) -> bool:

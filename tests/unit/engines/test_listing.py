@@ -31,7 +31,7 @@ def entry(told: dict[str, str] | None, **more: Any) -> dict[str, Any]:
 
 
 def facts(*entries: dict[str, Any]) -> EngineFacts:
-    return read(entries, ["shop-site"], ABOUT, "h1", "shop")
+    return read(entries, {"shop-site": "n1"}, ABOUT, "h1", "shop")
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_the_engine_itself() -> None:
     seen = facts()
     assert (seen.version, seen.api, seen.cpus, seen.memory) == ("26.1.5", "1.45", 2.0, 1 << 30)
     assert seen.networks == {"shop-site"}
-    assert listing.read([], [], ABOUT, "h1", "shop").taken == frozenset()
+    assert listing.read([], {}, ABOUT, "h1", "shop").taken == frozenset()
