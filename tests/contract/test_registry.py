@@ -22,7 +22,7 @@ from aiohttp import ClientSession, web
 from bayplan.errors import BayplanError, HostUnreachableError, RegistryError
 from bayplan.images.login import Login
 from bayplan.images.memory import MemoryRegistry
-from bayplan.images.registry import HttpRegistry, registry_for
+from bayplan.images.registry import HttpRegistry, _sha256, registry_for
 from bayplan.ports import Registry, Repository
 from bayplan.spec import model
 
@@ -252,6 +252,27 @@ async def test_long_lists_come_in_pages(plain: int, monkeypatch: pytest.MonkeyPa
         await registry.put_document(f"many/r{number}", "t", KIND, b"x")
     assert len(await registry.tags("many")) == 5
     assert len(await registry.repositories()) == 6
+    await registry.close()
+
+
+async def test_an_index_is_as_large_as_its_first_image(plain: int) -> None:
+    """BuildKit pushes one, with what it attests beside the image."""
+    registry = HttpRegistry(f"127.0.0.1:{plain}")
+    oci = "application/vnd.oci.image"
+    config = await registry._put_blob(
+        "indexed", f"{oci}.config.v1+json", b'{"config": {"ExposedPorts": {"80/tcp": {}}}}'
+    )
+    layer = await registry._put_blob("indexed", f"{oci}.layer.v1.tar", bytes(5000))
+    image = {"schemaVersion": 2, "mediaType": f"{oci}.manifest.v1+json", "config": config, "layers": [layer]}
+    body = json.dumps(image).encode()
+    first = {"mediaType": image["mediaType"], "digest": _sha256(body), "size": len(body)}
+    index = {"schemaVersion": 2, "mediaType": f"{oci}.index.v1+json", "manifests": [first]}
+    for tag, what in (("image", image), ("index", index)):
+        kind = {"Content-Type": str(what["mediaType"])}
+        await registry._must("PUT", registry._manifest("indexed", tag), kind, json.dumps(what).encode())
+        found = await registry.stored("indexed", tag)
+        assert found
+        assert (found.size, found.is_image, await registry.image_ports("indexed", tag)) == (5000, True, (80,))
     await registry.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from bayplan.errors import EngineError, ImageError
 from bayplan.ports import BuildRequest, Credentials, OnTransfer, Transfer
 
 KEPT_LINES = 25  # of a failed build's output
+
+_PUSHED = re.compile(r": digest: (\S+:[0-9a-f]+) size: \d+$")
 
 Event = Mapping[str, Any]  # one JSON object of a progress stream
 
@@ -72,7 +75,7 @@ async def push(client: Client, image: str, on: OnTransfer, credentials: Credenti
         docker = await client.docker()
         with client.translating():
             async for event in patient(docker.images.push(image, auth=login(credentials), stream=True)):
-                digest = (event.get("aux") or {}).get("Digest", digest)
+                digest = pushed(event) or digest
                 on(transfer(event))
     except TimeoutError as late:
         raise ImageError(f"pushing {image} stood still for {IDLE:g} s", where=client.host) from late
@@ -82,6 +85,12 @@ async def push(client: Client, image: str, on: OnTransfer, credentials: Credenti
     if not digest:
         raise ImageError(f"pushing {image} ended before the registry had all of it", where=client.host)
     return digest
+
+
+def pushed(event: Event) -> str:
+    """The digest, if an event of a push tells it: in words only, where containerd stores the images."""
+    said = _PUSHED.search(str(event.get("status", "")))
+    return str((event.get("aux") or {}).get("Digest") or (said[1] if said else ""))
 
 
 def failed(request: BuildRequest, why: str, said: Iterable[str]) -> ImageError:

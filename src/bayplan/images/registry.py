@@ -77,24 +77,30 @@ class HttpRegistry:
         return tuple([t async for page in self._pages(path) for t in page.get("tags") or ()])
 
     async def stored(self, repository: str, tag: str) -> Stored | None:
-        """Of an index (several platforms), the size is the index's own."""
+        """Of an index (several platforms, or what BuildKit attests beside the image), the size is its first image's."""
         answer = await self._transport.send("GET", self._manifest(repository, tag), headers=_ACCEPT)
         if answer is None:
             return None
         said = answer.json()
-        size = sum(layer.get("size", 0) for layer in said.get("layers", ())) or len(answer.body)
+        layers = (await self._first(repository, said)).get("layers", ())
+        size = sum(layer.get("size", 0) for layer in layers) or len(answer.body)
         is_image = "artifactType" not in said and said.get("config", {}).get("mediaType") != _EMPTY
         return Stored(_digest_of(answer), size, is_image)
 
     async def image_ports(self, repository: str, tag: str) -> tuple[int, ...]:
         """From its configuration; of an index, from that of its first image."""
         said = (await self._must("GET", self._manifest(repository, tag), _ACCEPT)).json()
-        if said.get("manifests"):
-            tag = str(said["manifests"][0]["digest"])
-            said = (await self._must("GET", self._manifest(repository, tag), _ACCEPT)).json()
-        digest = str(said.get("config", {}).get("digest", ""))
+        digest = str((await self._first(repository, said)).get("config", {}).get("digest", ""))
         blob = await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
         return exposed(blob.json().get("config") or {})
+
+    async def _first(self, repository: str, said: dict[str, Any]) -> dict[str, Any]:
+        """An index's first image, if it is here (an engine may push the platform alone that it has); else as it is."""
+        if not said.get("manifests"):
+            return said
+        path = self._manifest(repository, str(said["manifests"][0]["digest"]))
+        found = await self._transport.send("GET", path, headers=_ACCEPT)
+        return found.json() if found else said
 
     async def repositories(self) -> tuple[Repository, ...]:
         """Those under the prefix, in the registry's order."""
