@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import lzma
 import os
-import tarfile
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
@@ -25,6 +24,7 @@ from bayplan.operate.volumes import (
     OnBytes,
     Written,
     as_made,
+    as_sent,
     check_absent,
     fill,
     is_closed,
@@ -67,7 +67,7 @@ async def backup(
             _mended(ports, home, entry.name, known.paused[home] & entry.used_by.keys()),
             _frozen(engine, () if live else running(entry)),
             opened(ports, home, Mounted(mount_at(), entry.name)) as at,
-            digested(engine.read_tree(at, AT), lambda n: on("read", n), digest) as chunks,
+            digested(engine.read_tree(at, AT), lambda n: on("read", n), digest, as_sent(entry.name, home)) as chunks,
         ):
             async for chunk in chunks:
                 await asyncio.to_thread(out.write, chunk)
@@ -89,14 +89,13 @@ async def restore(
     await asyncio.to_thread(_check_file, file)
     digest, unread = Digest(), list[BayplanError]()
     try:
-        async with digested(_read(file, unread), lambda n: on("write", n), digest) as source:
+        async with digested(_read(file, unread), lambda n: on("write", n), digest, str(file)) as source:
             return await fill(known, made, host, source, digest, on)
-    except (BayplanError, tarfile.TarError) as error:
+    except BayplanError as error:
         if not (unread or digest.fault):
             raise
         # what the engine says of it then is that it was sent no more
-        why = unread[0].what if unread else f"{file} is not a whole tar: {digest.fault}"
-        raise BayplanError(f"{why}; nothing was restored") from error
+        raise BayplanError(f"{(unread or [error])[0].what}; nothing was restored") from error
 
 
 @asynccontextmanager

@@ -8,7 +8,10 @@ import os
 import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]  # typeshed has not all of them
 from typing import BinaryIO, Self
+
+from bayplan.errors import BayplanError
 
 _PIECE = 1 << 20
 _A_MOMENT = 0.01  # seconds
@@ -17,15 +20,20 @@ _PERMISSIONS = 0o7777
 
 @asynccontextmanager
 async def digested(
-    tar: AsyncGenerator[bytes], on: Callable[[int], None], into: Digest
+    tar: AsyncGenerator[bytes], on: Callable[[int], None], into: Digest, what: str = "it"
 ) -> AsyncIterator[AsyncGenerator[bytes]]:
-    """The same bytes; `on` is told how many so far, `into` has the digest once they have ended.
+    """The same bytes; `on` is told how many so far, `into` has the digest once they have ended. what: for messages.
 
-    Left before they have, the tar is let go of: an engine does nothing else to a container that it is still reading.
+    Raises BayplanError when they are not a whole tar, whatever their reader makes of that. Left before they have, the
+    tar is let go of: an engine does nothing else to a container that it is still reading.
     """
     passing = _pass(tar, on, into)
     try:
         yield passing
+    except (BayplanError, tarfile.TarError) as error:
+        if not into.fault:
+            raise
+        raise BayplanError(f"{what} is not a whole tar: {into.fault}") from error
     finally:
         await _let_go(passing)
         await _let_go(tar)
@@ -47,6 +55,19 @@ async def _let_go(stream: AsyncGenerator[bytes]) -> None:
             return await stream.aclose()
         except RuntimeError:  # a task that reads it was cancelled a moment ago, and has not heard of it yet
             await asyncio.sleep(_A_MOMENT)
+
+
+class Entry(tarfile.TarInfo):
+    """One of a tar that has an end: tarfile takes a header that it cannot read for it, and half a tar for a whole."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as broken:
+            raise ReadError(f"{broken}, where another entry or its end should be") from broken
 
 
 class Digest:
@@ -83,7 +104,7 @@ def _read(pipe: BinaryIO) -> tuple[str, int]:
     lines: list[str] = []
     with pipe:
         try:
-            with tarfile.open(fileobj=pipe, mode="r|") as tar:
+            with tarfile.open(fileobj=pipe, mode="r|", tarinfo=Entry) as tar:
                 lines += [_line(tar, member) for member in tar if os.path.normpath(member.name) != "."]
         finally:
             while pipe.read(_PIECE):  # what is after the end of the tar, and all of it when it cannot be read

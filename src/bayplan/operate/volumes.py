@@ -185,7 +185,7 @@ async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnByte
     made = Mounted(mount_at(), entry.name, entry.driver, entry.options, entry.labels)
     async with (
         opened(ports, home, Mounted(mount_at(), entry.name)) as at,
-        digested(engine.read_tree(at, AT), lambda n: on("copy", n), digest) as source,
+        digested(engine.read_tree(at, AT), lambda n: on("copy", n), digest, as_sent(entry.name, home)) as source,
     ):
         return await fill(known, made, to, source, digest, on)
 
@@ -272,7 +272,8 @@ async def fill(
     try:
         async with opened(known.ports, host, half, made) as at:
             await engine.write_tree(at, AT, source)
-            async with digested(engine.read_tree(at, AT), lambda n: on("check", n), back) as chunks:
+            sent = as_sent(made.name, host)
+            async with digested(engine.read_tree(at, AT), lambda n: on("check", n), back, sent) as chunks:
                 async for chunk in chunks:
                     size += len(chunk)
         _compare(made.name, host, digest, back)
@@ -281,6 +282,10 @@ async def fill(
         await asyncio.shield(remove_whole(known.ports, host, made.name))
         raise
     return Copied(made.name, host, size, back.entries, back.value)
+
+
+def as_sent(name: str, host: str) -> str:
+    return f"what the engine of {host} sends of {name}"
 
 
 def _compare(name: str, host: str, sent: Digest, back: Digest) -> None:

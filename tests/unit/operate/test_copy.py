@@ -144,6 +144,18 @@ async def test_nothing_is_written_elsewhere(members: tuple[tarfile.TarInfo, ...]
     assert files(tmp_path) == {}
 
 
+class Cut(MemoryEngine):
+    """Ends too soon."""
+
+    async def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:  # noqa: ARG002
+        yield packed(entry("d", tarfile.DIRTYPE), entry("d/one", tarfile.REGTYPE)).read()[:1024]
+
+
+async def test_half_of_what_was_asked_for_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BayplanError, match="not unpacked"):
+        await fetch(Cut("h1", MemoryHub()), ONE, "/etc/d", tmp_path)
+
+
 async def test_what_cannot_be_read_here_is_told(engine: MemoryEngine, tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to("nowhere")
     with pytest.raises(BayplanError, match="no such file"):

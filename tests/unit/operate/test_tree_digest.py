@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from bayplan.errors import BayplanError
 from bayplan.operate.tree_digest import Digest, digested
 
 
@@ -52,8 +53,15 @@ def test_a_difference_shows(other: tuple[str, bytes, int]) -> None:
 
 
 def test_what_is_no_tar_is_told_and_read_to_its_end() -> None:
-    with pytest.raises(tarfile.ReadError):
+    with pytest.raises(BayplanError, match="not a whole tar"):
         digest_of(b"no tar at all" * 100_000)
+
+
+@pytest.mark.parametrize("then", [b"", b"\1" * 100, b'{"message":"input/output error"}\n', b"\1" * 4096], ids=len)
+def test_half_a_tar_is_none_though_it_ends_where_an_entry_does(then: bytes) -> None:
+    """As when an engine's disk fails: what it says of that comes after what it had sent."""
+    with pytest.raises(BayplanError, match="not a whole tar"):
+        digest_of(packed(ONE, TWO)[:1024] + then)
 
 
 @pytest.mark.parametrize("is_read_elsewhere", [False, True])
