@@ -61,12 +61,16 @@ async def backup(
     """
     known = await volumes(ports, app, written, said)
     home, entry = known.home_of(said, host)
+    if not live and known.paused[home] & entry.used_by.keys():
+        await _check_alone(ports, home, entry.name)
+        known = await volumes(ports, app, written, said)
+        home, entry = known.home_of(said, host)
     engine, digest, size = ports.engines[home], Digest(), 0
     with _written(file) as out:
         async with (
             _mended(ports, home, entry.name, known.paused[home] & entry.used_by.keys()),
+            opened(ports, home, Mounted(mount_at(), entry.name)) as at,  # first: what stands still has it open
             _frozen(engine, () if live else running(entry)),
-            opened(ports, home, Mounted(mount_at(), entry.name)) as at,
             digested(engine.read_tree(at, AT), lambda n: on("read", n), digest, as_sent(entry.name, home)) as chunks,
         ):
             async for chunk in chunks:
@@ -113,26 +117,51 @@ async def _go_on(ports: FleetPorts, host: str, volume: str, paused: Collection[s
         await _thawed(ports.engines[host], paused)
 
 
+async def _check_alone(ports: FleetPorts, host: str, volume: str) -> None:
+    """What another process froze goes on when that one has ended, and would write to what is read here."""
+    if not await is_closed(ports, host, volume):
+        raise UsageError(
+            f"{volume} on {host} is being copied by another bayplan",
+            todo="wait until that has ended; or do not mind what writes to it meanwhile: --live",
+        )
+
+
 @asynccontextmanager
-async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]:
+async def _frozen(engine: Engine, names: Collection[str]) -> AsyncIterator[None]:
     """What is left paused by a kill goes on with the next `up`, or backup."""
     done: list[str] = []
+    freezing = asyncio.create_task(_freeze(engine, names, done))
     try:
-        for name in names:
-            await engine.pause(name)
-            done.append(name)
+        await asyncio.shield(freezing)
         yield
     finally:
-        await asyncio.shield(_thawed(engine, done))
+        await asyncio.shield(_go_on_after(freezing, engine, done))
+
+
+async def _freeze(engine: Engine, names: Collection[str], done: list[str]) -> None:
+    for name in names:
+        await engine.pause(name)
+        done.append(name)
+
+
+async def _go_on_after(freezing: asyncio.Task[None], engine: Engine, done: Collection[str]) -> None:
+    """Not before: an engine goes on with what it was asked for, though nobody waits for it any more."""
+    await asyncio.gather(freezing, return_exceptions=True)
+    await _thawed(engine, done)
 
 
 async def _thawed(engine: Engine, names: Collection[str]) -> None:
+    """All that can be. Raises BayplanError for the others."""
+    frozen: dict[str, BayplanError] = {}
     for name in names:
         try:
             await engine.start(name)
         except BayplanError as error:
-            todo = "bayplan up lets it go on, once its host answers"
-            raise BayplanError(f"{name} stands frozen: {error.what}", where=engine.host, todo=todo) from error
+            frozen[name] = error
+    if frozen:
+        first = next(iter(frozen.values()))
+        told = f"{' and '.join(frozen)} stands frozen: {first.what}"
+        raise BayplanError(told, where=engine.host, todo="bayplan up lets it go on, once its host answers") from first
 
 
 @contextmanager
