@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
+from uuid import uuid4
 
 from bayplan.container import Mounted
 from bayplan.errors import BayplanError, UsageError
@@ -172,12 +173,13 @@ def _written(file: Path) -> Iterator[BinaryIO]:
     """
     pack = _BY_NAME.get(file.suffix)
     file = _target(file)
-    part = file.with_name(f"{file.name}.part")
+    part = file.with_name(f"{file.name}.{uuid4().hex[:8]}.part")  # another process may write the same file
     try:
         with part.open("wb") as raw, pack(raw, "wb") if pack else nullcontext(raw) as out:
             yield out
         with part.open("rb") as written:
             found = hashlib.file_digest(written, "sha256").hexdigest()
+        _checksum(file).unlink(missing_ok=True)  # killed from here on, the new file must not have the old one's
         part.replace(file)
         _checksum(file).write_text(f"{found}  {file.name}\n")
     except OSError as error:

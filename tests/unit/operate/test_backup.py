@@ -166,6 +166,35 @@ def test_what_is_not_written_to_its_end_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_two_that_write_one_file_each_writes_a_whole_one(tmp_path: Path) -> None:
+    file = tmp_path / "data.tar"
+    with _written(file) as one:
+        one.write(DATA)
+        one.flush()
+        with _written(file) as two:
+            two.write(DATA[:7])
+        one.write(DATA)
+    assert file.read_bytes() == DATA * 2
+    _check_file(file)
+    assert {f.name for f in tmp_path.iterdir()} == {"data.tar", "data.tar.sha256"}
+
+
+def test_one_that_ends_before_its_checksum_is_written_does_not_have_the_last_one_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "data.tar"
+    with _written(file) as out:
+        out.write(DATA)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(BayplanError, match="no space left"), _written(file) as out:
+        out.write(DATA * 2)
+    _check_file(file)
+
+
 def test_a_disk_that_takes_no_more_is_told() -> None:
     with pytest.raises(BayplanError, match=r"data\.tar cannot be written: no such"):
         _written(Path("/nosuch/data.tar")).__enter__()
