@@ -265,14 +265,14 @@ async def fill(
     known: Volumes, made: Mounted, host: str, source: AsyncIterator[bytes], digest: Digest, on: OnBytes
 ) -> Copied:
     """It is marked as a half of itself until it is found to be what was sent."""
-    engine, size, back = known.ports.engines[host], 0, Digest()
+    engine, size = known.ports.engines[host], 0
     if known.is_half(made.name, host):
         await remove_whole(known.ports, host, made.name)
     half = Mounted(Mount(kind="volume", target="/unfinished", nocopy=True), half_name(made.name), labels=made.labels)
     try:
         async with opened(known.ports, host, half, made) as at:
             await engine.write_tree(at, AT, source)
-            sent = as_sent(made.name, host)
+            sent, back = as_sent(made.name, host), Digest(beside=digest.parents)
             async with digested(engine.read_tree(at, AT), lambda n: on("check", n), back, sent) as chunks:
                 async for chunk in chunks:
                     size += len(chunk)
