@@ -82,8 +82,7 @@ def _unpack(tar: IO[bytes], source: str, target: Path) -> None:
         members = content.getmembers()
         if target.is_file() and (members[0].isdir() or "/" in members[0].name):
             raise UsageError(f"{source} is a directory, and {target} a file", todo="name a directory")
-        for member in _renamed(members, root):
-            content.extract(member, base, filter=tarfile.tar_filter)
+        content.extractall(base, _renamed(members, root), filter=tarfile.tar_filter)  # noqa: S202  the filter keeps it in
 
 
 def _renamed(members: list[tarfile.TarInfo], root: str) -> Iterator[tarfile.TarInfo]:
