@@ -52,6 +52,14 @@ def test_paths_are_short_and_private(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert private_dir() == Path(f"/tmp/bp-{os.geteuid()}")
 
 
+def test_a_user_without_a_home_has_no_configuration_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert SshReach(host("ssh://a@b"), Ssh())._ssh()
+
+
 def test_another_users_runtime_directory_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     assert not _is_mine(tmp_path)
