@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from bayplan.engines import terminal
 from bayplan.engines.client import Client
 from bayplan.engines.hold import hang_up
-from bayplan.errors import BayplanError, DeadlineError
+from bayplan.errors import BayplanError, DeadlineError, HostUnreachableError
 from bayplan.ports import ExecResult, How
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _STDERR = 2
 _CHUNK = 16 * 1024
+_LOOKS, _BETWEEN = 20, 0.1  # seconds that an engine may take to note the end of a command
 
 
 class Resize(Protocol):
@@ -77,9 +78,14 @@ async def _create(client: Client, name: str, argv: Sequence[str], how: How, *, t
 
 
 async def _status(client: Client, command: Exec) -> int:
-    async with client.calling():
-        seen = await command.inspect()
-    return int(seen["ExitCode"] or 0)
+    """Raises HostUnreachableError when what it says has ended and it has not: it was only not heard any more."""
+    for _ in range(_LOOKS):
+        async with client.calling():
+            seen = await command.inspect()
+        if not seen["Running"]:
+            return int(seen["ExitCode"] or 0)
+        await asyncio.sleep(_BETWEEN)
+    raise HostUnreachableError("the connection broke before the command ended", where=client.host)
 
 
 async def give_terminal(client: Client, told: Resize, undo: ExitStack, *, stdin: bool) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import tempfile
 from collections import deque
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +140,7 @@ async def _run(
         feeding.cancel()
         if process.returncode is None:
             with suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # its plugin, which builds, is a process of its own
             await process.wait()
 
 
@@ -153,12 +155,23 @@ async def _feed(process: asyncio.subprocess.Process, context: bytes) -> None:
 async def _read(process: asyncio.subprocess.Process, on: OnTransfer, said: deque[str], tag: str) -> None:
     assert process.stdout is not None  # noqa: S101  it was asked for
     try:
-        async for line in patient(process.stdout):
+        async for line in patient(_lines(process.stdout)):
             for text in left_on_screen(line.decode(errors="replace")):
                 said.append(text)
                 on(Transfer(status="build", text=text))
     except TimeoutError as late:
         raise ImageError(f"the build stood still for {IDLE:g} s", where=f"build of {tag}") from late
+
+
+async def _lines(output: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            line = await output.readline()
+        except ValueError:  # what is longer than can be kept it has left out
+            line = b"(a line of more than a megabyte)\n"
+        if not line:
+            return
+        yield line
 
 
 async def _output(*argv: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayplan.engines.client import QUICK, SLOW, Client, asking
 from bayplan.engines.moments import unix
+from bayplan.errors import EngineError
 from bayplan.ports import LogLine, Usage
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct(">BxxxL")  # Engine API, ContainerAttach, "Stream format"
 _STREAMS = {1: "stdout", 2: "stderr"}
+_ENGINE = 3  # moby's stdcopy.Systemerr: no line of the container's, and without a time
 _CHUNK = 64 * 1024
 
 
@@ -78,10 +80,14 @@ def _joined(first: LogLine | None, then: LogLine) -> LogLine:
 
 
 async def _frames(content: StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+    """Raises EngineError for what the engine itself says among them: it cannot read on, as after a power cut."""
     while True:
         try:
             kind, length = _HEADER.unpack(await content.readexactly(_HEADER.size))
-            yield _STREAMS.get(kind, "stdout"), await content.readexactly(length)
+            frame = await content.readexactly(length)
+            if kind == _ENGINE:
+                raise EngineError(frame.decode(errors="replace").strip())
+            yield _STREAMS.get(kind, "stdout"), frame
         except asyncio.IncompleteReadError:
             return
 

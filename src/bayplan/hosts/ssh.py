@@ -109,7 +109,7 @@ class SshReach:
 
     def _key(self) -> str:
         """An edited configuration is another connection, and so is a lab made anew."""
-        config = Path(self._config_file) if self._config_file else Path.home() / ".ssh" / "config"
+        config = Path(self._config_file) if self._config_file else _own_config()
         stamp = config.stat().st_mtime_ns if config.exists() else 0
         return hashlib.sha256(f"{self._address}\0{config}\0{stamp}".encode()).hexdigest()[:12]
 
@@ -178,6 +178,13 @@ class SshReach:
             return await ended(argv, deadline=QUICK_DEADLINE)
         except TimeoutError as late:
             raise HostUnreachableError("the ssh connection does not answer", where=self.host) from late
+
+
+def _own_config() -> Path:
+    try:
+        return Path.home() / ".ssh" / "config"
+    except RuntimeError:  # a user that has no name and no home, as in containers; ssh says so itself
+        return Path("/")
 
 
 def _identity(path: Path) -> int:

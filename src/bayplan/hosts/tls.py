@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 from collections.abc import Sequence
@@ -142,13 +143,42 @@ class TlsReach:
         except HostUnreachableError:
             writer.close()
             return
-        await asyncio.gather(_pipe(reader, there[1]), _pipe(there[0], writer))
+        with suppress(asyncio.CancelledError):  # by `close`; Python 3.11 tells of it as of a fault that nobody handled
+            await asyncio.gather(_ask_on(reader, writer, there[1]), _answer_on(there[0], there[1], writer))
+
+
+async def _ask_on(reader: asyncio.StreamReader, own: asyncio.StreamWriter, there: asyncio.StreamWriter) -> None:
+    """Of who has gone the engine hears; who has only said all that there is to say still listens."""
+    await _pipe(reader, there)
+    if own.is_closing() or _hung_up(own):
+        there.close()
+    elif not there.is_closing():
+        _end(there)
+
+
+async def _answer_on(reader: asyncio.StreamReader, there: asyncio.StreamWriter, writer: asyncio.StreamWriter) -> None:
+    await _pipe(reader, writer)
+    writer.close()
+    there.close()
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Bytes one way until their end. TLS knows no half-closed connection: the end closes it."""
+    """Bytes one way until their end."""
     with suppress(OSError):
         while data := await reader.read(_CHUNK):
             writer.write(data)
             await writer.drain()
-    writer.close()
+
+
+def _hung_up(writer: asyncio.StreamWriter) -> bool:
+    """Whether the other end of a UNIX socket is closed both ways."""
+    poll = select.poll()
+    poll.register(writer.get_extra_info("socket").fileno(), 0)
+    return bool(poll.poll(0))  # it says nothing but what is told unasked, of which that is one
+
+
+def _end(writer: asyncio.StreamWriter) -> None:
+    """TLS's own end of what is sent (RFC 8446, 6.1, close_notify), as Docker's client has it; asyncio knows of none."""
+    with suppress(ssl.SSLError):  # one of them that it would wait for the engine's
+        writer.get_extra_info("ssl_object").unwrap()
+    writer.transport._ssl_protocol._process_outgoing()  # type: ignore[attr-defined]  # noqa: SLF001

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from functools import cached_property
 
@@ -25,23 +27,25 @@ class Login:
 
     def _password(self) -> str:
         try:
-            done = subprocess.run(  # noqa: S602  the user's own command line, pipes and all
+            running = subprocess.Popen(  # noqa: S602  the user's own command line, pipes and all
                 self._command,
                 shell=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                timeout=_DEADLINE,
                 start_new_session=True,  # no terminal: a prompt fails instead of waiting unseen
-                check=False,
             )
-        except subprocess.TimeoutExpired as late:
-            raise self._failed(f"did not end within {_DEADLINE:g} s") from late
         except OSError as failed:
             raise self._failed(f"could not be run: {failed.strerror}") from failed
-        if done.returncode:
-            raise self._failed(_ENDS.get(done.returncode, f"ended with status {done.returncode}"))
-        password = done.stdout.decode(errors="replace").partition("\n")[0].rstrip("\r")
+        with running:
+            try:
+                output, _ = running.communicate(timeout=_DEADLINE)
+            except subprocess.TimeoutExpired as late:
+                os.killpg(running.pid, signal.SIGKILL)  # what the shell began goes with it
+                raise self._failed(f"did not end within {_DEADLINE:g} s") from late
+        if running.returncode:
+            raise self._failed(_ENDS.get(running.returncode, f"ended with status {running.returncode}"))
+        password = output.decode(errors="replace").partition("\n")[0].rstrip("\r")
         if not password:
             raise self._failed("printed nothing")
         return password

@@ -201,8 +201,9 @@ class Transport:
     # -- words --------------------------------------------------------------------------------------------------------
 
     def _refusal(self, answer: Answer, asked: str) -> RegistryError:
-        errors = answer.json().get("errors") or [{}]
-        said = f": {errors[0]['message']}" if isinstance(errors[0], dict) and errors[0].get("message") else ""
+        errors = answer.json().get("errors")
+        first = errors[0] if isinstance(errors, list) and errors else None
+        said = f": {first['message']}" if isinstance(first, dict) and first.get("message") else ""
         if answer.status not in (_UNAUTHORIZED, _FORBIDDEN):
             number = _os_error(errors)
             why = f": {os.strerror(number)}" if number else said

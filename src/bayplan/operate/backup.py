@@ -8,12 +8,12 @@ import gzip
 import hashlib
 import lzma
 import os
-import tarfile
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
+from uuid import uuid4
 
 from bayplan.container import Mounted
 from bayplan.errors import BayplanError, NotFoundError, UsageError
@@ -25,6 +25,7 @@ from bayplan.operate.volumes import (
     OnBytes,
     Written,
     as_made,
+    as_sent,
     check_absent,
     fill,
     is_closed,
@@ -61,13 +62,17 @@ async def backup(
     """
     known = await volumes(ports, app, written, said)
     home, entry = known.home_of(said, host)
+    if not live and known.paused[home] & entry.used_by.keys():
+        await _check_alone(ports, home, entry.name)
+        known = await volumes(ports, app, written, said)
+        home, entry = known.home_of(said, host)
     engine, digest, size = ports.engines[home], Digest(), 0
     with _written(file) as out:
         async with (
             _mended(ports, home, entry.name, known.paused[home] & entry.used_by.keys()),
+            opened(ports, home, Mounted(mount_at(), entry.name)) as at,  # first: what stands still has it open
             _frozen(engine, () if live else running(entry)),
-            opened(ports, home, Mounted(mount_at(), entry.name)) as at,
-            digested(engine.read_tree(at, AT), lambda n: on("read", n), digest) as chunks,
+            digested(engine.read_tree(at, AT), lambda n: on("read", n), digest, as_sent(entry.name, home)) as chunks,
         ):
             async for chunk in chunks:
                 await asyncio.to_thread(out.write, chunk)
@@ -89,14 +94,13 @@ async def restore(
     await asyncio.to_thread(_check_file, file)
     digest, unread = Digest(), list[BayplanError]()
     try:
-        async with digested(_read(file, unread), lambda n: on("write", n), digest) as source:
+        async with digested(_read(file, unread), lambda n: on("write", n), digest, str(file)) as source:
             return await fill(known, made, host, source, digest, on)
-    except (BayplanError, tarfile.TarError) as error:
+    except BayplanError as error:
         if not (unread or digest.fault):
             raise
         # what the engine says of it then is that it was sent no more
-        why = unread[0].what if unread else f"{file} is not a whole tar: {digest.fault}"
-        raise BayplanError(f"{why}; nothing was restored") from error
+        raise BayplanError(f"{(unread or [error])[0].what}; nothing was restored") from error
 
 
 @asynccontextmanager
@@ -114,23 +118,39 @@ async def _go_on(ports: FleetPorts, host: str, volume: str, paused: Collection[s
         await _thawed(ports.engines[host], paused)
 
 
+async def _check_alone(ports: FleetPorts, host: str, volume: str) -> None:
+    """What another process froze goes on when that one has ended, and would write to what is read here."""
+    if not await is_closed(ports, host, volume):
+        raise UsageError(
+            f"{volume} on {host} is being copied by another bayplan",
+            todo="wait until that has ended; or do not mind what writes to it meanwhile: --live",
+        )
+
+
 @asynccontextmanager
-async def _frozen(engine: Engine, names: tuple[str, ...]) -> AsyncIterator[None]:
+async def _frozen(engine: Engine, names: Collection[str]) -> AsyncIterator[None]:
     """What is left paused by a kill goes on with the next `up`, or backup. Raises BayplanError if one did meanwhile."""
     done: list[str] = []
+    freezing = asyncio.create_task(_freeze(engine, names, done))
     try:
-        for name in names:
-            pausing = asyncio.create_task(engine.pause(name))
-            try:
-                await asyncio.shield(pausing)
-            finally:  # cancelled, it is paused all the same
-                await asyncio.wait((pausing,))
-                done += [] if pausing.exception() else [name]
+        await asyncio.shield(freezing)
         yield
         for name in done:
             await _check_stood(engine, name)
     finally:
-        await asyncio.shield(_thawed(engine, done))
+        await asyncio.shield(_go_on_after(freezing, engine, done))
+
+
+async def _freeze(engine: Engine, names: Collection[str], done: list[str]) -> None:
+    for name in names:
+        await engine.pause(name)
+        done.append(name)
+
+
+async def _go_on_after(freezing: asyncio.Task[None], engine: Engine, done: Collection[str]) -> None:
+    """Not before: an engine goes on with what it was asked for, though nobody waits for it any more."""
+    await asyncio.gather(freezing, return_exceptions=True)
+    await _thawed(engine, done)
 
 
 async def _check_stood(engine: Engine, name: str) -> None:
@@ -143,12 +163,17 @@ async def _check_stood(engine: Engine, name: str) -> None:
 
 
 async def _thawed(engine: Engine, names: Collection[str]) -> None:
+    """All that can be. Raises BayplanError for the others."""
+    frozen: dict[str, BayplanError] = {}
     for name in names:
         try:
             await engine.start(name)
         except BayplanError as error:
-            todo = "bayplan up lets it go on, once its host answers"
-            raise BayplanError(f"{name} stands frozen: {error.what}", where=engine.host, todo=todo) from error
+            frozen[name] = error
+    if frozen:
+        first = next(iter(frozen.values()))
+        told = f"{' and '.join(frozen)} stands frozen: {first.what}"
+        raise BayplanError(told, where=engine.host, todo="bayplan up lets it go on, once its host answers") from first
 
 
 @contextmanager
@@ -159,12 +184,13 @@ def _written(file: Path) -> Iterator[BinaryIO]:
     """
     pack = _BY_NAME.get(file.suffix)
     file = _target(file)
-    part = file.with_name(f"{file.name}.part")
+    part = file.with_name(f"{file.name}.{uuid4().hex[:8]}.part")  # another process may write the same file
     try:
         with part.open("wb") as raw, pack(raw, "wb") if pack else nullcontext(raw) as out:
             yield out
         with part.open("rb") as written:
             found = hashlib.file_digest(written, "sha256").hexdigest()
+        _checksum(file).unlink(missing_ok=True)  # killed from here on, the new file must not have the old one's
         part.replace(file)
         _checksum(file).write_text(f"{found}  {file.name}\n")
     except OSError as error:

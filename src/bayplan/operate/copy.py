@@ -12,6 +12,7 @@ from typing import IO
 
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Replica
+from bayplan.operate.tree_digest import Entry
 from bayplan.ports import Engine
 
 _CHUNK = 1 << 20
@@ -77,12 +78,11 @@ def _unpack(tar: IO[bytes], source: str, target: Path) -> None:
     elif not target.parent.is_dir():
         raise UsageError(f"there is no directory {target.parent}", todo="make it first")
     base = target if target.is_dir() else target.parent
-    with tarfile.open(fileobj=tar) as content:
+    with tarfile.open(fileobj=tar, mode="r:", tarinfo=Entry) as content:
         members = content.getmembers()
         if target.is_file() and (members[0].isdir() or "/" in members[0].name):
             raise UsageError(f"{source} is a directory, and {target} a file", todo="name a directory")
-        for member in _renamed(members, root):
-            content.extract(member, base, filter=tarfile.tar_filter)
+        content.extractall(base, _renamed(members, root), filter=tarfile.tar_filter)  # noqa: S202  the filter keeps it in
 
 
 def _renamed(members: list[tarfile.TarInfo], root: str) -> Iterator[tarfile.TarInfo]:

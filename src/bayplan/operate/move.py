@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
-from bayplan.facts import Facts
+from bayplan.facts import HostFacts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.release import required
 from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, remove_whole, running, volumes_of
-from bayplan.ports import FleetPorts, VolumeEntry
+from bayplan.ports import Engine, FleetPorts, VolumeEntry
 
 
 async def move(
@@ -28,13 +29,13 @@ async def move(
         facts = await sight.look()
         known = await volumes_of(ports, chosen.app, facts)
         home, entry = check_move(known, said, to)
-        _check_ours(facts, app, entry, home)
+        _check_ours(facts.hosts[home], app, entry)
         engine = ports.engines[home]
         on(Stage("volume", f"{entry.name} from {home} to {to}"))
         grace = max((s.stop_grace_period for s in known.app.services.values()), default=10.0)
         ran = running(entry)
         try:
-            await asyncio.gather(*(engine.stop(name, grace) for name in ran))
+            await _stopped(engine, ran, grace)
             copied = await copy(ports, known, said, to, on_bytes)
         except BaseException:
             await asyncio.shield(asyncio.gather(*(engine.start(name) for name in ran), return_exceptions=True))
@@ -48,9 +49,23 @@ async def move(
     return await changing(ports, f"volume move {app} {said} {to}", work, wishes, on)
 
 
-def _check_ours(facts: Facts, app: str, entry: VolumeEntry, home: str) -> None:
+async def _stopped(engine: Engine, names: Iterable[str], grace: float) -> None:
+    """All of them, also when it is not wanted any more: their engine goes on, and would stop what was started again."""
+    stopping = asyncio.gather(*(engine.stop(name, grace) for name in names), return_exceptions=True)
+    try:
+        failed = [r for r in await asyncio.shield(stopping) if isinstance(r, BaseException)]
+    except asyncio.CancelledError:
+        await stopping
+        raise
+    if failed:
+        raise failed[0]
+
+
+def _check_ours(host: HostFacts, app: str, entry: VolumeEntry) -> None:
     """What is not the app's cannot be stopped for it."""
-    own = {r.name for r in facts.replicas(app)} | {o.name for o in facts.oneoffs(app)}
-    others = sorted(entry.used_by.keys() - own)
-    if others:
-        raise UsageError(f"{entry.name} on {home} is mounted by {', '.join(others)}, too", todo="take that down first")
+    ours = {r.name for r in host.engine.replicas if r.app == app} | {
+        o.name for o in host.engine.oneoffs if o.app == app
+    }
+    if others := sorted(entry.used_by.keys() - ours):
+        told = f"{entry.name} on {host.name} is mounted by {', '.join(others)}, too"
+        raise UsageError(told, todo="take that down first")

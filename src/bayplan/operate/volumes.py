@@ -185,7 +185,7 @@ async def copy(ports: FleetPorts, known: Volumes, said: str, to: str, on: OnByte
     made = Mounted(mount_at(), entry.name, entry.driver, entry.options, entry.labels)
     async with (
         opened(ports, home, Mounted(mount_at(), entry.name)) as at,
-        digested(engine.read_tree(at, AT), lambda n: on("copy", n), digest) as source,
+        digested(engine.read_tree(at, AT), lambda n: on("copy", n), digest, as_sent(entry.name, home)) as source,
     ):
         return await fill(known, made, to, source, digest, on)
 
@@ -265,14 +265,15 @@ async def fill(
     known: Volumes, made: Mounted, host: str, source: AsyncIterator[bytes], digest: Digest, on: OnBytes
 ) -> Copied:
     """It is marked as a half of itself until it is found to be what was sent."""
-    engine, size, back = known.ports.engines[host], 0, Digest()
+    engine, size = known.ports.engines[host], 0
     if known.is_half(made.name, host):
         await remove_whole(known.ports, host, made.name)
     half = Mounted(Mount(kind="volume", target="/unfinished", nocopy=True), half_name(made.name), labels=made.labels)
     try:
         async with opened(known.ports, host, half, made) as at:
             await engine.write_tree(at, AT, source)
-            async with digested(engine.read_tree(at, AT), lambda n: on("check", n), back) as chunks:
+            sent, back = as_sent(made.name, host), Digest(beside=digest.parents)
+            async with digested(engine.read_tree(at, AT), lambda n: on("check", n), back, sent) as chunks:
                 async for chunk in chunks:
                     size += len(chunk)
         _compare(made.name, host, digest, back)
@@ -281,6 +282,10 @@ async def fill(
         await asyncio.shield(remove_whole(known.ports, host, made.name))
         raise
     return Copied(made.name, host, size, back.entries, back.value)
+
+
+def as_sent(name: str, host: str) -> str:
+    return f"what the engine of {host} sends of {name}"
 
 
 def _compare(name: str, host: str, sent: Digest, back: Digest) -> None:

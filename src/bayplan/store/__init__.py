@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bayplan.errors import UsageError
 from bayplan.ports import Registry, Releases
 from bayplan.spec.model import Fleet
 from bayplan.store.directory import DirectoryReleases
@@ -30,5 +31,11 @@ def store_url(fleet: Fleet) -> str:
 
 
 def _state() -> Path:
-    default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "bayplan"
-    return Path(os.environ.get("BAYPLAN_STATE") or default)
+    """Raises UsageError for a user that has no home, as in containers."""
+    if said := os.environ.get("BAYPLAN_STATE"):
+        return Path(said)
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "bayplan"
+    except RuntimeError as homeless:
+        todo = "name one: export BAYPLAN_STATE=/var/lib/bayplan, or set HOME"
+        raise UsageError("this user has no home directory, where releases would be kept", todo=todo) from homeless

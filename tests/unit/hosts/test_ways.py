@@ -52,6 +52,14 @@ def test_paths_are_short_and_private(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert private_dir() == Path(f"/tmp/bp-{os.geteuid()}")
 
 
+def test_a_user_without_a_home_has_no_configuration_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert SshReach(host("ssh://a@b"), Ssh())._ssh()
+
+
 def test_another_users_runtime_directory_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     assert not _is_mine(tmp_path)
@@ -193,6 +201,48 @@ async def test_tls(certificates: Path) -> None:
     await reach.close()
     assert not list(private_dir().iterdir())
     server.close()
+
+
+async def test_connections_that_stand_as_the_way_is_closed_end_without_a_word(certificates: Path) -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: told.append(what))
+    server, port = await serve(certificates)
+    reach = TlsReach(host(f"tcp://localhost:{port}", tls(certificates)))
+    _, writer = await asyncio.open_unix_connection((await reach.dial(ENGINE_SOCKET)).removeprefix("unix:"))
+    async with asyncio.timeout(10):
+        while not reach._pipes:  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.01)
+    await reach.close()
+    await asyncio.sleep(0.01)
+    writer.close()
+    server.close()
+    assert told == []
+
+
+async def test_over_tls_too_who_has_said_all_still_listens(certificates: Path) -> None:
+    """`echo data | bayplan exec -T db load`: what the command says comes after the end of its input."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
+
+    def engine() -> None:  # asyncio's own server would hang up at the end of what is said
+        context.wrap_socket(listening.accept()[0], server_side=True).close()  # dialling tries the way
+        with context.wrap_socket(listening.accept()[0], server_side=True) as connection:
+            said = b"".join(iter(lambda: connection.recv(100), b""))
+            for _ in range(100):
+                connection.sendall(said.ljust(100_000, b"."))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(asyncio.to_thread(engine))
+        reach = TlsReach(host(f"tcp://localhost:{listening.getsockname()[1]}", tls(certificates)))
+        reader, writer = await asyncio.open_unix_connection((await reach.dial(ENGINE_SOCKET)).removeprefix("unix:"))
+        writer.write(b"all")
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            heard = await reader.read()
+            await serving
+        assert (heard[:4], len(heard)) == (b"all.", 10_000_000)
+        writer.close()
+        await reach.close()
 
 
 async def test_tls_that_is_not_trusted(certificates: Path) -> None:

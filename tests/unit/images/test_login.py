@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,18 @@ def test_one_that_waits_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("bayplan.images.login._DEADLINE", 0.1)
     with pytest.raises(RegistryError, match=r"did not end within 0\.1 s"):
         _ = Login("there", "ann", "exec sleep 60").credentials
+
+
+def test_one_that_is_given_up_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It holds the other end of a pipe: nobody does when all of it is gone."""
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setattr("bayplan.images.login._DEADLINE", 0.5)
+    with pytest.raises(RegistryError, match="did not end"):
+        _ = Login("there", "ann", f"sh -c 'exec sleep 5 > {tmp_path}/pipe'; true").credentials
+    assert select.select([reading], [], [], 2)[0]
+    assert os.read(reading, 1) == b""
+    os.close(reading)
 
 
 def test_a_password_is_not_in_what_is_printed_of_it() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bayplan.errors import RegistryError
-from bayplan.images.transport import Transport
+from bayplan.images.transport import Answer, Transport
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -51,3 +51,11 @@ def test_a_way_that_broke_is_dialled_again_once() -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(story(Path(directory)))
+
+
+@pytest.mark.parametrize("errors", ['{"code": 1}', '"no"', "[]", "[null]", "null", '[{"message": null}]'])
+def test_a_refusal_in_whatever_form_is_told(errors: str) -> None:
+    """Proxies in front of registries have their own."""
+    answer = Answer(502, {}, f'{{"errors": {errors}}}'.encode())
+    told = Transport("registry.example.com", "there")._refusal(answer, "GET /v2/")
+    assert told.what == "the registry answered GET /v2/ with 502"

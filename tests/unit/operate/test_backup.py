@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.memory_fleet import MemoryFleet
 
 from bayplan.container import Container, Mounted
 from bayplan.engines.memory import MemoryEngine
-from bayplan.errors import BayplanError, HostUnreachableError, UsageError
+from bayplan.errors import BayplanError, EngineError, HostUnreachableError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.backup import _check_file, _read, _written, backup, restore
 from bayplan.operate.volumes import opened
@@ -53,8 +53,8 @@ class World:
         await self.ports.releases.put(Release(1, "shop", SHOP.model_dump_json(), "ann", 0.0, "up"))
         return self
 
-    async def back_up(self, file: Path) -> None:
-        await backup(self.ports, "shop", "data", file, lambda *_: None)
+    async def back_up(self, file: Path, *, live: bool = False) -> None:
+        await backup(self.ports, "shop", "data", file, lambda *_: None, live=live)
 
     def states(self) -> list[str]:
         return [self.engine._container(name).state for name in ("shop-db-1-r1", "stranger")]
@@ -79,8 +79,72 @@ async def test_what_another_backup_paused_that_still_goes_on_stays_paused(
     world = await World().begin()
     await world.engine.pause("shop-db-1-r1")
     async with opened(world.ports, "h1", Mounted(MOUNT, "shop_data")):
-        await world.back_up(tmp_path / "data.tar")
+        await world.back_up(tmp_path / "data.tar", live=True)
         assert world.states() == ["paused", "running"]
+
+
+async def test_what_another_backup_froze_may_go_on_at_any_moment_so_a_second_one_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bayplan.operate.volumes.DYING", 0.05)
+    world = await World().begin()
+    read, reading, go_on = world.engine.read_tree, asyncio.Event(), asyncio.Event()
+
+    async def slow(name: str, path: str) -> AsyncGenerator[bytes]:
+        reading.set()
+        await go_on.wait()
+        async for chunk in read(name, path):
+            yield chunk
+
+    world.engine.read_tree = slow  # type: ignore[method-assign]
+    first = asyncio.create_task(world.back_up(tmp_path / "one.tar"))
+    await reading.wait()
+    assert world.states() == ["paused", "paused"]
+    with pytest.raises(UsageError, match="shop_data on h1 is being copied by another bayplan"):
+        async with asyncio.timeout(5):
+            await world.back_up(tmp_path / "two.tar")
+    go_on.set()
+    await first
+    assert world.states() == ["running", "running"]
+    assert not (tmp_path / "two.tar").exists()
+
+
+async def test_what_cannot_go_on_keeps_nothing_else_frozen(tmp_path: Path) -> None:
+    world = await World().begin()
+    start = world.engine.start
+
+    async def stubborn(name: str) -> None:
+        if name == "shop-db-1-r1":
+            raise EngineError("no such process", where="h1")
+        await start(name)
+
+    world.engine.start = stubborn  # type: ignore[method-assign]
+    with pytest.raises(BayplanError, match="shop-db-1-r1 stands frozen: no such process"):
+        await world.back_up(tmp_path / "data.tar")
+    assert world.states() == ["paused", "running"]
+
+
+async def test_what_is_frozen_as_the_backup_is_interrupted_goes_on(tmp_path: Path) -> None:
+    """An engine does what it was asked for, though nobody waits for its answer any more."""
+    world = await World().begin()
+    pause, pausing = world.engine.pause, asyncio.Event()
+
+    async def slow(name: str) -> None:
+        async def goes_on() -> None:
+            await asyncio.sleep(0.05)
+            await pause(name)
+
+        pausing.set()
+        await asyncio.shield(asyncio.create_task(goes_on()))
+
+    world.engine.pause = slow  # type: ignore[method-assign]
+    backing_up = asyncio.create_task(world.back_up(tmp_path / "data.tar"))
+    await pausing.wait()
+    backing_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await backing_up
+    await asyncio.sleep(0.2)
+    assert world.states() == ["running", "running"]
 
 
 async def _all(file: Path) -> bytes:
@@ -144,6 +208,35 @@ def test_what_is_not_written_to_its_end_leaves_nothing(tmp_path: Path) -> None:
     writing.__enter__().write(DATA)
     writing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_write_one_file_each_writes_a_whole_one(tmp_path: Path) -> None:
+    file = tmp_path / "data.tar"
+    with _written(file) as one:
+        one.write(DATA)
+        one.flush()
+        with _written(file) as two:
+            two.write(DATA[:7])
+        one.write(DATA)
+    assert file.read_bytes() == DATA * 2
+    _check_file(file)
+    assert {f.name for f in tmp_path.iterdir()} == {"data.tar", "data.tar.sha256"}
+
+
+def test_one_that_ends_before_its_checksum_is_written_does_not_have_the_last_one_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "data.tar"
+    with _written(file) as out:
+        out.write(DATA)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(BayplanError, match="no space left"), _written(file) as out:
+        out.write(DATA * 2)
+    _check_file(file)
 
 
 def test_a_disk_that_takes_no_more_is_told() -> None:

@@ -129,6 +129,16 @@ def test_links_come_as_they_are_and_devices_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "d" / "su").stat().st_mode & 0o7000 == 0
 
 
+def test_a_directory_has_its_own_mode_and_time_after_what_is_in_it_is_there(tmp_path: Path) -> None:
+    """One that may not be written to (Go's module cache) could else be filled by root alone."""
+    directory, file = entry("d", tarfile.DIRTYPE), entry("d/f", tarfile.REGTYPE)
+    directory.mode, directory.mtime = 0o555, 1000
+    _unpack(packed(directory, file), "/etc/d", tmp_path)
+    seen = (tmp_path / "d").stat()
+    assert (seen.st_mode & 0o777, seen.st_mtime) == (0o555, 1000)
+    (tmp_path / "d").chmod(0o755)
+
+
 @pytest.mark.parametrize(
     "members",
     [
@@ -142,6 +152,18 @@ async def test_nothing_is_written_elsewhere(members: tuple[tarfile.TarInfo, ...]
     with pytest.raises(BayplanError, match="not unpacked"):
         await fetch(Wicked(members), ONE, "/etc/d", tmp_path / "here")
     assert files(tmp_path) == {}
+
+
+class Cut(MemoryEngine):
+    """Ends too soon."""
+
+    async def copy_out(self, name: str, path: str) -> AsyncIterator[bytes]:  # noqa: ARG002
+        yield packed(entry("d", tarfile.DIRTYPE), entry("d/one", tarfile.REGTYPE)).read()[:1024]
+
+
+async def test_half_of_what_was_asked_for_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BayplanError, match="not unpacked"):
+        await fetch(Cut("h1", MemoryHub()), ONE, "/etc/d", tmp_path)
 
 
 async def test_what_cannot_be_read_here_is_told(engine: MemoryEngine, tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
-"""Whose containers are stopped, and removed, for a volume that is moved."""
+"""A volume on its way to another host: whose containers stop for it, and go on when it stays."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from tests.given import IMAGE, fleet, service
 from tests.memory_fleet import MemoryFleet
 
+from bayplan.container import Container, Mounted
+from bayplan.engines.memory import MemoryEngine
+from bayplan.engines.memory_hub import MemoryHub
 from bayplan.errors import UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Wishes
@@ -19,24 +23,73 @@ from bayplan.spec.model import App
 from bayplan.spec.storage import Mount, Volume
 from bayplan.store import OciReleases
 
-DB = service("db", ports=(), mounts=(Mount(kind="volume", source="data", target="/data"),))
+MOUNT = Mount(kind="volume", source="data", target="/data")
+DB = service("db", ports=(), mounts=(MOUNT,))
+SHOP = App(name="shop", services={"db": DB}, volumes={"data": Volume(name="shop_data")})
 
 
-def app(name: str, *, external: bool = False) -> App:
-    return App(name=name, services={"db": DB}, volumes={"data": Volume(name="shop_data", external=external)})
+class Slow(MemoryEngine):
+    """Takes its time to stop a container, and goes on with that though nobody waits for it any more, as engines do."""
+
+    def __init__(self, host: str, hub: MemoryHub) -> None:
+        super().__init__(host, hub)
+        self.asked, self._ending = asyncio.Event(), set[asyncio.Task[None]]()
+
+    async def stop(self, name: str, grace: float | None) -> None:
+        self.asked.set()
+        ending = asyncio.create_task(self._end(name, grace))
+        self._ending.add(ending)
+        await asyncio.shield(ending)
+
+    async def _end(self, name: str, grace: float | None) -> None:
+        await asyncio.sleep(0.05)
+        await super().stop(name, grace)
+
+    async def ended(self) -> None:
+        await asyncio.gather(*self._ending)
+
+    def state(self, name: str) -> str:
+        return self._container(name).state
 
 
-async def test_those_of_an_app_whose_name_begins_alike_are_not() -> None:
-    memory = MemoryFleet(fleet("h1", "h2"))
-    engines = {name: busy.inner for name, busy in memory.engines.items()}
-    ports, engine = replace(memory.ports, engines=engines, releases=OciReleases(MemoryRegistry())), engines["h1"]
-    for each in engines.values():
-        for image in (IMAGE, ports.fleet.gateway_image):
-            await each.pull(image, lambda _: None)
-    for one in (app("shop"), app("shop-blog", external=True)):
-        made = replica_container(Goal(ports.fleet, one, 1), DB, 1, ports.fleet.hosts["h1"], (), "")
-        await engine.run(replace(made, network=""))
-        await ports.releases.put(Release(1, one.name, one.model_dump_json(), "ann", 0.0, "up"))
-    with pytest.raises(UsageError, match="is mounted by shop-blog-db-1-r1, too"):
-        await move(ports, "shop", "data", "h2", Wishes(), lambda _: None, lambda *_: None)
-    assert [engine._container(f"{name}-db-1-r1").state for name in ("shop", "shop-blog")] == ["running", "running"]
+class World:
+    """Two hosts; on the first the volume, with the app's replica."""
+
+    def __init__(self) -> None:
+        memory = MemoryFleet(fleet("h1", "h2"))
+        hub = MemoryHub(IMAGE, memory.fleet.gateway_image)
+        self.engines = {name: Slow(name, hub) for name in memory.fleet.hosts}
+        self.ports = replace(memory.ports, engines=self.engines, releases=OciReleases(MemoryRegistry()))
+
+    async def begin(self) -> World:
+        fleet, engine = self.ports.fleet, self.engines["h1"]
+        for image in (IMAGE, fleet.gateway_image):
+            await engine.pull(image, lambda _: None)
+        made = replica_container(Goal(fleet, SHOP, 1), DB, 1, fleet.hosts["h1"], (), "")
+        await engine.run(replace(made, name="shop-db-1-r1", image=IMAGE, network=""))
+        await self.ports.releases.put(Release(1, "shop", SHOP.model_dump_json(), "ann", 0.0, "up"))
+        return self
+
+    async def move(self) -> None:
+        await move(self.ports, "shop", "data", "h2", Wishes(), lambda _: None, lambda *_: None)
+
+
+async def test_interrupted_while_its_services_stop_they_run_again_in_the_end() -> None:
+    world = await World().begin()
+    moving = asyncio.create_task(world.move())
+    engine = world.engines["h1"]
+    await engine.asked.wait()
+    moving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    await engine.ended()
+    assert engine.state("shop-db-1-r1") == "running"
+
+
+async def test_what_is_another_app_s_is_neither_stopped_nor_removed_whatever_its_name_begins_with() -> None:
+    world = await World().begin()
+    engine = world.engines["h1"]
+    await engine.run(Container("shop-admin-web-1-r1", IMAGE, mounts=(Mounted(MOUNT, "shop_data"),)))
+    with pytest.raises(UsageError, match="mounted by shop-admin-web-1-r1, too"):
+        await world.move()
+    assert engine.state("shop-admin-web-1-r1") == "running"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bayplan.errors import UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.ports import Release
 from bayplan.spec.model import App, Balancer, Fleet, Registry
-from bayplan.store import releases_for
+from bayplan.store import DirectoryReleases, releases_for
 
 RELEASE = Release(1, "shop", App(name="shop").model_dump_json(), "ann", 0.0)
 
@@ -41,3 +42,18 @@ async def test_without_a_registry_a_directory(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("BAYPLAN_STATE", str(tmp_path))
     await releases_for(fleet(None), None).put(RELEASE)
     assert (tmp_path / "eu" / "shop" / "release-1.json").exists()
+
+
+def test_a_user_without_a_home_is_told_what_to_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a container, by a number that no name goes with."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("BAYPLAN_STATE", str(tmp_path))
+    assert isinstance(releases_for(fleet(None), None), DirectoryReleases)
+    monkeypatch.delenv("BAYPLAN_STATE")
+    with pytest.raises(UsageError, match="no home directory"):
+        releases_for(fleet(None), None)
