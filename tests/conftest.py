@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -59,8 +60,18 @@ def lab(make_lab: MakeLab) -> Lab:
 
 @pytest.fixture(scope="session")
 def modern(make_lab: MakeLab) -> Lab:
-    """One host, h1, with a current engine (Docker 26.1), shared likewise."""
-    return make_lab(hosts=1, engine="debian13")
+    """One host, h1, with a current engine, shared likewise: Docker 26.1, whose containerd stores the images, as that of
+    a new Docker 29 does.
+    """
+    made = make_lab(hosts=1, engine="debian13")
+    settings = made.root("h1") / "etc/docker/daemon.json"
+    told = json.loads(settings.read_text())
+    told["features"] = {"containerd-snapshotter": True}
+    told["insecure-registries"] = [mirror.removeprefix("http://") for mirror in told["registry-mirrors"]]
+    settings.write_text(json.dumps(told))
+    made.fault("kill-engine", "h1")
+    made.fault("start-engine", "h1")
+    return made
 
 
 def _or_skip(make: Callable[[], Lab]) -> Lab:
