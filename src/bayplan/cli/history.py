@@ -50,8 +50,13 @@ def _line(entry: Entry) -> str:
 
     if entry.release is None:
         return f"[bold]{entry.number:>4}[/]  [red]cannot be read: {escape(entry.unread)}[/]"
-    changed = escape("; ".join(entry.changes)) or ("the first" if entry.number == 1 else "the same as before")
-    return f"{_head(entry.release)}  [dim]{changed}[/]"
+    return f"{_head(entry.release)}  [dim]{escape(_changed(entry))}[/]"
+
+
+def _changed(entry: Entry) -> str:
+    if entry.changes is None:
+        return "the first" if entry.number == 1 else "the first that is recorded here"
+    return "; ".join(entry.changes) or "the same as before"
 
 
 def _head(r: Release) -> str:

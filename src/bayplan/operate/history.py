@@ -12,19 +12,20 @@ from bayplan.errors import RegistryError, UsageError
 from bayplan.operate.diff import changes, summary
 from bayplan.operate.release import spec_of
 from bayplan.ports import Release, Releases
-from bayplan.spec.model import App
 
 LOST = "the registry has lost it"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One number. release None: it cannot be read, and unread says why. changes: from the one before, in few words."""
+    """One number. release None: it cannot be read, and unread says why. changes: from the one before, in few words;
+    None where there is none that can be read.
+    """
 
     number: int
     release: Release | None
     unread: str = ""
-    changes: tuple[str, ...] = ()
+    changes: tuple[str, ...] | None = None
 
 
 async def history(releases: Releases, app: str, last: int | None = None) -> tuple[Entry, ...]:
@@ -58,7 +59,7 @@ def as_json(entry: Entry) -> dict[str, Any]:
     services = [{"service": s.name, "replicas": s.replicas, "image": s.image} for s in spec_of(found).services.values()]
     at = datetime.fromtimestamp(found.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     who = {"at": at, "by": found.by, "why": found.why}
-    return told | who | asdict(found.source) | {"services": services, "changes": list(entry.changes)}
+    return told | who | asdict(found.source) | {"services": services, "changes": list(entry.changes or ())}
 
 
 async def _numbers(releases: Releases, app: str) -> Sequence[int]:
@@ -78,8 +79,20 @@ async def _entry(releases: Releases, app: str, number: int, *, is_there: bool) -
 
 def _compared(read: Iterable[Entry]) -> Iterator[Entry]:
     """Each with what changed from the one before that can be read."""
-    before: App | None = None
+    before: Release | None = None
     for entry in read:
-        now = spec_of(entry.release) if entry.release else None
-        yield replace(entry, changes=summary(changes(before, now))) if before and now else entry
+        now = entry.release
+        yield replace(entry, changes=(*_of_app(before, now), *_of_stopped(before, now))) if before and now else entry
         before = now or before
+
+
+def _of_app(before: Release, now: Release) -> tuple[str, ...]:
+    return summary(changes(spec_of(before), spec_of(now)))
+
+
+def _of_stopped(before: Release, now: Release) -> Iterator[str]:
+    """Services that were stopped, or started again: nothing of what they are made of changes by that."""
+    there = spec_of(now).services
+    for name in sorted({*before.stopped} ^ {*now.stopped}):
+        if name in there:
+            yield f"{name}: {'stopped' if name in now.stopped else 'started'}"

@@ -41,7 +41,7 @@ from bayplan.plan.steps import (
     subject,
 )
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Fleet
 
 _WAITS = 3  # a replica waits for its names, these for a gateway, and that for its image
 
@@ -135,8 +135,17 @@ async def foreseen(
     latest = None if is_new else await current(ports.releases, app.name)
     before, builder = latest.app if latest else None, builder_of(ports, facts)
     known = await versioned(app, before, secrets)
-    pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_new)
+    is_empty = is_new or registry_moves(ports.fleet, facts)
+    pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_empty)
     return latest, await completed(ports, pinned, before, builder, facts, unmade=unmade), unmade
+
+
+def registry_moves(fleet: Fleet, facts: Facts) -> bool:
+    """Whether the fleet's own registry still runs on another host than it is to: its images are not taken along."""
+    to = facts.hosts.get(fleet.registry.host) if fleet.registry and fleet.registry.host else None
+    if to is None or not to.reachable or to.system("registry"):
+        return False
+    return any(h.system("registry") for h in facts.reachable())
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:

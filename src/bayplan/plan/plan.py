@@ -33,11 +33,12 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
         return Plan(failures=overtaken)
     run, facts = run or Run(), seated(goal, facts)
     hosts = _hosts(goal.fleet, facts)
-    fronts, conflicts = configure(goal, facts)
-    if conflicts:
-        return join((hosts, Plan(failures=conflicts)))
     services = tuple(_services(goal, facts, run, now))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
+    cramped = not is_held and _is_cramped(goal, facts, run, {u.service for s in services for u in s.unplaced})
+    fronts, conflicts = configure(goal, facts, cramped=cramped)
+    if conflicts:
+        return join((hosts, Plan(failures=conflicts)))
     first = _to_go_first(goal, facts, run, {u.service for s in services for u in s.unplaced})
     orphans = Plan() if is_held else _orphans(goal, facts, first, is_given_up=any(s.failures for s in services))
     out = (_stopped(goal, facts), orphans, Plan(steps=tuple(sweep(goal, facts))))
@@ -125,6 +126,19 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
     )
     steps = (*plan_system(fleet, facts), *without_handed_over(out_of_step, facts))
     return Plan(steps=steps, waiting=(*silent, *late))
+
+
+def _is_cramped(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) -> bool:
+    """Whether one of them would have a place if nothing stood of what the release has no more."""
+    having = left_over(goal, facts) if unplaced else ()
+    board = Board(goal, facts, run).without(having) if having else None
+    wanted = [goal.app.services[name] for name in unplaced] if board else []
+    return any(
+        reject(service, berth, board, goal.fleet.ports) is None
+        for service in wanted
+        if board
+        for berth in board.berths.values()
+    )
 
 
 def _to_go_first(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) -> frozenset[str]:

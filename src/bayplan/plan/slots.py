@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.replica import definition, host_ports, network_name
+from bayplan.plan.replica import definition, host_ports, is_job, network_name
 from bayplan.plan.standing import endpoints, is_serving, why_failed
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned, written_volumes
@@ -21,6 +21,15 @@ STOPPED = ("exited", "created", "dead")
 def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
     """Replicas of services that the app does not have any more."""
     return tuple(r for r in facts.replicas(goal.app.name) if r.service not in goal.app.services)
+
+
+def predecessors(goal: Goal, facts: Facts) -> Iterator[Replica]:
+    """What runs of another definition than its service has by now, and is going to be replaced."""
+    planned = (s for s in goal.app.services.values() if not is_job(s) and (goal.only is None or s.name in goal.only))
+    for service in planned:
+        spec = definition(service, goal.app)
+        there = facts.replicas(goal.app.name, service.name)
+        yield from (r for r in there if r.spec != spec and r.state not in (*STOPPED, "removing"))
 
 
 def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -14,7 +15,7 @@ from bayplan.operate.doctor.fleet import fleet_findings
 from bayplan.operate.doctor.host import clock_finding, engine_findings, reading_findings
 from bayplan.operate.doctor.machine import ssh_finding
 from bayplan.operate.doctor.readings import Readings, command, read
-from bayplan.operate.doctor.system import gateway_finding
+from bayplan.operate.doctor.system import _get, gateway_finding
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Balancer, Fleet, Host, Port, Service
 from bayplan.wiring import open_fleet
@@ -177,3 +178,16 @@ async def test_a_host_that_is_not_there_is_one_failure_with_what_to_do(tmp_path:
         (found,) = await fleet_findings(ports, None)
     assert (found.level, found.check, found.where) == ("fail", "reach", "here")
     assert found.todo
+
+
+async def test_a_registry_that_hangs_up_at_once_is_told_in_words() -> None:
+    """A gateway that does not reach the registry's host takes the connection and closes it."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionError, match="no connection to the registry's host"):
+            await _get(f"tcp:127.0.0.1:{port}")

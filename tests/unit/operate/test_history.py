@@ -78,9 +78,24 @@ def test_the_newest_is_first_and_says_what_changed() -> None:
         await world.two()
         second, first = await history(world.releases, "shop")
         assert (second.number, second.changes) == (2, ("web: image, replicas",))
-        assert (first.number, first.changes) == (1, ())
+        assert (first.number, first.changes) == (1, None)
         assert [e.number for e in await history(world.releases, "shop", 1)] == [2]
         assert (await history(world.releases, "shop", 1))[0].changes == second.changes
+
+    told(story())
+
+
+def test_what_was_stopped_or_started_again_is_no_release_like_the_one_before() -> None:
+    async def story() -> None:
+        world = World()
+        await world.put(1)
+        one = await world.releases.get("shop", 1)
+        assert one
+        await world.releases.put(replace(one, number=2, why="stop web", stopped=("web",)))
+        await world.releases.put(replace(one, number=3, why="start web"))
+        await world.releases.put(replace(one, number=4))
+        found = [e.changes for e in await history(world.releases, "shop")]
+        assert found == [(), ("web: started",), ("web: stopped",), None]
 
     told(story())
 

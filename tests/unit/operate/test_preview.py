@@ -8,11 +8,12 @@ import pytest
 from tests.given import IMAGE, fleet, goal, replica, service, standing
 
 from bayplan.errors import UsageError
-from bayplan.facts import EngineFacts, Facts, HostFacts
+from bayplan.facts import EngineFacts, Facts, HostFacts, SystemContainer
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.preview import Preview, _all_at_once, as_json, going, later
+from bayplan.operate.preview import Preview, _all_at_once, as_json, going, later, registry_moves
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Failure, Pull, Run, System
+from bayplan.spec.model import Registry
 
 
 def test_a_listener_that_another_app_holds_is_not_nothing_to_do() -> None:
@@ -63,3 +64,12 @@ def test_what_goes_for_good_once_others_serve_is_counted() -> None:
     assert (later(wanted, there, steps), going(wanted, there, steps)) == ({}, {"web": 2})
     without = goal(on, service("api", ports=()), release=2)
     assert going(without, there, plan(without, there, 0.0).steps) == {"web": 3}
+
+
+def test_a_registry_that_moves_has_none_of_the_images() -> None:
+    """All of them are made again there: `plan` said that only the registry is elsewhere."""
+    there = EngineFacts(system=(SystemContainer("1", "registry", "", "running"),))
+    on_h1 = Facts({n: HostFacts(n, reachable=True, engine=e) for n, e in (("h1", there), ("h2", EngineFacts()))})
+    nowhere = Facts({n: HostFacts(n, reachable=True) for n in ("h1", "h2")})
+    for host, seen, moves in (("h2", on_h1, True), ("h1", on_h1, False), ("h2", nowhere, False)):
+        assert registry_moves(fleet("h1", "h2", registry=Registry(host=host)), seen) is moves

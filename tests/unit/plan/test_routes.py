@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from tests import given
 
-from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Route, ServerFacts, Table
+from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Replica, Route, ServerFacts, Table
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import configure, desired, pools, routed_services
-from bayplan.plan.steps import Configure
-from bayplan.spec.model import Http, Probe, Service
+from bayplan.plan.steps import Configure, Remove
+from bayplan.spec.model import Exposed, Http, Probe, Service
 
 FLEET = given.fleet("h1", "h2")
 BLOG = Pool("blog.site.80", "blog", "site")
@@ -191,3 +191,51 @@ def test_which_services_a_listener_leads_to() -> None:
     table = given.table((Listener(80, "", "tcp", (Route("shop.web.8080"),)),), tuple(pools(goal, "h1")))
     assert routed_services(facts(gateway(table)), "shop") == {"web"}
     assert routed_services(facts(gateway(blog())), "shop") == set()
+
+
+def inner(name: str, number: int, **more: object) -> Service:
+    return given.service(name, ports=(), expose=(Exposed(port=8000),), address=f"198.18.7.{number}", **more)
+
+
+def reached(table: Table) -> set[str]:
+    """Services that replicas reach there."""
+    return {r.pool.split(".")[1] for front in table.listeners if front.is_inner for r in front.routes}
+
+
+def known_to(table: Table, service: str) -> str:
+    return next(n.text for n in table.names if n.service == service)
+
+
+def renamed(proxy: Replica, *, release: int = 2) -> tuple[Goal, Facts]:
+    """`app` is `site` now, and `proxy`, which calls it, is another one, too; proxy: the replica that stands."""
+    app, site, new = inner("app", 1), inner("site", 3), inner("proxy", 2, image="shop/proxy@sha256:2")
+    was, goal = given.goal(FLEET, app, inner("proxy", 2)), given.goal(FLEET, site, new, release=release)
+    stands = given.replica(app, 1, "h2")
+    before = desired(was, given.facts(given.up("h1")), given.up("h1"), GatewayFacts(Table()))
+    there = GatewayFacts(before, {"shop.app.8000": (), "shop.proxy.8000": ()})
+    return goal, given.settled(FLEET, given.facts(given.up("h1", proxy, gateway=there), given.up("h2", stands)))
+
+
+def test_what_the_release_has_no_more_is_led_to_while_one_that_may_call_it_is_to_be_replaced() -> None:
+    goal, seen = renamed(given.replica(inner("proxy", 2), 1, "h1"))
+    [step] = (s for s in configure(goal, seen)[0] if s.host == "h1")
+    assert isinstance(step, Configure)
+    assert reached(step.table) == {"app", "site", "proxy"}
+    assert "198.18.7.1 app\n" in known_to(step.table, "proxy")
+    assert "198.18.7.3 site\n" in known_to(step.table, "proxy")
+    assert not [s for s in plan(goal, seen, 0.0).steps if isinstance(s, Remove)]
+
+
+def test_what_the_release_has_no_more_goes_with_the_last_that_may_call_it() -> None:
+    goal, seen = renamed(given.replica(inner("proxy", 2, image="shop/proxy@sha256:2"), 1, "h1", release=2))
+    [step] = (s for s in configure(goal, seen)[0] if s.host == "h1")
+    assert isinstance(step, Configure)
+    assert reached(step.table) == {"site", "proxy"}
+    assert "app" not in known_to(step.table, "proxy")
+
+
+def test_what_the_release_has_no_more_makes_room_for_what_has_no_other_place() -> None:
+    goal, seen = renamed(given.replica(inner("proxy", 2), 1, "h1"))
+    [step] = (s for s in configure(goal, seen, cramped=True)[0] if s.host == "h1")
+    assert isinstance(step, Configure)
+    assert reached(step.table) == {"site", "proxy"}

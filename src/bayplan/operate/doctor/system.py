@@ -94,7 +94,10 @@ async def _loopback(ports: FleetPorts, host: str, port: int) -> Finding:
     except BayplanError as error:
         return failed("pull", host, error)
     except (OSError, TimeoutError, ValueError, IndexError) as error:
-        todo = "is the registry's host up, and its gateway? bayplan up mends both"
+        todo = (
+            "is the registry's host up, and its gateway? bayplan up mends both; "
+            "and do connections to it leave here with this host's private_ip? its guard lets in no other (ip route get)"
+        )
         return Finding("fail", "pull", host, f"{where} does not answer there ({error or 'in time'})", todo)
     if status not in _OK:
         return Finding("fail", "pull", host, f"{where} answers {status}: no registry behind it", "bayplan up mends it")
@@ -111,6 +114,9 @@ async def _get(way: str) -> int:
         reader, writer = await asyncio.open_connection(address, int(port))
     try:
         writer.write(b"GET /v2/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        return int((await reader.readline()).split()[1])
+        line = await reader.readline()
+        if not line:
+            raise ConnectionError("its gateway gets no connection to the registry's host")
+        return int(line.split()[1])
     finally:
         writer.close()
