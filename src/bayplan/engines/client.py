@@ -154,7 +154,7 @@ class Client:
         try:
             async with asyncio.timeout(deadline):
                 async with docker._query("_ping", versioned_api=False) as pong:  # noqa: SLF001
-                    self.api = pong.headers["Api-Version"]
+                    self.api = pong.headers.get("Api-Version", "")
         except BaseException as error:
             await docker.close()
             said = error.__context__ if isinstance(error, DockerError) and error.status == NO_CONNECTION else error
@@ -163,6 +163,9 @@ class Client:
             if isinstance(said, aiohttp.ClientError | ConnectionError):
                 raise _SilentError(str(said)) from error
             raise
+        if not self.api:
+            await docker.close()
+            raise _SilentError("what answers there is no engine")
         docker.api_version = f"v{self.api}"
         return docker
 
