@@ -60,9 +60,13 @@ def lab(make_lab: MakeLab) -> Lab:
 
 @pytest.fixture(scope="session")
 def modern(make_lab: MakeLab) -> Lab:
-    """One host, h1, with a current engine, shared likewise: Docker 26.1, whose containerd stores the images, as that of
-    a new Docker 29 does.
-    """
+    """One host, h1, with a current engine (Docker 26.1), shared likewise."""
+    return make_lab(hosts=1, engine="debian13")
+
+
+@pytest.fixture(scope="session")
+def containerd(make_lab: MakeLab) -> Lab:
+    """The same, where containerd stores the images, as it does for a Docker 29 that is new on its host."""
     made = make_lab(hosts=1, engine="debian13")
     settings = made.root("h1") / "etc/docker/daemon.json"
     told = json.loads(settings.read_text())

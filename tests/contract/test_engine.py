@@ -122,15 +122,15 @@ for i in $(seq 300); do grep -qs 'API listen' log && exit 0; sleep 0.1; done; ca
 """
 
 
-@pytest.fixture(scope="module", params=["memory", "ssh-20.10", "ssh-26.1", "socket-20.10", "tls-20.10"])
+@pytest.fixture(scope="module", params=["memory", "ssh-20.10", "ssh-26.1-containerd", "socket-20.10", "tls-20.10"])
 def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     match request.param:
         case "memory":
             yield _in_memory()
         case "ssh-20.10":
             yield _over_ssh(request.getfixturevalue("lab"))
-        case "ssh-26.1":
-            yield _over_ssh(request.getfixturevalue("modern"))
+        case "ssh-26.1-containerd":
+            yield _over_ssh(request.getfixturevalue("containerd"))
         case "socket-20.10":
             yield _over_a_socket(request.getfixturevalue("lab"))
         case _:
