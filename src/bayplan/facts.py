@@ -248,6 +248,11 @@ class ServerFacts:
     sessions: int = 0
     since: float = 0.0
 
+    @property
+    def takes_traffic(self) -> bool:
+        """Whether it is led to; one that has not been checked yet is."""
+        return self.state == "ready" and self.up is not False
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:

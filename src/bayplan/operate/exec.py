@@ -43,7 +43,7 @@ def _someone(facts: Facts, host: str | None) -> None:
 
 
 def _has_traffic(replica: Replica, facts: Facts) -> bool:
-    return any(e.facts.state == "ready" and e.facts.up is not False for e in endpoints(replica, facts))
+    return any(e.facts.takes_traffic for e in endpoints(replica, facts))
 
 
 def _nothing(facts: Facts, there: list[Replica], wanted: str, host: str | None) -> BayplanError:

@@ -150,7 +150,7 @@ def _is_ill(replica: Replica, facts: Facts) -> bool:
     well: they may be silent.
     """
     seen = [e.facts for e in endpoints(replica, facts)]
-    return not replica.alive or (bool(seen) and not any(s.state == "ready" and s.up is not False for s in seen))
+    return not replica.alive or (bool(seen) and not any(s.takes_traffic for s in seen))
 
 
 def _at_once(service: Service, serving: int) -> int:

@@ -11,7 +11,7 @@ from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.demand import Demand, demand_of, minus, plus
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.packing.problem import Demand as Amount
-from bayplan.plan.replica import free_targets, host_ports, slot_and_host
+from bayplan.plan.replica import fixed_ports, free_targets, slot_and_host
 from bayplan.plan.volumes import homes_of
 from bayplan.spec.model import Host, Port, Service
 from bayplan.spec.pinned import pinned
@@ -88,7 +88,7 @@ class Board:
         berth.in_use |= not service.mode.startswith("global")
         berth.add(self.demand(service))
         berth.taken.update(("tcp", p) for p in ports)
-        berth.taken.update((p.protocol, p.published) for p in host_ports(service))
+        berth.taken |= fixed_ports(service)
         self.counts[service.name][berth.host.name] += 1
 
     def without(self, replicas: Iterable[Replica]) -> Board:
@@ -150,7 +150,7 @@ def _outside(goal: Goal, facts: Facts) -> Mapping[str, str]:
     for server, there in facts.endpoints.items() if prefixes else ():
         told = slot_and_host(server)
         if told and told[1] not in goal.fleet.hosts:
-            pools = [e.pool.rpartition(".")[0] for e in there if e.facts.state == "ready" and e.facts.up is not False]
+            pools = [e.pool.rpartition(".")[0] for e in there if e.facts.takes_traffic]
             found |= {prefixes[pool]: told[1] for pool in pools if pool in prefixes}
     return found
 

@@ -14,13 +14,13 @@ from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
 from bayplan.plan.order import Order, in_order
 from bayplan.plan.pools import retire, sweep
-from bayplan.plan.replica import host_ports, is_job, release_of
+from bayplan.plan.replica import fixed_ports, is_job, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import displaced, left_over
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
-from bayplan.spec.model import Fleet
+from bayplan.spec.model import Fleet, Service
 
 
 def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
@@ -35,11 +35,12 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     hosts = _hosts(goal.fleet, facts)
     services = tuple(_services(goal, facts, run, now))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
-    cramped = not is_held and _is_cramped(goal, facts, run, {u.service for s in services for u in s.unplaced})
+    unplaced = {u.service for s in services for u in s.unplaced}
+    cramped = not is_held and _is_cramped(goal, facts, run, unplaced)
     fronts, conflicts = configure(goal, facts, cramped=cramped)
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
-    first = _to_go_first(goal, facts, run, {u.service for s in services for u in s.unplaced})
+    first = _to_go_first(goal, facts, run, unplaced)
     orphans = Plan() if is_held else _orphans(goal, facts, first, is_given_up=any(s.failures for s in services))
     out = (_stopped(goal, facts), orphans, Plan(steps=tuple(sweep(goal, facts))))
     found = join((hosts, Plan(steps=fronts), *services, *out))
@@ -132,25 +133,23 @@ def _is_cramped(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) -
     """Whether one of them would have a place if nothing stood of what the release has no more."""
     having = left_over(goal, facts) if unplaced else ()
     board = Board(goal, facts, run).without(having) if having else None
-    wanted = [goal.app.services[name] for name in unplaced] if board else []
-    return any(
-        reject(service, berth, board, goal.fleet.ports) is None
-        for service in wanted
-        if board
-        for berth in board.berths.values()
-    )
+    return board is not None and any(_takes(board, goal.app.services[name], goal.fleet.ports) for name in unplaced)
 
 
 def _to_go_first(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) -> frozenset[str]:
     """Ids of those of them that have the host's port of a service which no other host can take: two cannot have it."""
     found: set[str] = set()
     for service in (goal.app.services[name] for name in unplaced):
-        ports = {(p.protocol, p.published) for p in host_ports(service)}
+        ports = fixed_ports(service)
         having = [r for r in left_over(goal, facts) if any((b.protocol, b.port) in ports for b in r.ports)]
-        board = Board(goal, facts, run).without(having) if having else None
-        if board and any(reject(service, berth, board, goal.fleet.ports) is None for berth in board.berths.values()):
+        if having and _takes(Board(goal, facts, run).without(having), service, goal.fleet.ports):
             found |= {r.id for r in having}
     return frozenset(found)
+
+
+def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
+    """Whether any host could take one more."""
+    return any(reject(service, berth, board, ports) is None for berth in board.berths.values())
 
 
 def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, is_given_up: bool) -> Plan:

@@ -98,13 +98,9 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
             is_missed = alone and pool in routed and _is_wanted(pool, goal, facts)
             for known in pools[pool]:
                 why = gone.get(known)
-                if is_left or (why and not (is_missed and why == NO_HOST and _may_answer(known))):
+                if is_left or (why and not (is_missed and why == NO_HOST and known.takes_traffic)):
                     left = f"{host.name} is no balancer any more"
                     yield PoolChange(host.name, "leave", pool, known.server, why or left)
-
-
-def _may_answer(known: ServerFacts) -> bool:
-    return known.state == "ready" and known.up is not False
 
 
 def _is_wanted(pool: str, goal: Goal, facts: Facts) -> bool:

@@ -144,6 +144,11 @@ def host_ports(service: Service) -> tuple[Port, ...]:
     return tuple(p for p in service.ports if p.mode == "host")
 
 
+def fixed_ports(service: Service) -> set[tuple[str, int]]:
+    """The same as (protocol, port)."""
+    return {(p.protocol, p.published) for p in host_ports(service)}
+
+
 def bindings(service: Service, host: Host, free: Sequence[int]) -> tuple[Binding, ...]:
     """Where the container's ports are on the host; `free` are host ports for the free targets, in their order."""
     inner = (Binding(target, port, host.private_ip) for target, port in zip(free_targets(service), free, strict=True))

@@ -38,7 +38,7 @@ from bayplan.plan.leads import leads
 from bayplan.plan.placement import Placer
 from bayplan.plan.pools import join, retire
 from bayplan.plan.presume import presumed_slots
-from bayplan.plan.replica import definition, host_ports, replica_name
+from bayplan.plan.replica import definition, fixed_ports, host_ports, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
 from bayplan.plan.standing import is_led_to, is_lent
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
@@ -128,7 +128,7 @@ class Rollout:
     def _has_anothers_port(self) -> bool:
         """Whether an old replica has a port of its host that another service is to have: that one waits for it."""
         others = (s for s in self.goal.app.services.values() if s.name != self.service.name)
-        ports = {port for s in others for port in _fixed(s)}
+        ports = {port for s in others for port in fixed_ports(s)}
         return any((b.protocol, b.port) in ports for slot in self.slots.values() for r in slot.old for b in r.ports)
 
     def _count(self) -> None:
@@ -296,9 +296,9 @@ class Rollout:
     @cached_property
     def _giving_way(self) -> tuple[Replica, ...]:
         """Those of other services that have a port of the host for this one, and are to have another: two may swap."""
-        services, mine = self.goal.app.services, _fixed(self.service)
+        services, mine = self.goal.app.services, fixed_ports(self.service)
         there = self.facts.replicas(self.goal.app.name) if mine else ()
-        wanted = {name: mine - _fixed(s) for name, s in services.items() if name != self.service.name}
+        wanted = {name: mine - fixed_ports(s) for name, s in services.items() if name != self.service.name}
         return tuple(r for r in there if wanted.get(r.service, set()) & {(b.protocol, b.port) for b in r.ports})
 
     def _at_a_time(self) -> int:
@@ -412,7 +412,3 @@ class Rollout:
         """Whether anything of the service is to be done or waited for first."""
         left = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by
         return bool(left) or self._has_given_up()
-
-
-def _fixed(service: Service) -> set[tuple[str, int]]:
-    return {(p.protocol, p.published) for p in host_ports(service)}

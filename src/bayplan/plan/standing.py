@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
+from bayplan.facts import Endpoint, Facts, HostFacts, Replica
 from bayplan.plan.goal import Run
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import asked_targets, ingress_targets, is_job, pool_name, server_name
@@ -50,7 +50,7 @@ def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, r
     led = [(host, target) for host, target in leads(fleet, service) if target in surely or not surely]
     if not led:
         return service.healthcheck is not None or has_settled(replica, run, now)
-    taking = {(e.gateway, e.pool) for e in endpoints(replica, facts) if _takes_traffic(e.facts)}
+    taking = {(e.gateway, e.pool) for e in endpoints(replica, facts) if e.facts.takes_traffic}
     if surely:
         pools = {target: pool_name(replica.app, service.name, target) for target in surely}
         return all((h, pools[t]) in taking or not _answers(facts.hosts.get(h), fleet) for h, t in led)
@@ -81,10 +81,6 @@ def is_lent(app: str, service: Service, balancers: Iterable[str], facts: Facts) 
 def silent_gateway(balancers: Iterable[str], facts: Facts) -> str | None:
     """A balancer whose gateway does not answer: what its pools hold is unknown."""
     return next((name for name in balancers if name in facts.hosts and facts.hosts[name].gateway is None), None)
-
-
-def _takes_traffic(server: ServerFacts) -> bool:
-    return server.state == "ready" and server.up is not False
 
 
 def has_settled(replica: Replica, run: Run, now: float, seconds: float = SETTLE) -> bool:

@@ -167,30 +167,6 @@ async def test_what_went_on_meanwhile_makes_no_backup(tmp_path: Path, monkeypatc
     assert files(tmp_path) == []
 
 
-async def test_one_that_is_ended_as_it_pauses_something_leaves_nothing_paused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = await World().begin()
-    pause, asked = world.engine.pause, asyncio.Event()
-
-    async def engine(name: str) -> None:
-        await asyncio.sleep(0.05)
-        await pause(name)
-
-    async def slowly(name: str) -> None:
-        asked.set()
-        await asyncio.shield(asyncio.create_task(engine(name)))  # it goes on, whoever asked is there or not
-
-    monkeypatch.setattr(world.engine, "pause", slowly)
-    working = asyncio.create_task(world.back_up(tmp_path / "data.tar"))
-    await asked.wait()
-    working.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await working
-    await asyncio.sleep(0.2)
-    assert world.states() == ["running", "running"]
-
-
 @pytest.mark.parametrize("name", ["data.tar", "data.tar.gz", "data.tgz", "data.tar.bz2", "data.tar.xz"])
 def test_what_is_written_is_packed_as_its_name_says_and_read_again(name: str, tmp_path: Path) -> None:
     file = tmp_path / name

@@ -15,7 +15,7 @@ from bayplan.plan.constraints import unmet
 from bayplan.plan.demand import Demand, demand_of
 from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
 from bayplan.plan.packing.problem import Demand as Amount
-from bayplan.plan.replica import host_ports
+from bayplan.plan.replica import fixed_ports, host_ports
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Fleet, Service, Usage
 from bayplan.units import show_bytes
@@ -111,9 +111,7 @@ def _others(app: str, fleet: Fleet, facts: Facts) -> Iterator[Load]:
 
 def _same_ports(services: Sequence[Service]) -> Iterator[Apart]:
     """Two services that are to have the same port of their host never share one."""
-    ports: Mapping[str, set[tuple[str, int]]] = {
-        s.name: {(p.protocol, p.published) for p in host_ports(s)} for s in services
-    }
+    ports = {s.name: fixed_ports(s) for s in services}
     for one in services:
         for other in services:
             if one.name < other.name and ports[one.name] & ports[other.name]:
