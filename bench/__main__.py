@@ -64,7 +64,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = ", ".join(SCENARIOS)
     parser.add_argument("--only", type=_names, default=list(SCENARIOS), metavar="A,B", help=f"of these: {names}")
-    parser.add_argument("--runs", type=int, default=3, help="rounds of what is compared (3)")
+    parser.add_argument("--runs", type=int, default=5, help="rounds of what is compared (5)")
     parser.add_argument("--lab", default="bench", help="the lab's name, if another run is under way (bench)")
     parser.add_argument("--engine", choices=get_args(EngineKind), default="debian12", help="the hosts' (debian12)")
     parser.add_argument("--keep", action="store_true", help="leave the lab up for the next run")

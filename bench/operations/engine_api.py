@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -73,6 +74,11 @@ class Engine:
         whole = {**seen["Config"], "HostConfig": seen["HostConfig"], "NetworkingConfig": {"EndpointsConfig": networks}}
         return Body(seen["Name"].removeprefix("/"), seen["Config"]["Image"], json.dumps(whole))
 
+    async def times(self, container: str) -> tuple[float, float]:
+        """When it was created and when it was started last, in seconds since 1970."""
+        seen = await self.call("GET", f"/containers/{container}/json")
+        return _when(seen["Created"]), _when(seen["State"]["StartedAt"])
+
     async def create_and_start(self, body: Body) -> None:
         made = await self.call("POST", f"/containers/create?name={body.name}", body.json)
         await self.call("POST", f"/containers/{made['Id']}/start")
@@ -106,6 +112,17 @@ def running(sockets: Sockets, app: str) -> set[str]:
     return {name for names in asyncio.run(_each(sockets, of)).values() for name in names}
 
 
+def made_since(sockets: Sockets, app: str, moment: float) -> tuple[float, float]:
+    """When the first of the app's containers that were made since then was created, and the last of them started."""
+
+    async def of(socket: Path) -> list[tuple[float, float]]:
+        async with Engine(socket) as engine:
+            return [await engine.times(c["Id"]) for c in await engine.replicas(app)]
+
+    seen = [times for many in asyncio.run(_each(sockets, of)).values() for times in many if times[0] >= moment]
+    return min(created for created, _ in seen), max(started for _, started in seen)
+
+
 def replay(sockets: Sockets, bodies: Bodies, at_once: int) -> float:
     """Seconds to create and start these containers, at_once of them on each host; they are removed afterwards."""
     return asyncio.run(_replay(sockets, bodies, at_once))
@@ -132,6 +149,11 @@ async def _replay(sockets: Sockets, bodies: Bodies, at_once: int) -> float:
 async def _one(engine: Engine, lane: asyncio.Semaphore, body: Body) -> None:
     async with lane:
         await engine.create_and_start(body)
+
+
+def _when(told: str) -> float:
+    """`2026-11-28T17:13:42.123456789Z`; an engine leaves out zeros at the end."""
+    return datetime.fromisoformat(f"{told[:26].rstrip('Z')}+00:00").timestamp()
 
 
 async def _each(sockets: Sockets, of: Callable[[Path], Awaitable[T]]) -> dict[str, T]:
