@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from bayplan.engines.client import IDLE, Client, patient
 from bayplan.engines.faults import NOT_FOUND
@@ -15,7 +16,13 @@ KEPT_LINES = 25  # of a failed build's output
 
 _PUSHED = re.compile(r": digest: (\S+:[0-9a-f]+) size: \d+$")
 
+# What engines make of a registry's 429 and 503. None tries a pull again, or a push after a 429.
+_BUSY = re.compile(r"too ?many ?requests|\bHTTP 429\b|\b503 service unavailable", re.IGNORECASE)
+_USED_UP = "pull rate limit"  # Docker Hub's, of some hours
+_PAUSE, _PATIENCE = 1.0, 30.0  # seconds before the second try, and from the first one to the last
+
 Event = Mapping[str, Any]  # one JSON object of a progress stream
+T = TypeVar("T")
 
 
 def names(listed: Iterable[Event]) -> frozenset[str]:
@@ -54,14 +61,18 @@ def login(credentials: Credentials | None) -> dict[str, str] | None:
 
 
 async def pull(client: Client, image: str, on: OnTransfer, credentials: Credentials | None) -> None:
-    """Fetch an image. Raises ImageError."""
-    try:
+    """Fetch an image, again and again for a while from a registry that is busy. Raises ImageError."""
+
+    async def fetch() -> None:
         docker = await client.docker()
         with client.translating():
             events = docker.images.pull(image, auth=login(credentials), stream=True)
             async for event in patient(events):
                 on(transfer(event))
             await docker.images.inspect(image)  # the library takes a broken connection for the stream's end
+
+    try:
+        await unless_busy(fetch)
     except TimeoutError as late:
         raise ImageError(f"pulling {image} stood still for {IDLE:g} s", where=client.host) from late
     except EngineError as error:
@@ -69,14 +80,19 @@ async def pull(client: Client, image: str, on: OnTransfer, credentials: Credenti
 
 
 async def push(client: Client, image: str, on: OnTransfer, credentials: Credentials | None) -> str:
-    """Send an image; the digest that its registry knows it by. Raises ImageError."""
-    digest = ""
-    try:
+    """Send an image, likewise; the digest that its registry knows it by. Raises ImageError."""
+
+    async def send() -> str:
+        digest = ""
         docker = await client.docker()
         with client.translating():
             async for event in patient(docker.images.push(image, auth=login(credentials), stream=True)):
                 digest = pushed(event) or digest
                 on(transfer(event))
+        return digest
+
+    try:
+        digest = await unless_busy(send)
     except TimeoutError as late:
         raise ImageError(f"pushing {image} stood still for {IDLE:g} s", where=client.host) from late
     except EngineError as error:
@@ -85,6 +101,20 @@ async def push(client: Client, image: str, on: OnTransfer, credentials: Credenti
     if not digest:
         raise ImageError(f"pushing {image} ended before the registry had all of it", where=client.host)
     return digest
+
+
+async def unless_busy(ask: Callable[[], Awaitable[T]]) -> T:
+    """What comes of it, asked again for a while when a registry had too much to do. Raises EngineError."""
+    now = asyncio.get_running_loop().time
+    pause, last = _PAUSE, now() + _PATIENCE
+    while True:
+        try:
+            return await ask()
+        except EngineError as error:
+            if not _BUSY.search(error.what) or _USED_UP in error.what or now() + pause > last:
+                raise
+        await asyncio.sleep(pause)
+        pause *= 2
 
 
 def pushed(event: Event) -> str:
@@ -116,6 +146,8 @@ def _todo(said: str) -> str:
         return "check registry.username and registry.password_command in fleet.yaml"
     if "connection refused" in low or "no such host" in low or "timeout" in low:
         return "is the registry up, and can this host reach it? bayplan doctor tells"
+    if _BUSY.search(said):
+        return "it takes no more requests for now: run it again in a while"
     return ""
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Dial = Callable[[], Awaitable[str]]  # -> "unix:/path" or "tcp:ip:port" on this machine
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 401, 403, 404
+_BUSY = (429, 503)
+# Seconds from a request's first try to its last, and between tries where the answer does not say (RFC 9110, 10.2.3).
+_PATIENCE, _PAUSES = 60.0, (1.0, 2.0, 4.0)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _API_HOST = {"docker.io": "registry-1.docker.io"}
@@ -121,6 +124,17 @@ class Transport:
     # -- one request --------------------------------------------------------------------------------------------------
 
     async def _once(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
+        """One that has too much to do at the moment is asked again when it says, or soon; not for ever."""
+        now = asyncio.get_running_loop().time
+        last, pauses = now() + _PATIENCE, iter(_PAUSES)
+        while True:
+            answer = await self._answered(method, path, headers, content)
+            pause = (_asked_to_wait(answer) or next(pauses, None)) if answer.status in _BUSY else None
+            if pause is None or now() + pause > last:
+                return answer
+            await asyncio.sleep(pause)
+
+    async def _answered(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
         """A way to a host that broke (its connection was made anew meanwhile) is dialled again, once."""
         from aiohttp import ClientError
 
@@ -207,7 +221,7 @@ class Transport:
         if answer.status not in (_UNAUTHORIZED, _FORBIDDEN):
             number = _os_error(errors)
             why = f": {os.strerror(number)}" if number else said
-            todo = self._room() if number in _FULL else ""
+            todo = self._room() if number in _FULL else _later(answer)
             told = f"the registry answered {asked} with {answer.status}{why}"
             return RegistryError(told, where=self._where, todo=todo)
         wrong = "check registry.username in fleet.yaml, and what registry.password_command prints"
@@ -245,6 +259,19 @@ def _os_error(said: object) -> int:
     if isinstance(said, list):
         return next((found for value in said if (found := _os_error(value))), 0)
     return 0
+
+
+def _asked_to_wait(answer: Answer) -> float | None:
+    """Seconds, as its Retry-After says; None when it says nothing, or names a time of the clock."""
+    said = answer.headers.get("retry-after", "").strip()
+    return max(_PAUSES[0], float(said)) if said.isascii() and said.isdecimal() else None
+
+
+def _later(answer: Answer) -> str:
+    if answer.status not in _BUSY:
+        return ""
+    wait = _asked_to_wait(answer)
+    return f"it is busy: run it again in {f'{wait:g} s' if wait and wait > _PATIENCE else 'a while'}"
 
 
 def _is_plain(host: str) -> bool:

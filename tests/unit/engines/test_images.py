@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Awaitable, Callable
 
-from bayplan.engines.images import pushed
+import pytest
+from tests import virtual_time
+
+from bayplan.engines.images import pushed, unless_busy
+from bayplan.errors import EngineError
 
 
 @pytest.mark.parametrize(
@@ -17,3 +21,46 @@ from bayplan.engines.images import pushed
 )
 def test_the_digest_that_a_push_tells(event: dict[str, object], digest: str) -> None:
     assert pushed(event) == digest
+
+
+# As Docker 20.10 and containerd say it.
+BUSY = [
+    "toomanyrequests: slow down",
+    'error parsing HTTP 429 response body: unexpected end of JSON input: ""',
+    "received unexpected HTTP status: 503 Service Unavailable",
+    "failed to copy: unexpected status from PUT request to https://r/v2/x/blobs/uploads/: 429 Too Many Requests",
+]
+
+
+@pytest.mark.parametrize("said", BUSY)
+def test_a_registry_that_is_busy_for_a_moment_is_asked_again(said: str) -> None:
+    ask, asked = refusing(said, 3)
+    assert virtual_time.run(unless_busy(ask)) == "sha256:ab12"
+    assert len(asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "times"),
+    [
+        (BUSY[0], 5),  # at last it is told
+        ("toomanyrequests: You have reached your pull rate limit.", 1),
+        ("manifest for x:429 not found", 1),
+    ],
+)
+def test_one_that_does_not_come_to_it_is_told(said: str, times: int) -> None:
+    ask, asked = refusing(said, 99)
+    with pytest.raises(EngineError, match=said):
+        virtual_time.run(unless_busy(ask))
+    assert len(asked) == times
+
+
+def refusing(said: str, times: int) -> tuple[Callable[[], Awaitable[str]], list[str]]:
+    asked: list[str] = []
+
+    async def ask() -> str:
+        asked.append(said)
+        if len(asked) <= times:
+            raise EngineError(said)
+        return "sha256:ab12"
+
+    return ask, asked

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests import virtual_time
 
 from bayplan.errors import RegistryError
 from bayplan.images.transport import Answer, Transport
@@ -59,3 +60,55 @@ def test_a_refusal_in_whatever_form_is_told(errors: str) -> None:
     answer = Answer(502, {}, f'{{"errors": {errors}}}'.encode())
     told = Transport("registry.example.com", "there")._refusal(answer, "GET /v2/")
     assert told.what == "the registry answered GET /v2/ with 502"
+
+
+OK, BUSY = Answer(200, {}, b"{}"), Answer(503, {}, b"")
+
+
+def slow_down(seconds: str) -> Answer:
+    return Answer(429, {"retry-after": seconds}, b"")
+
+
+@pytest.mark.parametrize(
+    ("answers", "waited"),
+    [
+        ([slow_down("7"), slow_down("0"), OK], 8),
+        ([BUSY, BUSY, BUSY, OK], 7),
+        ([slow_down("Fri, 31 Dec 1999 23:59:59 GMT"), OK], 1),
+    ],
+)
+def test_a_registry_that_is_busy_for_a_moment_is_asked_again(answers: list[Answer], waited: float) -> None:
+    assert virtual_time.run(waits(answers)) == waited
+
+
+@pytest.mark.parametrize(
+    ("answers", "waited", "todo"),
+    [
+        ([slow_down("3600")], 0, "it is busy: run it again in 3600 s"),
+        ([slow_down("25")] * 3, 50, "it is busy: run it again in a while"),
+        ([BUSY] * 4, 7, "it is busy: run it again in a while"),
+        ([Answer(502, {"retry-after": "1"}, b"")], 0, ""),
+    ],
+)
+def test_one_that_does_not_come_to_it_is_told(answers: list[Answer], waited: float, todo: str) -> None:
+    async def story() -> None:
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(RegistryError, match=f"GET /v2/ with {answers[0].status}") as told:
+            await waits(answers)
+        assert told.value.todo == todo
+        assert asyncio.get_running_loop().time() - began == waited
+
+    virtual_time.run(story())
+
+
+async def waits(answers: list[Answer]) -> float:
+    """Seconds until the last of them, which is an answer to the question."""
+    transport, began = Transport("registry.example.com", "there"), asyncio.get_running_loop().time()
+
+    async def answered(*_: object) -> Answer:
+        return answers.pop(0)
+
+    transport._answered = answered  # type: ignore[method-assign]
+    assert await transport.send("GET", "/v2/")
+    assert not answers
+    return asyncio.get_running_loop().time() - began
