@@ -8,9 +8,11 @@ import gzip
 import hashlib
 import lzma
 import os
+import stat
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 from uuid import uuid4
@@ -37,6 +39,7 @@ from bayplan.operate.volumes import (
 from bayplan.ports import Engine, FleetPorts
 
 _CHUNK = 1 << 20
+_MINE = 0o600
 _Packer = Callable[..., Any]
 _GZIP, _BZIP, _XZ = cast("_Packer", gzip.open), cast("_Packer", bz2.open), cast("_Packer", lzma.open)
 _BY_NAME: Final[Mapping[str, _Packer]] = {".gz": _GZIP, ".tgz": _GZIP, ".bz2": _BZIP, ".xz": _XZ}
@@ -178,26 +181,54 @@ async def _thawed(engine: Engine, names: Collection[str]) -> None:
 
 @contextmanager
 def _written(file: Path) -> Iterator[BinaryIO]:
-    """What is written is that file, or what it is a link to, once it is whole, and its checksum is beside it.
+    """What is written is that file, or what it is a link to, once it is whole and on the disk, its checksum beside it.
 
+    A volume has files that not everyone may read: others may read the backup only if they might read the last one.
     Raises BayplanError, UsageError.
     """
     pack = _BY_NAME.get(file.suffix)
     file = _target(file)
     part = file.with_name(f"{file.name}.{uuid4().hex[:8]}.part")  # another process may write the same file
     try:
-        with part.open("wb") as raw, pack(raw, "wb") if pack else nullcontext(raw) as out:
-            yield out
-        with part.open("rb") as written:
-            found = hashlib.file_digest(written, "sha256").hexdigest()
+        with _draft(part) as raw:
+            if file.exists():
+                os.fchmod(raw.fileno(), stat.S_IMODE(file.stat().st_mode))
+            with pack(raw, "wb") if pack else nullcontext(raw) as out:
+                yield out
+            raw.flush()
+            raw.seek(0)
+            found = hashlib.file_digest(raw, "sha256").hexdigest()
+            os.fsync(raw.fileno())
+            if not part.exists():
+                os.link(f"/proc/self/fd/{raw.fileno()}", part, src_dir_fd=raw.fileno())  # with one, links are followed
         _checksum(file).unlink(missing_ok=True)  # killed from here on, the new file must not have the old one's
         part.replace(file)
         _checksum(file).write_text(f"{found}  {file.name}\n")
+        _settle(_checksum(file))
+        _settle(file.parent)
     except OSError as error:
         raise BayplanError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error
     finally:
         with suppress(OSError):  # of a file system that cannot be written at all
             part.unlink(missing_ok=True)
+
+
+def _draft(part: Path) -> BufferedRandom:
+    """A file without a name, which a kill takes with it; where the file system has none (NFS, macOS), by that name."""
+    unnamed = getattr(os, "O_TMPFILE", 0)
+    if unnamed and Path("/proc/self/fd").is_dir():
+        with suppress(OSError):
+            return os.fdopen(os.open(part.parent, unnamed | os.O_RDWR, _MINE), "w+b")
+    return os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, _MINE), "w+b")
+
+
+def _settle(path: Path) -> None:
+    """On the disk, a directory's names too."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _target(file: Path) -> Path:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import os
+import stat
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,41 @@ def test_what_is_not_written_to_its_end_leaves_nothing(tmp_path: Path) -> None:
     writing.__enter__().write(DATA)
     writing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_killed_as_it_is_written_leaves_nothing(tmp_path: Path) -> None:
+    """Where the file system has files without a name, as those of Linux that keep a disk have."""
+    with _written(tmp_path / "data.tar") as out:
+        out.write(DATA)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_told_to_be_written_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, fsync, settled = tmp_path / "data.tar.gz", os.fsync, list[tuple[str, bool]]()
+
+    def told(number: int) -> None:
+        settled.append((Path(f"/proc/self/fd/{number}").readlink().name, file.exists()))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", told)
+    with _written(file) as out:
+        out.write(DATA)
+    (_, was_named), checksum, directory = settled
+    assert not was_named
+    assert (checksum, directory) == (("data.tar.gz.sha256", True), (tmp_path.name, True))
+
+
+def test_others_may_read_a_backup_only_if_they_might_before(tmp_path: Path) -> None:
+    file = tmp_path / "data.tar"
+    modes = []
+    for mode in (0o600, 0o640):
+        with _written(file) as out:
+            out.write(DATA)
+        modes.append(stat.S_IMODE(file.stat().st_mode))
+        file.chmod(mode)
+    with _written(file) as out:
+        out.write(DATA)
+    assert [*modes, stat.S_IMODE(file.stat().st_mode)] == [0o600, 0o600, 0o640]
 
 
 def test_of_two_that_write_one_file_each_writes_a_whole_one(tmp_path: Path) -> None:
