@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from bayplan import labels
 from bayplan.container import Container, Mounted
-from bayplan.errors import EngineError, UsageError
+from bayplan.errors import DeadlineError, EngineError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
 from bayplan.operate.release import last_that_ran
@@ -18,7 +18,7 @@ from bayplan.operate.tree_digest import Digest, digested
 from bayplan.plan.constraints import unmet
 from bayplan.plan.names import half_name
 from bayplan.plan.volumes import mounted
-from bayplan.ports import Engine, FleetPorts, Held, VolumeEntry
+from bayplan.ports import Engine, FleetPorts, Held, How, VolumeEntry
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned
 from bayplan.spec.storage import Mount, Volume
@@ -28,6 +28,8 @@ Written = Callable[[], Mapping[str, Volume]]  # the volumes of the Compose file,
 AT = "/volume"
 DYING = 5.0  # seconds for the container of a process that was killed to end
 _CHUNK = 1 << 20
+_STARTED, _SYNCED = 30.0, 600.0  # seconds for what has a volume open to run, and for all that was written to be kept
+_SYNC = 'if sync --help 2>&1 | grep -q -e --file-system; then exec sync -f "$0"; fi; exec sync'  # BusyBox has it plain
 _OPENED = "bayplan-volume-"
 
 
@@ -276,12 +278,29 @@ async def fill(
             async with digested(engine.read_tree(at, AT), lambda n: on("check", n), back, sent) as chunks:
                 async for chunk in chunks:
                     size += len(chunk)
-        _compare(made.name, host, digest, back)
+            _compare(made.name, host, digest, back)
+            await _sync(engine, at)
         await engine.remove_volume(half.name)
     except BaseException:
         await asyncio.shield(remove_whole(known.ports, host, made.name))
         raise
     return Copied(made.name, host, size, back.entries, back.value)
+
+
+async def _sync(engine: Engine, opened_by: str) -> None:
+    """On the disk, before what says that it is not whole goes, and with a move the other one: what was read back came
+    from memory. Raises EngineError, DeadlineError.
+    """
+    try:
+        async with asyncio.timeout(_STARTED):
+            while not (await engine.inspect(opened_by))["State"]["Running"]:  # noqa: ASYNC110  no event tells
+                await asyncio.sleep(0.05)
+    except TimeoutError as late:
+        raise DeadlineError(f"{opened_by} did not start within {_STARTED:g} s", where=engine.host) from late
+    done = await engine.exec(opened_by, ("sh", "-c", _SYNC, AT), how=How(user="0"), deadline=_SYNCED)
+    if done.status:
+        said = done.output.decode(errors="replace").strip()
+        raise EngineError(f"what was written cannot be kept on its disk: {said}", where=engine.host)
 
 
 def as_sent(name: str, host: str) -> str:

@@ -7,7 +7,8 @@ import gzip
 import hashlib
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from bayplan.operate.backup import _check_file, _read, _written, backup, restore
 from bayplan.operate.volumes import opened
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import replica_container
-from bayplan.ports import FleetPorts, Release
+from bayplan.ports import ExecResult, FleetPorts, Release
 from bayplan.spec.model import App
 from bayplan.spec.storage import Mount, Volume
 from bayplan.store import OciReleases
@@ -312,3 +313,26 @@ async def test_a_packed_file_that_ends_too_soon_is_told_whatever_the_engine_make
     with pytest.raises(BayplanError, match=rf"{name} cannot be unpacked: .*; nothing was restored"):
         await restore(world.ports, "shop", "data", file, "h1", lambda *_: None)
     assert "shop_data" not in {v.name for v in await world.engine.volumes()}
+
+
+@pytest.mark.parametrize("status", [0, 1])
+async def test_what_is_restored_counts_once_its_disk_has_it(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, file, there = await World().begin(), tmp_path / "data.tar", list[set[str]]()
+    await world.back_up(file)
+    for container in ("shop-db-1-r1", "stranger"):
+        await world.engine.remove(container, 0)
+    await world.engine.remove_volume("shop_data")
+
+    async def run_sync(engine: MemoryEngine, name: str, argv: Sequence[str], **_: object) -> ExecResult:
+        assert engine._container(name).state == "running"
+        assert "sync" in argv[2]
+        there.append({v.name for v in await engine.volumes()})
+        return ExecResult(status, b"sync: error syncing '/volume': Input/output error")
+
+    monkeypatch.setattr(MemoryEngine, "exec", run_sync)
+    with pytest.raises(EngineError, match=r"cannot be kept on its disk: .*error$") if status else nullcontext():
+        await restore(world.ports, "shop", "data", file, "h1", lambda *_: None)
+    assert there == [{"shop_data", "shop_data.unfinished"}]
+    assert {v.name for v in await world.engine.volumes()} == (set() if status else {"shop_data"})
