@@ -215,8 +215,8 @@ def check_move(known: Volumes, said: str, to: str) -> tuple[str, VolumeEntry]:
 
 
 async def remove(ports: FleetPorts, app: str, said: str, host: str | None, written: Written = dict) -> tuple[str, str]:
-    """A volume with all that is in it: its name, and its host. Raises UsageError while a container mounts it, and for
-    an external one, which bayplan did not make.
+    """A volume with all that is in it: its name, and its host. Raises UsageError while a container mounts it, for an
+    external one, which bayplan did not make, and for one that is not the app's.
     """
     known = await volumes(ports, app, written, said)
     home, entry = known.home_of(said, host, or_half=True)
@@ -224,6 +224,11 @@ async def remove(ports: FleetPorts, app: str, said: str, host: str | None, writt
         raise UsageError(
             f"{entry.name} is external: bayplan neither makes nor removes it",
             todo=f"if it is to go: docker volume rm {entry.name}, on {home}",
+        )
+    if not any((view.name, view.host) == (entry.name, home) for view in known.views()):
+        raise UsageError(
+            f"{entry.name} on {home} is not a volume of {app}",
+            todo=f"if nobody needs it: docker volume rm {entry.name}, on {home}",
         )
     if entry.used_by:
         raise UsageError(

@@ -200,6 +200,27 @@ def test_of_an_app_that_is_down_the_file_says_what_its_volumes_are_called(stored
     run(story())
 
 
+@pytest.mark.parametrize("name", ["data", "blog_data", "bayplan-registry-shop"])
+def test_a_volume_of_others_is_not_removed_though_nothing_mounts_it(name: str, stored: Stored) -> None:
+    """`data` is no key of the file any more, and somebody's volume."""
+
+    async def story() -> None:
+        world = await stored.begin()
+        await world.down(with_volumes=True)
+        mount = Mount(kind="volume", source="x", target="/x")
+        await world.mounting("other", Mounted(mount, name, labels={labels.FLEET: "shop", labels.APP: "blog"}))
+        engine = world.memory.engines["h1"].inner
+        await engine.remove("other", 0)
+        await world.ports.releases.put(
+            Release(9, "shop", App(name="shop", services={"web": service("web")}).model_dump_json(), "ann", 0.0, "up")
+        )
+        with pytest.raises(UsageError, match=f"{name} on h1 is not a volume of shop"):
+            await remove(world.ports, "shop", name, None)
+        assert name in {v.name for v in await engine.volumes()}
+
+    run(story())
+
+
 def test_an_external_volume_is_not_removed(stored: Stored) -> None:
     async def story() -> None:
         world = await stored.begin()
