@@ -9,10 +9,10 @@ import signal
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from bayplan.engines.client import IDLE, patient
 from bayplan.engines.images import KEPT_LINES, failed
@@ -50,9 +50,9 @@ async def find() -> Builder | None:
 
 async def build(builder: Builder, address: str, request: BuildRequest, on: OnTransfer, host: str) -> str:
     """The new image's id. address: as DOCKER_HOST has it. Raises ImageError."""
-    with tempfile.TemporaryDirectory(prefix="bayplan-build-") as directory:
+    with tempfile.TemporaryDirectory(prefix="bayplan-build-") as directory, ExitStack() as held:
         id_file = Path(directory) / "id"
-        secrets = _secret_files(Path(directory), request)
+        secrets = [f"--secret=id={k},src={_readable(v, directory, held)}" for k, v in request.secrets.items()]
         environment = {**_environment(address, directory), **_told_by_environment(request)}
         status, said = await _run([*_argv(builder, request, id_file), *secrets, "-"], environment, request, on)
         if status:
@@ -82,15 +82,19 @@ def _argv(builder: Builder, request: BuildRequest, id_file: Path) -> list[str]:
     return argv
 
 
-def _secret_files(directory: Path, request: BuildRequest) -> list[str]:
-    """The values where nobody else can read them, for as long as the build takes; what the CLI is told of them."""
-    told: list[str] = []
-    for number, (name, value) in enumerate(request.secrets.items()):
-        path = directory / f"secret-{number}"
-        path.touch(mode=0o600)
-        path.write_bytes(value)
-        told.append(f"--secret=id={name},src={path}")
-    return told
+def _readable(value: bytes, directory: str, held: ExitStack) -> str:
+    """Where the CLI finds a secret for as long as the build takes, and nobody else can read it: in memory, of which a
+    kill leaves nothing; where the system has no such files (macOS), in that directory.
+    """
+    if hasattr(os, "memfd_create"):
+        file: IO[bytes] = held.enter_context(os.fdopen(os.memfd_create("secret"), "wb"))
+        path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+    else:
+        file = held.enter_context(tempfile.NamedTemporaryFile(dir=directory))  # noqa: SIM115  the stack closes it
+        path = file.name
+    file.write(value)
+    file.flush()
+    return path
 
 
 def _told_by_environment(request: BuildRequest) -> dict[str, str]:

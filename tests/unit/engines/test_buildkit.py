@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,13 @@ async def test_a_line_that_has_no_end_is_no_traceback(tmp_path: Path) -> None:
     builder = cli(tmp_path, "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo wrong; exit 1")
     with pytest.raises(ImageError, match=r"(?s)failed: wrong\n.*\| \(a line of more than a megabyte\)"):
         await build(builder, "unix:///x", REQUEST, lambda _: None, "h1")
+
+
+async def test_a_secret_is_on_no_disk_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill would leave it there."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    read = 'for word; do case $word in --secret=id=key,src=*) cat "${word#*src=}" "${word#*src=}"; esac; done'
+    builder = cli(tmp_path, f"{read}; echo; grep -rl hunte[r]2 {tmp_path}; exit 1")
+    with pytest.raises(ImageError) as told:
+        await build(builder, "unix:///x", replace(REQUEST, secrets={"key": b"hunter2"}), lambda _: None, "h1")
+    assert [line for line in told.value.what.splitlines() if "|" in line] == ["  | hunter2hunter2"]
