@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -82,7 +83,19 @@ def _unpack(tar: IO[bytes], source: str, target: Path) -> None:
         members = content.getmembers()
         if target.is_file() and (members[0].isdir() or "/" in members[0].name):
             raise UsageError(f"{source} is a directory, and {target} a file", todo="name a directory")
-        content.extractall(base, _renamed(members, root), filter=tarfile.tar_filter)  # noqa: S202  the filter keeps it in
+        content.extractall(base, _renamed(members, root), filter=_kept_in)  # noqa: S202  the filter keeps it in
+
+
+def _kept_in(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+    """tarfile's own filter looks at names alone. A hard link that goes through a symbolic one, unpacked before it, is
+    another name of a file of this machine, and what is unpacked by that name next overwrites it.
+    """
+    if member.islnk():
+        base = os.path.realpath(path)
+        led = os.path.realpath(Path(base, member.linkname))
+        if os.path.commonpath((base, led)) != base:
+            raise tarfile.LinkOutsideDestinationError(member, led)
+    return tarfile.tar_filter(member, path)
 
 
 def _renamed(members: list[tarfile.TarInfo], root: str) -> Iterator[tarfile.TarInfo]:
@@ -91,8 +104,6 @@ def _renamed(members: list[tarfile.TarInfo], root: str) -> Iterator[tarfile.TarI
         name, link = _under(root, member.name), member.linkname
         if member.islnk():
             link = _under(root, link)
-            if ".." in PurePosixPath(link).parts:
-                raise tarfile.LinkOutsideDestinationError(member, link)
         if name and (member.isreg() or member.isdir() or member.issym() or member.islnk()):
             yield member.replace(name=name, linkname=link, uid=None, gid=None, uname=None, gname=None, deep=False)  # type: ignore[arg-type]
 

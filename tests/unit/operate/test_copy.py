@@ -154,6 +154,17 @@ async def test_nothing_is_written_elsewhere(members: tuple[tarfile.TarInfo, ...]
     assert files(tmp_path) == {}
 
 
+async def test_no_file_of_this_machine_is_written_to_by_a_name_that_was_unpacked(tmp_path: Path) -> None:
+    """Nor is it linked to: a later copy would write to it."""
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    away, again = entry("d/x", tarfile.SYMTYPE, "../.."), entry("d/y", tarfile.LNKTYPE, "d/x/mine")
+    (tmp_path / "here").mkdir()
+    with pytest.raises(BayplanError, match="not unpacked"):
+        await fetch(Wicked((away, again, entry("d/y", tarfile.REGTYPE))), ONE, "/etc/d", tmp_path / "here")
+    assert (mine.read_text(), mine.stat().st_nlink) == ("mine", 1)
+
+
 class Cut(MemoryEngine):
     """Ends too soon."""
 
