@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Control sequences, commands to the terminal and short escapes (ECMA-48), and control characters but the tab.
+# Control sequences, commands to the terminal and short escapes (ECMA-48), and control characters but the tab and the
+# line end; those of eight bits too, which some terminals take for the beginning of a sequence.
 _CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f]"
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 
 
 def plain(text: str) -> str:
-    """One line without colours and what else moves a terminal."""
+    """Without colours and what else moves a terminal."""
     return _CONTROL.sub("", text)
 
 

@@ -28,6 +28,7 @@ def test_what_is_left_on_the_screen(text: str, left: list[str]) -> None:
 
 def test_one_line_without_colours() -> None:
     assert plain("\x1b[31mno\x1b[0m\x00") == "no"
+    assert plain("n\x9b2Jo\x85") == "n2Jo"
 
 
 def test_a_build_s_colours_and_progress_bars_are_left_out() -> None:

@@ -60,11 +60,11 @@ def err() -> Console:
 
 
 def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
+    from bayplan.cli.screen import Screen
 
     stream = sys.stderr if stderr else sys.stdout
     wide = None if stream.isatty() or "COLUMNS" in os.environ else 160
-    return Console(file=stream, highlight=False, width=wide, soft_wrap=not stream.isatty())
+    return Screen(file=stream, highlight=False, width=wide, soft_wrap=not stream.isatty())
 
 
 def table(*columns: str, right: Collection[str] = ()) -> Table:

@@ -25,6 +25,7 @@ from bayplan.operate.events import Event, ImageEvent, Stage
 from bayplan.plan.standing import endpoints
 from bayplan.plan.steps import Plan, PoolChange, Pull, Run, Start, Step, Stop, kind, subject
 from bayplan.ports import Transfer
+from bayplan.terminal_text import plain
 from bayplan.units import show_bytes
 
 # How an instance looks while it is on its way: symbol, style.
@@ -172,7 +173,7 @@ class Progress:
             layers[event.transfer.layer] = event.transfer
 
     def _say(self, line: str) -> None:
-        self._heard = time.monotonic()
+        self._heard, line = time.monotonic(), plain(line)
         self._recent = (*self._recent, line)[-RECENT:]
         if not self._is_live and not self._quiet and line.strip():
             sys.stderr.write(f"{time.monotonic() - self.began:6.1f}s  {line}\n")

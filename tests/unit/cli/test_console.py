@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.markup import escape
 
-from bayplan.cli.console import run, table, told
+from bayplan.cli.console import out, run, table, tell_error, told
+from bayplan.errors import RegistryError
 
 
 def test_a_narrow_terminal_cuts_no_name() -> None:
@@ -23,6 +25,19 @@ def test_a_narrow_terminal_cuts_no_name() -> None:
     said = io.StringIO()
     Console(file=said, width=40).print(rows)
     assert "…" not in said.getvalue()
+
+
+def test_what_others_say_moves_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A registry that is not the team's own says why it refuses; a release says who made it."""
+    said = "denied\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b1A \x1b[31m[no]"
+    tell_error(RegistryError(said, where=said, todo=said))
+    rows = table("by")
+    rows.add_row(escape(said))
+    out().print(rows)
+    told = capsys.readouterr()
+    assert told.err.count("denied1A [no]") == 3
+    assert "denied1A [no]" in told.out
+    assert not [c for c in told.err + told.out if not c.isprintable() and c != "\n"]
 
 
 HANGING = """
