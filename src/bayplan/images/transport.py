@@ -28,6 +28,7 @@ _OK, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 401, 403, 404
 _BUSY = (429, 503)
 # Seconds from a request's first try to its last, and between tries where the answer does not say (RFC 9110, 10.2.3).
 _PATIENCE, _PAUSES = 60.0, (1.0, 2.0, 4.0)
+_WHO = "Authorization"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _API_HOST = {"docker.io": "registry-1.docker.io"}
@@ -155,9 +156,11 @@ class Transport:
     async def _try(
         self, session: ClientSession, method: str, path: str, headers: Mapping[str, str], content: bytes | None
     ) -> Answer:
-        from bayplan.images.way import read
+        from bayplan.images.way import as_we_say, read
 
-        async with session.request(method, self._url(path), headers=headers, data=content) as response:
+        url, said = self._url(path), {k: v for k, v in headers.items() if k != _WHO}
+        who = as_we_say(url, headers.get(_WHO))
+        async with session.request(method, url, headers=said, data=content, middlewares=(who,)) as response:
             return Answer(*await read(response))
 
     def _silent(self, failed: Exception) -> RegistryError:
@@ -280,7 +283,7 @@ def _is_plain(host: str) -> bool:
 
 
 def _authorization(value: str | None) -> dict[str, str]:
-    return {"Authorization": value} if value else {}
+    return {_WHO: value} if value else {}
 
 
 def _purpose(method: str, path: str) -> str:

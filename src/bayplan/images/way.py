@@ -11,6 +11,9 @@ from aiohttp import (
     BaseConnector,
     ClientConnectorCertificateError,
     ClientConnectorError,
+    ClientHandlerType,
+    ClientMiddlewareType,
+    ClientRequest,
     ClientResponse,
     ClientSession,
     ClientTimeout,
@@ -20,6 +23,8 @@ from aiohttp import (
     UnixConnector,
 )
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.hdrs import AUTHORIZATION
+from yarl import URL
 
 from bayplan.trust import trust
 
@@ -68,6 +73,20 @@ def _trust(server: str) -> ssl.SSLContext:
         with suppress(OSError, ssl.SSLError):
             context.load_verify_locations(path)
     return context
+
+
+def as_we_say(url: URL, authorization: str | None) -> ClientMiddlewareType:
+    """Sends that, and only where it is for. A ~/.netrc that names a registry or its token service is for other
+    programs, and the library, which heeds proxies and it together, would refuse to send either.
+    """
+
+    async def said(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+        request.headers.pop(AUTHORIZATION, None)
+        if authorization and request.url.origin() == url.origin():
+            request.headers[AUTHORIZATION] = authorization
+        return await send(request)
+
+    return said
 
 
 async def read(response: ClientResponse) -> tuple[int, dict[str, str], bytes]:

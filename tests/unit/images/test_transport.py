@@ -12,6 +12,7 @@ import pytest
 from tests import virtual_time
 
 from bayplan.errors import RegistryError
+from bayplan.images.login import Login
 from bayplan.images.transport import Answer, Transport
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -60,6 +61,38 @@ def test_a_refusal_in_whatever_form_is_told(errors: str) -> None:
     answer = Answer(502, {}, f'{{"errors": {errors}}}'.encode())
     told = Transport("registry.example.com", "there")._refusal(answer, "GET /v2/")
     assert told.what == "the registry answered GET /v2/ with 502"
+
+
+async def test_who_we_are_is_told_by_us_and_not_by_a_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names servers for other programs, and may have a `default`. Where a registry sends us hears nothing of us."""
+    (tmp_path / "netrc").write_text("default login anonymous password me@example.com\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    told: list[list[str]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+        who = [line.partition(": ")[2] for line in head if line.lower().startswith("authorization:")]
+        told.append([head[0].split()[1], *who])
+        if head[0].startswith("GET /v2/blob"):
+            writer.write(f"HTTP/1.1 307 \r\nLocation: http://localhost:{port}/store\r\n".encode())
+        elif head[0].startswith("GET /v2/") and not who:
+            writer.write(b'HTTP/1.1 401 \r\nWWW-Authenticate: Basic realm="x"\r\n')
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+        writer.write(b"Connection: close\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        transport = Transport(f"127.0.0.1:{port}", "there", login=Login("there", "ann", "echo secret"))
+        try:
+            await transport.send("GET", "/v2/")
+            await transport.send("GET", "/v2/blob")
+        finally:
+            await transport.close()
+    ours = "Basic YW5uOnNlY3JldA=="
+    assert told == [["/v2/"], ["/v2/", ours], ["/v2/blob", ours], ["/store"]]
 
 
 OK, BUSY = Answer(200, {}, b"{}"), Answer(503, {}, b"")
