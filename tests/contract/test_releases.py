@@ -11,6 +11,7 @@ import pytest
 from bayplan.errors import RegistryError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.images.registry import HttpRegistry
+from bayplan.images.transport import Answer, Transport
 from bayplan.ports import Registry, Release, Releases
 from bayplan.spec.model import App, Healthcheck, Port, Service
 from bayplan.store import DirectoryReleases, OciReleases
@@ -143,7 +144,7 @@ async def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> Non
     assert "BAYPLAN_STATE" in told.value.todo
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": "x"}', b"\xff", b"null"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": "x"}', b"\xff", b"null", b"[" * 99_999])
 def test_what_is_no_release_is_told_apart(content: bytes) -> None:
     with pytest.raises(RegistryError, match="not a release") as told:
         read(content, "here")
@@ -154,3 +155,20 @@ def test_a_field_that_this_version_does_not_know_is_not_dropped() -> None:
     fields = {"format": 1, "app": "shop", "number": 1, "by": "", "at": 0, "why": "", "spec": {"name": "shop", "new": 1}}
     with pytest.raises(RegistryError, match="does not know"):
         read(json.dumps(fields).encode(), "here")
+
+
+@pytest.mark.parametrize("wrong", [{"stopped": 3}, {"number": "x"}, {"by": None}, {"app": ["shop"]}, {"at": "today"}])
+def test_what_others_wrote_there_is_no_traceback_later_on(wrong: dict[str, object]) -> None:
+    fields = {"format": 1, "app": "shop", "number": 1, "by": "", "at": 0, "why": "", "spec": {"name": "shop"}}
+    with pytest.raises(RegistryError, match="does not know"):
+        read(json.dumps(fields | wrong).encode(), "here")
+
+
+@pytest.mark.parametrize("layers", ['{"digest": 1}', '["x"]', "[]", "7", '[{"digest": "sha256:ab"}]'])
+async def test_a_manifest_that_is_not_ours_is_told(layers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def send(_: Transport, __: str, path: str, **___: object) -> Answer:
+        return Answer(200, {}, f'{{"layers": {layers}}}'.encode() if "manifests" in path else b"something")
+
+    monkeypatch.setattr(Transport, "send", send)
+    with pytest.raises(RegistryError, match="came damaged"):
+        await HttpRegistry("registry.example.com").get_document("bayplan/shop", "release-1")

@@ -133,8 +133,7 @@ class HttpRegistry:
         answer = await self._transport.send("GET", self._manifest(repository, tag), headers=_ACCEPT)
         if answer is None:
             return None
-        layers = answer.json().get("layers") or [{}]
-        digest = str(layers[0].get("digest", ""))
+        digest = _only_layer(answer.json().get("layers"))
         blob = await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
         if _sha256(blob.body) != digest:
             raise RegistryError(
@@ -178,6 +177,12 @@ class HttpRegistry:
 
 def _sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _only_layer(layers: object) -> str:
+    """Its digest; "" where a manifest that is not ours has something else."""
+    first = layers[0] if isinstance(layers, list) and layers else None
+    return str(first.get("digest", "")) if isinstance(first, dict) else ""
 
 
 def _digest_of(answer: Answer) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bayplan.errors import RegistryError
 from bayplan.ports import Release, Source
@@ -14,6 +14,7 @@ from bayplan.spec.model import App
 MEDIA_TYPE = "application/vnd.bayplan.release.v1+json"
 FORMAT = 1  # raise it when an older bayplan could no longer read, or would misread, what is written
 
+_RELEASE = TypeAdapter(Release)
 _UPDATE = "update bayplan on this machine"
 
 
@@ -39,7 +40,7 @@ def read(content: bytes, where: str) -> Release:
     try:
         fields = json.loads(content)
         version = int(fields["format"])
-    except (ValueError, TypeError, KeyError) as wrong:
+    except (ValueError, TypeError, KeyError, RecursionError) as wrong:
         raise RegistryError("this is not a release that bayplan wrote", where=where, todo="see what it is") from wrong
     if version > FORMAT:
         raise RegistryError(
@@ -48,16 +49,8 @@ def read(content: bytes, where: str) -> Release:
     try:
         spec = App.model_validate(fields["spec"]).model_dump_json()
         source = Source(fields.get("commit", ""), fields.get("dirty", False))
-        return Release(
-            fields["number"],
-            fields["app"],
-            spec,
-            fields["by"],
-            fields["at"],
-            fields["why"],
-            source,
-            tuple(fields.get("stopped", ())),
-        )
+        told = {name: fields[name] for name in ("number", "app", "by", "at", "why")}
+        return _RELEASE.validate_python({**told, "spec": spec, "source": source, "stopped": fields.get("stopped", ())})
     except (ValidationError, KeyError) as wrong:
         raise RegistryError("this release says what this bayplan does not know", where=where, todo=_UPDATE) from wrong
 
