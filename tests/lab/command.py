@@ -49,6 +49,10 @@ class Command:
         """None while it runs; less a signal's number, if that ended it."""
         return self._process.exitcode
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
     def poll(self) -> int | None:
         return self.returncode
 
