@@ -523,3 +523,13 @@ networks: {n: {}}
         "4: services.b: 'lb' is a's name too on the network n",
         "5: services.c: there is no secret 'none' at the top of the file",
     ]
+
+
+def test_a_volume_without_a_name_is_told_to_go_with_its_replica(folder) -> None:
+    """With Compose the next container has it, too."""
+    text = "services:\n  db:\n    image: x\n    volumes:\n      - data:/d\n      - /var/lib/mysql/\n      - .:/src\n"
+    warned = []
+    path = folder.write("compose.yaml", f"{text}volumes: {{data: }}\n")
+    load_app([path], project=None, environment={}, fleet=local_fleet({}), warn=warned.append)
+    what = "services.db: what is in /var/lib/mysql goes with each replica, as this volume has no name"
+    assert [(w.line, w.what) for w in warned] == [(6, what)]

@@ -21,13 +21,18 @@ from bayplan.spec.written.storage import (
 
 
 def mounts(name: str, written: ServiceFile, around: Surroundings) -> tuple[Mount, ...]:
-    """`volumes:`; of two at one place the later is taken, as Compose does."""
+    """`volumes:`; of two at one place the later is taken, as Compose does.
+
+    Compose hands a volume without a name on to the next container, which is on the same machine there.
+    """
     found: dict[str, Mount] = {}
     for index, entry in enumerate(written.volumes or ()):
         mount = _mount(entry, around)
-        where = mount.target.rstrip("/") or "/"
+        where, place = mount.target.rstrip("/") or "/", around.place("services", name, "volumes", index)
+        if mount.kind == "volume" and not mount.source:
+            told = f"services.{name}: what is in {where} goes with each replica, as this volume has no name"
+            around.mistakes.warn(told, place, f"to keep it, write NAME:{where} here, and NAME under volumes")
         if where in found:
-            place = around.place("services", name, "volumes", index)
             around.mistakes.warn(f"services.{name}: this volume stands in for another one at {where}", place)
         found[where] = mount
     return tuple(found.values())

@@ -56,7 +56,9 @@ class MountFile(FileModel):
     """An entry of `volumes:` of a service, long."""
 
     type: Literal["volume", "bind", "tmpfs", "image"] = required("`cluster` and `npipe` are refused")
-    source: Maybe[Text] = key("a key of the top-level `volumes`, a path of the host, an image")
+    source: Maybe[Text] = key(
+        "a key of the top-level `volumes`, a path of the host, an image; without it a volume goes with each replica"
+    )
     target: Annotated[Text, AfterValidator(_absolute)] = required()
     read_only: Maybe[Flag] = key()
     consistency: Maybe[Text] = key("of other systems than Linux; changes nothing")
