@@ -12,14 +12,13 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 from bayplan.errors import BayplanError, UsageError
+from bayplan.operate.private_net import PRIVATE, is_private
 from bayplan.operate.starter import SCHEMAS, HostEntry, label
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Balancer, Fleet, Host, Ssh
 from bayplan.spec.schema import json_schema
 
 LOOK_DEADLINE = 20.0  # seconds for a host to answer
-# RFC 1918, and RFC 6598 (carriers, and some clouds' private networks).
-_PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 _NOT_A_NETWORK_CARD = re.compile(r"lo|docker\d*|br-.*|veth.*|bp[0-9a-f]{4,}|virbr.*|cni.*|flannel.*|cali.*")
 _TYPED = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>[^@/:\s]+)(?::(?P<port>\d+))?")
 _WHOLE = IPv4Network("0.0.0.0/0")
@@ -97,7 +96,7 @@ def private_address(said: str, typed: str) -> IPv4Interface | None:
     rows = (line.split() for line in said.splitlines())
     cards = [(r[1], IPv4Interface(r[3])) for r in rows if len(r) > 3 and r[2] == "inet"]  # noqa: PLR2004  its columns
     found = [address for card, address in cards if not _NOT_A_NETWORK_CARD.fullmatch(card)]
-    private = [a for a in found if any(a.ip in net for net in _PRIVATE)]
+    private = [a for a in found if any(a.ip in net for net in PRIVATE)]
     same = [a for a in private if str(a.ip) == typed]
     return next(iter((*same, *private, *found)), None)
 
@@ -111,7 +110,9 @@ def common_network(addresses: Sequence[IPv4Interface]) -> IPv4Network:
 
 
 def entries(seen: Sequence[Seen]) -> tuple[tuple[HostEntry, ...], IPv4Network]:
-    """The lines under `hosts:`, and private_net. Raises UsageError for a host whose private address is not known."""
+    """The lines under `hosts:`, and private_net. Raises UsageError for a host whose private address is not known, and
+    for hosts that no private network holds: replicas' ports would be open to whoever else is in it.
+    """
     unknown = next((s for s in seen if s.at is None), None)
     if unknown:
         todo = f"{unknown.todo}\n  or name it by its private address: deploy@10.0.0.11"
@@ -121,7 +122,19 @@ def entries(seen: Sequence[Seen]) -> tuple[tuple[HostEntry, ...], IPv4Network]:
     lines = [
         HostEntry(s.host.name, s.host.address, str(a.ip), note) for s, a, note in zip(seen, at, notes, strict=True)
     ]
-    return tuple(lines), common_network(at)
+    net = common_network(at)
+    if len(at) == 1 and not is_private(net):
+        return tuple(lines), IPv4Network(at[0].ip)
+    if not is_private(net):
+        told = (
+            f"no private network holds {', '.join(str(a.ip) for a in at)}, and all of {net} would reach replicas' ports"
+        )
+        todo = (
+            "join the hosts by one (a VPC, WireGuard), and name them by their addresses in it; "
+            "or write fleet.yaml by hand, with private_net: the network from which replicas' ports may be reached"
+        )
+        raise UsageError(told, todo=todo)
+    return tuple(lines), net
 
 
 def write(directory: Path, texts: Mapping[str, str], *, force: bool) -> tuple[Path, ...]:

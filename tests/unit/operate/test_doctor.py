@@ -11,7 +11,7 @@ import pytest
 
 from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, SystemContainer
 from bayplan.operate.doctor.files import file_findings, secrets
-from bayplan.operate.doctor.fleet import fleet_findings
+from bayplan.operate.doctor.fleet import fleet_findings, net_findings
 from bayplan.operate.doctor.host import clock_finding, engine_findings, reading_findings
 from bayplan.operate.doctor.machine import ssh_finding
 from bayplan.operate.doctor.readings import Readings, command, read
@@ -191,3 +191,18 @@ async def test_a_registry_that_hangs_up_at_once_is_told_in_words() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConnectionError, match="no connection to the registry's host"):
             await _get(f"tcp:127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("net", "levels"),
+    [
+        ("10.0.0.0/24", []),
+        ("127.0.0.0/8", []),
+        ("203.0.113.5/32", []),
+        ("203.0.113.0/24", ["warn"]),
+        ("0.0.0.0/0", ["warn"]),
+    ],
+)
+def test_a_private_net_that_is_none_is_told(net: str, levels: list[str]) -> None:
+    fleet = FLEET.model_copy(update={"private_net": IPv4Network(net)})
+    assert [finding.level for finding in net_findings(fleet)] == levels

@@ -56,6 +56,30 @@ def test_private_net_holds_every_host() -> None:
     assert common_network(both[:1]) == IPv4Network("10.0.1.0/24")
 
 
+def seen(*addresses: str) -> list[Seen]:
+    hosts = hosts_of([a.partition("/")[0] for a in addresses])
+    return [Seen(h, IPv4Interface(a), "26.1") for h, a in zip(hosts, addresses, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "net"),
+    [
+        (("203.0.113.5/24", "198.51.100.7/24"), "192.0.0.0/4"),
+        (("203.0.113.5/24", "203.0.113.7/24"), "203.0.113.0/24"),  # a provider's: its other customers are in it
+        (("10.0.0.5/24", "192.168.0.5/24"), "0.0.0.0/0"),
+    ],
+)
+def test_hosts_that_only_a_public_network_holds_are_refused(addresses: tuple[str, ...], net: str) -> None:
+    with pytest.raises(UsageError, match=f"all of {net} would reach replicas' ports") as told:
+        entries(seen(*addresses))
+    assert "by hand, with private_net" in told.value.todo
+
+
+def test_of_one_host_with_only_a_public_address_nobody_else_reaches_replicas() -> None:
+    assert entries(seen("203.0.113.5/24"))[1] == IPv4Network("203.0.113.5/32")
+    assert entries(seen("10.0.0.5/24"))[1] == IPv4Network("10.0.0.0/24")
+
+
 def test_a_host_whose_private_address_is_not_known_is_refused() -> None:
     with pytest.raises(UsageError, match="not known: no answer"):
         entries([Seen(hosts_of(["web1"])[0], None, why="no answer")])

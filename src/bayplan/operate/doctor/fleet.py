@@ -9,8 +9,9 @@ from bayplan.errors import BayplanError
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.host import Examined, examine
 from bayplan.operate.doctor.system import system_findings
+from bayplan.operate.private_net import is_private
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App, Host
+from bayplan.spec.model import App, Fleet, Host
 
 REGISTRY_DEADLINE = 15.0  # seconds
 
@@ -20,7 +21,7 @@ async def fleet_findings(ports: FleetPorts, app: App | None) -> tuple[Finding, .
     hosts = tuple(ports.fleet.hosts.values())
     each = await asyncio.gather(*(_host(ports, h, app) for h in hosts))
     findings = [f for e in each for f in e.findings]
-    return (*findings, *_together(hosts, each, app), *await _registry(ports, each))
+    return (*findings, *net_findings(ports.fleet), *_together(hosts, each, app), *await _registry(ports, each))
 
 
 async def _host(ports: FleetPorts, host: Host, app: App | None) -> Examined:
@@ -29,6 +30,13 @@ async def _host(ports: FleetPorts, host: Host, app: App | None) -> Examined:
         return seen
     more = await system_findings(ports, seen.facts)
     return Examined((*seen.findings, *more), seen.facts, seen.architecture)
+
+
+def net_findings(fleet: Fleet) -> Iterator[Finding]:
+    """Clouds let their customers have any network for a private one: it may be meant."""
+    if not is_private(fleet.private_net):
+        told = f"{fleet.private_net} is no private network: whoever has an address in it reaches replicas' ports"
+        yield Finding("warn", "private_net", "fleet", told, "is it yours alone? else write a network that is")
 
 
 def _together(hosts: Sequence[Host], each: Sequence[Examined], app: App | None) -> Iterator[Finding]:
