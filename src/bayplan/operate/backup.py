@@ -183,7 +183,7 @@ async def _thawed(engine: Engine, names: Collection[str]) -> None:
 def _written(file: Path) -> Iterator[BinaryIO]:
     """What is written is that file, or what it is a link to, once it is whole and on the disk, its checksum beside it.
 
-    A volume has files that not everyone may read: others may read the backup only if they might read the last one.
+    A volume has files that not everyone may read: others may read the backup only if they might read our last one.
     Raises BayplanError, UsageError.
     """
     pack = _BY_NAME.get(file.suffix)
@@ -191,8 +191,8 @@ def _written(file: Path) -> Iterator[BinaryIO]:
     part = file.with_name(f"{file.name}.{uuid4().hex[:8]}.part")  # another process may write the same file
     try:
         with _draft(part) as raw:
-            if file.exists():
-                os.fchmod(raw.fileno(), stat.S_IMODE(file.stat().st_mode))
+            if file.exists() and (last := file.stat()).st_uid == os.geteuid():
+                os.fchmod(raw.fileno(), stat.S_IMODE(last.st_mode))
             with pack(raw, "wb") if pack else nullcontext(raw) as out:
                 yield out
             raw.flush()
@@ -239,7 +239,17 @@ def _target(file: Path) -> Path:
         raise UsageError(f"{file} is a directory", todo=f"name the file: {file / 'data.tar'}")
     if file.exists() and not file.is_file():
         raise UsageError(f"{file} is no regular file, which a backup replaces once it is whole", todo="name another")
+    if file.is_symlink() and is_planted(file.lstat(), file.parent.stat(), os.geteuid()):
+        raise UsageError(f"{file} is a link of another user's", todo="name a file in a directory of your own")
     return _behind(file) if file.is_symlink() else file
+
+
+def is_planted(link: os.stat_result, directory: os.stat_result, us: int) -> bool:
+    """By who may put a link where everyone may, as in /tmp: by Linux's own rule (proc(5), protected_symlinks), which
+    does not see us follow it.
+    """
+    shared = stat.S_ISVTX | stat.S_IWOTH
+    return directory.st_mode & shared == shared and link.st_uid not in (us, directory.st_uid)
 
 
 def _behind(link: Path) -> Path:

@@ -20,7 +20,7 @@ from bayplan.container import Container, Mounted
 from bayplan.engines.memory import MemoryEngine
 from bayplan.errors import BayplanError, EngineError, HostUnreachableError, UsageError
 from bayplan.images.memory import MemoryRegistry
-from bayplan.operate.backup import _check_file, _read, _written, backup, restore
+from bayplan.operate.backup import _check_file, _read, _written, backup, is_planted, restore
 from bayplan.operate.volumes import opened
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import replica_container
@@ -221,6 +221,45 @@ def test_others_may_read_a_backup_only_if_they_might_before(tmp_path: Path) -> N
     with _written(file) as out:
         out.write(DATA)
     assert [*modes, stat.S_IMODE(file.stat().st_mode)] == [0o600, 0o600, 0o640]
+
+
+def test_a_mode_that_somebody_else_gave_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever laid a file there first would have the backup's content."""
+    file = tmp_path / "data.tar"
+    file.touch(0o666)
+    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    with _written(file) as out:
+        out.write(DATA)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+ROOT, ANN, EVE, TMP, HOME = 0, 1000, 1001, 0o41777, 0o40755
+
+
+@pytest.mark.parametrize(
+    ("link", "directory", "mode", "planted"),
+    [(EVE, ROOT, TMP, True), (ANN, ROOT, TMP, False), (ROOT, ROOT, TMP, False), (EVE, ANN, HOME, False)],
+)
+def test_a_link_that_somebody_else_put_into_tmp_is_not_followed(
+    link: int, directory: int, mode: int, planted: bool
+) -> None:
+    """It may lead to any file of ours, which the backup would replace."""
+
+    def of(uid: int, mode: int) -> os.stat_result:
+        return os.stat_result((mode, 0, 0, 1, uid, uid, 0, 0, 0, 0))
+
+    assert is_planted(of(link, 0o120777), of(directory, mode), ANN) is planted
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_such_a_link_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "data.tar").symlink_to("mine")
+    os.lchown(tmp_path / "data.tar", EVE, EVE)
+    with pytest.raises(UsageError, match="is a link of another user's"):
+        _written(tmp_path / "data.tar").__enter__()
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_of_two_that_write_one_file_each_writes_a_whole_one(tmp_path: Path) -> None:
