@@ -195,6 +195,18 @@ def test_what_is_killed_as_it_is_written_leaves_nothing(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
+def test_where_every_file_has_a_name_it_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    file = tmp_path / "data.tar"
+    with _written(file) as out:
+        out.write(DATA)
+        assert [f.suffix for f in tmp_path.iterdir()] == [".part"]
+    assert file.read_bytes() == DATA
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["data.tar", "data.tar.sha256"]
+
+
 def test_what_is_told_to_be_written_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, fsync, settled = tmp_path / "data.tar.gz", os.fsync, list[tuple[str, bool]]()
 
