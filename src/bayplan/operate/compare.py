@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bayplan.converge.observe import observe
@@ -37,4 +37,10 @@ async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Ma
     asked = chosen_of(await release(ports.releases, app.name, number)) if number is not None else None
     latest, new, unmade = await foreseen(ports, app, secrets, facts)
     old = asked or latest or unreleased(app.name)
-    return Comparison(old.number, 0, changes(old.app, new), unmade)
+    found = (c for c in changes(old.app, new) if not (c.key == "listens" and c.where in _named(unmade)))
+    return Comparison(old.number, 0, tuple(found), unmade)
+
+
+def _named(unmade: Iterable[str]) -> frozenset[str]:
+    """Where their changes are; what such a service listens on is not known yet, and so has not changed."""
+    return frozenset(f"services.{name}" for name in unmade)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -15,12 +16,13 @@ from bayplan.errors import ImageError, RegistryError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Result, Wishes, scale
 from bayplan.operate.compare import releases as compared
+from bayplan.operate.compare import with_file
 from bayplan.operate.history import as_json, history, release
 from bayplan.operate.release import spec_of
 from bayplan.operate.remove import down
 from bayplan.operate.rollback import rollback
 from bayplan.ports import FleetPorts, Release, Source
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Build
 from bayplan.spec.storage import Grant, Secret
 from bayplan.store import OciReleases
 from bayplan.store.document import MEDIA_TYPE
@@ -242,6 +244,20 @@ def test_two_releases_side_by_side() -> None:
         await world.two()
         found = await compared(world.ports, "shop", 1, 2)
         assert [c.key for c in found.changes] == ["image", "replicas"]
+
+    told(story())
+
+
+def test_what_an_image_that_is_yet_to_be_built_listens_on_is_not_told_as_gone(tmp_path: Path) -> None:
+    async def story() -> None:
+        world = World()
+        await world.put(1, listens=(80,))
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nEXPOSE 80\n")
+        web = service(image="", build=Build(context=str(tmp_path)))
+        found = await with_file(world.ports, App(name="shop", services={"web": web}), None, {})
+        assert found.unmade == ("web",)
+        assert "image" in {c.key for c in found.changes}
+        assert "listens" not in {c.key for c in found.changes}
 
     told(story())
 
