@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from pathlib import Path
@@ -98,11 +100,27 @@ app.add_typer(balancer.app, name="balancer", rich_help_panel=_FLEET)
 app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)
 
 
+# What a terminal's encoding may lack (ISO 8859-1, GBK): a sign that says the same there.
+_PLAIN = {"…": "...", "✓": "*", "✔": "*", "✗": "x", "→": "->", "│": "|", "┃": "!", "●": "*", "◐": "~", "◌": "-", "○": "o"}
+
+
 def _with_streams() -> None:
-    """A standard stream that was closed leads nowhere; else what is opened next would take its number."""
+    """A standard stream that was closed leads nowhere; else what is opened next would take its number. What cannot be
+    encoded is told all the same, in other signs.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  until the end
+    codecs.register_error("bayplan", _plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="bayplan")
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -171,3 +172,19 @@ def console_logging() -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk"])
+def test_a_terminal_that_is_not_utf_8_gets_other_signs_and_no_traceback(encoding: str) -> None:
+    """The fleet was changed, and the status said that it was not: it was told last, with a sign that GBK lacks."""
+    code = """
+import sys
+from bayplan.cli.main import _with_streams
+_with_streams()
+print("\\u2713 web \\u2192 80\\u2026 \\U0001f6a2")
+print("\\u2717 no", file=sys.stderr)
+"""
+    here = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=here, check=False)
+    assert (done.returncode, done.stderr) == (0, b"x no\n")
+    assert done.stdout.decode(encoding).strip() in ("* web -> 80... ?", "* web → 80… ?")
