@@ -108,8 +108,9 @@ class EngineLock:
                 await self._rest()
                 raise _no_majority(voters, need, votes)
             other, now = min(votes.taken, key=lambda t: t.starting), self.clock.now()
-            left = max(patience, DYING, STUCK + SLICE if other.starting else 0.0) - (now - began)
-            is_stuck = other.starting and now - starting.setdefault(other.container, now) >= STUCK
+            seen = now - starting.setdefault(other.container, now) if other.starting else STUCK + SLICE
+            left = max(max(patience, DYING) - (now - began), STUCK + SLICE - seen)
+            is_stuck = other.starting and seen >= STUCK
             if left <= 0 and not is_stuck:
                 await self._rest()
                 if not is_last:  # one host may have been silent, and may keep what was let go elsewhere
@@ -442,8 +443,9 @@ def _voters(engines: Iterable[str], gone: frozenset[str]) -> tuple[str, ...]:
 
 def _locked(other: Taken, name: str) -> LockedError:
     seen = f" ({name} on {other.host}, {other.state})" if other.container else ""
+    who = f": {describe(other.claim)}" if other.claim else ""
     return LockedError(
-        f"somebody else is changing the fleet: {describe(other.claim)}; nothing was changed",
+        f"somebody else is changing the fleet{who}; nothing was changed",
         todo="run it again when they are done, or let it wait: --wait. If their bayplan hangs, that takes seconds only"
         + seen,
     )

@@ -214,6 +214,26 @@ def test_one_that_was_created_and_never_started_is_removed_after_a_while() -> No
     assert STUCK <= run(story()) < STUCK + DYING
 
 
+def test_one_that_never_started_is_removed_however_long_the_first_answer_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over a connection that is yet to be made: whoever asked was refused just before it was old enough."""
+
+    async def story() -> None:
+        world = World(1)
+        await world.engines["h1"].pull(IMAGE, lambda _: None)
+        await _killed_before_the_start(world)
+        asked, connects = MemoryEngine.hold, [5.0]
+
+        async def slow_at_first(engine: MemoryEngine, container: Container) -> MemoryHeld:
+            await asyncio.sleep(connects.pop() if connects else 0)
+            return await asked(engine, container)
+
+        monkeypatch.setattr(MemoryEngine, "hold", slow_at_first)
+        await (await world.take("bob")).release()
+        assert await world.holders() == {}
+
+    run(story())
+
+
 async def _killed_before_the_start(world: World) -> Any:
     return await world.engines["h1"].hold(Container(NAME, IMAGE))
 
