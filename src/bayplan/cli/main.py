@@ -101,7 +101,7 @@ app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)
 
 
 # What a terminal's encoding may lack (ISO 8859-1, GBK): a sign that says the same there.
-_PLAIN = {"…": "...", "✓": "*", "✔": "*", "✗": "x", "→": "->", "│": "|", "┃": "!", "●": "*", "◐": "~", "◌": "-", "○": "o"}
+_PLAIN = {"…": "...", "→": "->"} | dict(zip("✓✔✗│┃●◐◌○", "**x|!*~-o", strict=True))
 
 
 def _with_streams() -> None:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from bayplan.errors import HostRefusedError, HostUnreachableError
+from bayplan.hosts import keys
 
 Effective = Mapping[str, Sequence[str]]  # keyword in lower case to its values, as `ssh -G` prints them
 
@@ -59,7 +60,7 @@ def of_connection(host: str, said: str, effective: Effective, config_file: str |
         return HostRefusedError(
             f"{login} is refused: {_line_with(said, 'Permission denied', 'Too many authentication')}",
             where=host,
-            todo=f"{_keys(effective)}; check the user in fleet.yaml, and put a key there: ssh-copy-id {login}",
+            todo=f"{keys.here(effective)}; check the user in fleet.yaml, and put a key there: ssh-copy-id {login}",
         )
     return _no_answer(host, said, effective, by_hand)
 
@@ -141,11 +142,6 @@ def of_socket(host: str, target: str, seen: Sequence[str]) -> HostUnreachableErr
                 where=host,
                 todo="see it on the host: sudo systemctl status docker",
             )
-
-
-def _keys(effective: Effective) -> str:
-    files = effective.get("identityfile", [])
-    return f"keys that were offered: the agent's, {', '.join(files)}" if files else "only the agent's keys were offered"
 
 
 def _one(effective: Effective, keyword: str) -> str:
