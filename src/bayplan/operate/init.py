@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -147,13 +149,26 @@ def write(directory: Path, texts: Mapping[str, str], *, force: bool) -> tuple[Pa
     if there and not force:
         names = " and ".join(p.name for p in there)
         raise UsageError(f"{names} is there already", todo="edit it, or write it anew (the old one is kept): --force")
+    parts = {directory / name: directory / f".{name}.part" for name in texts}
     try:
+        for path, part in parts.items():
+            part.write_text(texts[path.name], encoding="utf-8")
         kept = tuple(path.rename(_unused(path.with_name(f"{path.name}.old"))) for path in there)
-        for name, text in texts.items():
-            (directory / name).write_text(text, encoding="utf-8")
+        for path, part in parts.items():
+            part.rename(path)
     except OSError as error:
-        raise BayplanError(f"{error.filename}: {error.strerror}", todo="may this user write here?") from error
+        raise _unwritten(directory, error) from error
+    finally:
+        for part in parts.values():
+            with suppress(OSError):  # of a file system that cannot be written at all
+                part.unlink(missing_ok=True)
     return kept
+
+
+def _unwritten(directory: Path, error: OSError) -> BayplanError:
+    """A write that fails names no file."""
+    todo = "make room there" if error.errno == errno.ENOSPC else "may this user write here?"
+    return BayplanError(f"cannot be written: {(error.strerror or str(error)).lower()}", where=str(directory), todo=todo)
 
 
 def _unused(path: Path) -> Path:
@@ -172,4 +187,4 @@ def write_schemas(directory: Path) -> None:
         for file in ("compose", "fleet"):
             (target / f"{file}.json").write_text(json.dumps(json_schema(file), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise BayplanError(f"{error.filename}: {error.strerror}", todo="may this user write here?") from error
+        raise _unwritten(target, error) from error

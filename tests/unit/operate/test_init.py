@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bayplan.errors import UsageError
+from bayplan.errors import BayplanError, UsageError
 from bayplan.operate.init import Seen, common_network, entries, hosts_of, private_address, write
 
 CARDS = """\
@@ -97,6 +99,23 @@ def test_nothing_is_written_when_one_file_is_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="b is there already"):
         write(tmp_path, {"a": "new", "b": "new"}, force=False)
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty fleet.yaml stayed, and the next init refused to write over it."""
+    (tmp_path / "b").write_text("old")
+    write_text, full = Path.write_text, OSError(errno.ENOSPC, "No space left on device")
+
+    def write_some(path: Path, text: str, **more: Any) -> int:
+        write_text(path, text[:1], **more)
+        if text == "second":
+            raise full
+        return 1
+
+    monkeypatch.setattr(Path, "write_text", write_some)
+    with pytest.raises(BayplanError, match=f"{tmp_path}: cannot be written: no space left on device"):
+        write(tmp_path, {"a": "first", "b": "second"}, force=True)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("b", "old")]
 
 
 def test_force_keeps_what_was_there(tmp_path: Path) -> None:
