@@ -23,9 +23,15 @@ def private_dir() -> Path:
     """A directory of this user's alone, short enough for sockets' names, made if needed. Raises BayplanError."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     fits = runtime.startswith("/") and len(runtime) + len("/bp") + _NAMES <= LONGEST
-    path = Path(runtime, "bp") if fits and _is_mine(Path(runtime)) else Path(f"/tmp/bp-{os.geteuid()}")  # noqa: S108  its owner and mode are checked
-    path.mkdir(mode=0o700, exist_ok=True)
-    seen = path.lstat()
+    path = Path(runtime, "bp") if fits and _is_ours(Path(runtime)) else Path(f"/tmp/bp-{os.geteuid()}")  # noqa: S108  its owner and mode are checked
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        seen = path.lstat()
+    except OSError as error:
+        raise BayplanError(
+            f"{path}, where connections to hosts are kept, cannot be made: {(error.strerror or str(error)).lower()}",
+            todo="name a directory of yours that can be written: XDG_RUNTIME_DIR",
+        ) from error
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
         raise BayplanError(
             f"{path} is not a private directory of yours, and connections to hosts would be open to others",
@@ -34,10 +40,10 @@ def private_dir() -> Path:
     return path
 
 
-def _is_mine(directory: Path) -> bool:
-    """After `su` or `sudo -E` the environment names the runtime directory of another user."""
+def _is_ours(directory: Path) -> bool:
+    """Ours to write. After `su` or `sudo -E` the environment names the runtime directory of another user."""
     try:
-        return directory.stat().st_uid == os.geteuid()
+        return directory.stat().st_uid == os.geteuid() and os.access(directory, os.W_OK)
     except OSError:
         return False
 

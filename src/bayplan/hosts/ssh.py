@@ -93,14 +93,22 @@ class SshReach:
     async def _turn(self, command: SshCommand) -> AsyncIterator[None]:
         """Of several tasks that want the same connection one tries; when it failed, it failed for those who waited."""
         asked = time.monotonic()
-        async with alone(command.lock, 2 * CONNECT_DEADLINE):
-            if self._failed is not None and self._failed[0] > asked:
-                raise self._failed[1]
-            try:
-                yield
-            except HostUnreachableError as error:
-                self._failed = (time.monotonic(), error)
-                raise
+        try:
+            async with alone(command.lock, 2 * CONNECT_DEADLINE):
+                if self._failed is not None and self._failed[0] > asked:
+                    raise self._failed[1]
+                try:
+                    yield
+                except HostUnreachableError as error:
+                    self._failed = (time.monotonic(), error)
+                    raise
+        except OSError as error:
+            raise HostUnreachableError(
+                f"this machine cannot keep the connection: {error.filename or command.directory}: "
+                f"{(error.strerror or str(error)).lower()}",
+                where=self.host,
+                todo="make room there, or name another directory of yours: XDG_RUNTIME_DIR",
+            ) from error
 
     def _ssh(self) -> SshCommand:
         if self._command is None:
@@ -137,6 +145,8 @@ class SshReach:
         try:
             done = await ended(command.effective(), deadline=QUICK_DEADLINE)
         except FileNotFoundError as missing:
+            if missing.filename is None:  # no directory for temporary files can be written
+                raise
             raise HostUnreachableError(
                 "there is no ssh on this machine", where=self.host, todo="install OpenSSH (apt install openssh-client)"
             ) from missing

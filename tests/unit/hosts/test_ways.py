@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -16,7 +17,7 @@ import pytest
 from bayplan.errors import BayplanError, DeadlineError, EngineError, HostRefusedError, HostUnreachableError, UsageError
 from bayplan.hosts import LocalReach, SshReach, TlsReach, reach_for
 from bayplan.hosts.process import ended
-from bayplan.hosts.sockets import LONGEST, _is_mine, accepts, alone, private_dir
+from bayplan.hosts.sockets import LONGEST, _is_ours, accepts, alone, private_dir
 from bayplan.hosts.ssh_command import SshCommand
 from bayplan.ports import ENGINE_SOCKET
 from bayplan.spec.model import Host, Ssh, Tls
@@ -62,8 +63,31 @@ def test_a_user_without_a_home_has_no_configuration_of_its_own(monkeypatch: pyte
 
 def test_another_users_runtime_directory_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
-    assert not _is_mine(tmp_path)
-    assert not _is_mine(tmp_path / "gone")
+    assert not _is_ours(tmp_path)
+    assert not _is_ours(tmp_path / "gone")
+
+
+def test_a_runtime_directory_that_cannot_be_written_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file system that is read-only; root may write wherever modes alone say no."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert private_dir() == Path(f"/tmp/bp-{os.geteuid()}")
+
+
+def test_no_place_for_connections_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, **_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(BayplanError, match="cannot be made: no space left on device") as told:
+        private_dir()
+    assert "XDG_RUNTIME_DIR" in told.value.todo
+
+
+async def test_a_disk_here_that_takes_no_more_is_told_and_no_traceback() -> None:
+    reach = SshReach(host("ssh://a@b"), Ssh())
+    reach._ssh().lock.mkdir()  # nothing can be written there
+    with pytest.raises(HostUnreachableError, match=r"this machine cannot keep the connection: .*: is a directory"):
+        await reach.dial("/x.sock")
 
 
 def test_a_directory_that_others_can_read_is_not_used() -> None:
