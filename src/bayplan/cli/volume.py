@@ -25,21 +25,26 @@ OnHost = Annotated[str | None, typer.Option("--host", help="Where it is, if seve
 @app.command("ls")
 def ls(files: Files = None, project: Project = None, fleet: FleetFile = None, json: Json = False) -> None:
     """List the app's volumes: on which host each is, and what mounts it."""
-    from bayplan.cli.console import out, show_json, table
+    from bayplan.cli.console import err, out, show_json, table
     from bayplan.cli.session import on_fleet, read_name, written_volumes
     from bayplan.operate.volumes import volumes
 
     name, where = read_name(files, project, fleet)
     written = written_volumes(files, project, fleet)
-    found = tuple(on_fleet(where, lambda ports: volumes(ports, name, written)).views())
+    known = on_fleet(where, lambda ports: volumes(ports, name, written))
+    found = tuple(known.views())
     if json:
-        show_json({"volumes": found})
+        show_json({"volumes": found, "unknown": known.unknown})
         return
+    from rich.markup import escape
+
     rows = table("volume", "name", "host", "mounted by")
     for view in found:
         mounted = " ".join(view.used_by) or ("[red]an unfinished copy[/]" if view.unfinished else "[dim]nothing[/]")
         rows.add_row(view.volume or "-", view.name, view.host, mounted)
     out().print(rows if found else "[dim]no volumes[/]")
+    for host, why in known.unknown.items():
+        err().print(f"[yellow]![/] what {host} has is not known: {escape(why)}")
 
 
 @app.command("backup")

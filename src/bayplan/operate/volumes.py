@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from bayplan import labels
 from bayplan.container import Container, Mounted
-from bayplan.errors import DeadlineError, EngineError, UsageError
+from bayplan.errors import DeadlineError, EngineError, HostUnreachableError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.ask import ask_all, check_hosts
 from bayplan.operate.release import last_that_ran
@@ -62,12 +62,16 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Volumes:
-    """The app's volumes on the hosts that answer. paused: by host, the fleet's containers that stand so."""
+    """The app's volumes on the hosts that answer. paused: by host, the fleet's containers that stand so.
+
+    unknown: hosts that did not answer, and why: what they have is not known.
+    """
 
     ports: FleetPorts
     app: App
     at: Mapping[str, Mapping[str, VolumeEntry]]
     paused: Mapping[str, frozenset[str]]
+    unknown: Mapping[str, str]
 
     def views(self) -> Iterator[VolumeView]:
         """Those that the release names, and those that were made for the app."""
@@ -118,11 +122,18 @@ class Volumes:
     ) -> tuple[str, VolumeEntry]:
         """Where it is. or_half: a copy that is not whole counts, too. todo: what can be done where several have it.
 
-        Raises UsageError when it is nowhere, or on several hosts and none is named.
+        Raises UsageError when it is nowhere, or on several hosts and none is named; HostUnreachableError when only a
+        host that did not answer may have it.
         """
         name = self.name_of(said)
         there = [h for h, entries in self.at.items() if name in entries and host in (None, h)]
         homes = [h for h in there if or_half or not self.is_half(name, h)]
+        silent = [h for h in self.unknown if host in (None, h)]
+        if not there and silent:
+            raise HostUnreachableError(
+                f"no host that answers has a volume {name}; {' and '.join(silent)} may",
+                todo="\n  ".join(f"{h} does not answer: {self.unknown[h]}" for h in silent),
+            )
         if not there:
             known = ", ".join(sorted({v.volume or v.name for v in self.views()})) or "none"
             raise UsageError(f"no host{f' {host}' if host else ''} has a volume {name}", todo=f"there are: {known}")
@@ -163,7 +174,8 @@ async def volumes_of(ports: FleetPorts, app: App, facts: Facts) -> Volumes:
         )
         for host in facts.reachable()
     }
-    return Volumes(ports, app, entries, paused)
+    unknown = {host.name: host.why for host in facts.hosts.values() if not host.reachable}
+    return Volumes(ports, app, entries, paused, unknown)
 
 
 def _without_remains(entry: VolumeEntry, fleet: str) -> VolumeEntry:

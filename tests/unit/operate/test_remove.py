@@ -12,7 +12,7 @@ from tests.virtual_time import run
 
 from bayplan import labels
 from bayplan.container import Container, Mounted
-from bayplan.errors import NoHostError, UsageError
+from bayplan.errors import HostUnreachableError, NoHostError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.events import Event, Stage
 from bayplan.operate.oneoff import Wish, prepare_run
@@ -217,6 +217,23 @@ def test_a_volume_of_others_is_not_removed_though_nothing_mounts_it(name: str, s
         with pytest.raises(UsageError, match=f"{name} on h1 is not a volume of shop"):
             await remove(world.ports, "shop", name, None)
         assert name in {v.name for v in await engine.volumes()}
+
+    run(story())
+
+
+def test_what_a_silent_host_has_is_not_known_and_not_nothing(stored: Stored) -> None:
+    """`volume ls` said that there were no volumes, and `backup` that no host had the one that was asked for."""
+
+    async def story() -> None:
+        world = await stored.begin()
+        world.memory.engines["h1"].inner.answers = False
+        known = await volumes(world.ports, "shop")
+        assert (tuple(known.views()), list(known.unknown)) == ((), ["h1"])
+        for host in (None, "h1"):
+            with pytest.raises(HostUnreachableError, match="no host that answers has a volume shop_data; h1 may"):
+                known.home_of("data", host)
+        with pytest.raises(UsageError, match="no host h2 has a volume shop_data"):
+            known.home_of("data", "h2")
 
     run(story())
 
