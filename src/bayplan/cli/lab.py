@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayplan.cli.options import Json
+
 if TYPE_CHECKING:
     from bayplan.lab import Lab, LabStatus
 
 app = typer.Typer(no_args_is_help=True, help="A fleet of real hosts on this machine (Linux, root).")
 
-Name = Annotated[str, typer.Option("--name", help="which lab; several can stand side by side")]
+Name = Annotated[str, typer.Option("--name", help="Which lab; several can stand side by side.")]
 
 
 class Engine(StrEnum):
@@ -36,11 +38,11 @@ class FaultKind(StrEnum):
 
 @app.command()
 def up(
-    hosts: Annotated[int, typer.Option("--hosts", help="how many")] = 3,
+    hosts: Annotated[int, typer.Option("--hosts", help="How many.")] = 3,
     name: Name = "lab",
-    engine: Annotated[Engine, typer.Option(help="Docker 20.10 (debian12) or 26.1 (debian13)")] = Engine.debian12,
+    engine: Annotated[Engine, typer.Option(help="Docker 20.10 (debian12) or 26.1 (debian13).")] = Engine.debian12,
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="where fleet.yaml goes [default: .bayplan/labs/NAME]")
+        Path | None, typer.Option("--dir", help="Where fleet.yaml goes.", show_default=".bayplan/labs/NAME")
     ] = None,
 ) -> None:
     """Make a lab of real hosts, or mend one that is there."""
@@ -75,7 +77,7 @@ def _nice(path: Path) -> Path:
 @app.command()
 def down(
     name: Name = "lab",
-    everything: Annotated[bool, typer.Option("--all", help="every lab on this machine")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every lab on this machine.")] = False,
 ) -> None:
     """Remove a lab: namespaces, processes, mounts, rules, files."""
     from bayplan import lab
@@ -85,7 +87,7 @@ def down(
 
 
 @app.command()
-def status(name: Name = "lab", json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+def status(name: Name = "lab", json: Json = False) -> None:
     """Show a lab's hosts, engines and mirror."""
     from bayplan import lab
     from bayplan.cli.console import show_json
@@ -110,10 +112,10 @@ def _status_table(found: LabStatus) -> None:
 
 @app.command()
 def fault(
-    kind: Annotated[FaultKind, typer.Argument(metavar="KIND", help=f"what happens to it: {', '.join(FaultKind)}")],
-    host: Annotated[str, typer.Argument(help="h1, h2, ...")],
+    kind: Annotated[FaultKind, typer.Argument(metavar="KIND", help=f"What happens to it: {', '.join(FaultKind)}.")],
+    host: Annotated[str, typer.Argument(help="Which: h1, h2, …")],
     name: Name = "lab",
-    rate: Annotated[str, typer.Option(help="slow: how much its links carry, as tc(8) spells it")] = "1mbit",
+    rate: Annotated[str, typer.Option(help="Of slow: how much its links carry, as tc(8) spells it.")] = "1mbit",
 ) -> None:
     """Break a host on purpose, or mend it: cut or slow its link (heal mends both), kill or start its engine."""
     from bayplan import lab

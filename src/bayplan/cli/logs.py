@@ -35,7 +35,10 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes, until Ctrl-C.")] = False,
     tail: Annotated[str, typer.Option("-n", "--tail", metavar="N|all", help="Last lines of each replica.")] = "all",
     since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="10m, 1h30m ago, or 2026-11-05T10:00:00Z.", show_default="")
+        str,
+        typer.Option(
+            "--since", metavar="TIME", help="10m, 1h30m ago, or 2026-11-05T10:00:00Z.", show_default="the start"
+        ),
     ] = "",
     timestamps: Annotated[bool, typer.Option("-t", "--timestamps", help="Begin each line with its time.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
