@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -25,10 +26,21 @@ def scale(
     from bayplan.operate.bring import Wishes
     from bayplan.operate.bring import scale as bring
 
-    wanted = dict(_count(c) for c in counts)
+    wanted = _counts(counts)
     name, where = read_name(files, project, fleet)
     wishes = Wishes(assume_down=frozenset(assume_down or ()), patience=patience(wait, wait_timeout))
     carry_out(where, name, lambda ports, on: bring(ports, name, wanted, wishes, on), json=json)
+
+
+def _counts(texts: Sequence[str]) -> dict[str, int]:
+    """Raises UsageError for what is none, and for a service that is named twice."""
+    from bayplan.errors import UsageError
+
+    wanted = dict[str, int]()
+    for service, count in map(_count, texts):
+        if wanted.setdefault(service, count) != count:
+            raise UsageError(f"{service} is to be {wanted[service]} and {count}", todo="name each service once")
+    return wanted
 
 
 def _count(text: str) -> tuple[str, int]:
