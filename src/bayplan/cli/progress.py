@@ -198,7 +198,8 @@ class Progress:
                 yield from (_line(Text(" "), Text(f"  {waited_for(h)}", "yellow")) for h in tuple(stage.waits))
             if not is_done or final:
                 for name, line in dict(stage.lines).items():
-                    yield _line(Text(" "), Text.assemble((f"  {name}  ", "cyan"), (line, "dim")))
+                    text = Text.assemble((f"  {name}  ", "cyan"), (line, "dim"), no_wrap=True, overflow="ellipsis")
+                    yield _line(Text(" "), text)
 
     def _title(self, stage: _Stage) -> str:
         hosts = self.facts.hosts.values() if self.facts else ()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console, Group
 
 from bayplan.cli import progress
 from bayplan.cli.progress import Progress, step_failed
@@ -61,3 +64,13 @@ def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str
         shown.slow("h2")
         shown.slow("h2")
     assert said(capfd) == ["waits for h2, which does not answer yet"]
+
+
+def test_an_image_is_a_line_however_long_its_name() -> None:
+    """On 80 columns the service stood on one line and its digest, cut all the same, on the next."""
+    shown, narrow = Progress("shop"), io.StringIO()
+    shown(Stage("images", "images"))
+    shown(ImageEvent("web", Transfer(text=f"localhost:5000/shop/web@sha256:{'0' * 64}"), done=True))
+    Console(file=narrow, width=80).print(Group(*shown._stage_lines(final=True)))
+    (line,) = (line for line in narrow.getvalue().splitlines() if "web" in line)
+    assert line.startswith("    web  localhost:5000/shop/web@sha256:0")
