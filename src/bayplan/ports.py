@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from bayplan.container import Container, File
 from bayplan.errors import HostUnreachableError, LockLostError
 from bayplan.facts import EngineFacts, GatewayFacts, Table
+from bayplan.image_config import ImageConfig
 from bayplan.plan.steps import PoolChange
 from bayplan.spec.model import Fleet
 from bayplan.spec.options import Ulimit
@@ -294,8 +295,8 @@ class Engine(Protocol):
     async def image_id(self, image: str) -> str | None:
         """The id (`sha256:…`) of an image by any of its names; None if it is not here."""
 
-    async def image_ports(self, image: str) -> tuple[int, ...]:
-        """TCP ports that an image says it listens on (EXPOSE). Raises NotFoundError."""
+    async def image_config(self, image: str) -> ImageConfig:
+        """What an image says of itself. Raises NotFoundError."""
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -369,8 +370,8 @@ class Registry(Protocol):
     async def stored(self, repository: str, tag: str) -> Stored | None:
         """What a tag stands for; None if there is none."""
 
-    async def image_ports(self, repository: str, tag: str) -> tuple[int, ...]:
-        """TCP ports that an image says it listens on (EXPOSE). tag: or digest."""
+    async def image_config(self, repository: str, tag: str) -> ImageConfig:
+        """What an image says of itself. tag: or digest."""
 
     async def repositories(self) -> tuple[Repository, ...]:
         """What it holds."""

@@ -272,7 +272,7 @@ async def test_an_index_is_as_large_as_its_first_image(plain: int) -> None:
         await registry._must("PUT", registry._manifest("indexed", tag), kind, json.dumps(what).encode())
         found = await registry.stored("indexed", tag)
         assert found
-        assert (found.size, found.is_image, await registry.image_ports("indexed", tag)) == (5000, True, (80,))
+        assert (found.size, found.is_image, (await registry.image_config("indexed", tag)).ports) == (5000, True, (80,))
     await registry.close()
 
 

@@ -101,12 +101,14 @@ def _limits(container: Container, cores: float) -> dict[str, int]:
 
 
 def _healthcheck(check: Healthcheck) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "Interval": round(check.interval * _NANO),
-        "Timeout": round(check.timeout * _NANO),
-        "StartPeriod": round(check.start_period * _NANO),
-        "Retries": check.retries,
+    """What is not in it is as the image's own says: the engine sees to it."""
+    times = {
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
     }
-    if check.start_interval is not None:
-        body["StartInterval"] = round(check.start_interval * _NANO)
-    return {"Test": list(check.test), **body} if check.test else body  # no test: the image's own
+    body: dict[str, Any] = {key: round(seconds * _NANO) for key, seconds in times.items() if seconds is not None}
+    if check.retries is not None:
+        body["Retries"] = check.retries
+    return {"Test": list(check.test), **body} if check.test else body

@@ -18,6 +18,7 @@ from bayplan.engines.faults import CONFLICT
 from bayplan.engines.hold import Moment
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
+from bayplan.image_config import ImageConfig, read_config
 from bayplan.ports import (
     AS_IT_IS,
     ENGINE_SOCKET,
@@ -74,11 +75,9 @@ class DockerEngine:
         except NotFoundError:
             return None
 
-    async def image_ports(self, image: str) -> tuple[int, ...]:
+    async def image_config(self, image: str) -> ImageConfig:
         async with self._client.calling() as docker:
-            config: Mapping[str, Any] = (await docker.images.inspect(image)).get("Config") or {}
-        named = (port.partition("/") for port in config.get("ExposedPorts") or ())
-        return tuple(sorted(int(port) for port, _, protocol in named if protocol == "tcp"))
+            return read_config((await docker.images.inspect(image)).get("Config") or {})
 
     async def run(self, container: Container) -> str:
         """Create, lay files, start. What was created is removed again when a later step fails, or is cancelled."""

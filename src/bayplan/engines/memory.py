@@ -24,6 +24,7 @@ from bayplan.errors import (
     UsageError,
 )
 from bayplan.facts import Binding, EngineFacts
+from bayplan.image_config import ImageConfig
 from bayplan.ports import (
     AS_IT_IS,
     BuildRequest,
@@ -91,10 +92,10 @@ class MemoryEngine:
         self._reached()
         return self._images.get(image) or (image if image in self._images.values() else None)
 
-    async def image_ports(self, image: str) -> tuple[int, ...]:
+    async def image_config(self, image: str) -> ImageConfig:
         if await self.image_id(image) is None:
             raise NotFoundError(f"No such image: {image}", where=self.host, status=404)
-        return ()
+        return ImageConfig()
 
     async def run(self, container: Container) -> str:
         made = await self._create(container)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from bayplan.container import Container
 from bayplan.facts import ContainerState
 from bayplan.ports import ExecResult
+
+_RETRIES: Final = 3  # an engine's own number
 
 
 def _silent(argv: Sequence[str]) -> ExecResult:  # noqa: ARG001
@@ -113,7 +115,7 @@ class MemoryContainer:
         if check is None or not check.test or check.test[0] == "NONE":
             return ""
         if self.program.healthy_after is None:
-            return " (unhealthy)" if self.seen > check.retries else " (health: starting)"
+            return " (unhealthy)" if self.seen > (check.retries or _RETRIES) else " (health: starting)"
         return " (healthy)" if self.seen > self.program.healthy_after else " (health: starting)"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from bayplan.image_config import ImageConfig
 from bayplan.ports import Credentials, Repository, Stored
 
 
@@ -32,9 +33,9 @@ class MemoryRegistry:
             return Stored(_sha256(document), len(document), is_image=False)
         return self._images.get((repository, tag))
 
-    async def image_ports(self, repository: str, tag: str) -> tuple[int, ...]:
+    async def image_config(self, repository: str, tag: str) -> ImageConfig:
         del repository, tag
-        return ()
+        return ImageConfig()
 
     async def repositories(self) -> tuple[Repository, ...]:
         names = sorted({r for r, _ in {**self._documents, **self._images}})

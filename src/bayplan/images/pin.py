@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from bayplan.errors import BayplanError, EngineError, ImageError
+from bayplan.image_config import ImageConfig
 from bayplan.images.context import pack
 from bayplan.images.place import Place, Wanted, place_for, shared
 from bayplan.ports import BuildRequest, Credentials, Engine, OnTransfer, Registry, Transfer
@@ -66,17 +67,27 @@ async def known_pins(
     return _pinned(app, pins), tuple(name for name, pin in found.items() if pin is None)
 
 
-async def listening(app: App, before: App | None, builder: Engine, registry: Registry | None) -> App:
-    """The pinned app, its services with the TCP ports that their images name.
+async def described(app: App, before: App | None, builder: Engine, registry: Registry | None) -> App:
+    """The pinned app, its services with what their images say of themselves.
 
-    before: of an image that it has, too, they are known. Raises RegistryError, EngineError.
+    before: of an image that it has, too, that is known. Raises RegistryError, EngineError.
     """
     place = place_for(registry, builder)
-    known = {s.image: s.listens for s in before.services.values()} if before else {}
+    known = {
+        s.image: ImageConfig(s.listens, s.image_healthcheck)
+        for s in (before.services.values() if before else ())
+        if s.image_healthcheck is not None  # of a release from before they had it
+    }
     asked = sorted({s.image for s in app.services.values() if s.image and not s.external} - set(known))
-    known |= dict(zip(asked, await _all([place.ports(image) for image in asked]), strict=True))
-    services = {n: s.model_copy(update={"listens": known.get(s.image, ())}) for n, s in app.services.items()}
+    known |= dict(zip(asked, await _all([place.config(image) for image in asked]), strict=True))
+    services = {name: _with_config(service, known.get(service.image)) for name, service in app.services.items()}
     return app.model_copy(update={"services": services})
+
+
+def _with_config(service: Service, config: ImageConfig | None) -> Service:
+    if config is None:
+        return service
+    return service.model_copy(update={"listens": config.ports, "image_healthcheck": config.healthcheck})
 
 
 class _Maker:

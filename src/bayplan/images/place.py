@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bayplan.errors import ImageError
+from bayplan.image_config import ImageConfig
 from bayplan.images.context import content_tag
 from bayplan.ports import Engine, OnTransfer, Registry
 from bayplan.spec.image_name import Reference, built, copied, parse
@@ -43,8 +44,8 @@ class Place(Protocol):
     async def keep(self, wanted: Wanted, on: OnTransfer) -> str:
         """Keep what the engine has by its whole name; the pin."""
 
-    async def ports(self, pin: str) -> tuple[int, ...]:
-        """TCP ports that a kept image says it listens on."""
+    async def config(self, pin: str) -> ImageConfig:
+        """What a kept image says of itself."""
 
 
 class InRegistry:
@@ -84,9 +85,9 @@ class InRegistry:
             raise
         return f"{self._registry.prefix}/{repository}@{digest}"
 
-    async def ports(self, pin: str) -> tuple[int, ...]:
+    async def config(self, pin: str) -> ImageConfig:
         repository, _, digest = pin.removeprefix(f"{self._registry.prefix}/").partition("@")
-        return await self._registry.image_ports(repository, digest)
+        return await self._registry.image_config(repository, digest)
 
 
 class OnEngine:
@@ -115,8 +116,8 @@ class OnEngine:
             raise ImageError(f"{wanted.name} was removed while it was being used", todo="run it again")
         return pin
 
-    async def ports(self, pin: str) -> tuple[int, ...]:
-        return await self._engine.image_ports(pin)
+    async def config(self, pin: str) -> ImageConfig:
+        return await self._engine.image_config(pin)
 
 
 def place_for(registry: Registry | None, builder: Engine) -> Place:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bayplan.errors import RegistryError
-from bayplan.images.exposed import exposed
+from bayplan.image_config import ImageConfig, read_config
 from bayplan.images.login import Login
 from bayplan.images.transport import Answer, Dial, Transport
 from bayplan.ports import Credentials, Reach, Repository, Stored
@@ -87,12 +87,12 @@ class HttpRegistry:
         is_image = "artifactType" not in said and said.get("config", {}).get("mediaType") != _EMPTY
         return Stored(_digest_of(answer), size, is_image)
 
-    async def image_ports(self, repository: str, tag: str) -> tuple[int, ...]:
-        """From its configuration; of an index, from that of its first image."""
+    async def image_config(self, repository: str, tag: str) -> ImageConfig:
+        """Of an index, that of its first image."""
         said = (await self._must("GET", self._manifest(repository, tag), _ACCEPT)).json()
         digest = str((await self._first(repository, said)).get("config", {}).get("digest", ""))
         blob = await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
-        return exposed(blob.json().get("config") or {})
+        return read_config(blob.json().get("config") or {})
 
     async def _first(self, repository: str, said: dict[str, Any]) -> dict[str, Any]:
         """An index's first image, if it is here (an engine may push the platform alone that it has); else as it is."""

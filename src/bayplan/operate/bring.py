@@ -14,7 +14,7 @@ from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts, Replica
-from bayplan.images import listening, prepare
+from bayplan.images import described, prepare
 from bayplan.operate import doors
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
@@ -238,12 +238,12 @@ async def completed(
     *,
     unmade: Collection[str] = (),
 ) -> App:
-    """The pinned app as a release records it: with what its images listen on, and its services' own addresses.
+    """The pinned app as a release records it: with what its images say of themselves, and its services' own addresses.
 
-    unmade: services whose image is yet to be made; what it listens on is not known.
+    unmade: services whose image is yet to be made; what it says of itself is not known.
     """
     made = pinned.model_copy(update={"services": {n: s for n, s in pinned.services.items() if n not in unmade}})
-    known = await listening(made, before, builder, ports.registry)
+    known = await described(made, before, builder, ports.registry)
     listens = pinned.model_copy(update={"services": {**pinned.services, **known.services}})
     return addressed(ports.fleet.name, listens, before, taken_by_others(facts, pinned.name))
 

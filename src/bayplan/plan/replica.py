@@ -11,6 +11,7 @@ from bayplan.container import Container, digest
 from bayplan.facts import Binding, Replica, Server
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import granted_mounts, grants_definition
+from bayplan.plan.health import check_of
 from bayplan.plan.names import hosts_file
 from bayplan.plan.volumes import mounted, mounts_definition, volumes_label
 from bayplan.spec.model import App, Fleet, Host, Port, Service
@@ -82,6 +83,8 @@ def definition(service: Service, app: App | None = None) -> str:
             for p in service.ports
         }
     )
+    if service.healthcheck is not None:
+        made_of["healthcheck"] = check_of(service).dump()
     if options := service.options.model_dump(mode="json", exclude_defaults=True):
         made_of["options"] = options  # only what is set: a new kind of option is no new definition
     if quiet := sorted(set(free_targets(service)) - set(ingress_targets(service))):

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica
 from bayplan.plan.goal import Run
+from bayplan.plan.health import check_of
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import asked_targets, ingress_targets, is_job, pool_name, server_name
 from bayplan.spec.model import Fleet, Service
@@ -92,8 +93,8 @@ def has_settled(replica: Replica, run: Run, now: float, seconds: float = SETTLE)
 
 def ready_deadline(service: Service) -> float:
     """Seconds within which a new replica must be ready."""
-    check = service.healthcheck
-    if check is None or not check.test or check.test == ("NONE",):
+    check = check_of(service)
+    if not check.asks:
         return START_DEADLINE
     return check.start_period + check.retries * (check.interval + check.timeout) + GRACE
 
@@ -102,8 +103,8 @@ def unhealthy_deadline(service: Service) -> float:
     """Seconds after which a new replica whose engine has found it unhealthy is given up: `retries` have failed, and
     none of them has to be waited for until its timeout.
     """
-    latest, check = ready_deadline(service), service.healthcheck
-    return latest if check is None else min(latest, check.start_period + check.retries * check.interval + GRACE)
+    check = check_of(service)
+    return min(ready_deadline(service), check.start_period + check.retries * check.interval + GRACE)
 
 
 def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str | None:

@@ -59,20 +59,23 @@ class Probe(Frozen):
 
 
 class Healthcheck(Frozen):
-    """`healthcheck:`, as the engine runs it. test: argv with CMD or CMD-SHELL first; ("NONE",) disables the image's."""
+    """`healthcheck:`, as the engine is asked to run it. test: argv with CMD or CMD-SHELL first; ("NONE",): none.
+
+    What is not set, None or (), is as the image's own says, or else as engines have it (`plan.health`).
+    """
 
     test: tuple[str, ...] = ()
-    interval: float = 30.0
-    timeout: float = 30.0
-    start_period: float = 0.0
-    retries: int = 3
+    interval: float | None = None
+    timeout: float | None = None
+    start_period: float | None = None
+    retries: int | None = None
     start_interval: float | None = None
 
     @model_serializer(mode="wrap")
-    def _as_it_was(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what is not set: digests of definitions from before the field was there stay as they were."""
+    def _what_is_set(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Digests of definitions from before a field was there stay as they were."""
         fields: dict[str, Any] = dump(self)
-        return {key: value for key, value in fields.items() if key != "start_interval" or value is not None}
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 class Resources(Frozen):
@@ -203,7 +206,8 @@ class Service(Frozen):
 
     networks: the key of each network, and the service's aliases on it. depends_on: by service. platform: "os/arch".
     service_labels: of the service and not of its replicas (`deploy.labels`). rollback None: as `update`. In a release,
-    address: its own (198.18.…), "" of one that nobody else could ask; listens: TCP ports that its image names.
+    address: its own (198.18.…), "" of one that nobody else could ask; listens: TCP ports that its image names;
+    image_healthcheck: its image's own, None in releases that do not tell.
     """
 
     name: str
@@ -247,6 +251,7 @@ class Service(Frozen):
     options: Options = Options()
     address: str = ""
     listens: tuple[int, ...] = ()
+    image_healthcheck: Healthcheck | None = None
 
 
 class App(Frozen):

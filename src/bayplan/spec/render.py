@@ -104,16 +104,16 @@ def _build(b: Build) -> dict[str, Any]:
     )
 
 
+_TIMES = ("interval", "timeout", "start_period", "start_interval")
+
+
 def _healthcheck(h: Healthcheck) -> dict[str, Any]:
     if h.test == ("NONE",):
         return {"disable": True}
     return said(
         test=list(h.test),
-        interval=_seconds(h.interval),
-        timeout=_seconds(h.timeout),
-        start_period=_seconds(h.start_period),
         retries=h.retries,
-        start_interval=None if h.start_interval is None else _seconds(h.start_interval),
+        **{name: _seconds(seconds) for name in _TIMES if (seconds := getattr(h, name)) is not None},
     )
 
 

@@ -54,7 +54,12 @@ def test_health_is_in_nanoseconds_and_may_leave_the_images_test() -> None:
     asked = create_body(Container("x", "i", healthcheck=check))["Healthcheck"]
     assert asked == {"Interval": 1_500_000_000, "Timeout": 250_000_000, "StartPeriod": 2_000_000_000, "Retries": 4}
     none = create_body(Container("x", "i", healthcheck=Healthcheck(test=("NONE",))))["Healthcheck"]
-    assert none["Test"] == ["NONE"]
+    assert none == {"Test": ["NONE"]}
+
+
+def test_what_a_health_check_does_not_say_is_left_to_the_engine_which_takes_the_images() -> None:
+    check = Healthcheck(test=("CMD", "x"), retries=2)
+    assert create_body(Container("x", "i", healthcheck=check))["Healthcheck"] == {"Test": ["CMD", "x"], "Retries": 2}
 
 
 def test_an_owners_log_driver_stays() -> None:

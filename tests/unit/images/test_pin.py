@@ -13,10 +13,11 @@ from typing import cast
 import pytest
 
 from bayplan.errors import HostUnreachableError, ImageError, RegistryError
+from bayplan.image_config import ImageConfig
 from bayplan.images.memory import MemoryRegistry
-from bayplan.images.pin import AT_ONCE, known_pins, prepare
+from bayplan.images.pin import AT_ONCE, described, known_pins, prepare
 from bayplan.ports import BuildRequest, Credentials, Engine, OnTransfer, Transfer
-from bayplan.spec.model import App, Build, Service
+from bayplan.spec.model import App, Build, Healthcheck, Service
 from bayplan.spec.storage import Grant, Secret
 
 PUBLIC = {"postgres:16": "pg-16.1", "nginx:1": "nginx-1.0", "localhost:5000/other/x:1": "x"}
@@ -318,6 +319,28 @@ async def test_without_a_registry_images_stay_and_are_pinned_by_id(local: Fleet,
     assert local.did("build")[0].startswith("bayplan/shop/web:c-")
     assert await local.prepare(app(web=context, db="postgres:16")) == pins
     assert local.engine.did == []
+
+
+async def test_what_images_say_of_themselves_is_asked_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = Healthcheck(test=("CMD", "true"), interval=300)
+    configs = {"shop/a": ImageConfig((80,), check), "shop/b": ImageConfig()}
+    asked: list[str] = []
+
+    async def config(repository: str, _tag: str) -> ImageConfig:
+        asked.append(repository)
+        return configs[repository]
+
+    monkeypatch.setattr(fleet.registry, "image_config", config)
+    pinned, engine = app(a="localhost:5000/shop/a@sha256:1", b="localhost:5000/shop/b@sha256:2"), cast("Engine", None)
+    told = await described(pinned, None, engine, fleet.registry)
+    assert [(s.listens, s.image_healthcheck) for s in told.services.values()] == [
+        ((80,), check),
+        ((), Healthcheck(test=("NONE",))),
+    ]
+    assert await described(pinned, told, engine, fleet.registry) == told
+    assert asked == ["shop/a", "shop/b"]
+    await described(pinned, pinned, engine, fleet.registry)  # a release that does not tell
+    assert asked == ["shop/a", "shop/b"] * 2
 
 
 async def test_known_pins_makes_nothing_and_tells_what_would_be_made(fleet: Fleet, context: Path) -> None:

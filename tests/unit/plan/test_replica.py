@@ -19,6 +19,17 @@ def test_definitions_from_before_there_were_options_stay_as_they_were() -> None:
     assert definition(Service(name="x", image="x", healthcheck=Healthcheck())) == "5c8afef8ee8d"
 
 
+def test_what_a_check_leaves_out_is_its_images_or_the_engines_and_so_is_the_definition() -> None:
+    def digest(check: Healthcheck | None, images: Healthcheck | None = None) -> str:
+        return definition(Service(name="x", image="x", healthcheck=check, image_healthcheck=images))
+
+    bare, slow = Healthcheck(test=("CMD", "x")), Healthcheck(test=("CMD", "y"), interval=300)
+    written = Healthcheck(test=("CMD", "x"), interval=30, timeout=30, start_period=0, retries=3)
+    assert digest(bare) == digest(written) == digest(bare, Healthcheck(test=("NONE",))) == digest(written, slow)
+    assert digest(bare, slow) != digest(bare)
+    assert digest(None, slow) == digest(None)  # the image says it anyhow
+
+
 def test_more_listeners_to_a_port_are_the_same_container() -> None:
     one = given.service(ports=(given.ingress(80, 8080),))
     assert definition(one) == definition(given.service(ports=(given.ingress(81, 8080),)))

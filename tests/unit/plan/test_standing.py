@@ -112,6 +112,21 @@ def test_the_deadline_follows_from_the_health_check(check: Healthcheck | None, s
     assert ready_deadline(given.service(healthcheck=check)) == seconds
 
 
+@pytest.mark.parametrize(
+    ("own", "images", "seconds"),
+    [
+        (None, Healthcheck(test=("NONE",)), START_DEADLINE),
+        (None, Healthcheck(test=("CMD", "x"), interval=300, start_period=120), 120 + 3 * 330 + 10),
+        (Healthcheck(retries=1), Healthcheck(test=("CMD", "x"), interval=300, timeout=5), 1 * 305 + 10),
+        (Healthcheck(test=("CMD", "y"), interval=5), Healthcheck(test=("CMD", "x"), timeout=2), 3 * 7 + 10),
+        (Healthcheck(test=("NONE",)), Healthcheck(test=("CMD", "x"), interval=300), START_DEADLINE),
+    ],
+)
+def test_an_images_own_check_may_take_longer(own: Healthcheck | None, images: Healthcheck, seconds: float) -> None:
+    """`HEALTHCHECK --interval=5m`, the Dockerfile reference's example, is asked for the first time after 5 minutes."""
+    assert ready_deadline(given.service(healthcheck=own, image_healthcheck=images)) == seconds
+
+
 def test_what_is_found_unhealthy_is_not_waited_for_until_its_check_would_time_out() -> None:
     service = given.service(healthcheck=Healthcheck(test=("CMD", "false"), interval=1, retries=2))  # timeout: 30 s
     for health, given_up_after in (("unhealthy", 12.0), ("starting", 72.0)):

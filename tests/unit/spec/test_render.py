@@ -43,11 +43,11 @@ def services(draw: st.DrawFn, name: str) -> Service:
             | st.builds(
                 Healthcheck,
                 test=st.lists(TEXT, min_size=1, max_size=2).map(lambda w: ("CMD", *w)) | st.just(()),
-                interval=SECONDS,
-                timeout=SECONDS,
-                start_period=SECONDS,
-                retries=st.integers(0, 9),
-            )
+                interval=st.none() | SECONDS,
+                timeout=st.none() | SECONDS,
+                start_period=st.none() | SECONDS,
+                retries=st.none() | st.integers(0, 9),
+            ).filter(lambda check: check != Healthcheck())
         ),
         ports=tuple(
             Port(target=t, published=t, app_protocol=p)

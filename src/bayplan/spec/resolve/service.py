@@ -185,10 +185,10 @@ def _healthcheck(written: HealthcheckFile | None) -> Healthcheck | None:
         return Healthcheck(test=("NONE",))
     return Healthcheck(
         test=written.test or (),
-        interval=given(written.interval, 30.0),
-        timeout=given(written.timeout, 30.0),
-        start_period=given(written.start_period, 0.0),
-        retries=given(written.retries, 3),
+        interval=written.interval,
+        timeout=written.timeout,
+        start_period=written.start_period,
+        retries=written.retries,
         start_interval=written.start_interval,
     )
 

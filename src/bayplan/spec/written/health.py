@@ -22,11 +22,11 @@ class HealthcheckFile(FileModel):
     """`healthcheck:`."""
 
     test: Maybe[Annotated[tuple[Text, ...], BeforeValidator(_test, json_schema_input_type=str | list[str])]] = key(
-        "a text, a list or `NONE`"
+        "a text, a list or `NONE`; the image's own unless written"
     )
     disable: Maybe[Flag] = key()
-    interval: Maybe[Seconds] = key()
-    timeout: Maybe[Seconds] = key()
-    start_period: Maybe[Seconds] = key()
+    interval: Maybe[Seconds] = key("the image's own unless written, or else 30s")
+    timeout: Maybe[Seconds] = key("the image's own unless written, or else 30s")
+    start_period: Maybe[Seconds] = key("the image's own unless written, or else 0s")
     start_interval: Maybe[Seconds] = key("engines from API 1.44 on; older ones ask every `interval`")
-    retries: Maybe[Natural] = key()
+    retries: Maybe[Natural] = key("the image's own unless written, or else 3")
