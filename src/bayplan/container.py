@@ -44,15 +44,16 @@ class Container:
     """All that an engine needs to create and start one container.
 
     network: "host", or the name of a network that exists, where `aliases` resolve. binds: host path to container path
-    ("…:ro" for read-only). limits: cores, bytes, processes; None is no limit. stop_grace: seconds.
-    options: what else a service may ask of the engine; what has a field of its own here is taken from that field.
+    ("…:ro" for read-only). environment: None is none of its image's either. limits: cores, bytes, processes; None is no
+    limit. stop_grace: seconds. options: what else a service may ask of the engine; what has a field of its own here is
+    taken from that field.
     """
 
     name: str
     image: str
     command: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     hostname: str = ""
     user: str = ""

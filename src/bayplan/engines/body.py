@@ -22,7 +22,7 @@ def create_body(container: Container, *, cores: float = 0.0, log_driver: str = "
     """
     body: dict[str, Any] = {
         "Image": container.image,
-        "Env": [f"{k}={v}" for k, v in container.environment.items()],
+        "Env": [k if v is None else f"{k}={v}" for k, v in container.environment.items()],
         "Labels": dict(container.labels),
         "Hostname": container.hostname,
         "User": container.user,

@@ -204,6 +204,7 @@ class Build(Frozen):
 class Service(Frozen):
     """One entry under `services:`. image: as written, or, in a release, pinned by digest.
 
+    environment: None is none of its image's either.
     networks: the key of each network, and the service's aliases on it. depends_on: by service. platform: "os/arch".
     service_labels: of the service and not of its replicas (`deploy.labels`). rollback None: as `update`. In a release,
     address: its own (198.18.…), "" of one that nobody else could ask; listens: TCP ports that its image names;
@@ -215,7 +216,7 @@ class Service(Frozen):
     build: Build | None = None
     command: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
-    environment: Mapping[str, str] = {}
+    environment: Mapping[str, str | None] = {}
     labels: Mapping[str, str] = {}
     user: str = ""
     working_dir: str = ""

@@ -57,6 +57,11 @@ def test_health_is_in_nanoseconds_and_may_leave_the_images_test() -> None:
     assert none == {"Test": ["NONE"]}
 
 
+def test_a_variable_without_a_value_is_taken_from_the_image() -> None:
+    asked = create_body(Container("x", "i", environment={"A": "a=b", "GONE": None, "EMPTY": ""}))
+    assert asked["Env"] == ["A=a=b", "GONE", "EMPTY="]
+
+
 def test_what_a_health_check_does_not_say_is_left_to_the_engine_which_takes_the_images() -> None:
     check = Healthcheck(test=("CMD", "x"), retries=2)
     assert create_body(Container("x", "i", healthcheck=check))["Healthcheck"] == {"Test": ["CMD", "x"], "Retries": 2}

@@ -42,9 +42,9 @@ def test_an_empty_command_is_not_the_images(folder) -> None:
 def test_environment_keeps_what_is_written(folder) -> None:
     folder.environment = {"FROM_HERE": "here"}
     as_map = folder.web("environment: {A: 1.10, B: true, C: '', D: 0x1F, FROM_HERE: , NOT_SET: }")
-    assert as_map.environment == {"A": "1.10", "B": "true", "C": "", "D": "0x1F", "FROM_HERE": "here"}
+    assert as_map.environment == {"A": "1.10", "B": "true", "C": "", "D": "0x1F", "FROM_HERE": "here", "NOT_SET": None}
     as_list = folder.web("environment: [A=1.10, 'B=a=b', C=, FROM_HERE, NOT_SET]")
-    assert as_list.environment == {"A": "1.10", "B": "a=b", "C": "", "FROM_HERE": "here"}
+    assert as_list.environment == {"A": "1.10", "B": "a=b", "C": "", "FROM_HERE": "here", "NOT_SET": None}
 
 
 _NUL = "has a NUL character, with which variables end | encode it (base64), or give it as a file"
@@ -99,6 +99,7 @@ def test_env_files_are_under_environment(folder) -> None:
     )
     assert web.environment == {"A": "a", "B": "b", "C": "c", "D": "'d'"}
     assert folder.web("env_file: a.env").environment == {"A": "a", "B": "a", "C": "a"}
+    assert folder.web("env_file: a.env\nenvironment: [B]").environment == {"A": "a", "B": None, "C": "a"}
 
 
 @pytest.mark.parametrize(

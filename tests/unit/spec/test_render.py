@@ -29,7 +29,7 @@ def services(draw: st.DrawFn, name: str) -> Service:
         image=draw(st.sampled_from(["x", "localhost:5000/a/b@sha256:" + "0" * 64])),
         command=draw(WORDS),
         entrypoint=draw(WORDS),
-        environment=draw(PAIRS),
+        environment=draw(PAIRS) | draw(st.just({}) | st.just({"GONE": None})),
         labels=draw(PAIRS),
         user=draw(TEXT),
         working_dir=draw(TEXT),

@@ -16,8 +16,9 @@ _LONGEST: Final = 128 * 1024 - 1
 _AS_A_FILE: Final = "give it as a file, with configs or secrets"
 
 
-def environment(name: str, written: ServiceFile, around: Surroundings) -> dict[str, str]:
-    """`env_file` in its order, `environment` over it.
+def environment(name: str, written: ServiceFile, around: Surroundings) -> dict[str, str | None]:
+    """`env_file` in its order, `environment` over it. None: a name without a value that the operator's has not either;
+    the container is not to have it, whatever its image says (Compose Specification, "environment").
 
     A file's values may use the operator's variables, `environment` and the files before it, the first that has one
     (compose-go's `WithServicesEnvironmentResolved`).
@@ -29,7 +30,8 @@ def environment(name: str, written: ServiceFile, around: Surroundings) -> dict[s
         for variable in _file(name, "env_file", index, entry, inside, found):
             _check(f"services.{name}.env_file", variable, around)
             found[variable.name] = variable.value
-    return found | own
+    unset = dict.fromkeys(key for key in written.environment or () if key not in own)
+    return found | own | unset
 
 
 def own_environment(written: Mapping[str, str | None] | None, around: Surroundings, *path: str | int) -> dict[str, str]:

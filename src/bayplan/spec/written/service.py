@@ -163,7 +163,8 @@ class ServiceFile(FileModel):
     command: Words = key("a list, or a text that is split as a shell would; `[]`: not the image's either")
     entrypoint: Words = key("as `command`")
     environment: Maybe[Pairs] = key(
-        "map or list; a name without a value takes it from your environment; numbers stay as written"
+        "map or list; a name without a value takes it from your environment, and where that has none, the container "
+        "has none, whatever its image or `env_file` says; numbers stay as written"
     )
     env_file: Maybe[EnvFiles] = key("one, a list, or maps")
     labels: Maybe[Pairs] = key("every replica carries them")
