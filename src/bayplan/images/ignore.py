@@ -71,11 +71,22 @@ def _matches(pattern: Pattern, path: str) -> bool:
 
 
 _ITEM = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]*\]|\\.|.", re.DOTALL)
-_WILD = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_WILD = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+_NOT_PLAIN = re.compile(r"[*?\[\]\\]")
 
 
 def _regex(pattern: str) -> str:
-    return "".join(_translated(item) for item in _ITEM.findall(pattern))
+    items = _ITEM.findall(pattern)
+    return "".join(_any(items, at) if item == "**" else _translated(item) for at, item in enumerate(items))
+
+
+def _any(items: list[str], at: int) -> str:
+    """`**` that no slash follows: anything at the end, or before what is plain to the end; whole directories else.
+
+    So `a**b` is `ab` and `ax/b`, and not `axb` (patternmatcher's `compile`).
+    """
+    rest = "".join(items[at + 1 :])
+    return ".*" if not rest or (at == 0 and not _NOT_PLAIN.search(rest)) else _WILD["**/"]
 
 
 def _translated(item: str) -> str:
