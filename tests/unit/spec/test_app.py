@@ -10,6 +10,7 @@ import pytest
 from bayplan.errors import SpecError
 from bayplan.spec import app_name, load_app, local_fleet
 from bayplan.spec.model import Healthcheck, Http, Placement, Port, Probe, Resources, Service, Update
+from bayplan.spec.options import Options
 
 
 def test_defaults(folder) -> None:
@@ -468,6 +469,27 @@ def test_the_hosts_own_network_is_for_this_machine(folder) -> None:
             " too | publish with ports, mode: host for a port of the host itself"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (
+            "network_mode: shop_back",
+            (
+                "'shop_back' is a network of one engine's own, and services find each other on those of the app"
+                " | remove it, or write networks: [NAME]"
+            ),
+        ),
+        ("pid: hosts", "must be host, not 'hosts' | remove it: each replica has its own"),
+        ("ipc: shared", "must be host, private, shareable or none, not 'shared'"),
+    ],
+)
+def test_a_namespace_that_cannot_be_had_is_no_namespace_that_is_left_out(folder, written: str, told: str) -> None:
+    [found] = folder.mistakes(lambda: folder.app(f"services:\n  web: {{image: x, {written}}}\n"))
+    assert found == f"2: services.web.{written.partition(':')[0]}: {told}"
+    key = written.partition(":")[0]
+    assert folder.web(f'{key}: ""').options == Options()
 
 
 def test_services_may_have_capitals_and_dots(folder) -> None:

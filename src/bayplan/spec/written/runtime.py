@@ -244,6 +244,3 @@ def namespace(value: str, instead: str = "have both programs in one container") 
             f"{value!r} joins two containers, which a fleet may run on different hosts", f"remove it; {instead}"
         )
     return value
-
-
-Namespace = Annotated[Text, AfterValidator(namespace)]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from bayplan.spec.image_name import parse
+from bayplan.spec.options import NO_BRIDGE
 from bayplan.spec.shapes import (
     Cores,
     FileModel,
@@ -96,8 +97,28 @@ def _platform(value: str) -> str:
 
 
 def _network_mode(value: str) -> str:
-    if value not in {"bridge", "none", "default", "host"}:
-        return option.namespace(value, "services reach each other over the network")
+    if option.namespace(value, "services reach each other over the network") not in {
+        "",
+        "bridge",
+        "default",
+        *NO_BRIDGE,
+    }:
+        raise wrong(
+            f"{value!r} is a network of one engine's own, and services find each other on those of the app",
+            "remove it, or write networks: [NAME]",
+        )
+    return value
+
+
+def _pid(value: str) -> str:
+    if option.namespace(value) not in {"", "host"}:
+        raise wrong(f"must be host, not {value!r}", "remove it: each replica has its own")
+    return value
+
+
+def _ipc(value: str) -> str:
+    if option.namespace(value) not in {"", "host", "private", "shareable", "none"}:
+        raise wrong(f"must be host, private, shareable or none, not {value!r}")
     return value
 
 
@@ -245,7 +266,9 @@ class ServiceFile(FileModel):
     gpus: Maybe[option.Gpus] = key("say with constraints which hosts have some")
     group_add: Maybe[Scalars] = key()
     hostname: Maybe[Text] = key("`SERVICE-NUMBER` unless written")
-    ipc: Maybe[option.Namespace] = key("`host`, `private`, `shareable`, `none`; not of another container")
+    ipc: Maybe[Annotated[Text, AfterValidator(_ipc)]] = key(
+        "`host`, `private`, `shareable`, `none`; not of another container"
+    )
     isolation: Maybe[Annotated[Text, AfterValidator(_isolation)]] = key("`default`")
     logging: Maybe[option.LoggingFile] = key()
     mac_address: Maybe[option.Mac] = key("of one replica, replaced stop-first, which is the default there")
@@ -253,7 +276,7 @@ class ServiceFile(FileModel):
     memswap_limit: Maybe[option.Swap] = key("no swap beyond `mem_limit` unless written")
     oom_kill_disable: Maybe[Flag] = key("cgroup v1")
     oom_score_adj: Maybe[option.Score] = key()
-    pid: Annotated[Text | None, AfterValidator(lambda v: v and option.namespace(v))] = key("`host`")
+    pid: Annotated[Text, AfterValidator(_pid)] | None = key("`host`")
     privileged: Maybe[Flag] = key()
     read_only: Maybe[Flag] = key()
     runtime: Maybe[Text] = key("of every host that may run the service")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from bayplan.spec.mount_syntax import long_mount
+from bayplan.spec.mount_syntax import is_path, long_mount
 from bayplan.spec.shapes import FileModel, Flag, List, Maybe, Memory, Mode, Pairs, Text, flag_or_map, long_form, wrong
 from bayplan.spec.written.fields import key, required
 
@@ -71,6 +71,8 @@ class MountFile(FileModel):
     def _has_a_source(self) -> MountFile:
         if self.type in {"bind", "image"} and not self.source:
             raise wrong(f"of type {self.type} needs a source", "write what is mounted")
+        if self.type == "volume" and is_path(self.source or ""):
+            raise wrong(f"of type volume has the path {self.source!r} as its source", "write type: bind")
         if self.type == "tmpfs" and self.source:
             raise wrong("of type tmpfs has no source", "remove source")
         return self
