@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from bayplan.spec.model import Healthcheck, Service
 
-T = TypeVar("T")
 _UNSET = Healthcheck()
 
 
@@ -36,17 +35,13 @@ class Check:
 
 
 def check_of(service: Service) -> Check:
-    """The service's own; what that leaves out is as its image's says."""
+    """The service's own; what that leaves out, or has as 0, is as its image's says."""
     own, images = service.healthcheck or _UNSET, service.image_healthcheck or _UNSET
     return Check(
         test=own.test or images.test,
-        interval=_first(own.interval, images.interval, 30.0),
-        timeout=_first(own.timeout, images.timeout, 30.0),
-        start_period=_first(own.start_period, images.start_period, 0.0),
-        retries=_first(own.retries, images.retries, 3),
-        start_interval=images.start_interval if own.start_interval is None else own.start_interval,
+        interval=own.interval or images.interval or 30.0,
+        timeout=own.timeout or images.timeout or 30.0,
+        start_period=own.start_period or images.start_period or 0.0,
+        retries=own.retries or images.retries or 3,
+        start_interval=own.start_interval or images.start_interval,
     )
-
-
-def _first(own: T | None, images: T | None, default: T) -> T:
-    return own if own is not None else images if images is not None else default

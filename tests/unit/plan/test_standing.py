@@ -120,6 +120,7 @@ def test_the_deadline_follows_from_the_health_check(check: Healthcheck | None, s
         (Healthcheck(retries=1), Healthcheck(test=("CMD", "x"), interval=300, timeout=5), 1 * 305 + 10),
         (Healthcheck(test=("CMD", "y"), interval=5), Healthcheck(test=("CMD", "x"), timeout=2), 3 * 7 + 10),
         (Healthcheck(test=("NONE",)), Healthcheck(test=("CMD", "x"), interval=300), START_DEADLINE),
+        (Healthcheck(interval=0, retries=0), Healthcheck(test=("CMD", "x"), interval=90), 3 * 120 + 10),
     ],
 )
 def test_an_images_own_check_may_take_longer(own: Healthcheck | None, images: Healthcheck, seconds: float) -> None:
