@@ -100,7 +100,8 @@ class BuildRequest:
 
     extra_hosts ("name=address"), network, shm_size, ulimits: of the containers of its steps. cache_from: images
     whose layers may be used. secrets: values by the id that its steps mount them by; ssh: agents and keys of this
-    machine, `id` or `id=path`; platform: `os/arch`. These three, only BuildKit has.
+    machine, `id` or `id=path`; platform: `os/arch`. These three, only BuildKit has, but for a platform that is the
+    engine's own.
     """
 
     context: bytes

@@ -7,6 +7,7 @@ import fcntl
 import io
 import json
 import os
+import platform
 import pty
 import shutil
 import struct
@@ -410,6 +411,20 @@ async def test_a_build_that_needs_buildkit(site: Site, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ImageError, match=r"needs BuildKit \(line 2: --mount\)"):
         await site.engine.build(request, gone)
+
+
+async def test_a_build_for_the_hosts_own_platform_needs_no_buildkit(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    own, other = (
+        ("linux/arm64/v8", "linux/amd64") if platform.machine() == "aarch64" else ("linux/amd64", "linux/arm64")
+    )
+    request = BuildRequest(context(f"FROM {IMAGE}\n"), "own:1", platform=own)
+    image = await site.engine.build(request, gone)
+    assert await site.engine.image_id("own:1") == image
+    with pytest.raises(ImageError, match=r"needs BuildKit \(build: platform\)"):
+        await site.engine.build(replace(request, platform=other), gone)
 
 
 @pytest.mark.usefixtures("docker_cli")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from bayplan.engines.images import KEPT_LINES, Event, failed, transfer
 from bayplan.engines.options_body import extra_hosts, ulimits
 from bayplan.errors import EngineError, HostUnreachableError, ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
+from bayplan.spec.architecture import arch_of, kernels_name
 from bayplan.terminal_text import left_on_screen
 from bayplan.units import parse_api
 
@@ -22,7 +24,8 @@ _LIMITED = (1, 42)  # the API of Docker 23, the first whose BuildKit (0.9 and ne
 
 async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
     """The new image's id. Raises ImageError with the build's last lines."""
-    why = needs_buildkit(request)
+    own = replace(request, platform="") if await _is_own(client, request.platform) else request
+    why = needs_buildkit(own)
     if not why:
         return await _classic(client, request, on)
     builder = await buildkit.find()
@@ -42,6 +45,14 @@ async def build(client: Client, request: BuildRequest, on: OnTransfer) -> str:
             todo="use Docker 23 or newer there, or do without one of them",
         )
     return await buildkit.build(builder, address, request, on, client.host)
+
+
+async def _is_own(client: Client, platform: str) -> bool:
+    """Whether the engine builds for it anyhow."""
+    if not platform:
+        return True
+    async with client.calling() as docker:
+        return bool((await docker.system.info()).get("Architecture") == kernels_name(arch_of(platform)))
 
 
 async def _classic(client: Client, request: BuildRequest, on: OnTransfer) -> str:

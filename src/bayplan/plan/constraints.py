@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from bayplan.spec.architecture import kernels_name
 from bayplan.spec.model import Host, Service
 
 _CONSTRAINT = re.compile(r"^\s*(?P<key>[\w.\-/]+)\s*(?P<op>==|!=)\s*(?P<value>.+?)\s*$")
-_ARCH = {"amd64": "x86_64", "arm64": "aarch64"}  # Go's names, which images have, to the kernel's, which engines tell
 
 
 def attribute(host: Host, key: str) -> str | None:
@@ -33,7 +33,7 @@ def unmet(service: Service, host: Host, arch: str) -> str | None:
             return f"the constraint {constraint!r} cannot be read"
         is_arch = match["key"] == "node.platform.arch"
         has = arch if is_arch else attribute(host, match["key"])
-        wanted = _ARCH.get(match["value"], match["value"]) if is_arch else match["value"]
+        wanted = kernels_name(match["value"]) if is_arch else match["value"]
         if (has == wanted) != (match["op"] == "=="):
             return f"needs {constraint}, " + (f"but it is {has}" if has else "which it does not say")
     return None

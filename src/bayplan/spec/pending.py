@@ -43,7 +43,7 @@ _BUILD: Final[Mapping[str, str]] = {
     "additional_contexts": "widen the context, or COPY --from=IMAGE in the Dockerfile",
     "cache_to": "remove it: what is built is kept in the fleet's registry, and found there by its content",
     "entitlements": _PLAIN,
-    "platforms": "name one: what runs is one image, and hosts of another platform have no use for it",
+    "platforms": "name one, or which of them with platform: what runs is one image, of no use to hosts of another one",
     "privileged": _PLAIN,
     "provenance": "remove it: one image is kept, and no index that could hold it",
     "sbom": "remove it: one image is kept, and no index that could hold it",

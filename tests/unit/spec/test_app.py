@@ -146,6 +146,7 @@ def test_healthcheck(folder) -> None:
     assert folder.web("healthcheck: {test: [CMD, x], timeout: 500ms, start_period: 2s}").healthcheck == Healthcheck(
         test=("CMD", "x"), timeout=0.5, start_period=2
     )
+    assert folder.web("healthcheck: {}").healthcheck is None
     off = Healthcheck(test=("NONE",))
     assert folder.web("healthcheck: {disable: true}").healthcheck == off
     assert folder.web("healthcheck: {test: NONE}").healthcheck == off
@@ -242,6 +243,32 @@ def test_a_dockerfile_is_named_from_its_context(folder) -> None:
 )
 def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) -> None:
     assert folder.app(f"services: {{web: {{image: x, platform: '{written}'}}}}").services["web"].platform == platform
+
+
+@pytest.mark.parametrize(
+    ("platform", "platforms", "built_for"),
+    [
+        ("linux/arm64", "", ("linux/arm64",)),
+        ("arm64", "platforms: [linux/amd64, linux/arm64/v8]", ("linux/arm64/v8",)),
+        ("linux", "", ()),
+        ("", "platforms: [linux/arm64]", ("linux/arm64",)),
+    ],
+)
+def test_an_image_is_built_for_the_platform_it_runs_on(
+    folder, platform: str, platforms: str, built_for: tuple[str, ...]
+) -> None:
+    text = f"services: {{web: {{build: {{dockerfile_inline: FROM x, {platforms}}}, platform: '{platform}'}}}}"
+    assert folder.app(text).services["web"].build.platforms == built_for
+
+
+def test_a_platform_that_is_not_built_for(folder) -> None:
+    text = "services: {web: {build: {dockerfile_inline: FROM x, platforms: [linux/amd64]}, platform: linux/arm64}}"
+    assert folder.mistakes(lambda: folder.app(text)) == [
+        (
+            "1: services.web: its platform is linux/arm64, and build.platforms does not name it"
+            " | write it there too, or remove build.platforms"
+        )
+    ]
 
 
 def test_what_a_variable_without_a_value_leaves_is_as_if_it_were_not_written(folder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bayplan.spec.architecture import arch_of
 from bayplan.spec.model import Build
 from bayplan.spec.options import Ulimit
 from bayplan.spec.reading import expanded, is_directory, is_file, shown
@@ -18,8 +19,8 @@ def is_remote(context: str) -> bool:
     return "://" in context or context.startswith(("git@", "github.com/"))
 
 
-def build(name: str, written: BuildFile, around: Surroundings) -> Build:
-    """The build; a context or Dockerfile that is not there is a mistake."""
+def build(name: str, written: BuildFile, around: Surroundings, *, platform: str = "") -> Build:
+    """The build; a context or Dockerfile that is not there is a mistake. platform: the service's."""
     said = written.context or "."
     context = _normal(around.directory / expanded(said))
     dockerfile = _normal(context / (written.dockerfile or "Dockerfile"))
@@ -42,7 +43,7 @@ def build(name: str, written: BuildFile, around: Surroundings) -> Build:
         entitlements=written.entitlements or (),
         extra_hosts=written.extra_hosts or (),
         network=written.network or "",
-        platforms=written.platforms or (),
+        platforms=_platforms(name, written.platforms or (), platform, around),
         privileged=bool(written.privileged),
         provenance=_wished(written.provenance),
         sbom=_wished(written.sbom),
@@ -52,6 +53,21 @@ def build(name: str, written: BuildFile, around: Surroundings) -> Build:
         tags=written.tags or (),
         ulimits={key: Ulimit(soft=u.soft, hard=u.hard) for key, u in (written.ulimits or {}).items()},
     )
+
+
+def _platforms(name: str, written: tuple[str, ...], platform: str, around: Surroundings) -> tuple[str, ...]:
+    """Of several, the one that the service runs on, which one of them must be."""
+    arch = arch_of(platform)
+    if not arch:
+        return written
+    fitting = [p for p in written if arch_of(p) == arch]
+    if written and not fitting:
+        around.wrong(
+            f"services.{name}: its platform is {platform}, and build.platforms does not name it",
+            "services", name, "build", "platforms",
+            todo="write it there too, or remove build.platforms",
+        )  # fmt: skip
+    return (fitting[0] if fitting else platform,)
 
 
 def _wished(attestation: str | None) -> str:

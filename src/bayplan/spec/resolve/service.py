@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bayplan.spec.architecture import arch_of
 from bayplan.spec.model import (
     Dependency,
     Exposed,
@@ -48,7 +49,7 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
     return Service(
         name=name,
         image=written.image or "",
-        build=build(name, written.build, around) if written.build else None,
+        build=build(name, written.build, around, platform=written.platform or "") if written.build else None,
         command=written.command,
         entrypoint=written.entrypoint,
         environment=environment(name, written, around),
@@ -183,7 +184,7 @@ def _healthcheck(written: HealthcheckFile | None) -> Healthcheck | None:
         return None
     if written.disable or written.test == ("NONE",):
         return Healthcheck(test=("NONE",))
-    return Healthcheck(
+    check = Healthcheck(
         test=written.test or (),
         interval=written.interval,
         timeout=written.timeout,
@@ -191,6 +192,7 @@ def _healthcheck(written: HealthcheckFile | None) -> Healthcheck | None:
         retries=written.retries,
         start_interval=written.start_interval,
     )
+    return check if check != Healthcheck() else None
 
 
 def _replicas(name: str, written: ServiceFile, around: Surroundings) -> int:
@@ -262,11 +264,9 @@ def _placement(name: str, written: ServiceFile, around: Surroundings) -> Placeme
 
 
 def _arch(platform: str) -> tuple[str, ...]:
-    """The constraint that `platform:` is. linux/arm/v7 is armv7l to the kernel, whose names hosts have."""
-    _, _, arch = platform.partition("/")
-    kind, _, variant = arch.partition("/")
-    name = {"386": "i686", "arm": f"arm{variant or 'v7'}l"}.get(kind, kind)
-    return (f"node.platform.arch == {name}",) if name else ()
+    """The constraint that `platform:` is."""
+    arch = arch_of(platform)
+    return (f"node.platform.arch == {arch}",) if arch else ()
 
 
 def _http(written: HttpFile | None) -> Http | None:

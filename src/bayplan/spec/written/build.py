@@ -53,7 +53,10 @@ class BuildFile(FileModel):
     entitlements: Maybe[List[Text]] = key(_NEEDS)
     extra_hosts: Maybe[ExtraHosts] = key("of the steps")
     network: Maybe[Text] = key("of the steps: `host`, `none`")
-    platforms: Maybe[List[Text]] = key("one: what its image is for")
+    platforms: Maybe[List[Text]] = key(
+        "one, or the service's `platform` among them, which it is unless written: what its image is for. Another than "
+        "that of the host that builds needs BuildKit"
+    )
     privileged: Maybe[Flag] = key(_NEEDS)
     provenance: Maybe[Value] = key(_NONE)
     sbom: Maybe[Value] = key(_NONE)
