@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from bayplan.spec.checks_listeners import Published, check_listeners, published_of
 from bayplan.spec.checks_names import check_names
+from bayplan.spec.checks_volumes import check_mount_points
 from bayplan.spec.model import Fleet, Port, Service
 from bayplan.spec.mount_syntax import is_relative
 from bayplan.spec.resolve import Surroundings
@@ -39,6 +40,7 @@ def check(
         _check_networks(service, file, fleet, around)
         _check_job(service, published, around)
         _check_mac(service, around)
+        check_mount_points(service, around)
         _check_targets(published, around)
         for one in published:
             _check_protocol(one, around)

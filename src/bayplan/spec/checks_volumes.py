@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bayplan.spec.model import App, Fleet
+import posixpath
+
+from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import writes_volume
 from bayplan.spec.resolve import Surroundings
 
@@ -25,3 +27,23 @@ def check_volumes(app: App, fleet: Fleet | None, around: Surroundings) -> None:
             else:
                 todo = f"{_ONE}, or give it driver_opts of what hosts share (type: nfs)"
                 around.wrong(what, "services", service.name, *at, todo=todo)
+
+
+def check_mount_points(service: Service, around: Surroundings) -> None:
+    """Two things at one place: an engine refuses the container. Of two volumes, or two tmpfs, the later is taken."""
+    taken: dict[str, str] = {}
+    for key, target in (
+        *(("volumes", mount.target) for mount in service.mounts),
+        *(("tmpfs", entry.partition(":")[0]) for entry in service.options.tmpfs),
+        *(("secrets", grant.target) for grant in service.secrets),
+        *(("configs", grant.target) for grant in service.configs),
+    ):
+        where = posixpath.normpath(target)
+        if where in taken and not key == taken[where] == "tmpfs":
+            other = taken[where]
+            both = f"two of its {key} are" if other == key else f"one of its {other} and one of its {key} are"
+            around.wrong(
+                f"services.{service.name}: {both} at {where}", "services", service.name, key,
+                todo="remove one, or give it another target",
+            )  # fmt: skip
+        taken.setdefault(where, key)

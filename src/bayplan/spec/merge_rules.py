@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from bayplan.spec.mount_syntax import mount_key
 from bayplan.spec.node import Node, written
 from bayplan.spec.port_syntax import port_key
+from bayplan.spec.storage import CONFIGS, SECRETS
 
 Form = Literal["", "list", "pairs", "networks", "depends", "build", "ulimit", "hosts"]
 
@@ -26,11 +29,10 @@ def _whole(entry: Any) -> tuple[str, ...]:
     return (repr(entry),)
 
 
-def _grant(entry: Any) -> tuple[str, ...]:
-    """What a secret or config is unique by: its place in the replica."""
-    if not isinstance(entry, dict):
-        return (str(entry),)
-    return (str(entry.get("target", entry.get("source", ""))),)
+def _grant(entry: Any, directory: str = "") -> tuple[str, ...]:
+    """What a secret or config is unique by: its place in the replica. directory: where it is unless that is written."""
+    said = entry.get("target", entry.get("source", "")) if isinstance(entry, dict) else entry
+    return (posixpath.join(directory, str(said)),)
 
 
 def _device(entry: Any) -> tuple[str, ...]:
@@ -62,8 +64,8 @@ _OF_SERVICES = {
     "label_file": _UNIQUE,
     "ports": Rule(key=port_key),
     "volumes": Rule(key=mount_key),
-    "secrets": Rule(key=_grant),
-    "configs": Rule(key=_grant),
+    "secrets": Rule(key=partial(_grant, directory=SECRETS)),
+    "configs": Rule(key=partial(_grant, directory=CONFIGS)),
     "devices": Rule(key=_device),
     **dict.fromkeys(("dns", "dns_search", "tmpfs"), _UNIQUE),
     **dict.fromkeys(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from bayplan.spec.options import Value
 
 MountKind = Literal["volume", "bind", "tmpfs", "image"]
+
+SECRETS: Final = "/run/secrets/"  # where in a replica they are, unless their target says otherwise
+CONFIGS: Final = "/"
 
 
 class Mount(Value):

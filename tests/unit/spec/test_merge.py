@@ -39,6 +39,23 @@ def test_ports_are_unique(folder) -> None:
     ]
 
 
+def test_secrets_and_configs_are_one_at_a_place(folder) -> None:
+    """Also where only one of the two says which place that is."""
+    folder.environment = {"A": "a"}
+    app = folder.app(
+        "services: {web: {image: x, configs: [nginx.conf], secrets: [key, {source: key, target: other}]}}\n"
+        "configs: {nginx.conf: {content: a}, dev: {content: b}}\nsecrets: {key: {environment: A}}",
+        "services: {web: {configs: [{source: dev, target: /nginx.conf}], "
+        "secrets: [{source: key, target: /run/secrets/key, mode: 0400}, {source: key, target: other, uid: 7}]}}",
+    )
+    web = app.services["web"]
+    assert [(c.source, c.target) for c in web.configs] == [("dev", "/nginx.conf")]
+    assert [(s.target, s.mode, s.uid) for s in web.secrets] == [
+        ("/run/secrets/key", 0o400, 0),
+        ("/run/secrets/other", 0o444, 7),
+    ]
+
+
 def test_build_merges_in_either_form(folder) -> None:
     folder.write("site/Dockerfile", "FROM x")
     build = folder.web("build: site", "build: {args: [A=1]}").build

@@ -30,6 +30,7 @@ from bayplan.spec.resolve.environment import environment, labels, own_environmen
 from bayplan.spec.resolve.mounts import grants, mounts
 from bayplan.spec.resolve.options import options
 from bayplan.spec.resolve.ports import port_pairs, ports
+from bayplan.spec.storage import CONFIGS, SECRETS
 from bayplan.spec.written import deploy as file
 from bayplan.spec.written.extension import Extension, ExternalServiceFile, HttpFile, ProbeFile
 from bayplan.spec.written.health import HealthcheckFile
@@ -83,8 +84,8 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
             for key, entry in (written.depends_on or {}).items()
         },
         mounts=mounts(name, written, around),
-        secrets=grants(written.secrets or (), "/run/secrets/"),
-        configs=grants(written.configs or (), "/"),
+        secrets=grants(written.secrets or (), SECRETS),
+        configs=grants(written.configs or (), CONFIGS),
         platform=written.platform or "",
         pull_policy="" if written.pull_policy in {"missing", "if_not_present", "never"} else written.pull_policy or "",
         post_start=_hooks(name, "post_start", written.post_start or (), around),
