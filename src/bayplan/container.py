@@ -44,7 +44,8 @@ class Container:
     """All that an engine needs to create and start one container.
 
     network: "host", or the name of a network that exists, where `aliases` resolve. binds: host path to container path
-    ("…:ro" for read-only). environment: None is none of its image's either. limits: cores, bytes, processes; None is no
+    ("…:ro" for read-only). init None: as the engine has it for all.
+    environment: None is none of its image's either. limits: cores, bytes, processes; None is no
     limit. stop_grace: seconds. options: what else a service may ask of the engine; what has a field of its own here is
     taken from that field.
     """
@@ -58,7 +59,7 @@ class Container:
     hostname: str = ""
     user: str = ""
     working_dir: str = ""
-    init: bool = False
+    init: bool | None = None
     restart: str = "no"
     stop_signal: str = ""
     stop_grace: float = 10.0

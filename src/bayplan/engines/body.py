@@ -64,7 +64,7 @@ def _host_config(container: Container, cores: float, log_driver: str) -> dict[st
         "PortBindings": _port_bindings(container),
         "Binds": [*(f"{source}:{target}" for source, target in container.binds.items()), *as_binds(container.mounts)],
         "RestartPolicy": restart_policy(container.restart),
-        "Init": container.init,
+        **({} if container.init is None else {"Init": container.init}),
         "Privileged": container.privileged,
         "CapAdd": list(container.cap_add),
         "CapDrop": list(container.cap_drop),

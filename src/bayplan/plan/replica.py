@@ -71,6 +71,7 @@ def network_name(fleet: str, app: str) -> str:
 def definition(service: Service, app: App | None = None) -> str:
     """Digest of what the service's containers are made of. app: whose volumes and files they mount."""
     made_of = service.model_dump(mode="json", include=_MADE_OF)
+    made_of["init"] = bool(service.init)  # as before there was a third
     made_of["ports"] = sorted(  # each once: a container is the same, however many listeners lead to a port of it
         {
             (

@@ -204,7 +204,7 @@ class Build(Frozen):
 class Service(Frozen):
     """One entry under `services:`. image: as written, or, in a release, pinned by digest.
 
-    environment: None is none of its image's either.
+    environment: None is none of its image's either. init None: as the engine has it for all.
     networks: the key of each network, and the service's aliases on it. depends_on: by service. platform: "os/arch".
     service_labels: of the service and not of its replicas (`deploy.labels`). rollback None: as `update`. In a release,
     address: its own (198.18.…), "" of one that nobody else could ask; listens: TCP ports that its image names;
@@ -220,7 +220,7 @@ class Service(Frozen):
     labels: Mapping[str, str] = {}
     user: str = ""
     working_dir: str = ""
-    init: bool = False
+    init: bool | None = None
     restart: str = "always"
     stop_signal: str = ""
     stop_grace_period: float = 10.0

@@ -47,7 +47,7 @@ def _service(s: Service) -> dict[str, Any]:
             labels=dict(s.labels),
             user=s.user,
             working_dir=s.working_dir,
-            init=s.init or None,
+            init=s.init,
             restart=s.restart,
             stop_signal=s.stop_signal,
             stop_grace_period=_seconds(s.stop_grace_period),

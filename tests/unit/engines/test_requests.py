@@ -62,6 +62,13 @@ def test_a_variable_without_a_value_is_taken_from_the_image() -> None:
     assert asked["Env"] == ["A=a=b", "GONE", "EMPTY="]
 
 
+@pytest.mark.parametrize(("init", "asked"), [(None, {}), (True, {"Init": True}), (False, {"Init": False})])
+def test_an_init_that_is_not_asked_for_is_the_engines_to_choose(init: bool | None, asked: dict[str, bool]) -> None:
+    """`"init": true` of daemon.json is for whoever does not say."""
+    body = create_body(Container("x", "i", init=init))["HostConfig"]
+    assert {key: value for key, value in body.items() if key == "Init"} == asked
+
+
 def test_what_a_health_check_does_not_say_is_left_to_the_engine_which_takes_the_images() -> None:
     check = Healthcheck(test=("CMD", "x"), retries=2)
     assert create_body(Container("x", "i", healthcheck=check))["Healthcheck"] == {"Test": ["CMD", "x"], "Retries": 2}

@@ -30,6 +30,12 @@ def test_what_a_check_leaves_out_is_its_images_or_the_engines_and_so_is_the_defi
     assert digest(None, slow) == digest(None)  # the image says it anyhow
 
 
+def test_an_init_of_the_engines_own_is_no_other_definition() -> None:
+    plain = Service(name="x", image="x")
+    assert definition(plain) == definition(plain.model_copy(update={"init": False}))
+    assert definition(plain) != definition(plain.model_copy(update={"init": True}))
+
+
 def test_more_listeners_to_a_port_are_the_same_container() -> None:
     one = given.service(ports=(given.ingress(80, 8080),))
     assert definition(one) == definition(given.service(ports=(given.ingress(81, 8080),)))

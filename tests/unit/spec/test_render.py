@@ -33,7 +33,7 @@ def services(draw: st.DrawFn, name: str) -> Service:
         labels=draw(PAIRS),
         user=draw(TEXT),
         working_dir=draw(TEXT),
-        init=draw(st.booleans()),
+        init=draw(st.none() | st.booleans()),
         restart=draw(st.sampled_from(["no", "always", "on-failure:3", "unless-stopped"])),
         stop_signal=draw(st.sampled_from(["", "SIGINT", "SIGRTMIN+3"])),
         stop_grace_period=draw(SECONDS),

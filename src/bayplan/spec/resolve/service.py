@@ -57,7 +57,7 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         labels=labels(name, written, around),
         user=written.user or "",
         working_dir=written.working_dir or "",
-        init=bool(written.init),
+        init=written.init,
         restart=_restart(name, written, deploy, mode, around),
         stop_signal=written.stop_signal or "",
         stop_grace_period=given(written.stop_grace_period, 10.0),

@@ -192,7 +192,7 @@ class ServiceFile(FileModel):
     label_file: Maybe[Texts] = key("under `labels`")
     user: Maybe[Text] = key()
     working_dir: Maybe[Text] = key()
-    init: Maybe[Flag] = key()
+    init: Maybe[Flag] = key("as each engine has it for all (`init` of daemon.json) unless written")
     restart: Maybe[Annotated[Text, AfterValidator(_restart)]] = key(
         "`always` unless written: a service is meant to stay. A job: `no`"
     )
@@ -270,7 +270,9 @@ class ServiceFile(FileModel):
         "`host`, `private`, `shareable`, `none`; not of another container"
     )
     isolation: Maybe[Annotated[Text, AfterValidator(_isolation)]] = key("`default`")
-    logging: Maybe[option.LoggingFile] = key()
+    logging: Maybe[option.LoggingFile] = key(
+        "where it is not written and the engine writes json-file: 3 files of 10m; such an engine keeps every line else"
+    )
     mac_address: Maybe[option.Mac] = key("of one replica, replaced stop-first, which is the default there")
     mem_swappiness: Maybe[option.Percent] = key("cgroup v1")
     memswap_limit: Maybe[option.Swap] = key("no swap beyond `mem_limit` unless written")
