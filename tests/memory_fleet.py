@@ -45,6 +45,11 @@ class BusyEngine:
         self.done: Counter[str] = Counter()
         self.running_since: dict[str, float] = {}
         self.unfetched: set[str] = set()
+        self._refused: dict[tuple[str, str], BayplanError] = {}
+
+    def refuses(self, method: str, name: str, error: BayplanError) -> None:
+        """Each time that it is asked to do that to the container of that name."""
+        self._refused[method, name] = error
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def work(*args: Any, **more: Any) -> Any:
@@ -59,6 +64,8 @@ class BusyEngine:
             await asyncio.sleep(TAKES.get(name, 0.01))
             if self.fails[name]:
                 raise self.fails[name].pop(0)
+            if args and (error := self._refused.get((name, str(args[0])))):
+                raise error
             if name == "pull" and args[0] in self.unfetched:
                 raise ImageError(f"{args[0]} cannot be pulled: no space left on device", where=self.host)
             result = await getattr(self.inner, name)(*args, **more)

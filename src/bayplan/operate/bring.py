@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from bayplan.converge.loop import Convergence, Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
-from bayplan.errors import BayplanError, PartialError
+from bayplan.errors import BayplanError, NotFoundError, PartialError
 from bayplan.facts import Facts, Replica
 from bayplan.images import described, prepare
 from bayplan.operate import doors
@@ -137,13 +137,16 @@ async def record_next(
 
 async def wake(ports: FleetPorts, before: Chosen | None, stopped: frozenset[str], facts: Facts) -> None:
     """Containers of services that are to run again get their restart policy back (`halt.stop` takes it): before it is
-    recorded that they run, so that whoever is killed in between leaves none without.
+    recorded that they run, so that whoever is killed in between leaves none without. What is dead, or gone by now, is
+    replaced anyway. Raises BayplanError, once all are asked, for one that cannot be given it.
     """
     if before is None:
         return
     awake = {name: s.restart for name, s in before.app.services.items() if name in before.stopped - stopped}
-    kept = (r for r in facts.replicas(before.app.name) if r.service in awake)
-    await asyncio.gather(*(ports.engines[r.host].set_restart(r.name, awake[r.service]) for r in kept))
+    kept = (r for r in facts.replicas(before.app.name) if r.service in awake and r.state not in ("dead", "removing"))
+    failed = await together(ports.engines[r.host].set_restart(r.name, awake[r.service]) for r in kept)
+    if error := next((e for e in failed if not isinstance(e, NotFoundError)), None):
+        raise error
 
 
 async def forget_restart(ports: FleetPorts, replicas: Iterable[Replica]) -> None:

@@ -12,7 +12,7 @@ from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
 from bayplan.converge.loop import StepEvent
-from bayplan.errors import UsageError
+from bayplan.errors import EngineError, NotFoundError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Result, Wishes, scale
 from bayplan.operate.events import Event
@@ -97,6 +97,37 @@ def test_nothing_but_start_or_up_brings_it_back() -> None:
         assert {n.partition(".")[0] for n in await world.memory.taking_traffic()} >= {
             f"shop-web-{n}-r1" for n in (1, 4)
         }
+
+    run(story())
+
+
+def test_what_its_engine_cannot_change_any_more_keeps_nothing_from_starting() -> None:
+    """A container that died as its engine removed it, and one that somebody removed by hand a moment ago."""
+
+    async def story() -> None:
+        world = await World().begin()
+        await world.do(stop, "web")
+        first, second = world.memory.engines["h1"], world.memory.engines["h2"]
+        first.inner._containers["shop-web-1-r1"].state = "dead"
+        first.refuses("set_restart", "shop-web-1-r1", EngineError("Container is marked for removal", where="h1"))
+        second.refuses("set_restart", "shop-web-2-r1", NotFoundError("No such container", where="h2"))
+        await world.do(start, "web")
+        states = await world.states()
+        assert sum(s == "running" for n, s in states.items() if "web" in n) == 4
+
+    run(story())
+
+
+def test_a_service_whose_containers_cannot_be_changed_is_not_recorded_as_started() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        await world.do(stop, "web")
+        world.memory.engines["h2"].fails["set_restart"] = [EngineError("the engine is busy", where="h2")]
+        with pytest.raises(EngineError, match="the engine is busy"):
+            await world.do(start, "web")
+        newest = await world.ports.releases.latest("shop")
+        assert newest is not None
+        assert newest.stopped == ("web",)
 
     run(story())
 
