@@ -11,19 +11,20 @@ from contextlib import suppress
 from typing import Final
 
 from bayplan import labels
-from bayplan.errors import EngineError
+from bayplan.errors import DeadlineError, EngineError
 from bayplan.ports import Engine, How
 from bayplan.spec.model import Hook
 
 DEADLINE: Final = 600.0  # seconds for one of them: the Specification has no limit, and a lock is held meanwhile
+_FAILED = (EngineError, DeadlineError)
 
 
 async def after_start(engine: Engine, name: str, told: Mapping[str, str]) -> None:
-    """Run its `post_start`. Raises EngineError, with the replica stopped, when one of them fails."""
+    """Run its `post_start`. Raises EngineError, with the replica stopped, when one of them fails or does not end."""
     for hook in _hooks(told, labels.POST_START):
         try:
             await _run(engine, name, hook)
-        except EngineError as error:
+        except _FAILED as error:
             await engine.stop(name, None)
             raise EngineError(
                 f"post_start failed in {name}, which is stopped: {error.what}", where=engine.host
@@ -32,7 +33,7 @@ async def after_start(engine: Engine, name: str, told: Mapping[str, str]) -> Non
 
 async def before_stop(engine: Engine, name: str) -> None:
     """Run its `pre_stop`, if it runs. It is stopped whatever comes of that, as Compose does."""
-    with suppress(EngineError):
+    with suppress(*_FAILED):
         seen = await engine.inspect(name)
         if seen["State"]["Running"]:
             for hook in _hooks(seen["Config"]["Labels"] or {}, labels.PRE_STOP):

@@ -16,7 +16,7 @@ from bayplan.converge.vault import Vault
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import Program
 from bayplan.engines.memory_hub import MemoryHub
-from bayplan.errors import EngineError
+from bayplan.errors import DeadlineError, EngineError
 from bayplan.plan.replica import definition, replica_container
 from bayplan.plan.steps import Start
 from bayplan.ports import ExecResult, FleetPorts
@@ -94,6 +94,21 @@ async def test_one_that_fails_before_the_stop_keeps_nobody_from_stopping() -> No
     await hooks.before_stop(there, NAME)
     assert ran == ["bye"]
     await hooks.before_stop(there, "nobody")
+
+
+async def test_one_that_does_not_end_keeps_nobody_from_stopping_and_stops_what_it_was_to_start() -> None:
+    """It has its deadline; the engine would wait for it without end."""
+
+    def hangs(argv: Sequence[str]) -> int:
+        raise DeadlineError(f"'{argv[0]}' in {NAME} did not end within 600 s", where="h1")
+
+    there, ran = engine(hangs)
+    container = await started(there)
+    await hooks.before_stop(there, NAME)
+    assert ran == ["bye"]
+    with pytest.raises(EngineError, match=r"post_start failed in .*: 'warm' in .* did not end within 600 s"):
+        await hooks.after_start(there, NAME, container.labels)
+    assert not (await there.inspect(NAME))["State"]["Running"]
 
 
 def test_other_hooks_are_another_definition_and_none_are_none() -> None:
