@@ -185,10 +185,14 @@ class Convergence:
         return fails < TRIES and rounds < ROUNDS and step.host in self._ports.engines
 
     def _may_hope(self, plan: Plan) -> bool:
-        """Whether it waits for anything on a host that answers and where no step has been given up."""
-        stuck = {s.host for s in plan.steps if not self._may_try(s)}
+        """Whether it waits for anything on a host that answers and where no step has been given up. A replica that its
+        engine cannot remove is in nobody's way but its own.
+        """
+        given_up = [s for s in plan.steps if not self._may_try(s)]
+        left = {s.replica for s in given_up if isinstance(s, Remove)}
+        stuck = {s.host for s in given_up if not isinstance(s, Remove)}
         stuck |= {h.name for h in self._facts.hosts.values() if not h.reachable}
-        return any(w.host not in stuck for w in plan.waiting)
+        return any(w.host not in stuck and w.replica not in left for w in plan.waiting)
 
     def _patience_with(self, plan: Plan) -> float:
         """Seconds without a step; a job takes the time that it takes."""

@@ -305,15 +305,16 @@ class Rollout:
         return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))
 
     def _is_unfinished(self, number: int) -> bool:
-        """Whether a slot has an old replica, or, stop-first, serves nobody. An old one that stays until another service
-        has its port holds up nobody: that service may wait for every slot of this one.
+        """Whether a slot has an old replica, or, stop-first, serves nobody. Where the new one serves, an old one that
+        has stopped holds up nobody, as its engine may never get rid of it; nor does one that stays until another
+        service has its port: that service may wait for every slot of this one.
         """
         slot = self.slots.get(number)
         if slot is None:
             return self.stop_first and number not in self.presumed
-        if self.lent and slot.serves:
-            return False
-        return bool(slot.old) or (self.stop_first and not slot.serves)
+        if slot.serves:
+            return not self.lent and any(r.state not in STOPPED for r in slot.old)
+        return bool(slot.old) or self.stop_first
 
     # -- what goes ----------------------------------------------------------------------------------------------------
 

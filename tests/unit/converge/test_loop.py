@@ -708,3 +708,32 @@ def test_on_this_machine_replicas_that_write_one_volume_come_up_and_are_replaced
         assert [v.name for v in await fleet.engines["h1"].volumes()] == ["shop_data"]
 
     run(story())
+
+
+def test_a_stopped_container_that_cannot_be_removed_holds_up_no_rollout() -> None:
+    """An engine whose disk is busy keeps what it was to remove: it is told, and its slot has a successor that serves."""
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        first = web(4, update=Update(parallelism=1))
+        await fleet.up(first)
+        [host] = [r.host for r in (await fleet.facts()).replicas() if r.slot == 1]
+        engine = fleet.engines[host]
+        stop = engine.inner.stop
+
+        async def stopped_and_kept(name: str, grace: float | None) -> None:
+            await stop(name, grace)
+            raise EngineError("driver failed to remove root filesystem: device or resource busy", where=host)
+
+        remove = engine.inner.remove
+
+        async def removed(name: str, grace: float | None) -> None:
+            await (stopped_and_kept if name == "shop-web-1-r1" else remove)(name, grace)
+
+        engine.inner.remove = removed  # type: ignore[method-assign]
+        outcome = await fleet.up(next_release(first, image=OTHER_IMAGE))
+        assert [(subject(step), error.where) for step, error in outcome.errors] == [("shop-web-1-r1", host)]
+        states = {r.name: r.state for r in (await fleet.facts()).replicas()}
+        assert states == {"shop-web-1-r1": "exited"} | {f"shop-web-{n}-r2": "running" for n in range(1, 5)}
+
+    run(story())

@@ -65,6 +65,18 @@ def test_stop_first_waits_for_a_slot_that_does_not_serve_yet() -> None:
     assert told(next_pass(goal, starting, *stood(goal, 2, 3))) == set()
 
 
+@pytest.mark.parametrize("state", ["exited", "dead"])
+def test_a_stopped_one_whose_successor_serves_holds_up_no_other(state: str) -> None:
+    """It is asked for again and again; its engine may never get rid of it."""
+    goal = web(2, parallelism=1)
+    [new] = stood(goal, 1, spec=definition(goal.app.services["web"]), release=2)
+    [left], [other] = stood(goal, 1, state=state), stood(goal, 2)
+    seen = given.standing(goal, new, other)
+    there = replace(seen.hosts["h1"].engine, replicas=(*seen.hosts["h1"].engine.replicas, left))
+    seen = replace(seen, hosts={**seen.hosts, "h1": replace(seen.hosts["h1"], engine=there)})
+    assert told(plan(goal, seen, 0.0)) == {"remove web-1-r1", "run web-2-r2"}
+
+
 @pytest.mark.parametrize("order", ["start-first", "stop-first"])
 def test_a_service_that_was_given_up_is_left_as_it_is(order: str) -> None:
     goal = web(3, order)
