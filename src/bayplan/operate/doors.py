@@ -6,7 +6,7 @@ A listener is opened last, when replicas stand behind it; found out then, it wou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bayplan.errors import BayplanError, PortTakenError
@@ -65,14 +65,20 @@ async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
 async def by_strangers(ports: FleetPorts, app: App, facts: Facts) -> list[Taken]:
     """Ports of new listeners that something other than the gateway listens on, on a host of the balancer."""
     hosts = [facts.hosts[name] for name in ports.fleet.balancer.hosts if name in facts.hosts]
-    asked = [(h, h.gateway, doors) for h in hosts if h.gateway and (doors := _new(app, h.gateway))]
-    found = await asyncio.gather(*(_listened(ports.engines[h.name], ports.fleet.name) for h, _, _ in asked))
-    return [
-        Taken(host.name, service, door.port)
-        for (host, gateway, doors), seen in zip(asked, found, strict=True)
-        for door, service in doors.items()
-        if any(h.is_in_the_way_of(door) for h in {*seen, *_published(host)} - _its_own(gateway))
-    ]
+    asked = [host for host in hosts if host.gateway and _new(app, host.gateway)]
+    found = await asyncio.gather(*(_listened(ports.engines[host.name], ports.fleet.name) for host in asked))
+    return [taken for host, seen in zip(asked, found, strict=True) for taken in in_the_way(app, host, seen)]
+
+
+def in_the_way(app: App, host: HostFacts, seen: Iterable[Door]) -> Iterator[Taken]:
+    """Ports of the app's new listeners on that host that something other than its gateway has. seen: what is listened
+    on there.
+    """
+    gateway = host.gateway or GatewayFacts()
+    strangers = {*seen, *_published(host)} - _its_own(gateway)
+    for door, service in _new(app, gateway).items():
+        if any(one.is_in_the_way_of(door) for one in strangers):
+            yield Taken(host.name, service, door.port)
 
 
 def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:
@@ -109,4 +115,9 @@ async def _listened(engine: Engine, fleet: str) -> tuple[Door, ...]:
         told = await engine.exec(system_name("gateway", fleet), TABLES)  # its gateway is in the host's network
     except BayplanError:
         return ()
-    return tuple(Door(port, address) for address, port in listening(told.output.decode(errors="replace").splitlines()))
+    return doors(told.output.decode(errors="replace"))
+
+
+def doors(tables: str) -> tuple[Door, ...]:
+    """What is listened on, from a kernel's tables."""
+    return tuple(Door(port, address) for address, port in listening(tables.splitlines()))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, SystemContainer
+from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, Listener, SystemContainer, Table
 from bayplan.operate.doctor.files import file_findings, secrets
 from bayplan.operate.doctor.fleet import fleet_findings, net_findings
 from bayplan.operate.doctor.host import clock_finding, engine_findings, reading_findings
 from bayplan.operate.doctor.machine import ssh_finding
 from bayplan.operate.doctor.readings import Readings, command, read
 from bayplan.operate.doctor.system import _get, gateway_finding
+from bayplan.operate.doors import Door
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Balancer, Fleet, Host, Port, Service
 from bayplan.wiring import open_fleet
@@ -29,7 +30,7 @@ FLEET = Fleet(
 )
 WELL = Readings(
     disk_total=100 << 30, disk_free=50 << 30, memory_total=8 << 30, memory_free=4 << 30,
-    addresses=frozenset({"127.0.0.1", "10.0.0.1"}), listening=frozenset({22}), outgoing=(32768, 60999),
+    addresses=frozenset({"127.0.0.1", "10.0.0.1"}), listening=frozenset({Door(22)}), outgoing=(32768, 60999),
 )  # fmt: skip
 SEEN = HostFacts("h1", reachable=True, engine=EngineFacts("26.1", "1.45"))
 
@@ -61,11 +62,22 @@ def test_little_memory_another_address_and_ports_that_overlap() -> None:
 
 def test_a_listener_is_free_ours_or_another_s() -> None:
     app = App(name="a", services={"web": Service(name="web", ports=(Port(target=80, published=80),))})
-    taken = replace(WELL, listening=frozenset({80}))
+    taken = replace(WELL, listening=frozenset({Door(80)}))
     published = replace(SEEN, engine=replace(SEEN.engine, taken=frozenset({("tcp", 80)})))
     assert "listener" not in judged(WELL, app=app)
     assert judged(taken, app=app)["listener"] == "fail"
     assert judged(WELL, published, app)["listener"] == "fail"
+
+
+def test_a_listener_is_barred_by_what_would_bar_up() -> None:
+    """Another address of the host is nobody's way; what a service has at its own address is not clients' port."""
+    at = Port(target=80, published=80, address="10.0.0.1")
+    app = App(name="a", services={"web": Service(name="web", ports=(at,))})
+    elsewhere = replace(WELL, listening=frozenset({Door(80, "127.0.0.1")}))
+    assert "listener" not in judged(elsewhere, app=app)
+    inner = GatewayFacts(Table(listeners=(Listener(80, "198.18.0.9", "http", ()),)))
+    stranger = replace(WELL, listening=frozenset({Door(80, "198.18.0.9"), Door(80, "10.0.0.1")}))
+    assert judged(stranger, replace(SEEN, gateway=inner), app)["listener"] == "fail"
 
 
 def test_engines_that_are_old_or_enforce_too_little() -> None:
@@ -110,7 +122,7 @@ def test_listening_ports_are_read() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         said = subprocess.run(command("/"), capture_output=True, text=True, check=True).stdout
-        assert server.getsockname()[1] in read(said).listening
+        assert Door(server.getsockname()[1], "127.0.0.1") in read(said).listening
 
 
 def test_nothing_said_is_nothing_known() -> None:

@@ -15,6 +15,7 @@ from bayplan.facts import HostFacts
 from bayplan.operate.doctor import readings
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.readings import Readings
+from bayplan.operate.doors import in_the_way
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Host
 from bayplan.units import parse_api, show_bytes, show_seconds
@@ -177,7 +178,8 @@ def _ports(ports: FleetPorts, host: Host, facts: HostFacts, r: Readings) -> Iter
     bindings = [c.ports for c in facts.engine.replicas] + [c.ports for c in facts.engine.system]
     ours = {b.port for own in bindings for b in own}
     published = {port for _, port in facts.engine.taken}
-    foreign = {p for p in r.listening | published if first <= p <= last} - ours
+    listened = {door.port for door in r.listening}
+    foreign = {p for p in listened | published if first <= p <= last} - ours
     total = last - first + 1
     if len(foreign) > total * _PORTS_WARN:
         told = f"{len(foreign)} of the {total} ports {first}-{last} are taken by others"
@@ -194,9 +196,7 @@ def _ports(ports: FleetPorts, host: Host, facts: HostFacts, r: Readings) -> Iter
 
 def _listeners(host: Host, facts: HostFacts, r: Readings, app: App) -> Iterator[Finding]:
     """Clients' ports on a balancer that something else holds."""
-    have = {front.port for front in facts.gateway.table.listeners} if facts.gateway else set[int]()
-    wanted = {p.published for s in app.services.values() for p in s.ports if p.mode == "ingress"}
-    published = {port for protocol, port in facts.engine.taken if protocol == "tcp"}
-    for port in sorted((wanted - have) & (r.listening | published)):
-        told = f"port {port}, which clients are to dial, is held by something else"
-        yield Finding("fail", "listener", host.name, told, f"see what it is (sudo ss -ltnp 'sport = :{port}'); stop it")
+    for taken in in_the_way(app, facts, r.listening):
+        told = f"port {taken.port}, which clients are to dial, is held by something else"
+        todo = f"see what it is (sudo ss -ltnp 'sport = :{taken.port}'); stop it"
+        yield Finding("fail", "listener", host.name, told, todo)

@@ -5,29 +5,30 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bayplan.listening import TABLES
+from bayplan.operate.doors import Door, doors
+
 _MARK = "=== bayplan"
 _SCRIPT = f"""\
 df -Pk "$1" 2>/dev/null; echo '{_MARK}'
 cat /proc/meminfo; echo '{_MARK}'
 cat /proc/net/fib_trie; echo '{_MARK}'
-cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; echo '{_MARK}'
+{" ".join(TABLES)} 2>/dev/null; echo '{_MARK}'
 cat /proc/sys/net/ipv4/ip_local_port_range"""
-_LISTEN = "0A"  # linux/include/net/tcp_states.h: TCP_LISTEN
 _LOCAL = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\s*\n\s*/32 host LOCAL")
-_SOCKET = re.compile(rf"^\s*\d+: [0-9A-F]+:([0-9A-F]{{4}}) [0-9A-F]+:[0-9A-F]{{4}} {_LISTEN} ", re.MULTILINE)
 _LINE = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Bytes. addresses: the host's own, IPv4. listening: TCP ports. outgoing: the range for outgoing connections."""
+    """Bytes. addresses: the host's own, IPv4. listening: on TCP. outgoing: the range for outgoing connections."""
 
     disk_total: int
     disk_free: int
     memory_total: int
     memory_free: int
     addresses: frozenset[str]
-    listening: frozenset[int]
+    listening: frozenset[Door]
     outgoing: tuple[int, int]
 
 
@@ -49,6 +50,6 @@ def read(said: str) -> Readings:
         memory_total=amounts.get("MemTotal", 0),
         memory_free=amounts.get("MemAvailable", amounts.get("MemFree", 0)),
         addresses=frozenset(_LOCAL.findall(routes)),
-        listening=frozenset(int(port, 16) for port in _SOCKET.findall(sockets)),
+        listening=frozenset(doors(sockets)),
         outgoing=(low, high),
     )
