@@ -6,15 +6,15 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from bayplan.engines.docker import DockerEngine
 from bayplan.engines.lock import EngineLock
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.hosts import reach_for
-from bayplan.images import registry_for
-from bayplan.ports import Credentials, FleetPorts, Reach, Registry, UsageStore
+from bayplan.images import login_for, registry_for
+from bayplan.ports import FleetPorts, Reach, Registry, UsageStore
 from bayplan.spec.model import Fleet
 from bayplan.store import releases_for, store_url
 
@@ -38,7 +38,7 @@ async def open_fleet(fleet: Fleet, slow: Callable[[str], None] = lambda _: None)
     gateways = {name: HaproxyGateway(reaches[name], engines[name], fleet.name) for name in fleet.hosts}
     registry = _registry(fleet, reaches)
     clock = SystemClock()
-    lock = EngineLock(fleet.name, fleet.gateway_image, engines, clock, _login(fleet.gateway_image, registry))
+    lock = EngineLock(fleet.name, fleet.gateway_image, engines, clock, lambda: login_for(fleet.gateway_image, registry))
     releases = releases_for(fleet, registry)
     ports = FleetPorts(fleet, reaches, engines, gateways, registry, releases, clock, lock, slow)
     try:
@@ -75,10 +75,3 @@ def _registry(fleet: Fleet, reaches: dict[str, Reach]) -> Registry | None:
     if fleet.registry is None:
         return None
     return registry_for(fleet.registry, reaches[fleet.registry.host] if fleet.registry.host else None)
-
-
-def _login(image: str, registry: Registry | None) -> Callable[[], Awaitable[Credentials | None]] | None:
-    """What an engine needs to pull an image: something, if it is in the fleet's registry."""
-    if registry is None or not image.startswith(f"{registry.prefix.partition('/')[0]}/"):
-        return None
-    return lambda: asyncio.to_thread(lambda: registry.login)  # may run a command

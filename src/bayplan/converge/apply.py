@@ -22,6 +22,7 @@ from bayplan.plan.steps import (
     System,
 )
 from bayplan.ports import Credentials, Engine, FleetPorts, Gateway, OnTransfer
+from bayplan.spec.image_name import is_at
 
 Started = Callable[[str], None]  # told the id of a new container
 
@@ -71,7 +72,7 @@ async def _replace(step: System, engine: Engine) -> None:
 
 def _login_for(image: str, login: Credentials | None) -> Credentials | None:
     """A password goes to its own registry only."""
-    return login if login is not None and image.startswith(f"{login.server}/") else None
+    return login if login is not None and is_at(image, login.server) else None
 
 
 async def _gateway(step: Configure | Rewrite, gateway: Gateway) -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 from functools import cached_property
 
 from bayplan.errors import RegistryError
-from bayplan.ports import Credentials
+from bayplan.ports import Credentials, Registry
+from bayplan.spec.image_name import is_at
 
 _DEADLINE = 30.0  # seconds: a password manager may ask its agent; nobody is there to type
 _ENDS = {126: "names a program that cannot be run", 127: "names a program that is not there"}  # as shells tell it
+
+
+async def login_for(image: str, registry: Registry | None) -> Credentials | None:
+    """What an engine needs to pull it: the fleet's registry's, for any image of the same server, and no other. Raises
+    RegistryError.
+    """
+    if registry is None or not is_at(image, registry.prefix.partition("/")[0]):
+        return None
+    return await asyncio.to_thread(lambda: registry.login)  # may run a command
 
 
 class Login:

@@ -11,9 +11,9 @@ from typing import TypeVar
 from bayplan.errors import BayplanError, EngineError, ImageError
 from bayplan.image_config import ImageConfig
 from bayplan.images.context import pack
+from bayplan.images.login import login_for
 from bayplan.images.place import Place, Wanted, place_for, shared
-from bayplan.ports import BuildRequest, Credentials, Engine, OnTransfer, Registry, Transfer
-from bayplan.spec.image_name import parse
+from bayplan.ports import BuildRequest, Engine, OnTransfer, Registry, Transfer
 from bayplan.spec.model import App, Build, Service
 from bayplan.spec.storage import Grant
 
@@ -136,7 +136,7 @@ class _Maker:
                 if afresh or await self._builder.image_id(wanted.source) is None:
                     on(Transfer(status="pull", text=f"fetching {wanted.source}"))
                     moved = partial(self._layer, wanted.service)
-                    await self._builder.pull(wanted.source, moved, await self._login(wanted.source))
+                    await self._builder.pull(wanted.source, moved, await login_for(wanted.source, self._registry))
                 return wanted.source
             case None:
                 raise ImageError(
@@ -188,13 +188,6 @@ class _Maker:
     def _told(self, service: str, pin: str) -> str:
         self._on(service, Transfer(status="pinned", text=pin))
         return pin
-
-    async def _login(self, image: str) -> Credentials | None:
-        """The fleet's registry's, for an image from the same server."""
-        registry = self._registry
-        if registry is None or parse(image).domain != registry.prefix.partition("/")[0]:
-            return None
-        return await asyncio.to_thread(lambda: registry.login)
 
 
 async def _wanted(app: App, place: Place, only: frozenset[str] | None) -> dict[str, Wanted]:

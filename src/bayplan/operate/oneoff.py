@@ -11,6 +11,7 @@ from bayplan.container import Container
 from bayplan.converge.observe import observe
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
+from bayplan.images import login_for
 from bayplan.operate.ask import answered, check_hosts
 from bayplan.operate.release import Chosen, check_known, current, required, unreleased
 from bayplan.plan.constraints import unmet
@@ -142,6 +143,4 @@ async def _ready(ports: FleetPorts, app: str, host: HostFacts, container: Contai
         told = {labels.FLEET: fleet, labels.APP: app}
         await engine.ensure_network(container.network, bridge_name(fleet, app), told)
     if container.image not in host.images and await engine.image_id(container.image) is None:
-        registry = ports.registry
-        login = registry.login if registry and container.image.startswith(f"{registry.prefix}/") else None
-        await engine.pull(container.image, on, login)
+        await engine.pull(container.image, on, await login_for(container.image, ports.registry))

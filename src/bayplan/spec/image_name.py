@@ -46,6 +46,14 @@ def parse(image: str) -> Reference:
     return Reference(domain, path, tag or "latest", digest)
 
 
+def is_at(image: str, server: str) -> bool:
+    """Whether an image is to be had from that registry: "registry.example.com:5000", "docker.io"."""
+    try:
+        return parse(image).domain == server
+    except ValueError:
+        return False
+
+
 def component(name: str) -> str:
     """A name of ours as one part of a repository's; what cannot stand there is replaced, and told apart by a digest."""
     if _NAME.fullmatch(name):

@@ -16,7 +16,7 @@ from bayplan.errors import BayplanError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.plan.goal import Goal
-from bayplan.ports import FleetPorts, Release
+from bayplan.ports import Credentials, FleetPorts, Release
 from bayplan.spec.model import App, Service
 from bayplan.spec.storage import Mount, Volume
 from bayplan.store import OciReleases
@@ -40,6 +40,29 @@ class World:
 
     async def prepare(self, **wish: Any) -> tuple[str, Container]:
         return await prepare_run(self.ports, "shop", Wish(**wish), lambda _: None)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_an_image_of_the_registry_s_server_is_pulled_with_its_login() -> None:
+    """Under whatever folder of it: as `up` pulls it."""
+
+    async def story() -> None:
+        world = await World().begin()
+        registry = MemoryRegistry("registry.example.com/shop")
+        registry.login = Credentials("registry.example.com", "ann", "secret")
+        world.ports = replace(world.ports, registry=registry)
+        pulled: list[tuple[str, Credentials | None]] = []
+
+        async def pull(image: str, _on: object, login: Credentials | None = None) -> None:
+            pulled.append((image, login))
+
+        for engine in world.memory.engines.values():
+            engine.inner.pull = pull  # type: ignore[method-assign, assignment]
+        for image in ("registry.example.com/tools/psql:16", "example.com/psql:16"):
+            await world.prepare(image=image)
+        assert pulled == [("registry.example.com/tools/psql:16", registry.login), ("example.com/psql:16", None)]
+
+    run(story())
 
 
 def test_it_has_what_the_service_has_and_is_no_replica() -> None:

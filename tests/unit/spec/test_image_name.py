@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bayplan.spec.image_name import Reference, built, component, copied, parse
+from bayplan.spec.image_name import Reference, built, component, copied, is_at, parse
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -28,6 +28,20 @@ DIGEST = "sha256:" + "a" * 64
 )
 def test_taken_apart(written: str, meant: Reference) -> None:
     assert parse(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("image", "server", "is_there"),
+    [
+        ("registry.example.com/shop/web:1", "registry.example.com", True),
+        ("registry.example.com:5000/web", "registry.example.com", False),
+        ("haproxy:3.2", "docker.io", True),
+        ("registry.example.com.evil.net/web", "registry.example.com", False),
+        ("No Image", "docker.io", False),
+    ],
+)
+def test_where_it_is_to_be_had(image: str, server: str, is_there: bool) -> None:
+    assert is_at(image, server) == is_there
 
 
 @pytest.mark.parametrize(
