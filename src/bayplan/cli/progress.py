@@ -22,7 +22,7 @@ from bayplan.converge.loop import PassEvent, StepEvent
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Stage
-from bayplan.plan.standing import endpoints
+from bayplan.plan.standing import endpoints, word_for
 from bayplan.plan.steps import Plan, PoolChange, Pull, Run, Start, Step, Stop, kind, subject
 from bayplan.ports import Transfer
 from bayplan.terminal_text import plain
@@ -33,6 +33,7 @@ MARKS = {
     "ready": ("●", "green"),
     "starting": ("◐", "yellow"),
     "draining": ("◌", "dim"),
+    "standby": ("‖", "cyan"),
     "stopped": ("○", "dim"),
     "failed": ("✗", "red"),
 }
@@ -228,16 +229,13 @@ class Progress:
         return text
 
     def _state(self, replica: Replica) -> str:
-        """As MARKS has it."""
-        seen = endpoints(replica, self.facts) if self.facts else ()
-        if replica.done:
-            return "ready"
-        if replica.state in ("exited", "dead", "restarting"):
-            return "stopped" if replica.name in self._stopped else "failed"
-        if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in seen):
-            return "draining"
-        takes_traffic = all(e.facts.state == "ready" for e in seen) if seen else not replica.ports
-        return "ready" if replica.alive and takes_traffic else "starting"
+        """As MARKS has it. Its service is not known here: what is led to wherever a gateway knows it is ready."""
+        facts = self.facts or Facts()
+        if word := word_for(replica, facts):
+            return "stopped" if word == "failed" and replica.name in self._stopped else word
+        seen = endpoints(replica, facts)
+        is_led_to = all(e.facts.takes_traffic for e in seen) if seen else not replica.ports
+        return "ready" if replica.alive and is_led_to else "starting"
 
     def _pull_text(self, host: str) -> str:
         layers = [t for (h, _), ls in dict(self._pulls).items() if h == host for t in dict(ls).values() if t.total]

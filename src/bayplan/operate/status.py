@@ -17,7 +17,7 @@ from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import targets
 from bayplan.plan.slots import left_over
-from bayplan.plan.standing import endpoints, is_serving
+from bayplan.plan.standing import is_serving, word_for
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet, Service
@@ -191,23 +191,17 @@ def _listeners(fleet: Fleet, service: Service) -> tuple[ListenerView, ...]:
 def _instance(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Instance:
     led = targets(service)
     at = next((f"{b.address}:{b.port}" for b in replica.ports if b.target in led), "")
-    state = instance_state(goal, service, replica, facts)
+    state = _state(goal, service, replica, facts)
     job: Literal["", "running", "done", "failed"] = ""
     if replica.job:
         job = "done" if replica.done else "failed" if state == "failed" else "running"
     return Instance(replica.name, replica.host, state, at, replica.release, replica.image, job)
 
 
-def instance_state(goal: Goal, service: Service, replica: Replica, facts: Facts) -> InstanceState:
+def _state(goal: Goal, service: Service, replica: Replica, facts: Facts) -> InstanceState:
     """Read from the container's state and the pools, as plan/standing.py has it."""
-    if replica.done:
-        return "ready"
-    if replica.state == "paused":
-        return "standby"
-    if replica.state in ("exited", "dead", "restarting") or replica.health == "unhealthy":
-        return "failed"
-    if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in endpoints(replica, facts)):
-        return "draining"
+    if word := word_for(replica, facts):
+        return word
     serving = is_serving(replica, service, goal.fleet, facts, Run(), 0.0)
     return "ready" if serving else "starting"
 

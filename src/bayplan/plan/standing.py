@@ -9,6 +9,7 @@ ready     runs, healthy                      takes traffic in every pool (a serv
 draining  runs                               finishes what it has
 failed    exited, dead, restarting,          any
           unhealthy, or not ready in time
+standby   is paused                          any
 ```
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Literal
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica
 from bayplan.plan.goal import Run
@@ -36,6 +38,19 @@ LOOP_DEADLINE = 15.0  # seconds for which a replica may exit and be restarted: w
 def endpoints(replica: Replica, facts: Facts) -> tuple[Endpoint, ...]:
     """Every pool of every gateway that answered which has the replica."""
     return facts.endpoints.get(server_name(replica.name, replica.host), ())
+
+
+def word_for(replica: Replica, facts: Facts) -> Literal["ready", "standby", "failed", "draining"] | None:
+    """What its container and its pools alone tell, as in the table; None: it runs, and is ready or is starting."""
+    if replica.done:
+        return "ready"
+    if replica.state == "paused":
+        return "standby"
+    if replica.state in ("exited", "dead", "restarting") or replica.health == "unhealthy":
+        return "failed"
+    if replica.state == "removing" or any(e.facts.state == "drain" and e.facts.up for e in endpoints(replica, facts)):
+        return "draining"
+    return None
 
 
 def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, run: Run, now: float) -> bool:

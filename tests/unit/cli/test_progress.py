@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console, Group
+from tests import given
 
 from bayplan.cli import progress
 from bayplan.cli.progress import Progress, step_failed
@@ -13,6 +16,7 @@ from bayplan.converge.loop import PassEvent
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts
 from bayplan.operate.events import ImageEvent, Stage
+from bayplan.operate.status import _state
 from bayplan.plan.steps import Held, Plan, Pull, Waiting
 from bayplan.ports import Transfer
 
@@ -57,6 +61,32 @@ def test_what_an_engine_tries_again_is_told_once_a_try(capfd: pytest.CaptureFixt
 )
 def test_a_step_that_failed_is_named_once(what: str, told: str) -> None:
     assert step_failed(Pull("h1", "shop:1", "is not there"), BayplanError(what)) == told
+
+
+@pytest.mark.parametrize(
+    ("replica", "server", "word"),
+    [
+        ({}, {}, "ready"),
+        ({}, {"up": False}, "starting"),
+        ({}, {"state": "drain"}, "draining"),
+        ({"state": "paused"}, {}, "standby"),
+        ({"state": "exited"}, {}, "failed"),
+        ({"health": "unhealthy"}, {}, "failed"),
+        ({"health": "starting"}, {}, "starting"),
+    ],
+)
+def test_a_replica_s_state_is_told_in_the_words_of_ps(
+    replica: dict[str, Any], server: dict[str, Any], word: str
+) -> None:
+    goal = given.goal(given.fleet("h1"), given.service(replicas=1))
+    web = goal.app.services["web"]
+    one = given.replica(web, 1, "h1", **replica)
+    seen = given.standing(goal, one)
+    gateway = given.serving(goal, {"shop.web.8080": [given.server(one, **server)]})
+    seen = replace(seen, hosts={"h1": replace(seen.hosts["h1"], gateway=gateway)})
+    with Progress("shop", quiet=True) as shown:
+        shown(PassEvent(1, seen, Plan()))
+        assert (shown._state(one), _state(goal, web, one, seen)) == (word, word)
 
 
 def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
