@@ -15,6 +15,7 @@ ContainerState = Literal["creating", "created", "running", "restarting", "paused
 Health = Literal["none", "starting", "healthy", "unhealthy"]
 Role = Literal["gateway", "guard", "registry"]
 Mode = Literal["tcp", "http"]
+ServerState = Literal["ready", "drain", "maint"]
 
 # Services' own addresses, 198.18.0.0/16: for benchmarking networks (RFC 2544), so that nobody routes it and no cloud
 # gives it out. They are the same on every host, and on no wire.
@@ -242,7 +243,7 @@ class ServerFacts:
     """
 
     server: Server
-    state: Literal["ready", "drain", "maint"]
+    state: ServerState
     up: bool | None
     check: str = ""
     sessions: int = 0
@@ -251,7 +252,17 @@ class ServerFacts:
     @property
     def takes_traffic(self) -> bool:
         """Whether it is led to; one that has not been checked yet is."""
-        return self.state == "ready" and self.up is not False
+        return takes_traffic(self.state, up=self.up)
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether it is led to, and its last check passed: somebody is there."""
+        return self.state == "ready" and bool(self.up)
+
+
+def takes_traffic(state: ServerState, *, up: bool | None) -> bool:
+    """Whether a gateway leads to a server in that state, whose last check ended so."""
+    return state == "ready" and up is not False
 
 
 @dataclass(frozen=True, slots=True)

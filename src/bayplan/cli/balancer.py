@@ -74,7 +74,7 @@ def _add_route(branch: Tree, listener: ListenerView, route: RouteView, pool: Poo
 
 def _title(pool: PoolView) -> str:
     sticky = ", sticky" if pool.sticky else ""
-    takes = sum(1 for e in pool.endpoints if e.state == "ready" and e.up is not False)
+    takes = sum(e.takes_traffic for e in pool.endpoints)
     style = "green" if takes else "red"
     stand = f"[{style}]{takes} of {len(pool.endpoints)} take traffic[/]"
     return f"[bold]{pool.name}[/] {stand} [dim]({pool.check} check{sticky})[/]"

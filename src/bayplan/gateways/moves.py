@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Literal
 
 from bayplan.errors import GatewayError
-from bayplan.facts import Pool, Server, ServerFacts, Table
+from bayplan.facts import Pool, Server, ServerFacts, ServerState, Table
 from bayplan.haproxy.state import DRAINED
 from bayplan.haproxy.words import check_name, server_words
 from bayplan.plan.steps import PoolChange
 
-State = Literal["ready", "drain", "maint"]
-_GO: Mapping[tuple[str, State], State] = {
+_GO: Mapping[tuple[str, ServerState], ServerState] = {
     ("join", "maint"): "drain",
     ("ready", "drain"): "ready",
     ("ready", "maint"): "ready",
@@ -84,7 +82,7 @@ def _join(pool: Pool, server: Server) -> Iterator[str]:
     yield f"enable health {name}"
 
 
-def _go(name: str, state: State, uptime: float) -> Iterator[str]:
+def _go(name: str, state: ServerState, uptime: float) -> Iterator[str]:
     if state == "drain":
         yield f"add map {DRAINED} {name} {uptime:.3f}"
     else:  # one that a restart brought back drains by its weight

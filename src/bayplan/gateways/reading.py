@@ -6,10 +6,9 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from bayplan.errors import GatewayError
-from bayplan.facts import GatewayFacts, Server, ServerFacts, Table
+from bayplan.facts import GatewayFacts, Server, ServerFacts, ServerState, Table
 from bayplan.haproxy.places import SPEC
 from bayplan.haproxy.state import DRAINED, MAP, SAVED, Pools, state_digest, unpack
 from bayplan.haproxy.words import AWAY
@@ -147,7 +146,7 @@ def _server(row: Mapping[str, str], sessions: int, check: str, draining: Mapping
     )
 
 
-def _state(admin: int, weight: int) -> Literal["ready", "drain", "maint"]:
+def _state(admin: int, weight: int) -> ServerState:
     if admin & _MAINT:
         return "maint"
     return "drain" if admin & _DRAIN or weight == 0 else "ready"

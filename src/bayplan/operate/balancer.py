@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayplan.converge.observe import observe
-from bayplan.facts import GatewayFacts, HostFacts, Listener, Pool, ServerFacts
+from bayplan.facts import GatewayFacts, HostFacts, Listener, Pool, ServerFacts, ServerState, takes_traffic
 from bayplan.operate.ask import answered
 from bayplan.ports import FleetPorts
 
@@ -40,11 +40,16 @@ class EndpointView:
 
     name: str
     endpoint: str
-    state: str
+    state: ServerState
     up: bool | None
     check: str
     sessions: int
     since: float
+
+    @property
+    def takes_traffic(self) -> bool:
+        """Whether the gateway leads to it."""
+        return takes_traffic(self.state, up=self.up)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
         for pool in (p for p in pools if p.startswith(f"{goal.app.name}.")):
             is_left = host.name not in goal.fleet.balancer.hosts and pool not in routed
             gone = {s: why for s in pools[pool] if s.server.name not in standing and (why := _why_gone(s, goal, facts))}
-            alone = not any(s not in gone and s.state == "ready" and s.up for s in pools[pool])
+            alone = not any(s not in gone and s.has_passed for s in pools[pool])
             is_missed = alone and pool in routed and _is_wanted(pool, goal, facts)
             for known in pools[pool]:
                 why = gone.get(known)

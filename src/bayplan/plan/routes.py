@@ -221,7 +221,7 @@ def _may_stand(front: Listener, gateway: GatewayFacts) -> bool:
     """Whether its pool has somebody, or it stands already."""
     [route] = front.routes
     servers = gateway.pools.get(route.pool, ())
-    return _stands(front, gateway) or any(s.state == "ready" and s.up for s in servers)
+    return _stands(front, gateway) or any(s.has_passed for s in servers)
 
 
 def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:
