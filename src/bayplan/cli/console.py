@@ -164,7 +164,6 @@ async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
             asked = time.monotonic()
             if task is not None:
                 task.cancel()
-            loop.call_soon_threadsafe(lambda: None)  # it may wait for what does not come
         elif number == signal.SIGINT or (number == signal.SIGTERM and time.monotonic() - asked > TOGETHER):
             _leave()
 
