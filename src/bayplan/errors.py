@@ -125,9 +125,13 @@ class Mistake:
     column: int = 0
     todo: str = ""
 
+    @property
+    def where(self) -> str:
+        """`file:line`, or the file alone."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.what}" + (f"\n  {self.todo}" if self.todo else "")
+        return f"{self.where}: {self.what}" + (f"\n  {self.todo}" if self.todo else "")
 
 
 class SpecError(BayplanError):

@@ -83,8 +83,7 @@ def table(*columns: str, right: Collection[str] = ()) -> Table:
 
 def tell_warning(warning: Mistake) -> None:
     """What may well be meant: in plain words, as most files have none and the terminal's library is slow to load."""
-    where = f"{warning.file}:{warning.line}" if warning.line else warning.file
-    sys.stderr.write(f"warning: {where}: {warning.what}\n")
+    sys.stderr.write(f"warning: {warning.where}: {warning.what}\n")
 
 
 def waited_for(host: str) -> str:
@@ -101,8 +100,7 @@ def tell_error(error: Exception) -> None:
     console = err()
     if isinstance(error, SpecError):
         for mistake in error.mistakes:
-            where = f"{mistake.file}:{mistake.line}" if mistake.line else mistake.file
-            console.print(f"[bold red]✗[/] [bold]{escape(where)}[/]: {escape(mistake.what)}", soft_wrap=True)
+            console.print(f"[bold red]✗[/] [bold]{escape(mistake.where)}[/]: {escape(mistake.what)}", soft_wrap=True)
             if mistake.todo:
                 console.print(f"  [dim]{escape(mistake.todo)}[/]", soft_wrap=True)
     elif isinstance(error, BayplanError):

@@ -64,7 +64,7 @@ def _app(
 
 def _mistakes(check: str, error: SpecError) -> Iterator[Finding]:
     for m in error.mistakes:
-        yield Finding("fail", check, f"{m.file}:{m.line}" if m.line else m.file, m.what, m.todo)
+        yield Finding("fail", check, m.where, m.what, m.todo)
 
 
 def secrets(app: App) -> Iterator[Finding]:
