@@ -14,8 +14,6 @@ from bayplan.plan.steps import PoolChange
 from bayplan.spec.model import Fleet
 from bayplan.spec.options import Ulimit
 
-ENGINE_SOCKET: Final = "/var/run/docker.sock"
-
 
 @dataclass(frozen=True, slots=True)
 class Transfer:

@@ -16,8 +16,7 @@ from bayplan.engines.docker import DockerEngine
 from bayplan.errors import EngineError, HostRefusedError, HostUnreachableError
 from bayplan.hosts.ssh import SshReach
 from bayplan.lab import Lab
-from bayplan.ports import ENGINE_SOCKET
-from bayplan.spec.model import Host, Ssh
+from bayplan.spec.model import ENGINE_SOCKET, Host, Ssh
 
 pytestmark = pytest.mark.shares_lab
 

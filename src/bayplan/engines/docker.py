@@ -21,7 +21,6 @@ from bayplan.facts import EngineFacts
 from bayplan.image_config import ImageConfig, read_config
 from bayplan.ports import (
     AS_IT_IS,
-    ENGINE_SOCKET,
     BuildRequest,
     Credentials,
     ExecResult,
@@ -33,6 +32,7 @@ from bayplan.ports import (
     Usage,
     VolumeEntry,
 )
+from bayplan.spec.model import ENGINE_SOCKET
 
 ENGINE_GRACE = 10  # seconds: what Docker gives a container that says nothing of it
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from bayplan.errors import HostRefusedError, HostUnreachableError
 from bayplan.hosts.process import run_to_end
 from bayplan.hosts.sockets import accepts
-from bayplan.ports import ENGINE_SOCKET
-from bayplan.spec.model import Host
+from bayplan.spec.model import ENGINE_SOCKET, Host
 
 
 class LocalReach:

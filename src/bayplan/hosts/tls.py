@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 from bayplan.errors import HostRefusedError, HostUnreachableError
 from bayplan.hosts.sockets import private_dir
-from bayplan.ports import ENGINE_SOCKET
-from bayplan.spec.model import Host
+from bayplan.spec.model import ENGINE_SOCKET, Host
 from bayplan.trust import trust
 
 _PORT = 2376  # IANA: docker-s

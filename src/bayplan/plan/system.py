@@ -13,11 +13,9 @@ from bayplan.haproxy.places import INITIAL, SPEC, START, certificates, start_scr
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
 from bayplan.plan.steps import Configure, PoolChange, Pull, Remove, Rewrite, Start, Step, System, key
-from bayplan.spec.model import Fleet, Host
+from bayplan.spec.model import ENGINE_SOCKET, Fleet, Host
 
 RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
-
-_ENGINE_SOCKET = "/var/run/docker.sock"
 
 GRACE = 30.0  # seconds that a gateway which ends gives to what it still serves
 
@@ -122,7 +120,7 @@ def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None)
         private_ip=host.private_ip,
         ports=fleet.ports,
         run=run_directory(fleet.name),
-        engine_socket=host.address.removeprefix("unix://") if host.address.startswith("unix://") else _ENGINE_SOCKET,
+        engine_socket=host.address.removeprefix("unix://") if host.address.startswith("unix://") else ENGINE_SOCKET,
         registry=registry[1:] if registry else None,
         peers=tuple(sorted(h.private_ip for h in fleet.hosts.values())) if is_registry else (),
     )

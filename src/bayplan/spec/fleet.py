@@ -12,7 +12,7 @@ from bayplan.spec.document import read_file
 from bayplan.spec.find import fleet_file
 from bayplan.spec.fleet_file import BalancerFile, FleetFile, HostFile, RegistryFile, dns_label
 from bayplan.spec.mistakes import Mistakes
-from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
+from bayplan.spec.model import ENGINE_SOCKET, Balancer, Fleet, Host, Registry, Ssh, Tls
 from bayplan.spec.node import Node, along
 from bayplan.spec.reading import expanded
 from bayplan.spec.usage import read_usage
@@ -21,7 +21,6 @@ from bayplan.spec.validate import validate
 _ADDRESS = re.compile(
     r"ssh://(?:[^@/:\s]+@)?(?P<ssh>[^@/:\s]+)(?::\d+)?/?|unix://(?P<unix>/\S+)|tcp://(?P<tcp>[^@/:\s]+):\d+/?"
 )
-_LOCAL_SOCKET = "unix:///var/run/docker.sock"
 
 
 def load_fleet(path: Path | None, environment: Mapping[str, str], compose: Sequence[Path] = ()) -> Fleet:
@@ -47,7 +46,7 @@ def load_fleet(path: Path | None, environment: Mapping[str, str], compose: Seque
 def local_fleet(environment: Mapping[str, str]) -> Fleet:
     """This machine's Docker Engine, as the only host."""
     named = environment.get("DOCKER_HOST", "")
-    address = named if named.startswith("unix://") else _LOCAL_SOCKET
+    address = named if named.startswith("unix://") else f"unix://{ENGINE_SOCKET}"
     host = Host(name="localhost", address=address, private_ip="127.0.0.1")
     return Fleet(
         name="local",

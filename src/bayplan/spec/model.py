@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
@@ -15,6 +15,7 @@ from bayplan.spec.options import Options, Ulimit, Value
 from bayplan.spec.storage import Config, Grant, Mount, Secret, Volume
 
 Frozen = Value
+ENGINE_SOCKET: Final = "/var/run/docker.sock"  # where an engine listens on its host unless it is told otherwise
 Protocol = Literal["tcp", "udp"]
 Order = Literal["start-first", "stop-first"]
 WEB_PORTS = frozenset({80, 8080})  # ports that speak HTTP unless something says otherwise

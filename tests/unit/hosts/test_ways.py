@@ -19,8 +19,7 @@ from bayplan.hosts import LocalReach, SshReach, TlsReach, reach_for
 from bayplan.hosts.process import ended
 from bayplan.hosts.sockets import LONGEST, _is_ours, accepts, alone, private_dir
 from bayplan.hosts.ssh_command import SshCommand
-from bayplan.ports import ENGINE_SOCKET
-from bayplan.spec.model import Host, Ssh, Tls
+from bayplan.spec.model import ENGINE_SOCKET, Host, Ssh, Tls
 
 
 def host(address: str, tls: Tls | None = None) -> Host:
