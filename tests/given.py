@@ -22,7 +22,7 @@ from bayplan.facts import (
     Table,
 )
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import definition, is_job, network_name, replica_name, server_name
+from bayplan.plan.replica import definition, network_name, replica_name, server_name
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import System
 from bayplan.plan.system import plan_system
@@ -83,7 +83,7 @@ def replica(
         "ports": ports,
         "cpus": of.resources.reserved_cpus,
         "memory": of.resources.reserved_memory,
-        "job": is_job(of),
+        "job": of.is_job,
     }
     return Replica(**(given | more))
 

@@ -10,7 +10,6 @@ from tests.property.world import BrokenPromiseError, World, outcome_of
 
 from bayplan.errors import PortTakenError
 from bayplan.facts import Facts
-from bayplan.plan.everywhere import is_global
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
@@ -99,7 +98,7 @@ def _check_not_instead_of_unknown(step: Run, goal: Goal, facts: Facts, world: Wo
 
     What a gateway tells is known; where none tells anything of the service, all that the release before had may be.
     """
-    if is_global(goal.app.services[step.service]):
+    if goal.app.services[step.service].is_global:
         return  # its place is its host
     if any(r.slot == step.slot for r in facts.replicas("shop", step.service)):
         return

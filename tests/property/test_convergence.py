@@ -15,7 +15,6 @@ from tests.property.world import World
 
 from bayplan.facts import Facts
 from bayplan.plan.constraints import unmet
-from bayplan.plan.everywhere import is_global
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import definition, host_ports, ingress_targets, server_name
 from bayplan.plan.steps import Plan
@@ -55,7 +54,7 @@ class Story:
             if s.replicas
             and ingress_targets(s)
             and not _is_stop_first(s)
-            and (not is_global(s) or _hosts_of(s, facts, self.world.fleet))
+            and (not s.is_global or _hosts_of(s, facts, self.world.fleet))
         }
         self.world.may_be_emptied = frozenset({"web", "worker"} - wanted)
 
@@ -172,7 +171,7 @@ def assert_is_as_wanted(story: Story, end: Plan) -> None:
         there = list(facts.replicas("shop", service.name))
         if service.name in lacking:
             continue  # what there is no room for was told, and may hold up the rest of its service
-        if is_global(service):
+        if service.is_global:
             assert sorted(r.host for r in there) == (_hosts_of(service, facts, goal.fleet) if service.replicas else [])
         else:
             assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1))

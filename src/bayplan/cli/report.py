@@ -17,7 +17,7 @@ from bayplan.cli.session import on_fleet
 from bayplan.errors import HostUnreachableError
 from bayplan.operate.bring import Result
 from bayplan.plan.endure import Risk
-from bayplan.plan.everywhere import is_global, wanted_slots
+from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Run
 from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Pull, Unplaced, kind, subject
@@ -105,7 +105,7 @@ def _ready(result: Result, service: Service) -> int:
     facts, fleet = result.outcome.facts, result.goal.fleet
     replicas = facts.replicas(result.goal.app.name, service.name)
     serving = (r for r in replicas if is_serving(r, service, fleet, facts, Run(), 0.0))
-    return len({r.host if is_global(service) else r.slot for r in serving})
+    return len({r.host if service.is_global else r.slot for r in serving})
 
 
 def _wanted(result: Result, service: Service) -> int:

@@ -10,7 +10,6 @@ from bayplan.operate.release import check_known
 from bayplan.operate.status import standing
 from bayplan.plan.board import Board
 from bayplan.plan.demand import Demand
-from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.pack import Ranking, hosts_apart
@@ -78,7 +77,7 @@ def _could(ranking: Ranking, host: str) -> str:
 
 
 def _summary(service: Service, demand: Demand) -> str:
-    many = "one a host" if is_global(service) else f"{service.replicas}"
+    many = "one a host" if service.is_global else f"{service.replicas}"
     cores, memory = demand.peaks
     if not (cores or memory):
         return f"{many} wanted; each reserves nothing"

@@ -17,7 +17,6 @@ from bayplan.operate.release import Chosen, check_known, required, with_needed
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
 from bayplan.plan.order import held_now, in_order
-from bayplan.plan.replica import is_job
 from bayplan.plan.standing import endpoints
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
@@ -137,7 +136,7 @@ def _batches(app: App, names: frozenset[str], facts: Facts) -> Iterator[tuple[Se
 
     The first may be none: what is missing comes up with them, before any that serves is stopped.
     """
-    for service in (s for s in in_order(app) if s.name in names and not is_job(s)):
+    for service in (s for s in in_order(app) if s.name in names and not s.is_job):
         replicas = sorted(facts.replicas(app.name, service.name), key=lambda r: (r.slot, r.host))
         yield service, [r for r in replicas if _is_ill(r, facts)]
         well = [r for r in replicas if not _is_ill(r, facts)]

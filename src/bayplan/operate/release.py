@@ -10,7 +10,6 @@ from typing import Any
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
 from bayplan.operate.operator import operator
-from bayplan.plan.everywhere import is_global
 from bayplan.ports import Release, Releases, Source
 from bayplan.spec.model import App, Fleet
 from bayplan.spec.pinned import writes_volume
@@ -154,7 +153,7 @@ def scaled(app: App, replicas: Mapping[str, int], fleet: Fleet) -> App:
     """`app` with other counts. Raises UsageError for a service that it does not have or cannot have more of."""
     check_known(app, replicas)
     for name, count in replicas.items():
-        if is_global(app.services[name]):
+        if app.services[name].is_global:
             raise UsageError(
                 f"{name} has one replica on each host", todo="deploy: {mode: replicated} has a number of them"
             )

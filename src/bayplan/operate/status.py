@@ -12,7 +12,7 @@ from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.operate.ask import answered, replicas_of
 from bayplan.operate.inferred import inferred
 from bayplan.operate.release import Chosen, current, is_new_fleet, unreleased
-from bayplan.plan.everywhere import is_global, wanted_slots
+from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import targets
@@ -166,7 +166,7 @@ def _service(goal: Goal, service: Service, facts: Facts, now: Plan) -> ServiceVi
         for p in now.presumed
         if p.service == service.name
     )
-    by = "host" if is_global(service) else "slot"
+    by = "host" if service.is_global else "slot"
     ready = len({getattr(r, by) for r, i in zip(replicas, seen, strict=True) if i.state == "ready"})
     counts = Replicas(len(wanted_slots(goal, service, facts)), ready)
     return ServiceView(service.name, counts, _listeners(goal.fleet, service), seen + unknown)

@@ -8,7 +8,6 @@ from typing import Final
 
 from bayplan.container import digest
 from bayplan.facts import INNER, Facts
-from bayplan.plan.replica import is_job
 from bayplan.spec.model import App, Service
 
 BLOCK: Final = IPv4Network(f"{INNER}0.0/16")
@@ -26,7 +25,7 @@ def addressed(fleet: str, app: App, before: App | None, taken: Iterable[str]) ->
     used = {*taken, *old.values()}
     services: dict[str, Service] = {}
     for name, service in app.services.items():
-        if is_job(service):
+        if service.is_job:
             services[name] = service
             continue
         address = old.get(name) or next(a for a in _candidates(fleet, app.name, name) if a not in used)

@@ -85,7 +85,7 @@ class Board:
     def take(self, berth: Berth, service: Service, ports: tuple[int, ...]) -> None:
         """Put a replica there."""
         self.homes.take(berth.host.name, service)
-        berth.in_use |= not service.mode.startswith("global")
+        berth.in_use |= not service.is_global
         berth.add(self.demand(service))
         berth.taken.update(("tcp", p) for p in ports)
         berth.taken |= fixed_ports(service)
@@ -157,7 +157,7 @@ def _outside(goal: Goal, facts: Facts) -> Mapping[str, str]:
 
 def _everywhere(goal: Goal) -> frozenset[str]:
     """Services of the app that each host has one of."""
-    return frozenset(s.name for s in goal.app.services.values() if s.mode.startswith("global"))
+    return frozenset(s.name for s in goal.app.services.values() if s.is_global)
 
 
 def _berth(goal: Goal, facts: HostFacts, run: Run, everywhere: frozenset[str]) -> Berth:

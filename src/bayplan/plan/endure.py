@@ -19,7 +19,6 @@ from typing import Literal
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.demand import Demand, fullest
-from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import ROUNDING, filters_of, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.names import half_name
@@ -131,7 +130,7 @@ def _moves(replica: Replica) -> bool:
 
 
 def _is_wanted(service: Service | None, replica: Replica) -> bool:
-    return service is not None and not is_global(service) and replica.slot <= service.replicas
+    return service is not None and not service.is_global and replica.slot <= service.replicas
 
 
 class _Trial:

@@ -16,19 +16,14 @@ from bayplan.plan.goal import Goal
 from bayplan.spec.model import Service
 
 
-def is_global(service: Service) -> bool:
-    """Whether each host that its constraints allow has one."""
-    return service.mode.startswith("global")
-
-
 def wanted_slots(goal: Goal, service: Service, facts: Facts) -> Collection[int]:
     """The slots that are to have a replica, ascending."""
-    return seats(goal, service, facts) if is_global(service) else range(1, service.replicas + 1)
+    return seats(goal, service, facts) if service.is_global else range(1, service.replicas + 1)
 
 
 def seats(goal: Goal, service: Service, facts: Facts) -> Mapping[int, str]:
     """The host of each slot of a global service; empty for any other, whose slots may be anywhere."""
-    if not is_global(service) or not service.replicas:
+    if not service.is_global or not service.replicas:
         return {}
     return {
         number: host.name
@@ -46,7 +41,7 @@ def wants_none(goal: Goal, service: Service, facts: Facts) -> bool:
 
 def seated(goal: Goal, facts: Facts) -> Facts:
     """The facts, with each replica of a global service in its host's slot."""
-    services = {name for name, service in goal.app.services.items() if is_global(service)}
+    services = {name for name, service in goal.app.services.items() if service.is_global}
     if not services:
         return facts
     places = {name: number for number, name in enumerate(goal.fleet.hosts, 1)}

@@ -18,7 +18,7 @@ from typing import Final
 from bayplan.facts import Facts
 from bayplan.plan.everywhere import seated, wanted_slots
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.replica import definition, is_job
+from bayplan.plan.replica import definition
 from bayplan.plan.slots import Reader, Slot, jobs_of
 from bayplan.plan.steps import Held, Plan
 from bayplan.spec.model import App, Condition, Service
@@ -72,7 +72,7 @@ class Order:
         return None
 
     def _is_met(self, other: Service, condition: Condition) -> bool:
-        if is_job(other):
+        if other.is_job:
             return self._is_far(other, condition)
         numbers = wanted_slots(self._goal, other, self._facts)
         if other.name not in self._slots:  # many may wait for the same one

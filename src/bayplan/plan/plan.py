@@ -14,7 +14,7 @@ from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
 from bayplan.plan.order import Order, in_order
 from bayplan.plan.pools import retire, sweep
-from bayplan.plan.replica import fixed_ports, is_job, release_of
+from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import displaced, left_over
@@ -53,7 +53,7 @@ def _services(goal: Goal, facts: Facts, run: Run, now: float) -> Iterator[Plan]:
     ways: list[Job | Rollout] = []
     for service in in_order(goal.app):
         if goal.only is None or service.name in goal.only:
-            of = Job if is_job(service) else Rollout
+            of = Job if service.is_job else Rollout
             way = of(goal, service, facts, run, now, board, order.held(service))
             made = way.plan()
             order.planned(service, made)
@@ -160,7 +160,7 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, is_given_up: b
     waiting: list[Waiting] = []
     steps: list[Step] = []
     routed = routed_services(facts, goal.app.name)
-    planned = [s for s in goal.app.services.values() if not is_job(s) and (goal.only is None or s.name in goal.only)]
+    planned = [s for s in goal.app.services.values() if not s.is_job and (goal.only is None or s.name in goal.only)]
     elsewhere = {r.id for s in planned for r in displaced(goal, s, facts)}  # their successor's own plan has them
     for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere):
         if replica.state in ("removing", "creating"):

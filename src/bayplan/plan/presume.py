@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 
 from bayplan.facts import Facts
-from bayplan.plan.everywhere import is_global
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import slot_and_host
 from bayplan.spec.model import Service
@@ -20,7 +19,7 @@ def presumed_slots(
     without one, it is all that the release before had.
     """
     unknown = tuple(h.name for h in facts.hosts.values() if not h.reachable and h.name not in goal.assume_down)
-    if not unknown or is_global(service):
+    if not unknown or service.is_global:
         return {}
     pooled = tuple(_pooled(goal.app.name, service.name, facts))
     told = {slot for slot, host in pooled if host in unknown}

@@ -16,7 +16,6 @@ from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.demand import Demand, demand_of
 from bayplan.plan.endure import risks
-from bayplan.plan.everywhere import is_global
 from bayplan.plan.filters import filters_of, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.pack import Ranking, zone_of
@@ -120,7 +119,7 @@ class _Repacking:
         service, whole = self._service_of(replica), f"{replica.app}/{replica.service}"
         if service is None:
             return f"{whole}: no release says what it is"
-        if is_global(service):
+        if service.is_global:
             return None
         if replica.volumes:
             return f"{whole} has its volume here (bayplan volume move)"
@@ -242,7 +241,7 @@ class _Repacking:
 
     def _is_global(self, replica: Replica) -> bool:
         service = self._service_of(replica)
-        return service is not None and is_global(service)
+        return service is not None and service.is_global
 
     def _size(self, replica: Replica) -> float:
         berth, (cpus, memory) = self.berths[replica.host], self._demand(replica).peaks

@@ -90,7 +90,7 @@ def definition(service: Service, app: App | None = None) -> str:
         made_of["options"] = options  # only what is set: a new kind of option is no new definition
     if quiet := sorted(set(free_targets(service)) - set(ingress_targets(service))):
         made_of["listens"] = quiet
-    if is_job(service):
+    if service.is_job:
         made_of["job"] = True
     if service.mounts:
         made_of["mounts"] = list(mounts_definition(app, service.mounts))
@@ -109,11 +109,6 @@ def _restarted_with(service: Service, app: App) -> dict[str, str]:
     return {name: definition(app.services[name], app) for name in names}
 
 
-def is_job(service: Service) -> bool:
-    """Whether it runs to its end."""
-    return service.mode.endswith("job")
-
-
 def ingress_targets(service: Service) -> tuple[int, ...]:
     """Container ports that listeners lead to, each once, in the file's order."""
     return tuple(dict.fromkeys(p.target for p in service.ports if p.mode == "ingress"))
@@ -123,7 +118,7 @@ def free_targets(service: Service) -> tuple[int, ...]:
     """Container ports for which any free port of the host will do: those that listeners lead to, and those that other
     services reach.
     """
-    if is_job(service) or service.external:
+    if service.is_job or service.external:
         return ()
     fixed = {p.target for p in host_ports(service)}
     named = (*(e.port for e in service.expose if e.protocol == "tcp"), *service.listens)
@@ -224,8 +219,8 @@ def _labels(
         labels.DRAIN: f"{service.drain:g}",
         labels.RESERVED: f"{resources.reserved_cpus:g},{resources.reserved_memory}",
         **volumes_label(app, service),
-        **({labels.JOB: "yes"} if is_job(service) else {}),
-        **({labels.EVERYWHERE: "yes"} if service.mode.startswith("global") else {}),
+        **({labels.JOB: "yes"} if service.is_job else {}),
+        **({labels.EVERYWHERE: "yes"} if service.is_global else {}),
         **_hooks(service),
     }
 

@@ -30,7 +30,7 @@ from math import ceil, inf
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
-from bayplan.plan.everywhere import is_global, seats, wanted_slots, wants_none
+from bayplan.plan.everywhere import seats, wanted_slots, wants_none
 from bayplan.plan.filters import barred, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.grants import delivery
@@ -344,7 +344,7 @@ class Rollout:
                 self._wait(replica, f"is {replica.state}")
 
     def _why_surplus(self) -> str:
-        return "its host is not one for it" if is_global(self.service) else f"{self.service.replicas} wanted"
+        return "its host is not one for it" if self.service.is_global else f"{self.service.replicas} wanted"
 
     def _retire_within(self, slot: Slot, *, led_to: bool, may_go: bool) -> None:
         if led_to and slot.serves and slot.keeper:

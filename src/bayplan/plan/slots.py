@@ -10,7 +10,7 @@ from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Run
-from bayplan.plan.replica import definition, host_ports, is_job, network_name
+from bayplan.plan.replica import definition, host_ports, network_name
 from bayplan.plan.standing import endpoints, is_serving, why_failed
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned, written_volumes
@@ -25,7 +25,7 @@ def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
 
 def predecessors(goal: Goal, facts: Facts) -> Iterator[Replica]:
     """What runs of another definition than its service has by now, and is going to be replaced."""
-    planned = (s for s in goal.app.services.values() if not is_job(s) and (goal.only is None or s.name in goal.only))
+    planned = (s for s in goal.app.services.values() if not s.is_job and (goal.only is None or s.name in goal.only))
     for service in planned:
         spec = definition(service, goal.app)
         there = facts.replicas(goal.app.name, service.name)

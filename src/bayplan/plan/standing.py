@@ -23,7 +23,7 @@ from bayplan.facts import Endpoint, Facts, HostFacts, Replica
 from bayplan.plan.goal import Run
 from bayplan.plan.health import check_of
 from bayplan.plan.leads import leads
-from bayplan.plan.replica import asked_targets, ingress_targets, is_job, pool_name, server_name
+from bayplan.plan.replica import asked_targets, ingress_targets, pool_name, server_name
 from bayplan.spec.model import Fleet, Service
 
 START_DEADLINE = 60.0  # seconds to be ready, for a service whose health check does not say
@@ -58,7 +58,7 @@ def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, r
 
     Balancers that do not answer are not asked: what they may still send here keeps others from going (`pools.retire`).
     """
-    if is_job(service):
+    if service.is_job:
         return replica.done
     if not replica.alive:
         return False

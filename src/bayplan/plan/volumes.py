@@ -55,7 +55,7 @@ class Homes:
 
     def rejection(self, host: str, service: Service) -> str | None:
         """Why the service cannot live there with its volumes."""
-        if service.mode.startswith("global"):
+        if service.is_global:
             return None  # a volume on each host
         found = pinned(self.app, service)
         return next((why for mount, volume in found if (why := self._why_not(host, service, volume, mount))), None)

@@ -111,7 +111,7 @@ def _check_rollback(service: Service, around: Surroundings) -> None:
 
 def _check_job(service: Service, published: Sequence[Published], around: Surroundings) -> None:
     """What runs to its end serves nobody."""
-    if not service.mode.endswith("job"):
+    if not service.is_job:
         return
     for one in (p for p in published if p.port.mode == "ingress"):
         around.wrong(

@@ -18,7 +18,7 @@ def check_volumes(app: App, fleet: Fleet | None, around: Surroundings) -> None:
     """
     for service in app.services.values():
         volume = writes_volume(app, service)
-        if volume and service.replicas > 1 and not service.mode.startswith("global"):
+        if volume and service.replicas > 1 and not service.is_global:
             at = ("deploy", "replicas") if around.has("services", service.name, "deploy", "replicas") else ("scale",)
             what = f"services.{service.name}: {service.replicas} replicas would write to the one volume {volume}"
             if fleet is not None and fleet.local:

@@ -255,6 +255,16 @@ class Service(Frozen):
     listens: tuple[int, ...] = ()
     image_healthcheck: Healthcheck | None = None
 
+    @property
+    def is_job(self) -> bool:
+        """Whether it runs to its end."""
+        return self.mode in ("replicated-job", "global-job")
+
+    @property
+    def is_global(self) -> bool:
+        """Whether each host that its constraints allow has one."""
+        return self.mode in ("global", "global-job")
+
 
 class App(Frozen):
     """One Compose project. networks, volumes, secrets, configs: by the keys that services name."""

@@ -132,7 +132,7 @@ def _deploy(s: Service) -> dict[str, Any]:
     r, placement = s.resources, s.placement
     return said(
         mode=s.mode,
-        replicas=None if s.mode.startswith("global") else s.replicas,
+        replicas=None if s.is_global else s.replicas,
         labels=dict(s.service_labels),
         resources=said(
             limits=said(cpus=number(r.limit_cpus), memory=number(r.limit_memory), pids=r.limit_pids),
