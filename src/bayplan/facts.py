@@ -71,6 +71,11 @@ class Replica:
     cut: bool = False
 
     @property
+    def held_ports(self) -> frozenset[tuple[str, int]]:
+        """(protocol, port) of its host that are its own."""
+        return frozenset((b.protocol, b.port) for b in self.ports)
+
+    @property
     def done(self) -> bool:
         """Whether it is a job that ended well."""
         return self.job and self.state == "exited" and self.exit_code == 0
@@ -299,6 +304,12 @@ class HostFacts:
     def system(self, role: Role) -> SystemContainer | None:
         """The container of that role, in whatever state."""
         return next((c for c in self.engine.system if c.role == role and not c.aside), None)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether its guard runs: nothing but listeners answers from outside, and no replica starts before."""
+        guard = self.system("guard")
+        return guard is not None and guard.state == "running"
 
     def aside(self) -> tuple[SystemContainer, ...]:
         """Gateways that were replaced and have not ended."""

@@ -73,8 +73,7 @@ async def see_gateway(ports: FleetPorts, host: HostFacts) -> HostFacts:
 
 async def missing_paths(ports: FleetPorts, host: HostFacts, paths: frozenset[str]) -> frozenset[str]:
     """Those that the host does not have, as its guard sees it. None while no guard runs: no replica starts then."""
-    guard = host.system("guard")
-    if guard is None or guard.state != "running":
+    if not host.is_guarded:
         return frozenset()
     argv = ("chroot", "/host", "/bin/sh", "-c", _MISSING, "sh", *sorted(paths))
     told = await ports.engines[host.name].exec(system_name("guard", ports.fleet.name), argv)

@@ -54,7 +54,7 @@ class Berth:
 
     def without(self, replica: Replica, demand: Demand) -> Berth:
         """As it is once that one is gone."""
-        left = self.taken - {(b.protocol, b.port) for b in replica.ports}
+        left = self.taken - replica.held_ports
         cpus, memory = minus(self.used_cpus, demand.cpus), minus(self.used_memory, demand.memory)
         return replace(self, used_cpus=cpus, used_memory=memory, taken=left)
 
@@ -137,8 +137,7 @@ def _unfetched(goal: Goal, facts: Facts, run: Run) -> Mapping[tuple[str, str], s
     for (host, image), why in run.unfetched.items():
         if any(image in other.images for other in facts.reachable()):
             found[host, image] = why
-            guard = facts.hosts[host].system("guard") if host in facts.hosts else None
-            if image == goal.fleet.gateway_image and (guard is None or guard.state != "running"):
+            if image == goal.fleet.gateway_image and not (host in facts.hosts and facts.hosts[host].is_guarded):
                 found |= {(host, service.image): why for service in goal.app.services.values()}
     return found
 
@@ -166,7 +165,7 @@ def _berth(goal: Goal, facts: HostFacts, run: Run, everywhere: frozenset[str]) -
     for replica in (r for r in engine.replicas if not r.ended):
         berth.in_use |= not (replica.app == goal.app.name and replica.service in everywhere)
         berth.add(demand_of(goal.fleet, replica.app, replica.service, replica.cpus, replica.memory))
-        berth.taken.update((b.protocol, b.port) for b in replica.ports)
+        berth.taken |= replica.held_ports
     for container in engine.system:
         berth.taken.update((b.protocol, b.port) for b in container.ports)
     berth.taken |= engine.taken

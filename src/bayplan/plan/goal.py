@@ -30,6 +30,10 @@ class Goal:
     moves: Mapping[tuple[str, int], str] = field(default_factory=dict)
     stopped: frozenset[str] = frozenset()
 
+    def touches(self, service: str) -> bool:
+        """Whether it is planned at all."""
+        return self.only is None or service in self.only
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

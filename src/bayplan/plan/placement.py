@@ -128,8 +128,7 @@ class Placer:
         """What the host must have before: told, and a step for it."""
         fleet, app, host = self.goal.fleet.name, self.goal.app.name, berth.host.name
         network, needed = network_name(fleet, app), []
-        guard = berth.facts.system("guard")
-        if guard is None or guard.state != "running":  # nothing but listeners is to answer from outside
+        if not berth.facts.is_guarded:
             needed.append("its guard")
         if network not in berth.facts.engine.networks:
             needed.append("its network")

@@ -52,7 +52,7 @@ def _services(goal: Goal, facts: Facts, run: Run, now: float) -> Iterator[Plan]:
     board, order = Board(goal, facts, run), Order(goal, facts, run, now)
     ways: list[Job | Rollout] = []
     for service in in_order(goal.app):
-        if goal.only is None or service.name in goal.only:
+        if goal.touches(service.name):
             of = Job if service.is_job else Rollout
             way = of(goal, service, facts, run, now, board, order.held(service))
             made = way.plan()
@@ -141,7 +141,7 @@ def _to_go_first(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) 
     found: set[str] = set()
     for service in (goal.app.services[name] for name in unplaced):
         ports = fixed_ports(service)
-        having = [r for r in left_over(goal, facts) if any((b.protocol, b.port) in ports for b in r.ports)]
+        having = [r for r in left_over(goal, facts) if ports & r.held_ports]
         if having and _takes(Board(goal, facts, run).without(having), service, goal.fleet.ports):
             found |= {r.id for r in having}
     return frozenset(found)
@@ -160,7 +160,7 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, is_given_up: b
     waiting: list[Waiting] = []
     steps: list[Step] = []
     routed = routed_services(facts, goal.app.name)
-    planned = [s for s in goal.app.services.values() if not s.is_job and (goal.only is None or s.name in goal.only)]
+    planned = [s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name)]
     elsewhere = {r.id for s in planned for r in displaced(goal, s, facts)}  # their successor's own plan has them
     for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere):
         if replica.state in ("removing", "creating"):

@@ -129,7 +129,7 @@ class Rollout:
         """Whether an old replica has a port of its host that another service is to have: that one waits for it."""
         others = (s for s in self.goal.app.services.values() if s.name != self.service.name)
         ports = {port for s in others for port in fixed_ports(s)}
-        return any((b.protocol, b.port) in ports for slot in self.slots.values() for r in slot.old for b in r.ports)
+        return any(ports & r.held_ports for slot in self.slots.values() for r in slot.old)
 
     def _count(self) -> None:
         """Where each slot stands, for spreading: a slot that is being replaced counts where its old one is."""
@@ -299,7 +299,7 @@ class Rollout:
         services, mine = self.goal.app.services, fixed_ports(self.service)
         there = self.facts.replicas(self.goal.app.name) if mine else ()
         wanted = {name: mine - fixed_ports(s) for name, s in services.items() if name != self.service.name}
-        return tuple(r for r in there if wanted.get(r.service, set()) & {(b.protocol, b.port) for b in r.ports})
+        return tuple(r for r in there if wanted.get(r.service, set()) & r.held_ports)
 
     def _at_a_time(self) -> int:
         return self.service.update.parallelism or max(1, ceil(len(self.wanted) / 4))

@@ -25,7 +25,7 @@ def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
 
 def predecessors(goal: Goal, facts: Facts) -> Iterator[Replica]:
     """What runs of another definition than its service has by now, and is going to be replaced."""
-    planned = (s for s in goal.app.services.values() if not s.is_job and (goal.only is None or s.name in goal.only))
+    planned = (s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name))
     for service in planned:
         spec = definition(service, goal.app)
         there = facts.replicas(goal.app.name, service.name)
@@ -142,7 +142,7 @@ class Reader:
         host = self.facts.hosts[replica.host]
         taken, network = _taken(host, self.run), network_name(self.goal.fleet.name, self.goal.app.name)
         is_lost = replica.cut or (not self.service.options.network_mode and network not in host.engine.networks)
-        return is_lost or any((b.protocol, b.port) in taken for b in replica.ports)
+        return is_lost or not taken.isdisjoint(replica.held_ports)
 
     def _serves(self, replica: Replica) -> bool:
         return is_serving(replica, self.service, self.goal.fleet, self.facts, self.run, self.now)
