@@ -14,7 +14,7 @@ from bayplan.plan.names import system_name
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet
 
-HOST_DEADLINE = 10.0  # seconds; longer than a lossy link's retransmissions, shorter than patience
+HOST_DEADLINE = 10.0  # seconds, connecting included; longer than a lossy link's retransmissions, shorter than patience
 GATEWAY_DEADLINE = 6.0
 SLOW = 2.0  # seconds until a person is told what is waited for
 _MISSING = 'for path; do [ -e "$path" ] || echo "$path"; done'
@@ -30,23 +30,41 @@ async def observe(ports: FleetPorts, *, images: bool = True, skip: frozenset[str
 
 async def see_host(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
     """One host, now."""
+    return await _or_silence(ports, name, _whole(ports, name, images=images))
+
+
+async def see_engine(ports: FleetPorts, name: str) -> HostFacts:
+    """One host by its engine alone: no gateway, no images."""
+    return await _or_silence(ports, name, _engine(ports, name))
+
+
+async def _or_silence(ports: FleetPorts, name: str, looking: Coroutine[Any, Any, HostFacts]) -> HostFacts:
+    """What is seen, or why the host did not answer, which is no error."""
     try:
-        with told_when_slow(ports, name):
+        with _told_when_slow(ports, name):
             async with asyncio.timeout(HOST_DEADLINE):
-                engine, there, gateway = await _all_three(
-                    ports.engines[name].observe(ports.fleet.name),
-                    _images(ports, name, wanted=images),
-                    _gateway(ports, name),
-                )
+                return await looking
     except TimeoutError:
         return HostFacts(name, reachable=False, why=f"no answer within {HOST_DEADLINE:g} s")
     except BayplanError as error:
         return HostFacts(name, reachable=False, why=error.what, todo=error.todo)
+
+
+async def _whole(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:
+    engine, there, gateway = await _all_three(
+        ports.engines[name].observe(ports.fleet.name),
+        _images(ports, name, wanted=images),
+        _gateway(ports, name),
+    )
     return HostFacts(name, reachable=True, engine=engine, gateway=_if_running(engine, gateway), images=there)
 
 
+async def _engine(ports: FleetPorts, name: str) -> HostFacts:
+    return HostFacts(name, reachable=True, engine=await ports.engines[name].observe(ports.fleet.name))
+
+
 @contextmanager
-def told_when_slow(ports: FleetPorts, host: str) -> Iterator[None]:
+def _told_when_slow(ports: FleetPorts, host: str) -> Iterator[None]:
     """Whoever waits for the host is told so, should it take long."""
     telling = asyncio.get_running_loop().call_later(SLOW, ports.slow, host)
     try:
@@ -103,8 +121,14 @@ def silence(host: HostFacts) -> list[str]:
     return [f"{host.name}: {host.why}", *([f"  {host.todo}"] if host.todo else [])]
 
 
-def nobody_answers(fleet: Fleet, facts: Facts) -> NoHostError:
-    """The error for a fleet of which no host answered."""
+def answered(fleet: Fleet, facts: Facts) -> Facts:
+    """The facts. Raises NoHostError when no host answered."""
+    if not any(facts.reachable()):
+        raise _nobody_answers(fleet, facts)
+    return facts
+
+
+def _nobody_answers(fleet: Fleet, facts: Facts) -> NoHostError:
     told = "\n  ".join(reason for h in facts.hosts.values() for reason in silence(h))
     if fleet.local:
         return NoHostError(

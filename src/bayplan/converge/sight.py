@@ -13,7 +13,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
 
-from bayplan.converge.observe import missing_paths, nobody_answers, see_gateway, see_host
+from bayplan.converge.observe import answered, missing_paths, see_gateway, see_host
 from bayplan.converge.overlay import started, with_replica
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, HostFacts, Replica
@@ -56,10 +56,7 @@ class Sight:
         hosts = (self._aside.pop(n) if n in self._aside else self._host(n) for n in asked)
         await asyncio.gather(*hosts, *(self._gateway(n) for n in gateways))
         self.is_good = all(n in asked or self._known[n].reachable or self._is_given_up(n) for n in names)
-        facts = Facts({n: self._known[n] for n in names})
-        if not any(facts.reachable()):
-            raise nobody_answers(self._ports.fleet, facts)
-        return facts
+        return answered(self._ports.fleet, Facts({n: self._known[n] for n in names}))
 
     def outdate(self) -> None:
         """What was seen counts no more: the next look asks every host that answered. One that did not stays unknown."""
@@ -144,9 +141,8 @@ class Sight:
             host = with_replica(host, replica)
         images = self._images.setdefault(name, host.images)
         if self._paths and name not in self._missing:
-            with suppress(
-                BayplanError
-            ):  # asked again at the next look; until then the engine refuses what it cannot mount
+            # Asked again at the next look; until then the engine refuses what it cannot mount.
+            with suppress(BayplanError):
                 self._missing[name] = await missing_paths(self._ports, host, self._paths)
         missing, delivered = self._missing.get(name, frozenset()), frozenset(self._delivered[name])
         self._known[name] = replace(host, images=images, missing=missing, delivered=delivered)

@@ -6,40 +6,18 @@ import asyncio
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
-from bayplan.converge.observe import nobody_answers, told_when_slow
+from bayplan.converge.observe import answered, see_engine
 from bayplan.errors import BayplanError, UsageError
-from bayplan.facts import Facts, HostFacts, Replica
+from bayplan.facts import Facts, Replica
 from bayplan.operate.release import current
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet
 
-ASK_DEADLINE = 10.0  # seconds for a host to answer, connecting included
-
-
-async def ask(ports: FleetPorts, host: str) -> HostFacts:
-    """One host's engine; a host that does not answer is not an error, its facts say why."""
-    try:
-        with told_when_slow(ports, host):
-            async with asyncio.timeout(ASK_DEADLINE):
-                engine = await ports.engines[host].observe(ports.fleet.name)
-    except TimeoutError:
-        return HostFacts(host, reachable=False, why=f"no answer within {ASK_DEADLINE:g} s")
-    except BayplanError as error:
-        return HostFacts(host, reachable=False, why=error.what, todo=error.todo)
-    return HostFacts(host, reachable=True, engine=engine)
-
 
 async def ask_all(ports: FleetPorts) -> Facts:
     """Every host at once. Raises NoHostError when none answers."""
-    seen = await asyncio.gather(*(ask(ports, host) for host in ports.fleet.hosts))
+    seen = await asyncio.gather(*(see_engine(ports, host) for host in ports.fleet.hosts))
     return answered(ports.fleet, Facts({h.name: h for h in seen}))
-
-
-def answered(fleet: Fleet, facts: Facts) -> Facts:
-    """The facts. Raises NoHostError when no host answered."""
-    if not any(facts.reachable()):
-        raise nobody_answers(fleet, facts)
-    return facts
 
 
 def replicas_of(facts: Facts, app: str, services: Collection[str]) -> tuple[Replica, ...]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import answered, observe
 from bayplan.facts import GatewayFacts, HostFacts, Listener, Pool, ServerFacts, ServerState, takes_traffic
-from bayplan.operate.ask import answered
 from bayplan.ports import FleetPorts
 
 GatewayState = Literal["running", "silent", "absent", "unreachable"]

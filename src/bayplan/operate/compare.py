@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bayplan.converge.observe import observe
-from bayplan.operate.ask import answered
+from bayplan.converge.observe import answered, observe
 from bayplan.operate.diff import Change, changes
 from bayplan.operate.history import release
 from bayplan.operate.preview import foreseen

@@ -18,9 +18,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bayplan.converge.observe import see_engine
 from bayplan.errors import BayplanError, DeadlineError, UsageError
 from bayplan.facts import Facts, HostFacts, Replica
-from bayplan.operate.ask import ask, ask_all, check_services, replicas_of
+from bayplan.operate.ask import ask_all, check_services, replicas_of
 from bayplan.ports import FleetPorts, LogLine
 
 LOOK_EVERY = 1.0  # seconds between two looks at a host while following
@@ -210,7 +211,7 @@ class _Watcher:
         answered = self.before.reachable
         try:
             while True:
-                seen = await ask(self.ports, self.before.name)
+                seen = await see_engine(self.ports, self.before.name)
                 await self._look(seen, answered=answered)
                 answered = seen.reachable
                 await self.ports.clock.sleep(LOOK_EVERY)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from bayplan import labels
 from bayplan.container import Container
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import answered, observe
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.images import login_for
-from bayplan.operate.ask import answered, check_hosts
+from bayplan.operate.ask import check_hosts
 from bayplan.operate.release import Chosen, check_known, current, required, unreleased
 from bayplan.plan.constraints import unmet
 from bayplan.plan.goal import Goal

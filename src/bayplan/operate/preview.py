@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import answered, observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts
 from bayplan.images import known_pins
 from bayplan.operate import doors
-from bayplan.operate.ask import answered, check_hosts
+from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of, completed
 from bayplan.operate.release import Chosen, current, is_new_fleet
 from bayplan.operate.secrets import versioned

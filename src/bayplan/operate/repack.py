@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import answered, observe
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
-from bayplan.operate.ask import answered
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent
 from bayplan.operate.release import Chosen, current

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import answered, observe
 from bayplan.errors import RegistryError
 from bayplan.facts import Facts, HostFacts, Replica
-from bayplan.operate.ask import answered, replicas_of
+from bayplan.operate.ask import replicas_of
 from bayplan.operate.inferred import inferred
 from bayplan.operate.release import Chosen, current, is_new_fleet, unreleased
 from bayplan.plan.everywhere import wanted_slots

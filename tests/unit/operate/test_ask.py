@@ -10,10 +10,10 @@ from tests.given import fleet
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.converge.observe import SLOW, see_host
+from bayplan.converge.observe import SLOW, see_engine, see_host
 from bayplan.engines.memory import MemoryEngine
 from bayplan.facts import EngineFacts
-from bayplan.operate.ask import ask, ask_all
+from bayplan.operate.ask import ask_all
 from bayplan.ports import FleetPorts
 
 
@@ -40,5 +40,5 @@ def test_a_host_that_is_waited_for_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_one_that_answers_soon_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     ports, told = hanging(monkeypatch, "h2", SLOW / 2)
-    assert run(ask(ports, "h2")).reachable
+    assert run(see_engine(ports, "h2")).reachable
     assert told == []

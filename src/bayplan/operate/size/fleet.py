@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bayplan.converge.observe import observe
+from bayplan.converge.observe import answered, observe
 from bayplan.errors import Mistake, SpecError
 from bayplan.facts import Facts, HostFacts
-from bayplan.operate.ask import answered
 from bayplan.operate.size.reading import Asked, shortage
 from bayplan.plan.constraints import unmet
 from bayplan.plan.demand import Demand, demand_of
