@@ -16,24 +16,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from bayplan import labels
 from bayplan.container import Container
-from bayplan.errors import (
-    BayplanError,
-    ConflictError,
-    DeadlineError,
-    HostUnreachableError,
-    LockedError,
-    LockLostError,
-    NoMajorityError,
-    NotFoundError,
-)
+from bayplan.engines.ballot import ANSWER, Round, Taken, Votes, read_claim
+from bayplan.engines.lock_hold import EngineHold, Others
+from bayplan.errors import BayplanError, ConflictError, LockedError, NoMajorityError, NotFoundError
 from bayplan.plan.names import lock_name
 from bayplan.ports import Claim, Clock, Credentials, Engine, Held, Hold
 from bayplan.units import show_seconds
@@ -43,35 +34,9 @@ Say = Callable[[str], None]
 DYING = 3.0  # seconds for a holder that has just died to vanish; without more patience, nobody waits longer
 STUCK = 18.0  # seconds that a container may be created and not running; longer than `hold.START`
 SLICE = 1.0  # seconds between looks at one that starts
-FIRST_ALONE = 0.5  # seconds that a host is asked before another is asked in its place
-ANSWER = 10.0  # seconds for a host to answer
-LATER = 3.0  # seconds until those are started that others could make up for; with `hold.START`, less than STUCK
 MAKE_UP = 4.0  # seconds to win another host for one that fell silent; with `hold.ANSWER`, less than `hold.PATIENCE`
 SPREAD = 0.1  # seconds within which those who waited try again
 REST = 0.5  # seconds for what was asked and is not wanted any more to be answered and undone
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Another has the name on a host. container: its id; state: as the engine spells it, "" when it has gone meanwhile.
-
-    claim None: it says not whose.
-    """
-
-    host: str
-    container: str
-    claim: Claim | None
-    state: str
-
-    @property
-    def starting(self) -> bool:
-        """It is not running yet."""
-        return self.state == "created"
-
-    @property
-    def ended(self) -> bool:
-        """Nobody holds it any more, and its engine has not removed it."""
-        return self.state in ("exited", "dead")
 
 
 class EngineLock:
@@ -88,17 +53,18 @@ class EngineLock:
         clock: Clock,
         login: Callable[[], Awaitable[Credentials | None]] | None = None,
     ) -> None:
-        self.engines, self.clock = engines, clock
-        self.asking: set[asyncio.Task[None]] = set()  # also those whose answer nobody waits for any more
+        self._engines, self._clock = engines, clock
+        self._asking: set[asyncio.Task[None]] = set()  # also those whose answer nobody waits for any more
         self._fleet, self._image, self._login = fleet, image, login
 
     async def take(self, claim: Claim, *, patience: float, gone: frozenset[str], say: Say) -> Hold:
         """Raises LockedError, NoMajorityError."""
-        voters = _voters(self.engines, gone)
+        voters = _voters(self._engines, gone)
         need = len(voters) // 2 + 1
-        began, was_free, starting, is_last = self.clock.now(), True, dict[str, float](), False
+        began, was_free, starting, is_last = self._clock.now(), True, dict[str, float](), False
         while True:
-            asked = Round(self, claim, voters, need, say, spare=len(voters) - need if is_last else 0)
+            spare = len(voters) - need if is_last else 0
+            asked = Round(lambda host: self._ask(host, claim, say), voters, need, self._asking, spare=spare)
             votes = await asked.run()
             if len(votes.held) >= need:
                 await asked.end(keep=True)
@@ -107,7 +73,7 @@ class EngineLock:
             if not votes.taken:
                 await self._rest()
                 raise _no_majority(voters, need, votes)
-            other, now = min(votes.taken, key=lambda t: t.starting), self.clock.now()
+            other, now = min(votes.taken, key=lambda t: t.starting), self._clock.now()
             seen = now - starting.setdefault(other.container, now) if other.starting else STUCK + SLICE
             left = max(max(patience, DYING) - (now - began), STUCK + SLICE - seen)
             is_stuck = other.starting and seen >= STUCK
@@ -149,10 +115,10 @@ class EngineLock:
                 while hosts:
                     for host in hosts:
                         with suppress(BayplanError):
-                            said = await self.ask(host, claim, lambda _: None)
+                            said = await self._ask(host, claim, lambda _: None)
                             if not isinstance(said, Taken):
                                 return host, said
-                    await self.clock.sleep(SPREAD)
+                    await self._clock.sleep(SPREAD)
         return None
 
     async def _is_silent(self, host: str) -> bool:
@@ -176,17 +142,17 @@ class EngineLock:
                     await self._break(there)
 
     async def _rest(self) -> None:
-        if self.asking:
-            await asyncio.wait(self.asking, timeout=REST)
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=REST)
 
-    async def ask(self, host: str, claim: Claim, say: Say) -> Held | Taken:
+    async def _ask(self, host: str, claim: Claim, say: Say) -> Held | Taken:
         """One host. Raises BayplanError when it does not answer, or cannot have the image."""
         try:
             return await self._win(host, claim)
         except NotFoundError:
             say(f"{host}: fetches {self._image}, for the lock")
             login = await self._login() if self._login else None
-            await self.engines[host].pull(self._image, lambda _: None, login)
+            await self._engines[host].pull(self._image, lambda _: None, login)
         return await self._win(host, claim)
 
     async def _win(self, host: str, claim: Claim) -> Held | Taken:
@@ -214,12 +180,12 @@ class EngineLock:
         # Its own network, even none, costs the engine twice as much to start (0.15 s of a core more, on 20.10).
         container = Container(lock_name(self._fleet), self._image, labels=told, network="host", cap_drop=("ALL",))
         async with asyncio.timeout(ANSWER):
-            return await self.engines[host].hold(container)
+            return await self._engines[host].hold(container)
 
     async def _whose(self, host: str) -> Taken:
         """One that has gone meanwhile has no id; nobody needs to wait for it."""
         try:
-            seen = await self.engines[host].inspect(lock_name(self._fleet))
+            seen = await self._engines[host].inspect(lock_name(self._fleet))
         except NotFoundError:
             return Taken(host, "", None, "")
         return Taken(host, seen["Id"], read_claim(seen["Config"]["Labels"]), seen["State"]["Status"])
@@ -228,201 +194,15 @@ class EngineLock:
         if other.container:
             with suppress(TimeoutError, BayplanError):
                 async with asyncio.timeout(seconds if seconds < float("inf") else None):
-                    await self.engines[other.host].until_removed(other.container)
-        await self.clock.sleep(random.uniform(0, SPREAD))  # noqa: S311  so that those who wait do not all come at once
+                    await self._engines[other.host].until_removed(other.container)
+        await self._clock.sleep(random.uniform(0, SPREAD))  # noqa: S311  so that those who wait do not all come at once
 
     async def _break(self, other: Taken) -> None:
         """By its id: should it be another's by now, that one stays; so does one that runs by now."""
         with suppress(BayplanError):
             there = await self._whose(other.host)
             if there.container == other.container and (there.starting or there.ended):
-                await self.engines[other.host].remove(other.container, 0)
-
-
-@dataclass(slots=True)
-class Votes:
-    """What the hosts said in one round."""
-
-    held: dict[str, Held] = field(default_factory=dict)
-    taken: list[Taken] = field(default_factory=list)
-    silent: dict[str, str] = field(default_factory=dict)
-
-
-class Round:
-    """Asking as many hosts as are needed: the first one first, and others for those that do not answer.
-
-    spare: how many may be another's before it is over. With none, those who race are told apart by the first host.
-    """
-
-    def __init__(
-        self, lock: EngineLock, claim: Claim, hosts: Sequence[str], need: int, say: Say, *, spare: int = 0
-    ) -> None:
-        self._lock, self._claim, self._left, self._need, self._say = lock, claim, list(hosts), need, say
-        self._spare = spare
-        self._votes = Votes()
-        self._asking: set[asyncio.Task[None]] = set()
-        self._over = False
-
-    async def run(self) -> Votes:
-        """When most are ours, or too many are another's, or nobody is left to be asked. One that does not run may have
-        been left by a process that is dead: it is no vote, and does not stop us.
-        """
-        self._start(1)
-        try:
-            while self._asking and not self._is_lost() and len(self._votes.held) < self._need:
-                done, _ = await asyncio.wait(self._asking, timeout=FIRST_ALONE, return_when=asyncio.FIRST_COMPLETED)
-                self._asking -= done
-                for task in done:
-                    task.result()
-                if not self._is_lost():
-                    short = self._need - len(self._votes.held) - len(self._asking)
-                    self._start(short if done else max(short, 1))
-        except BaseException:
-            await asyncio.shield(self.end())
-            raise
-        return self._votes
-
-    def _is_lost(self) -> bool:
-        return sum(not t.starting for t in self._votes.taken) > self._spare
-
-    async def end(self, *, keep: bool = False) -> None:
-        """Nothing that comes later is kept, nor, unless told so, what is held already."""
-        self._over = True
-        if not keep:
-            await _let_go(self._votes.held.values())
-
-    def _start(self, count: int) -> None:
-        count = max(count, 0)
-        for host in self._left[:count]:
-            task = asyncio.create_task(self._ask(host))
-            self._asking.add(task)
-            self._lock.asking.add(task)
-            task.add_done_callback(self._lock.asking.discard)
-        self._left = self._left[count:]
-
-    async def _ask(self, host: str) -> None:
-        try:
-            said = await self._lock.ask(host, self._claim, self._say)
-        except TimeoutError:
-            self._votes.silent[host] = f"no answer within {ANSWER:g} s"
-        except BayplanError as error:
-            self._votes.silent[host] = error.what
-        else:
-            await self._count(host, said)
-
-    async def _count(self, host: str, said: Held | Taken) -> None:
-        if isinstance(said, Taken):
-            self._votes.taken.append(said)
-        elif self._over:
-            await said.let_go()
-        else:
-            self._votes.held[host] = said
-
-
-@dataclass(frozen=True, slots=True)
-class Others:
-    """What a hold does on hosts that it has not. clear: takes away what nobody holds; another: wins one that is not in
-    the set; is_silent: whether a host does not answer; rest: what was asked and is not wanted ends.
-    """
-
-    clear: Callable[[], Coroutine[Any, Any, None]]
-    another: Callable[[Iterable[str]], Awaitable[tuple[str, Held] | None]]
-    is_silent: Callable[[str], Awaitable[bool]]
-    rest: Callable[[], Awaitable[None]]
-
-
-class EngineHold:
-    """The lock on these hosts. It is lost when they are not most any more: from then on another may have it.
-
-    later: hosts whose container need not run at once.
-    """
-
-    def __init__(
-        self,
-        held: Mapping[str, Held],
-        need: int,
-        *,
-        later: frozenset[str],
-        others: Others,
-        was_free: bool,
-    ) -> None:
-        self.was_free = was_free
-        self._others = others
-        self._need, self._later = need, later
-        self._held: dict[str, Held] = {}
-        self._why: dict[str, str] = {}
-        self._hurry, self._mending = asyncio.Event(), asyncio.Lock()
-        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._clearing = asyncio.create_task(others.clear())
-        self._watching = {self._clearing}
-        for host, one in held.items():
-            self._add(host, one)
-
-    async def until_lost(self) -> LockLostError:
-        why = await asyncio.shield(self._lost)
-        return LockLostError(
-            f"the lock was lost: {why}",
-            todo="somebody else may be changing the fleet by now; the next run finishes what was begun, or undoes it",
-        )
-
-    async def release(self) -> None:
-        await _end(self._watching)
-        await asyncio.gather(_let_go(self._held.values()), self._others.rest())
-        self._held.clear()
-
-    def _add(self, host: str, held: Held) -> None:
-        self._held[host] = held
-        watching = asyncio.create_task(self._watch(host, held))
-        watching.add_done_callback(self._unwatched)
-        self._watching.add(watching)
-
-    def _unwatched(self, task: asyncio.Task[None]) -> None:
-        """What went wrong and is no error of ours: nobody would hear that the lock is lost."""
-        if not task.cancelled() and (error := task.exception()) and not self._lost.done():
-            self._lost.set_result(f"{type(error).__name__}: {error}")
-
-    async def _watch(self, host: str, held: Held) -> None:
-        why = "its container is gone"
-        try:
-            if host in self._later:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LATER):
-                        await self._hurry.wait()
-            await held.live()
-            is_silent = held.is_sure and await self._others.is_silent(host)
-        except (HostUnreachableError, DeadlineError) as error:
-            why, is_silent = error.what, held.is_sure  # if not, it was hung itself: not a moment more
-        except BayplanError as error:
-            why, is_silent = error.what, False
-        self._why[host] = why
-        self._held.pop(host, None)
-        is_kept = await self._made_up(held) if is_silent else len(self._held) >= self._need
-        if not is_kept and not self._lost.done():
-            self._lost.set_result("; ".join(f"{h}: {w}" for h, w in self._why.items()))
-        with suppress(BayplanError):
-            await held.let_go()
-
-    async def _made_up(self, held: Held) -> bool:
-        """Whether others are ours instead of a host that fell silent, and were before that one could be another's.
-        Whoever was hung itself knows nothing of what happened meanwhile.
-        """
-        async with self._mending:
-            await _end([self._clearing])  # it would take away what is won now
-            while len(self._held) < self._need:
-                self._hurry.set()
-                won = await self._others.another({*self._held, *self._why})
-                if won is None:
-                    return False
-                self._add(*won)
-        return held.is_sure
-
-
-def read_claim(told: Mapping[str, str]) -> Claim | None:
-    """From the labels of a lock's container; None if they are not as we write them."""
-    try:
-        return Claim(told[labels.LOCK_BY], told[labels.LOCK_DOING], float(told[labels.LOCK_AT]))
-    except (KeyError, ValueError):
-        return None
+                await self._engines[other.host].remove(other.container, 0)
 
 
 def describe(claim: Claim | None) -> str:
@@ -459,14 +239,3 @@ def _no_majority(voters: Sequence[str], need: int, votes: Votes) -> NoMajorityEr
         f"{few} to be sure that nobody else is changing the fleet, and {len(votes.held)} did; nothing was changed",
         todo=f"{told.strip()}\n  if what does not answer is gone for good, it has no vote: {gone}",
     )
-
-
-async def _let_go(held: Iterable[Held]) -> None:
-    await asyncio.gather(*(one.let_go() for one in held), return_exceptions=True)
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = tuple(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

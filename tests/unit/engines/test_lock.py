@@ -9,8 +9,10 @@ import pytest
 from tests.virtual_time import VirtualClock, run
 
 from bayplan.container import Container
+from bayplan.engines.ballot import read_claim
 from bayplan.engines.hold import ANSWER, BEAT, PATIENCE, START
-from bayplan.engines.lock import DYING, LATER, MAKE_UP, STUCK, EngineLock, read_claim
+from bayplan.engines.lock import DYING, MAKE_UP, STUCK, EngineLock
+from bayplan.engines.lock_hold import LATER
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import MemoryHeld
 from bayplan.engines.memory_hub import MemoryHub
