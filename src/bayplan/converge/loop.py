@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from bayplan import labels
 from bayplan.converge.apply import apply, change_pools
+from bayplan.converge.lanes import Lanes
+from bayplan.converge.learnt import Learnt
 from bayplan.converge.overlay import overlay
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
@@ -33,7 +34,6 @@ from bayplan.plan.steps import (
     Run,
     Start,
     Step,
-    Stop,
     Waiting,
     key,
     subject,
@@ -52,10 +52,6 @@ WAIT_LONGEST = 1.0
 GATHER = 0.2  # seconds that a pass waits for other steps that end at about the same time
 GATHER_LONGEST = 1.0
 LOOK_SHARE = 3  # times as long as a look took: looking is to take a part of a busy engine's time, not most of it
-STARTS = (2, 8)  # containers that are made at once on one host: as many as it has cores, within these
-PULLS = 3
-AVOIDED = 3  # hosts that cannot fetch an image, for which others are taken
-STOPS = 16  # mostly they wait for the container
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +112,7 @@ class Convergence:
     ) -> None:
         self._ports, self._planner, self._on, self._patience, self._login = ports, planner, on, patience, login
         self._vault = vault or Vault({}, {})
-        self._memory, self._facts = Memory(), Facts()
+        self._learnt, self._facts = Learnt(ports.clock), Facts()
         self._in_flight: dict[asyncio.Task[None], tuple[Step, ...]] = {}
         self._broken: list[BaseException] = []
         self._underway: tuple[Step, ...] = ()  # what was in flight when this pass began to look
@@ -126,7 +122,7 @@ class Convergence:
         self._failures: dict[str, Failure] = {}
         self._sight = sight or Sight(ports)
         self._gather = GATHER
-        self._lanes: dict[str, _Lanes] = {}
+        self._lanes: dict[str, Lanes] = {}
 
     async def run(self) -> Outcome:
         """Until nothing is left to do that can be done. Cancelled: what is in flight is cancelled and waited for."""
@@ -164,18 +160,15 @@ class Convergence:
         seen = await self._sight.look(whole=whole)
         self._gather = min(max(GATHER, LOOK_SHARE * (self._ports.clock.now() - began)), GATHER_LONGEST)
         facts = overlay(seen, (*self._underway, *self._steps_in_flight()))
-        self._remember(facts)
+        self._facts = facts
+        self._learnt.saw(facts)
         return facts
 
     def _plan(self, number: int, facts: Facts) -> Plan:
-        plan = self._planner(facts, self._ports.clock.now(), self._memory)
+        plan = self._planner(facts, self._ports.clock.now(), self._learnt.memory)
         for failure in plan.failures:
             self._failures.setdefault(failure.replica or failure.why, failure)
-        given_up = self._memory.given_up | {f.service for f in plan.failures if not f.tolerated}
-        self._memory = replace(self._memory, given_up=given_up)
-        now, known = self._ports.clock.now(), self._memory.served
-        if fresh := {r: now for r in plan.serving if r in self._memory.tried and r not in known}:
-            self._memory = replace(self._memory, served={**known, **fresh})
+        self._learnt.planned(plan)
         self._on(PassEvent(number, facts, plan))
         return plan
 
@@ -212,16 +205,12 @@ class Convergence:
             if isinstance(step, PoolChange):
                 batches[step.host].append(step)
             else:
-                self._expect(step)
+                if isinstance(step, Run):
+                    self._learnt.expects(step)
                 self._start((step,), self._do(step))
         for host, changes in batches.items():
             if host not in reloads:  # a gateway does one thing at a time; the next pass brings the rest
                 self._start(tuple(changes), self._change(changes))
-
-    def _expect(self, step: Step) -> None:
-        """A replica may stand where one was to be started, also when its host falls silent over it."""
-        if isinstance(step, Run):
-            self._note_stood({step.host: frozenset({(step.container.labels[labels.APP], step.service, step.slot)})})
 
     def _start(self, steps: tuple[Step, ...], work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -279,79 +268,45 @@ class Convergence:
         self._sight.ended(step, well=True)
         if isinstance(step, Start):
             for replica in self._named(step):
-                self._tried(replica.id)
+                self._learnt.tried(replica.id)
         self._on(StepEvent(step, "done"))
 
     def _note_failure(self, step: Step, error: BayplanError) -> None:
         self._sight.ended(step, well=False)
-        if isinstance(step, Run | Start) and isinstance(error, PortTakenError):
-            taken = {(step.host, b.port) for b in self._ports_of(step)}
-            if not taken <= self._memory.taken:
-                self._memory = replace(self._memory, taken=self._memory.taken | taken)
-                return
+        if isinstance(error, PortTakenError) and self._learnt.found_taken(step.host, self._ports_of(step)):
+            return  # another one is tried
         if isinstance(error, HostUnreachableError):
             self._sight.silent(step.host, error.what)
         self._tries[key(step)] += 1
         self._errors[key(step)] = (step, error)
         if self._tries[key(step)] >= TRIES:
             if isinstance(step, Pull):
-                self._avoid(step, error)
+                self._learnt.cannot_fetch(step, error.what)
             self._on(StepEvent(step, "failed", error=error))
 
-    def _avoid(self, step: Pull, error: BayplanError) -> None:
-        """Replicas of that image go to other hosts. Where many cannot fetch it, more will not be able to, either."""
-        known = self._memory.unfetched
-        if sum(image == step.image for _, image in known) < AVOIDED:
-            self._memory = replace(self._memory, unfetched={**known, (step.host, step.image): error.what})
-
     def _started(self, step: Step, container: str) -> None:
-        self._tried(container)
+        self._learnt.tried(container)
         if isinstance(step, Run):
             self._sight.started(step, container)
 
-    def _tried(self, container: str) -> None:
-        first = {container: self._ports.clock.now()}
-        self._memory = replace(
-            self._memory, tried=self._memory.tried | {container}, first_seen={**self._memory.first_seen, **first}
-        )
-
     def _is_avoided(self, step: Step) -> bool:
-        return isinstance(step, Pull) and (step.host, step.image) in self._memory.unfetched
-
-    # -- remembering --------------------------------------------------------------------------------------------------
-
-    def _note_stood(self, there: Mapping[str, frozenset[tuple[str, str, int]]]) -> None:
-        known = self._memory.stood
-        if any(not slots <= known.get(host, frozenset()) for host, slots in there.items()):
-            more = {host: known.get(host, frozenset()) | slots for host, slots in there.items()}
-            self._memory = replace(self._memory, stood={**known, **more})
-
-    def _remember(self, facts: Facts) -> None:
-        """When this run first saw each replica, and where."""
-        self._facts = facts
-        self._note_stood(
-            {h.name: frozenset((r.app, r.service, r.slot) for r in h.engine.replicas) for h in facts.reachable()}
-        )
-        now, known = self._ports.clock.now(), self._memory.first_seen
-        fresh = {r.id: now for r in facts.replicas() if r.id and r.id not in known}
-        if fresh:
-            self._memory = replace(self._memory, first_seen={**known, **fresh})
+        return isinstance(step, Pull) and (step.host, step.image) in self._learnt.memory.unfetched
 
     def _named(self, step: Start) -> list[Replica]:
         """The replica that is started again, as it was seen last."""
         there = self._facts.hosts[step.host].engine.replicas
         return [r for r in there if r.name == step.replica]
 
-    def _ports_of(self, step: Run | Start) -> list[Binding]:
+    def _ports_of(self, step: Step) -> list[Binding]:
+        """What it was to bind; none, of a step that starts nothing."""
         if isinstance(step, Run):
             return list(step.container.ports)
-        return [b for r in self._named(step) for b in r.ports]
+        return [b for r in self._named(step) for b in r.ports] if isinstance(step, Start) else []
 
-    def _lanes_of(self, host: str) -> _Lanes:
+    def _lanes_of(self, host: str) -> Lanes:
         """Made when the host's cores are known."""
         if host not in self._lanes:
-            few, many = STARTS
-            self._lanes[host] = _Lanes(min(many, max(few, int(self._facts.hosts[host].engine.cpus))))
+            self._lanes[host] = Lanes(self._facts.hosts[host].engine.cpus)
         return self._lanes[host]
 
     # -- waiting ------------------------------------------------------------------------------------------------------
@@ -397,22 +352,3 @@ class Convergence:
 def _round(step: Step) -> tuple[tuple[str, ...], Table | None]:
     """What makes it the same work again: a gateway is configured each time that one more listener has somebody."""
     return key(step), step.table if isinstance(step, Configure) else None
-
-
-class _Lanes:
-    """How much is done at once on one host, by kind of work."""
-
-    def __init__(self, starts: int) -> None:
-        self._starts, self._pulls = asyncio.Semaphore(starts), asyncio.Semaphore(PULLS)
-        self._stops, self._rest = asyncio.Semaphore(STOPS), asyncio.Semaphore(max(STARTS))
-
-    def lane(self, step: Step) -> asyncio.Semaphore:
-        match step:
-            case Run():
-                return self._starts
-            case Pull():
-                return self._pulls
-            case Stop() | Remove():
-                return self._stops
-            case _:
-                return self._rest
