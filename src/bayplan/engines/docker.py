@@ -15,7 +15,7 @@ from bayplan.engines import archive, attach, build, hold, images, listing, oneof
 from bayplan.engines.body import create_body, restart_policy
 from bayplan.engines.client import SLOW, Client
 from bayplan.engines.faults import CONFLICT
-from bayplan.engines.hold import Moment
+from bayplan.engines.moments import Moment
 from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
 from bayplan.image_config import ImageConfig, read_config

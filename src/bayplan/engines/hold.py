@@ -7,13 +7,13 @@ nothing, and the program waits only so long. What the program says back tells us
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from bayplan.container import Container
 from bayplan.engines.body import create_body
 from bayplan.engines.client import SLOW, Client
+from bayplan.engines.moments import Moment
 from bayplan.errors import BayplanError, DeadlineError
 
 if TYPE_CHECKING:
@@ -103,18 +103,6 @@ class DockerHeld:
         with suppress(BayplanError):
             async with self._client.calling(SENT) as docker:
                 await docker.containers.container(self._made).delete(force=True, v=True)
-
-
-class Moment:
-    """A moment, by two clocks: one stands still while a machine sleeps, and the other may be set back."""
-
-    def __init__(self) -> None:
-        self._clocks = time.monotonic(), time.time()
-
-    @property
-    def ago(self) -> float:
-        """Seconds."""
-        return max(time.monotonic() - self._clocks[0], time.time() - self._clocks[1])
 
 
 async def hold(client: Client, container: Container) -> DockerHeld:

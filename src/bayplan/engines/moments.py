@@ -1,11 +1,24 @@
-"""Times as the engine's logs want them."""
+"""Moments: how long ago one was, whatever became of the clocks, and as the engine's logs want it written."""
 
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 
 _RFC_3339 = re.compile(r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|z|[+-]\d\d:\d\d)?$")
+
+
+class Moment:
+    """A moment, by two clocks: one stands still while a machine sleeps, and the other may be set back."""
+
+    def __init__(self) -> None:
+        self._clocks = time.monotonic(), time.time()
+
+    @property
+    def ago(self) -> float:
+        """Seconds."""
+        return max(time.monotonic() - self._clocks[0], time.time() - self._clocks[1])
 
 
 def unix(moment: str) -> str:

@@ -1,4 +1,4 @@
-"""Volumes of an app: which there are, taken away as a file, put back, and moved to another host."""
+"""Volumes of an app: which there are and where, what is copied into one or read out of one, and how one is removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ OnBytes = Callable[[str, int], None]  # what is done, and how many bytes of it a
 Written = Callable[[], Mapping[str, Volume]]  # the volumes of the Compose file, by key; {} where there is none
 AT = "/volume"
 DYING = 5.0  # seconds for the container of a process that was killed to end
-_CHUNK = 1 << 20
 _STARTED, _SYNCED = 30.0, 600.0  # seconds for what has a volume open to run, and for all that was written to be kept
 _SYNC = 'if sync --help 2>&1 | grep -q -e --file-system; then exec sync -f "$0"; fi; exec sync'  # BusyBox has it plain
 _OPENED = "bayplan-volume-"
@@ -283,7 +282,9 @@ async def is_closed(ports: FleetPorts, host: str, name: str) -> bool:
 async def fill(
     known: Volumes, made: Mounted, host: str, source: AsyncIterator[bytes], digest: Digest, on: OnBytes
 ) -> Copied:
-    """It is marked as a half of itself until it is found to be what was sent."""
+    """The volume, made on that host of what `source` sends, read back and compared. It is marked as a half of itself
+    until it is found to be what was sent. Raises EngineError when it is not, and removes it then.
+    """
     engine, size = known.ports.engines[host], 0
     if known.is_half(made.name, host):
         await remove_whole(known.ports, host, made.name)
@@ -321,6 +322,7 @@ async def _sync(engine: Engine, opened_by: str) -> None:
 
 
 def as_sent(name: str, host: str) -> str:
+    """Whose bytes they are, for messages."""
     return f"what the engine of {host} sends of {name}"
 
 
@@ -342,11 +344,12 @@ def as_made(known: Volumes, said: str) -> Mounted:
 
 
 def mount_at(key: str = "") -> Mount:
+    """Where the engine reads and writes a volume: at AT. key: in the Compose file, "" for by its name alone."""
     return Mount(kind="volume", source=key, target=AT, nocopy=True)
 
 
 def check_absent(known: Volumes, name: str, host: str) -> None:
-    """A copy that is not whole is begun again."""
+    """Raises UsageError for a host that has it, or does not answer. A copy that is not whole is begun again."""
     if host not in known.at:
         raise UsageError(f"{host} does not answer")
     if name in known.at[host] and not known.is_half(name, host):

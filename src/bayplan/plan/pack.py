@@ -26,9 +26,8 @@ from bayplan.plan.packing.problem import peak
 from bayplan.spec.model import Host, Service
 from bayplan.units import show_bytes
 
-_Rank = tuple[
-    bool, bool, int, float, int, str
-]  # shares a host with others, empty, has, unlike, place in the file, name
+# Shares a host with others, empty, has, unlike, place in the file, name.
+_Rank = tuple[bool, bool, int, float, int, str]
 _ENOUGH_ZONES = 2
 _LEAST_WEIGHT = 0.01  # of a resource that nobody has reserved yet
 
