@@ -17,12 +17,13 @@ from bayplan.spec.document import read_file
 from bayplan.spec.find import project_directory
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import App, Fleet
-from bayplan.spec.name import found, name_of, variables_of
+from bayplan.spec.name import name_of
 from bayplan.spec.node import Node, Place
 from bayplan.spec.pending import check_pending
 from bayplan.spec.project import merged
 from bayplan.spec.resolve import Surroundings, attached, resolve, resolve_top
 from bayplan.spec.validate import validate
+from bayplan.spec.variables import files_of, variables_of
 from bayplan.spec.written import ComposeFile, ServiceFile
 
 _RUNS = {"build", "image"}
@@ -55,7 +56,7 @@ def load_app(
     Raises SpecError with every mistake.
     """
     mistakes = Mistakes()
-    paths = found(files, environment, mistakes)
+    paths = files_of(files, environment, mistakes)
     directory = project_directory(paths)
     documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
     variables = variables_of(directory, environment, mistakes)
@@ -82,7 +83,7 @@ def secret_values(app: App, files: Sequence[Path] | None, environment: Mapping[s
     Raises SpecError for a file that cannot be read (any more).
     """
     mistakes = Mistakes()
-    variables = variables_of(project_directory(found(files, environment, mistakes)), environment, mistakes)
+    variables = variables_of(project_directory(files_of(files, environment, mistakes)), environment, mistakes)
     values: dict[str, bytes] = {}
     for key, secret in app.secrets.items():
         if secret.environment:
