@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
+from bayplan.dialled import connected
 from bayplan.errors import GatewayError
 from bayplan.ports import Reach
 
@@ -60,7 +61,7 @@ async def _exchange(reach: Reach, path: str, line: str, deadline: float, read: R
 async def _say(place: str, line: str, read: Read, *, last: bool = False) -> str:
     """ "" when nothing listens there, unless it is the last try. Raises OSError."""
     try:
-        reader, writer = await _open(place)
+        reader, writer = await connected(place)
     except OSError:
         if last:
             raise
@@ -94,14 +95,6 @@ async def _answer(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -
     while not said.endswith(b"\n\n") and (more := await reader.read(1 << 16)):
         said += more
     return said
-
-
-async def _open(dialled: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    kind, _, place = dialled.partition(":")
-    if kind == "unix":
-        return await asyncio.open_unix_connection(place)
-    host, _, port = place.rpartition(":")
-    return await asyncio.open_connection(host, int(port))
 
 
 def _batches(commands: Sequence[str]) -> Iterator[list[str]]:

@@ -26,6 +26,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.hdrs import AUTHORIZATION
 from yarl import URL
 
+from bayplan.dialled import place_of
 from bayplan.trust import trust
 
 _DEADLINE = 60.0  # seconds for one request, small as they all are; a cloud's registry may be far
@@ -57,13 +58,10 @@ def open_session(server: str, way: str) -> ClientSession:
 
 
 def _connector(server: str, way: str) -> BaseConnector:
-    kind, _, rest = way.partition(":")
-    if kind == "unix":
-        return UnixConnector(rest)
-    if kind == "tcp":
-        host, _, port = rest.rpartition(":")
-        return TCPConnector(resolver=_Pinned(host, int(port)))
-    return TCPConnector(ssl=_trust(server))
+    if not way:
+        return TCPConnector(ssl=_trust(server))
+    place = place_of(way)
+    return UnixConnector(place) if isinstance(place, str) else TCPConnector(resolver=_Pinned(*place))
 
 
 def _trust(server: str) -> ssl.SSLContext:

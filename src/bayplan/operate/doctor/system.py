@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from bayplan.dialled import connected
 from bayplan.errors import BayplanError
 from bayplan.facts import HostFacts, Role
 from bayplan.operate.doctor.finding import Finding, failed
@@ -106,12 +107,7 @@ async def _loopback(ports: FleetPorts, host: str, port: int) -> Finding:
 
 async def _get(way: str) -> int:
     """The status of GET /v2/ (OCI distribution specification, "end-1")."""
-    kind, _, rest = way.partition(":")
-    if kind == "unix":
-        reader, writer = await asyncio.open_unix_connection(rest)
-    else:
-        address, _, port = rest.rpartition(":")
-        reader, writer = await asyncio.open_connection(address, int(port))
+    reader, writer = await connected(way)
     try:
         writer.write(b"GET /v2/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
         line = await reader.readline()
