@@ -341,6 +341,10 @@ class Facts:
         """Hosts that answered."""
         return (h for h in self.hosts.values() if h.reachable)
 
+    def tables(self) -> Iterator[Table]:
+        """What the gateways that answered are configured with."""
+        return (h.gateway.table for h in self.reachable() if h.gateway)
+
     def replicas(self, app: str | None = None, service: str | None = None) -> Iterator[Replica]:
         """Replicas on the hosts that answered, by host, then as the engine lists them."""
         if app is not None and service is not None:

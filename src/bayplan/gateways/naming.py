@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from typing import Final
 
 from bayplan.facts import Names
+from bayplan.haproxy.places import HAS_WAY
 
 # $1 is the directory; then, for each file, its path below, its text and its size with the line end. A file that is
 # there is written over, never replaced: the containers that have it mounted are to see it. Files of services that are
 # gone go, and the way to the services' addresses, which the guard makes, is waited for.
-_SCRIPT: Final = """\
+_SCRIPT: Final = f"""\
 cd "$1" || exit 1
 shift
 all=
 while [ $# -gt 0 ]; do
     all="$all $1 "
-    mkdir -p "${1%/*}"
+    mkdir -p "${{1%/*}}"
     [ ! -d "$1" ] || rmdir "$1"
     if [ "$(cat "$1" 2>/dev/null)" != "$2" ]; then
         printf '%s\\n' "$2" | dd of="$1" conv=notrunc bs=65536 2>/dev/null && truncate -s "$3" "$1" || exit 1
@@ -28,7 +29,7 @@ for file in */*; do
 done
 rmdir * 2>/dev/null
 left=50
-until grep -q 198.18.0.0 /proc/net/fib_trie || [ "$left" -eq 0 ]; do sleep 0.1; left=$((left - 1)); done
+until {HAS_WAY} || [ "$left" -eq 0 ]; do sleep 0.1; left=$((left - 1)); done
 exit 0
 """
 

@@ -17,6 +17,9 @@ SAVED: Final = (f"{DIRECTORY}/saved.0.cfg", f"{DIRECTORY}/saved.1.cfg")
 
 SPEC: Final = "BAYPLAN_SPEC"  # a gateway's environment: its container's definition
 
+# A shell's question: whether the host has the way to the services' addresses, which the guard makes.
+HAS_WAY: Final = f"grep -q {INNER} /proc/net/fib_trie"
+
 _WAIT_FOR_GUARD = 50  # tenths of a second
 _WAIT_FOR_CLOSING = 40  # twentieths of a second
 
@@ -58,7 +61,7 @@ while [ ! -g {run} ] && [ "$waited" -lt {_WAIT_FOR_GUARD} ]; do
     sleep 0.1
     waited=$((waited + 1))
 done
-has_way() {{ grep -q {INNER} /proc/net/fib_trie; }}
+has_way() {{ {HAS_WAY}; }}
 while grep -q '^  bind {INNER}' {LIVE} && ! has_way && [ "$waited" -lt {_WAIT_FOR_GUARD} ]; do
     sleep 0.1
     waited=$((waited + 1))

@@ -85,8 +85,7 @@ async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent, wish
 
 
 async def _was_never_there(ports: FleetPorts, app: str, facts: Facts) -> bool:
-    tables = [h.gateway.table for h in facts.reachable() if h.gateway]
-    if any(facts.replicas(app)) or any(pool.app == app for table in tables for pool in table.pools):
+    if any(facts.replicas(app)) or any(pool.app == app for table in facts.tables() for pool in table.pools):
         return False
     return await current(ports.releases, app) is None
 

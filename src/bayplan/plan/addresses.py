@@ -36,8 +36,7 @@ def addressed(fleet: str, app: App, before: App | None, taken: Iterable[str]) ->
 
 def taken_by_others(facts: Facts, app: str) -> frozenset[str]:
     """Service addresses that gateways of the fleet have for other apps."""
-    tables = (h.gateway.table for h in facts.reachable() if h.gateway)
-    inner = (front for table in tables for front in table.listeners if front.is_inner)
+    inner = (front for table in facts.tables() for front in table.listeners if front.is_inner)
     return frozenset(f.address for f in inner if not any(r.pool.startswith(f"{app}.") for r in f.routes))
 
 

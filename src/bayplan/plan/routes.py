@@ -87,8 +87,7 @@ def inner_fronts(goal: Goal) -> Iterator[Listener]:
 
 def is_missed(goal: Goal, facts: Facts) -> bool:
     """Whether anything may call what the release has no more."""
-    tables = (h.gateway.table for h in facts.reachable() if h.gateway)
-    if not any(True for table in tables for _ in _former(goal, table)):
+    if not any(True for table in facts.tables() for _ in _former(goal, table)):
         return False
     led = {pool.rpartition(".")[0] for pools in facts.routed.values() for pool in pools}
     return any(True for _ in predecessors(goal, facts)) or any(
@@ -127,9 +126,8 @@ def _merge_names(goal: Goal, table: Table, wanted: Iterable[Names]) -> tuple[Nam
 
 def routed_services(facts: Facts, app: str) -> frozenset[str]:
     """The app's services that any gateway still leads requests to."""
-    tables = [h.gateway.table for h in facts.reachable() if h.gateway]
-    routed = frozenset[str]().union(*(t.routed for t in tables))
-    return frozenset(p.service for t in tables for p in t.pools if p.app == app and p.name in routed)
+    routed = frozenset[str]().union(*(table.routed for table in facts.tables()))
+    return frozenset(p.service for t in facts.tables() for p in t.pools if p.app == app and p.name in routed)
 
 
 def _pool(app: str, service: Service, target: int) -> Pool:

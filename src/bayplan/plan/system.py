@@ -265,5 +265,5 @@ def _first_port(fleet: Fleet, loopback: int) -> int:
 
 def _told_by_gateways(facts: Facts, address: str) -> int | None:
     """The registry's port as gateways have it while its host does not answer."""
-    tables = (host.gateway.table.registry for host in facts.reachable() if host.gateway)
-    return next((told[2] for told in tables if told and told[1] == address), None)
+    known = (table.registry for table in facts.tables())
+    return next((told[2] for told in known if told and told[1] == address), None)
