@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,16 @@ def _remains() -> None:
         if owner and not Path("/proc", owner[1]).exists():
             with suppress(LabError):
                 labs.down(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heeded() -> None:
+    """A shell has what it begins with `&` ignore Ctrl-C, and nohup a hang-up; what tests interrupt would inherit that,
+    and wait for ever.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
