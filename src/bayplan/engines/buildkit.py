@@ -19,6 +19,7 @@ from bayplan.engines.images import KEPT_LINES, failed
 from bayplan.engines.options_body import extra_hosts
 from bayplan.errors import ImageError
 from bayplan.ports import BuildRequest, OnTransfer, Transfer
+from bayplan.program import answer
 from bayplan.terminal_text import left_on_screen
 
 _PROBE = 10.0  # seconds
@@ -40,9 +41,9 @@ async def find() -> Builder | None:
     for program in (f"{directory}/docker" for directory in os.get_exec_path()):
         if not os.access(program, os.X_OK):
             continue
-        if await _output(program, "buildx", "version") is not None:
+        if await answer(program, "buildx", "version", deadline=_PROBE) is not None:
             return Builder(program, "buildx")
-        version = _VERSION.search(await _output(program, "--version") or "")
+        version = _VERSION.search(await answer(program, "--version", deadline=_PROBE) or "")
         if version and int(version[1]) <= _LAST_WITH_BUILTIN:
             return Builder(program, "builtin")
     return None
@@ -176,23 +177,3 @@ async def _lines(output: asyncio.StreamReader) -> AsyncIterator[bytes]:
         if not line:
             return
         yield line
-
-
-async def _output(*argv: str) -> str | None:
-    """What a command of this machine prints; None when it is not there, fails or hangs."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-    except OSError:
-        return None
-    try:
-        async with asyncio.timeout(_PROBE):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        return None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return output.decode(errors="replace") if process.returncode == 0 else None

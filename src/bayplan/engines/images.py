@@ -51,6 +51,7 @@ def transfer(event: Event) -> Transfer:
 
 
 def login(credentials: Credentials | None) -> dict[str, str] | None:
+    """As the library has it (Docker Engine API, "Authentication")."""
     if credentials is None:
         return None
     return {

@@ -259,6 +259,8 @@ def builder_of(ports: FleetPorts, facts: Facts) -> Engine:
 
 
 def image_events(on: OnEvent) -> Callable[[str, Transfer], None]:
+    """Tells `on` of a service's image, as `images.prepare` does."""
+
     def tell(service: str, transfer: Transfer) -> None:
         on(ImageEvent(service, transfer, done=transfer.status == "pinned"))
 

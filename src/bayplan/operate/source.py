@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from bayplan.ports import Source
+from bayplan.program import answer
 
 DEADLINE = 5.0  # seconds; a large work tree on a slow disk is not waited for
 _GIT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -22,21 +22,4 @@ async def source_of(directory: Path | None) -> Source:
 
 
 async def _git(directory: Path | None, *words: str) -> str | None:
-    """What it prints; None if it cannot."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "git", *words, cwd=directory, env={**os.environ, **_GIT},
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-    except OSError:
-        return None
-    try:
-        async with asyncio.timeout(DEADLINE):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        return None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return output.decode(errors="replace") if process.returncode == 0 else None
+    return await answer("git", *words, deadline=DEADLINE, directory=directory, environment={**os.environ, **_GIT})
