@@ -39,4 +39,4 @@ class ComposeFile(FileModel):
     networks: Maybe[Map[TopNetwork]] = key("names resolve between services that share one; no firewall")
     volumes: Maybe[Map[TopVolume]] = key("made on the host of the service that mounts it, or found there")
     secrets: Maybe[Map[SecretFile]] = key("a release keeps their names, never their values")
-    configs: Maybe[Map[ConfigFile]] = key("refused by `up` for now")
+    configs: Maybe[Map[ConfigFile]] = key("their content is the release's; as secrets, files in the memory of the host")
