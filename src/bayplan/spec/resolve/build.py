@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bayplan.spec.architecture import arch_of
 from bayplan.spec.model import Build
-from bayplan.spec.options import Ulimit
 from bayplan.spec.reading import expanded, is_directory, is_file, shown
 from bayplan.spec.resolve.around import Surroundings, blank, known
 from bayplan.spec.resolve.mounts import grants
+from bayplan.spec.resolve.options import ulimits
 from bayplan.spec.written.build import BuildFile
 
 
@@ -51,7 +51,7 @@ def build(name: str, written: BuildFile, around: Surroundings, *, platform: str 
         shm_size=written.shm_size or 0,
         ssh=tuple(_agent(entry, around.directory) for entry in written.ssh or ()),
         tags=written.tags or (),
-        ulimits={key: Ulimit(soft=u.soft, hard=u.hard) for key, u in (written.ulimits or {}).items()},
+        ulimits=ulimits(written.ulimits),
     )
 
 
