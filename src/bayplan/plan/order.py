@@ -7,7 +7,8 @@ service_healthy                  serving: healthy by its own check, and in every
 service_completed_successfully   done: every slot of the job ended with 0
 ```
 
-Only what would be started waits. What stands goes on, also when what it waited for is ill or replaced later.
+Only what would be started waits. What stands goes on, also when what it waited for is ill or replaced later. What is
+replaced waits, as for `service_healthy`, for what is first to answer where it did not before (plan/calls.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from bayplan.facts import Facts
+from bayplan.plan.calls import awaited
 from bayplan.plan.everywhere import seated, wanted_slots
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.replica import definition
@@ -53,6 +55,7 @@ class Order:
         self._goal, self._facts, self._run, self._now = goal, facts, run, now
         self._failed = set(run.given_up)
         self._slots: dict[str, tuple[Slot, ...]] = {}
+        self._awaited = awaited(goal, facts)
 
     def planned(self, service: Service, plan: Plan) -> None:
         """What came of a service in this pass."""
@@ -69,6 +72,17 @@ class Order:
                 return Held(service.name, name, f"waits for {name} to {_WORDS[dependency.condition]}")
             if dependency.required:
                 return Held(service.name, name, f"is not started: {name}, which it waits for, failed", failed=True)
+        return self._held_by_new_ports(service)
+
+    def _held_by_new_ports(self, service: Service) -> Held | None:
+        for name in self._awaited.get(service.name, ()):
+            if self._is_met(self._goal.app.services[name], "service_healthy"):
+                continue
+            if name not in self._failed:
+                return Held(service.name, name, f"waits for {name} to serve on a port that it did not have before")
+            if name not in service.depends_on or service.depends_on[name].required:
+                why = f"is not started: {name}, on a new port of which it may call, failed"
+                return Held(service.name, name, why, failed=True)
         return None
 
     def _is_met(self, other: Service, condition: Condition) -> bool:

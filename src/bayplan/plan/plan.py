@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from bayplan.facts import Facts
+from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
+from bayplan.plan.calls import missed
 from bayplan.plan.everywhere import seated
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Run
@@ -17,7 +18,7 @@ from bayplan.plan.pools import retire, sweep
 from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
-from bayplan.plan.slots import displaced, left_over
+from bayplan.plan.slots import displaced, left_over, predecessors
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
 from bayplan.spec.model import Fleet, Service
@@ -32,12 +33,16 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     if overtaken := _overtaken(goal, facts):
         return Plan(failures=overtaken)
     run, facts = run or Run(), seated(goal, facts)
-    hosts = _hosts(goal.fleet, facts)
-    services = tuple(_services(goal, facts, run, now))
+    hosts, called = _hosts(goal.fleet, facts), missed(goal, facts)
+    services = tuple(_services(goal, facts, run, now, called))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
     unplaced = {u.service for s in services for u in s.unplaced}
-    cramped = not is_held and _is_cramped(goal, facts, run, unplaced)
-    fronts, conflicts = configure(goal, facts, cramped=cramped)
+    old = tuple(predecessors(goal, facts)) if called else ()
+    if _is_cramped(goal, facts, run, unplaced, [r for r in old if r.service in called]):
+        services = tuple(_services(goal, facts, run, now, called, cramped=True))
+    elif not is_held and _is_cramped(goal, facts, run, unplaced, left_over(goal, facts)):
+        called &= goal.app.services.keys()
+    fronts, conflicts = configure(goal, facts, called)
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
     first = _to_go_first(goal, facts, run, unplaced)
@@ -47,14 +52,20 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
 
 
-def _services(goal: Goal, facts: Facts, run: Run, now: float) -> Iterator[Plan]:
-    """Each service's own plan, after those of what it depends on; then what can be fetched for later."""
+def _services(
+    goal: Goal, facts: Facts, run: Run, now: float, called: Collection[str], *, cramped: bool = False
+) -> Iterator[Plan]:
+    """Each service's own plan, after those of what it depends on; then what can be fetched for later.
+
+    called: services whose old replicas stay for those that call them; cramped: one of each goes, to make room.
+    """
     board, order = Board(goal, facts, run), Order(goal, facts, run, now)
     ways: list[Job | Rollout] = []
     for service in in_order(goal.app):
         if goal.touches(service.name):
-            of = Job if service.is_job else Rollout
-            way = of(goal, service, facts, run, now, board, order.held(service))
+            given = (goal, service, facts, run, now, board, order.held(service))
+            is_called = service.name in called
+            way = Job(*given) if service.is_job else Rollout(*given, called=is_called, cramped=cramped)
             made = way.plan()
             order.planned(service, made)
             ways.append(way)
@@ -129,10 +140,9 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
     return Plan(steps=steps, waiting=(*silent, *late))
 
 
-def _is_cramped(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) -> bool:
-    """Whether one of them would have a place if nothing stood of what the release has no more."""
-    having = left_over(goal, facts) if unplaced else ()
-    board = Board(goal, facts, run).without(having) if having else None
+def _is_cramped(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str], having: Collection[Replica]) -> bool:
+    """Whether one of the unplaced would have a place if none of these stood."""
+    board = Board(goal, facts, run).without(having) if having and unplaced else None
     return board is not None and any(_takes(board, goal.app.services[name], goal.fleet.ports) for name in unplaced)
 
 

@@ -50,7 +50,17 @@ class Rollout:
     """The plan for one service; `plan` is its only door. What it finds on the way it collects in its fields."""
 
     def __init__(
-        self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board, held: Held | None = None
+        self,
+        goal: Goal,
+        service: Service,
+        facts: Facts,
+        run: Run,
+        now: float,
+        board: Board,
+        held: Held | None = None,
+        *,
+        called: bool = False,
+        cramped: bool = False,
     ) -> None:
         self.goal, self.service, self.facts, self.run, self.board = goal, service, facts, run, board
         self.now = now
@@ -71,7 +81,8 @@ class Rollout:
         self.stop_first = self._is_stop_first()
         fronts = (goal.app.name, service, goal.fleet.balancer.hosts, facts)
         self.led_to = is_led_to(*fronts)
-        self.lent = self.led_to and is_lent(*fronts) and not self._has_anothers_port()
+        self.lent = self.led_to and (called or is_lent(*fronts)) and not self._has_anothers_port()
+        self.makes_room = self._last_old() if called and cramped else None
 
     def plan(self) -> Plan:
         """Steps and the rest for this service."""
@@ -112,6 +123,10 @@ class Rollout:
 
     def _empty_slots_old(self) -> Iterable[Replica]:
         return (r for n in self.wanted if (slot := self.slots.get(n)) and not slot.keeper for r in slot.old)
+
+    def _last_old(self) -> int | None:
+        """The slot whose old replica is the first to go where not all can stay: those beyond n, then from the last."""
+        return max((n for n, s in self.slots.items() if s.old and (n not in self.wanted or s.serves)), default=None)
 
     def _has_my_name(self, old: Replica) -> bool:
         return old.name == replica_name(self.goal.app.name, self.service.name, old.slot, self.goal.release)
@@ -319,13 +334,13 @@ class Rollout:
     # -- what goes ----------------------------------------------------------------------------------------------------
 
     def _retire(self, window: set[int]) -> None:
-        led_to = self.led_to and not self.lent
-        somebody_serves = led_to and any(s.serves for n, s in self.slots.items() if n in self.wanted)
+        serves = any(s.serves for n, s in self.slots.items() if n in self.wanted)
         for number in sorted(self.slots):
             slot = self.slots[number]
+            led_to = self.led_to and (not self.lent or number == self.makes_room)
             if number in self.wanted:
                 self._retire_within(slot, led_to=led_to, may_go=self.stop_first and number in window)
-            elif somebody_serves or wants_none(self.goal, self.service, self.facts):
+            elif (led_to and serves) or wants_none(self.goal, self.service, self.facts):
                 keeper = [slot.keeper] if slot.keeper else []
                 self._let_go([*keeper, *slot.extra, *slot.old], self._why_surplus())
 

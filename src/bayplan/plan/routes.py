@@ -2,7 +2,7 @@
 
 A route is added once its pool has an endpoint that takes traffic, so that a new listener never answers 503 first; a
 pool is dropped once nothing routes to it and it is empty. A service that the release has no more, or not on that port,
-is led to while what may call it stands: what is going to be replaced, and what clients reach of the rest.
+is led to while what may call it stands (plan/calls.py).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
+from bayplan.plan.calls import former, kept_open
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
 from bayplan.plan.replica import pool_name, targets
-from bayplan.plan.slots import left_over, predecessors
 from bayplan.plan.steps import Configure, Failure, Step
 from bayplan.plan.system import registry_endpoint
 from bayplan.spec.model import WEB_PORTS, Port, Service
@@ -24,19 +24,19 @@ from bayplan.spec.model import WEB_PORTS, Port, Service
 Front = tuple[str, int]
 
 
-def configure(goal: Goal, facts: Facts, *, cramped: bool = False) -> tuple[tuple[Step, ...], tuple[Failure, ...]]:
+def configure(goal: Goal, facts: Facts, called: Collection[str] = ()) -> tuple[tuple[Step, ...], tuple[Failure, ...]]:
     """A Configure for each gateway that answered and has another table; and listeners that another app holds.
 
-    cramped: what the release has no more is to make room, whoever calls it.
+    called: services that are called where the release does not have them (`calls.missed`).
     """
     steps: list[Step] = []
     failures: list[Failure] = []
-    known, missed = others(goal.app), not cramped and is_missed(goal, facts)
+    known, called = others(goal.app), kept_open(goal, facts, called)
     for host in facts.reachable():
         if host.gateway is None or host.name not in goal.fleet.hosts:
             continue
         failures += held_by_others(goal, host, host.gateway)
-        table = desired(goal, facts, host, host.gateway, known, missed=missed)
+        table = desired(goal, facts, host, host.gateway, known, called)
         if table != host.gateway.table:
             steps.append(Configure(host.name, table, _difference(host.gateway.table, table)))
     return tuple(steps), tuple(failures)
@@ -48,17 +48,16 @@ def desired(
     host: HostFacts,
     gateway: GatewayFacts,
     known: Mapping[str, tuple[str, ...]] | None = None,
-    *,
-    missed: bool = False,
+    called: Collection[str] = (),
 ) -> Table:
     """The table that this gateway is to have now. known: `hosts_file.others`, if the caller has it.
 
-    missed: as `is_missed` says.
+    called: services that are led to also where the release does not have them (`calls.kept_open`).
     """
     is_balancer = host.name in goal.fleet.balancer.hosts
     mine = list(_fronts(goal, facts, gateway) if is_balancer else _not_handed_over(goal, facts, gateway))
-    former = tuple(_former(goal, gateway.table)) if missed else ()
-    listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal), *former])
+    stay = tuple(former(goal, gateway.table, called))
+    listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal), *stay])
     routed = {r.pool for front in listeners for r in front.routes}
     wanted = {p.name: p for p in pools(goal, host.name)}
     kept = {p.name: p for p in gateway.table.pools if _keep(goal, p, gateway, routed)}
@@ -67,7 +66,7 @@ def desired(
         listeners=listeners,
         pools=tuple(all_pools[name] for name in sorted(all_pools)),
         registry=registry_endpoint(goal.fleet, facts),
-        names=_merge_names(goal, gateway.table, _named(goal, host.name, gateway.table, known, former)),
+        names=_merge_names(goal, gateway.table, _named(goal, host.name, gateway.table, known, stay)),
     )
 
 
@@ -85,30 +84,11 @@ def inner_fronts(goal: Goal) -> Iterator[Listener]:
             yield Listener(target, service.address, _mode(service, target), (route,))
 
 
-def is_missed(goal: Goal, facts: Facts) -> bool:
-    """Whether anything may call what the release has no more."""
-    if not any(True for table in facts.tables() for _ in _former(goal, table)):
-        return False
-    led = {pool.rpartition(".")[0] for pools in facts.routed.values() for pool in pools}
-    return any(True for _ in predecessors(goal, facts)) or any(
-        f"{goal.app.name}.{r.service}" in led for r in left_over(goal, facts)
-    )
-
-
-def _former(goal: Goal, table: Table) -> Iterator[Listener]:
-    """Where replicas reach, at this gateway, what the app's services had before and have no more."""
-    mine = {p.name for p in table.pools if p.app == goal.app.name}
-    now = {(front.address, front.port) for front in inner_fronts(goal)}
-    for front in (f for f in table.listeners if f.is_inner and (f.address, f.port) not in now):
-        if any(route.pool in mine for route in front.routes):
-            yield front
-
-
 def _named(
-    goal: Goal, host: str, table: Table, known: Mapping[str, tuple[str, ...]] | None, former: Collection[Listener]
+    goal: Goal, host: str, table: Table, known: Mapping[str, tuple[str, ...]] | None, stay: Collection[Listener]
 ) -> Iterator[Names]:
     """The names of now, and those of what is still led to."""
-    gone = {front.address for front in former} - {s.address for s in goal.app.services.values()}
+    gone = {front.address for front in stay} - {s.address for s in goal.app.services.values()}
     there = {n.service: n.text for n in table.names if n.app == goal.app.name} if gone else {}
     for given in names(goal, goal.fleet.hosts[host], known):
         kept = (line for line in there.get(given.service, "").splitlines() if line.partition(" ")[0] in gone)

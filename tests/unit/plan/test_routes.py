@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests import given
 
 from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Replica, Route, ServerFacts, Table
+from bayplan.plan.calls import missed
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import configure, desired, pools, routed_services
@@ -218,7 +219,7 @@ def renamed(proxy: Replica, *, release: int = 2) -> tuple[Goal, Facts]:
 
 def test_what_the_release_has_no_more_is_led_to_while_one_that_may_call_it_is_to_be_replaced() -> None:
     goal, seen = renamed(given.replica(inner("proxy", 2), 1, "h1"))
-    [step] = (s for s in configure(goal, seen)[0] if s.host == "h1")
+    [step] = (s for s in configure(goal, seen, missed(goal, seen))[0] if s.host == "h1")
     assert isinstance(step, Configure)
     assert reached(step.table) == {"app", "site", "proxy"}
     assert "198.18.7.1 app\n" in known_to(step.table, "proxy")
@@ -228,7 +229,7 @@ def test_what_the_release_has_no_more_is_led_to_while_one_that_may_call_it_is_to
 
 def test_what_the_release_has_no_more_goes_with_the_last_that_may_call_it() -> None:
     goal, seen = renamed(given.replica(inner("proxy", 2, image="shop/proxy@sha256:2"), 1, "h1", release=2))
-    [step] = (s for s in configure(goal, seen)[0] if s.host == "h1")
+    [step] = (s for s in configure(goal, seen, missed(goal, seen))[0] if s.host == "h1")
     assert isinstance(step, Configure)
     assert reached(step.table) == {"site", "proxy"}
     assert "app" not in known_to(step.table, "proxy")
@@ -236,6 +237,6 @@ def test_what_the_release_has_no_more_goes_with_the_last_that_may_call_it() -> N
 
 def test_what_the_release_has_no_more_makes_room_for_what_has_no_other_place() -> None:
     goal, seen = renamed(given.replica(inner("proxy", 2), 1, "h1"))
-    [step] = (s for s in configure(goal, seen, cramped=True)[0] if s.host == "h1")
+    [step] = (s for s in configure(goal, seen)[0] if s.host == "h1")
     assert isinstance(step, Configure)
     assert reached(step.table) == {"site", "proxy"}
