@@ -39,8 +39,9 @@ class Driver:
         self.memory = replace(self.memory, first_seen={**known, **fresh})
         made = plan(self.goal, facts, self.world.now, self.memory)
         given_up = self.memory.given_up | {f.service for f in made.failures if not f.tolerated}
-        begun = {r: self.world.now for r in made.serving if r in self.memory.tried}
-        self.memory = replace(self.memory, given_up=given_up, served={**begun, **self.memory.served})
+        serving, known = dict.fromkeys(made.serving, self.world.now), self.memory
+        served = {r: now for r, now in serving.items() if r in known.tried} | known.served
+        self.memory = replace(known, given_up=given_up, served=served, serving={**known.serving, **serving})
         check_plan(made, self.goal, facts, self.world)
         return facts, made
 

@@ -31,12 +31,12 @@ class Learnt:
             self.memory = replace(self.memory, first_seen={**known, **fresh})
 
     def planned(self, plan: Plan) -> None:
-        """Which services have failed, and since when what was started serves."""
+        """Which services have failed; since when what was started serves, and until when anything did."""
         given_up = self.memory.given_up | {f.service for f in plan.failures if not f.tolerated}
         self.memory = replace(self.memory, given_up=given_up)
-        now, known = self._clock.now(), self.memory.served
-        if fresh := {r: now for r in plan.serving if r in self.memory.tried and r not in known}:
-            self.memory = replace(self.memory, served={**known, **fresh})
+        serving, known = dict.fromkeys(plan.serving, self._clock.now()), self.memory
+        begun = {r: now for r, now in serving.items() if r in known.tried}
+        self.memory = replace(known, served={**begun, **known.served}, serving={**known.serving, **serving})
 
     def expects(self, step: Run) -> None:
         """A replica may stand where one was to be started, also when its host falls silent over it."""

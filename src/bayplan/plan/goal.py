@@ -41,7 +41,8 @@ class Run:
 
     tried: ids of containers that this run started. first_seen: when it first saw an id (the clock's seconds).
     taken: (host, port) that something outside the engine turned out to hold. given_up: services whose replica failed.
-    served: when a container that it started was first seen serving, where the file asks for that (`delay`, `monitor`).
+    served: when a container that it started was first seen serving.
+    serving: when any was last seen serving.
     stood: by host, (app, service, slot) of what it saw there or set out to start there.
     unfetched: why an image could not be fetched, by (host, image).
     """
@@ -51,5 +52,6 @@ class Run:
     taken: frozenset[tuple[str, int]] = frozenset()
     given_up: frozenset[str] = frozenset()
     served: Mapping[str, float] = field(default_factory=dict)
+    serving: Mapping[str, float] = field(default_factory=dict)
     stood: Mapping[str, frozenset[tuple[str, str, int]]] = field(default_factory=dict)
     unfetched: Mapping[tuple[str, str], str] = field(default_factory=dict)

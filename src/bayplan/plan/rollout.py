@@ -98,7 +98,7 @@ class Rollout:
         self._move()
         presumed = tuple(Presumed(self.service.name, n, hosts) for n, hosts in sorted(self.presumed.items()))
         held = (self.held_by,) if self.held_by and self.is_held else ()
-        serving = self._watched() if self.service.update.delay or self.service.update.monitor else ()
+        serving = self._watched()
         return Plan(
             tuple(self.steps), tuple(self.waiting), tuple(self.failures), tuple(self.unplaced), presumed, held, serving
         )

@@ -123,7 +123,10 @@ def unhealthy_deadline(service: Service) -> float:
 
 
 def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str | None:
-    """Why a replica will not become ready by waiting; None while it may."""
+    """Why a replica will not become ready by waiting; None while it may.
+
+    One that was, and runs, has its time again: a gateway that does not answer for a moment is no failure of it.
+    """
     tried, age = replica.id in run.tried, now - run.first_seen.get(replica.id, now)
     monitor = service.update.monitor
     if now - run.served.get(replica.id, -math.inf) < monitor and not replica.alive and replica.state != "paused":
@@ -133,8 +136,10 @@ def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str 
         return f"exited with status {replica.exit_code} right after its start{_if_a_job(replica)}"
     if replica.state == "restarting" and age >= LOOP_DEADLINE:
         return f"exits and is restarted again and again, last with status {replica.exit_code}{_if_a_job(replica)}"
-    deadline = unhealthy_deadline(service) if replica.health == "unhealthy" else ready_deadline(service)
-    if replica.state in ("running", "paused") and age >= deadline:
+    is_ill = replica.health == "unhealthy"
+    deadline = unhealthy_deadline(service) if is_ill else ready_deadline(service)
+    left_off = -math.inf if is_ill else run.serving.get(replica.id, -math.inf)
+    if replica.state in ("running", "paused") and min(age, now - left_off) >= deadline:
         return _late(replica, deadline)
     return None
 

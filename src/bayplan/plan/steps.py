@@ -243,7 +243,7 @@ class Presumed:
 class Plan:
     """One pass. The steps are independent of each other, and no work is in it twice.
 
-    serving: ids of containers of which the run is to remember when they began to serve.
+    serving: ids of containers that serve now: the run is to remember since when, and until when.
     """
 
     steps: tuple[Step, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,6 +66,14 @@ def test_a_balancer_that_does_not_answer_is_not_asked() -> None:
     facts = given.facts(given.up("h1", ONE, gateway=gateway), given.silent("h2"))
     assert is_serving(ONE, WEB, FLEET, facts, Run(), 0.0)
     assert silent_gateway(FLEET.balancer.hosts, facts) == "h2"
+
+
+def test_one_that_served_has_its_time_again_when_a_gateway_does_not_answer() -> None:
+    begun = Run(frozenset({ONE.id}), {ONE.id: 0.0}, serving={ONE.id: 299.0})
+    assert why_failed(ONE, WEB, begun, 300.0) is None
+    assert why_failed(ONE, WEB, begun, 359.0)
+    assert why_failed(replace(ONE, state="restarting"), WEB, begun, 300.0)
+    assert why_failed(replace(ONE, health="unhealthy"), WEB, begun, 300.0)
 
 
 def test_without_a_listener_it_serves_when_it_has_stayed_up() -> None:

@@ -62,7 +62,6 @@ def test_when_it_began_to_serve_is_told_to_be_remembered_and_counts_from_then_on
     rest = [old(goal, n) for n in (2, 3, 4)]
     made = passed(goal, 50.0, run(first), first, *rest)
     assert (made.serving, begun(made)) == ((first.id,), [])
-    assert passed(web(), 50.0, run(first), first, *rest).serving == (), "nobody asks"
 
 
 def test_what_an_earlier_run_started_does_not_rest() -> None:
