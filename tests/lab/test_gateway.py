@@ -314,6 +314,19 @@ async def test_a_gateway_that_restarts_refuses_nobody(site: Site) -> None:
     assert load.failed == []
 
 
+async def test_a_gateway_that_restarts_does_not_keep_everybody_waiting_for_who_stays_connected(site: Site) -> None:
+    """As an engine that is started again has it: the gateway ends by itself, or after as long as its container says."""
+    await site.configure(Listener(PORT, "", "tcp", (Route(WEB),)))
+    await site.up(await site.serve())
+    await site.gateway.rewrite()
+    name = gateway_container(site.fleet).name
+    _, staying = await asyncio.open_connection(site.address, PORT)
+    async with asyncio.timeout(GRACE / 2):
+        await asyncio.to_thread(on, site.lab, "h1", "docker", "restart", "-t", f"{GRACE:g}", name)
+    assert (await site.get()).status == 200
+    staying.close()
+
+
 async def test_who_is_in_the_queue_of_a_gateway_that_restarts_is_answered(site: Site) -> None:
     """They are connected, and HAProxy has not come to them: what the kernel would reset with the queue."""
     await site.configure()

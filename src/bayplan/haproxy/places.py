@@ -22,6 +22,8 @@ HAS_WAY: Final = f"grep -q {INNER} /proc/net/fib_trie"
 
 _WAIT_FOR_GUARD = 50  # tenths of a second
 _WAIT_FOR_CLOSING = 40  # twentieths of a second
+# Seconds for what is served when nobody listens any more: TCP has a caller ask again after one, and after three.
+_LEFT_ALONE = 2
 
 OWNER: Final = "owner"  # which gateway has the listening sockets: each writes its own mark as it starts
 CLOSING: Final = "closing"  # a pipe that the guard reads: the gateway is about to stop listening
@@ -41,8 +43,9 @@ def start_script(run: str) -> str:
     the listening sockets, so that no connection is refused while one follows the other.
 
     What has been connected and not accepted when HAProxy stops listening the kernel resets. So a gateway that is told
-    to end, and that nobody has followed, has the guard keep new callers waiting first. One that ends beside its guard
-    may write where the pipe was a moment before: the plain file that this makes goes again.
+    to end, and that nobody has followed, has the guard keep new callers waiting first, and does not keep them waiting
+    for as long as somebody stays connected. One that ends beside its guard may write where the pipe was a moment
+    before: the plain file that this makes goes again.
     """
     return f"""\
 #!/bin/sh
@@ -71,8 +74,9 @@ mark=$(cat /proc/sys/kernel/random/uuid)
 echo "$mark" >{run}/{OWNER}
 haproxy "$@" -W -db -S {run}/{MASTER},mode,660,level,admin -f {LIVE} &
 haproxy=$!
+is_last() {{ [ "$(cat {run}/{OWNER})" = "$mark" ]; }}
 let_close() {{
-    [ "$(cat {run}/{OWNER})" = "$mark" ] && [ -p {run}/{CLOSING} ] || return
+    is_last && [ -p {run}/{CLOSING} ] || return
     touch {run}/{LET_CLOSE}
     timeout 1 sh -c 'echo >{run}/{CLOSING}' || return
     [ -p {run}/{CLOSING} ] || {{ rm -f {run}/{CLOSING}; return; }}
@@ -82,7 +86,11 @@ let_close() {{
         waited=$((waited + 1))
     done
 }}
-trap 'let_close; kill -USR1 $haproxy' USR1
+let_end() {{
+    kill -USR1 $haproxy
+    {{ sleep {_LEFT_ALONE}; is_last && kill -TERM $haproxy; }} &
+}}
+trap 'let_close; let_end' USR1
 for signal in HUP INT TERM USR2; do trap "kill -$signal $haproxy" $signal; done
 while :; do
     wait $haproxy
