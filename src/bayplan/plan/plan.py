@@ -46,7 +46,8 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
     first = _to_go_first(goal, facts, run, unplaced)
-    orphans = Plan() if is_held else _orphans(goal, facts, first, is_given_up=any(s.failures for s in services))
+    stands_still = any(s.failures or s.unplaced for s in services)
+    orphans = Plan() if is_held else _orphans(goal, facts, first, stands_still=stands_still)
     out = (_stopped(goal, facts), orphans, Plan(steps=tuple(sweep(goal, facts))))
     found = join((hosts, Plan(steps=fronts), *services, *out))
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
@@ -162,10 +163,10 @@ def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
     return any(reject(service, berth, board, ports) is None for berth in board.berths.values())
 
 
-def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, is_given_up: bool) -> Plan:
+def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, stands_still: bool) -> Plan:
     """Replicas of services that the app does not have any more go, once no listener leads to them.
 
-    first: ids of those that do not wait for that. is_given_up: nothing will lead it away, so nothing waits for that.
+    first: ids of those that do not wait for that. stands_still: what calls them may stay, so nothing waits for that.
     """
     waiting: list[Waiting] = []
     steps: list[Step] = []
@@ -176,7 +177,7 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, is_given_up: b
         if replica.state in ("removing", "creating"):
             waiting.append(Waiting(replica.host, replica.service, replica.name, f"is {replica.state}"))
         elif replica.service in routed and replica.id not in first:
-            if not is_given_up:
+            if not stands_still:
                 waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
         else:
             why = f"release {goal.release} has no service {replica.service}"

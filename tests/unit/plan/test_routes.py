@@ -12,7 +12,7 @@ from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import configure, desired, pools, routed_services
 from bayplan.plan.steps import Configure, Remove
-from bayplan.spec.model import Exposed, Http, Probe, Service
+from bayplan.spec.model import Exposed, Http, Placement, Probe, Service
 
 FLEET = given.fleet("h1", "h2")
 BLOG = Pool("blog.site.80", "blog", "site")
@@ -233,6 +233,18 @@ def test_what_the_release_has_no_more_goes_with_the_last_that_may_call_it() -> N
     assert isinstance(step, Configure)
     assert reached(step.table) == {"site", "proxy"}
     assert "app" not in known_to(step.table, "proxy")
+
+
+def test_nobody_waits_for_what_the_release_has_no_more_while_what_may_call_it_stays_for_want_of_a_place() -> None:
+    goal, seen = renamed(given.replica(inner("proxy", 2), 1, "h1"))
+    nowhere = goal.app.services["proxy"].model_copy(
+        update={"placement": Placement(constraints=("node.hostname == h9",))}
+    )
+    goal = given.goal(FLEET, goal.app.services["site"], nowhere, release=2)
+    found = plan(goal, seen, 0.0)
+    assert [u.service for u in found.unplaced] == ["proxy"]
+    assert not [w for w in found.waiting if w.service == "app"]
+    assert not [s for s in found.steps if isinstance(s, Remove)]
 
 
 def test_what_the_release_has_no_more_makes_room_for_what_has_no_other_place() -> None:
