@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from tests import given
 
-from bayplan.spec.model import App, Dependency, Fleet, Healthcheck, Placement, Port, Resources, Service, Update
+from bayplan.spec.model import App, Dependency, Exposed, Fleet, Healthcheck, Placement, Port, Resources, Service, Update
 from bayplan.spec.storage import Config, Grant
 
 GOOD = ("shop/web@sha256:a", "shop/web@sha256:b")
@@ -18,6 +18,8 @@ CHECK = Healthcheck(test=("CMD", "true"), interval=1, timeout=1, retries=3)
 to_8080 = Port(target=8080, published=80)
 to_9090 = Port(target=9090, published=80)
 at_81 = Port(target=8080, published=81)
+# What others of the app reach them at, at the gateway of every host.
+ADDRESSES = {"web": "198.18.1.1", "worker": "198.18.1.2"}
 fixed = Port(target=22, published=20022, mode="host")
 
 
@@ -65,6 +67,7 @@ workers = st.builds(
     Service,
     name=st.just("worker"),
     image=st.sampled_from(GOOD),
+    expose=st.sampled_from(((), (Exposed(port=9000),))),
     mode=st.sampled_from(("replicated", "replicated", "global")),
     replicas=st.integers(0, 3),
     healthcheck=st.sampled_from((None, CHECK)),
@@ -95,7 +98,14 @@ def apps(draw: st.DrawFn, images: tuple[str, ...] = GOOD) -> App:
         granted = (Grant(source="conf", target="/conf"),)
         services[0] = services[0].model_copy(update={"configs": granted})
     configs = {"conf": Config(name="conf", content=draw(st.sampled_from(("a", "b"))))}
-    return App(name="shop", services={s.name: s for s in services}, configs=configs)
+    app = App(name="shop", services={s.name: s for s in services}, configs=configs)
+    return with_addresses(app) if draw(st.booleans()) else app
+
+
+def with_addresses(app: App) -> App:
+    """The app, each service of it but for jobs with an address of its own."""
+    services = {n: s.model_copy(update={"address": ADDRESSES.get(n, "")}) for n, s in app.services.items()}
+    return app.model_copy(update={"services": services})
 
 
 @dataclass(frozen=True)

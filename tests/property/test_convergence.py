@@ -10,13 +10,14 @@ from dataclasses import replace
 from hypothesis import given as with_any
 from hypothesis import strategies as st
 from tests.property.driver import Driver
-from tests.property.stories import Event, apps, events, fleets
+from tests.property.stories import Event, apps, events, fleets, with_addresses
 from tests.property.world import World
 
 from bayplan.facts import Facts
 from bayplan.plan.constraints import unmet
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import definition, host_ports, ingress_targets, server_name
+from bayplan.plan.leads import led_at
+from bayplan.plan.replica import definition, host_ports, ingress_targets, server_name, targets
 from bayplan.plan.steps import Plan
 from bayplan.spec.model import App, Fleet, Service
 
@@ -52,11 +53,12 @@ class Story:
             n
             for n, s in services.items()
             if s.replicas
-            and ingress_targets(s)
+            and (targets(s) if s.address else ingress_targets(s))
             and not _is_stop_first(s)
             and (not s.is_global or _hosts_of(s, facts, self.world.fleet))
         }
         self.world.may_be_emptied = frozenset({"web", "worker"} - wanted)
+        self.world.addressed = frozenset(n for n, s in services.items() if s.address)
 
     def _host(self, who: int) -> str:
         return list(self.world.hosts)[who % len(self.world.hosts)]
@@ -73,7 +75,9 @@ class Story:
     def _release(self, event: Event) -> None:
         assert event.app
         before = {n: s.replicas for n, s in self.goal.app.services.items()}
-        self.goal = replace(self.goal, app=event.app, release=self.goal.release + 1, before=before)
+        is_addressed = any(s.address for s in self.goal.app.services.values())  # once it is, it stays so
+        app = with_addresses(event.app) if is_addressed else event.app
+        self.goal = replace(self.goal, app=app, release=self.goal.release + 1, before=before)
         self.driver.restart()
 
     def _cut(self, event: Event) -> None:
@@ -178,8 +182,8 @@ def assert_is_as_wanted(story: Story, end: Plan) -> None:
             most = service.placement.max_per_host or len(there)
             assert all(count <= most for count in Counter(r.host for r in there if not r.job).values())
         assert all(r.spec == definition(service, goal.app) and (r.done if r.job else r.alive) for r in there), there
-    assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
-    if not lacking:
+    if not lacking:  # what there is no room for leaves what it is to replace, and that, what it may call
+        assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
         _assert_pools_exact(story)
 
 
@@ -187,8 +191,8 @@ def _assert_pools_exact(story: Story) -> None:
     goal, facts = story.goal, story.world.facts()
     for name, machine in story.world.hosts.items():
         wanted: dict[str, set[str]] = {}
-        for service in goal.app.services.values() if name in goal.fleet.balancer.hosts else ():
-            for target in ingress_targets(service):
+        for service in goal.app.services.values():
+            for target in led_at(goal.fleet, service, name):
                 there = facts.replicas("shop", service.name)
                 wanted[f"shop.{service.name}.{target}"] = {server_name(r.name, r.host) for r in there}
         found = {pool: set(servers) for pool, servers in machine.gateway.pools.items()}
