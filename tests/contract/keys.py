@@ -110,8 +110,8 @@ ROWS: Final = (
     ),
     says("ulimits", "awk '/Max processes/ {print $3}' /proc/self/limits", "100", "ulimits: {nproc: 100, nofile: {soft: 200, hard: 400}}"),
     says(
-        "ulimits[].soft ulimits[].hard", "ulimit -Sn; ulimit -Hn", "200\n400",
-        "ulimits: {nproc: 100, nofile: {soft: 200, hard: 400}}",
+        "ulimits[].soft ulimits[].hard", "awk '/Max pending signals/ {print $4; print $5}' /proc/self/limits", "200\n400",
+        "ulimits: {nproc: 100, sigpending: {soft: 200, hard: 400}}",  # Go programs, as runc is, raise nofile's for a moment
     ),
     says("shm_size", "df -k /dev/shm | tail -n 1 | awk '{print $2}'", "8192", "shm_size: 8m"),
     # What it may do.

@@ -19,7 +19,7 @@ from bayplan.plan.names import lock_name
 pytestmark = pytest.mark.shares_lab
 
 MANY = 20
-REFUSED = "somebody else is changing the fleet: "
+REFUSED = "somebody else is changing the fleet"
 _TURNS = itertools.count(1)
 LATE = "8"  # seconds until a new replica listens: so long a scale takes at least
 
@@ -85,7 +85,7 @@ def test_the_loser_is_told_and_nothing_is_changed(site: Site) -> None:
     running = holder(site)
     before = release(site)
     said = site.bayplan("scale", "web=1", status=1)
-    assert re.search(REFUSED + r"\S+: up locked, since \d\d:\d\d:\d\d \(.* ago\)", said)
+    assert re.search(REFUSED + r": \S+: up locked, since \d\d:\d\d:\d\d \(.* ago\)", said)
     assert "--wait" in said
     assert "locked release" in running.ended()
     assert release(site) - before <= 1

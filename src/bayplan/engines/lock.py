@@ -18,6 +18,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from bayplan import labels
@@ -62,6 +63,7 @@ class EngineLock:
         voters = _voters(self._engines, gone)
         need = len(voters) // 2 + 1
         began, was_free, starting, is_last = self._clock.now(), True, dict[str, float](), False
+        who: Claim | None = None
         while True:
             spare = len(voters) - need if is_last else 0
             asked = Round(lambda host: self._ask(host, claim, say), voters, need, self._asking, spare=spare)
@@ -74,6 +76,7 @@ class EngineLock:
                 await self._rest()
                 raise _no_majority(voters, need, votes)
             other, now = min(votes.taken, key=lambda t: t.starting), self._clock.now()
+            who = other.claim or who  # one that has just gone says nothing; in a crowd, whom it was before does
             seen = now - starting.setdefault(other.container, now) if other.starting else STUCK + SLICE
             left = max(max(patience, DYING) - (now - began), STUCK + SLICE - seen)
             is_stuck = other.starting and seen >= STUCK
@@ -82,7 +85,7 @@ class EngineLock:
                 if not is_last:  # one host may have been silent, and may keep what was let go elsewhere
                     is_last = True
                     continue
-                raise _locked(other, lock_name(self._fleet))
+                raise _locked(replace(other, claim=who), lock_name(self._fleet))
             if was_free and patience > 0:
                 say(f"waits for {describe(other.claim)}")
             was_free = False

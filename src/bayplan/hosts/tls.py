@@ -137,12 +137,12 @@ class TlsReach:
         if task is not None:
             self._pipes.add(task)
             task.add_done_callback(self._pipes.discard)
-        try:
-            there = await self._connect()
-        except HostUnreachableError:
-            writer.close()
-            return
         with suppress(asyncio.CancelledError):  # by `close`; Python 3.11 tells of it as of a fault that nobody handled
+            try:
+                there = await self._connect()
+            except HostUnreachableError:
+                writer.close()
+                return
             await asyncio.gather(_ask_on(reader, writer, there[1]), _answer_on(there[0], there[1], writer))
 
 
