@@ -18,7 +18,7 @@ from bayplan.engines.memory_container import Program
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.engines.memory_lock import MemoryLock
 from bayplan.errors import BayplanError, HostUnreachableError, ImageError
-from bayplan.facts import Facts, Server
+from bayplan.facts import Facts, Server, Spoken
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
@@ -93,7 +93,7 @@ class BusyEngine:
 class SilentGateway(MemoryGateway):
     """A gateway that cannot be reached when its host cannot."""
 
-    def __init__(self, engine: BusyEngine, answers: Callable[[Server], bool]) -> None:
+    def __init__(self, engine: BusyEngine, answers: Callable[[Server, Spoken], bool]) -> None:
         super().__init__(engine.host, answers)
         self._engine = engine
 
@@ -127,7 +127,7 @@ class MemoryFleet:
             lock=MemoryLock(),
         )
 
-    def _answers(self, server: Server) -> bool:
+    def _answers(self, server: Server, _how: Spoken) -> bool:
         host = next((h.name for h in self.fleet.hosts.values() if h.private_ip == server.address), None)
         return host is not None and self.engines[host].listens(server.port)
 

@@ -166,12 +166,20 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """How a gateway asks an endpoint, "tcp" or "http PATH", and whether it tells it by PROXY protocol who calls."""
+
+    check: str = "tcp"
+    proxy_protocol: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """How a gateway treats the endpoints of one port of one service; which ones they are is not part of it.
 
     name: `app.service.target`. check: "tcp", or "http PATH". Seconds. fixed: of a service that is not run here, where
     it is, "db.example.com:3306". tls: the name in its certificate, "" without TLS; ca: who signed it, as PEM text, ""
-    is one that the gateway's own system knows.
+    is one that the gateway's own system knows. former: servers of before, by name, which are spoken to as they were.
     """
 
     name: str
@@ -186,6 +194,16 @@ class Pool:
     fixed: str = ""
     tls: str = ""
     ca: str = ""
+    former: tuple[tuple[str, Spoken], ...] = ()
+
+    @property
+    def spoken(self) -> Spoken:
+        """To all but those of before."""
+        return Spoken(self.check, self.proxy_protocol)
+
+    def spoken_to(self, server: str) -> Spoken:
+        """To that one."""
+        return dict(self.former).get(server, self.spoken)
 
 
 @dataclass(frozen=True, slots=True)

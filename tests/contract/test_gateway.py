@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.gateways import answers, eventually, fleet_on, in_a_loop_of_its_own, 
 
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import GatewayError
-from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Table
+from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Spoken, Table
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.gateways.runtime import ask
@@ -35,7 +36,7 @@ POOL = "site.web.80"
 class InMemory:
     """The world around a MemoryGateway."""
 
-    gateway: MemoryGateway = field(default_factory=lambda: MemoryGateway("h1", lambda s: s.port != 1))
+    gateway: MemoryGateway = field(default_factory=lambda: MemoryGateway("h1", _hears))
 
     def good(self, number: int = 1) -> Server:
         return Server(f"site-web-{number}-r1.h1", "10.0.0.1", 20000 + number)
@@ -78,7 +79,8 @@ class OnLab:
         world = cls(lab, fleet, reach, engine, HaproxyGateway(reach, engine, fleet.name))
         for number in range(1, 4):
             address = lab.layout.operator_ip
-            world.servers.append(await asyncio.start_server(_answer, address, 20000 + number, reuse_address=True))
+            answer = partial(_answer, number)
+            world.servers.append(await asyncio.start_server(answer, address, 20000 + number, reuse_address=True))
         return world
 
     def good(self, number: int = 1) -> Server:
@@ -152,10 +154,17 @@ def hosts_with_gateways(request: pytest.FixtureRequest) -> Iterator[tuple[Lab, F
     remove_system(lab, fleet)
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def _hears(server: Server, how: Spoken) -> bool:
+    """`_answer`, for the gateway in memory."""
+    return server.port != 1 and not ("/of-" in how.check and how.check != f"http /of-{server.port - 20000}")
+
+
+async def _answer(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """200, but for the path /of-N of another server."""
     with suppress(asyncio.IncompleteReadError, ConnectionError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        status = "404 Not Found" if path.startswith("/of-") and path != f"/of-{number}" else "200 OK"
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
     writer.close()
 
@@ -261,6 +270,31 @@ async def test_a_server_that_answers_nobody_is_not_up(world: World) -> None:
 
     async def is_found_down() -> bool:
         return await is_up(gateway, server) is False
+
+    await eventually(is_found_down)
+
+
+@pytest.mark.parametrize("former", [Spoken("http /of-1"), Spoken("tcp")])
+async def test_servers_of_before_are_asked_as_they_were(world: World, former: Spoken) -> None:
+    gateway, old, new = world.gateway, world.good(1), world.good(2)
+    await gateway.configure(table(check=former.check, interval=0.1))
+    await join_ready(gateway, old)
+    both = table(check="http /of-2", interval=0.1, former=((old.name, former),))
+    await gateway.configure(both)
+    await join_ready(gateway, new)
+    await asyncio.sleep(0.5)
+    seen = await servers(gateway)
+    assert [seen[s.name].takes_traffic for s in (old, new)] == [True, True]
+    await world.restart()
+    assert (await gateway.observe()).table == both
+    assert (await servers(gateway))[old.name].takes_traffic
+    assert await gateway.change([change("drain", old)]) == {}
+    assert await state(gateway, old) == "drain"
+    assert await gateway.change([change("leave", old)]) == {}
+    await gateway.change([change("join", world.good(3))])
+
+    async def is_found_down() -> bool:
+        return await is_up(gateway, world.good(3)) is False
 
     await eventually(is_found_down)
 

@@ -1,9 +1,11 @@
-"""A service gets another port, and its callers call that one: released, and gone back from, under requests."""
+"""A service gets another port, or is asked and spoken to otherwise: released, and gone back from, under requests."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.lab.site import DOCKERFILE, Load, bayplan, operator
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.shares_lab
 LISTENER = 18090
 
 # Answers one request a connection, on PORT, LATE seconds after its start; what has CALL (HOST:PORT) asks there first.
+# It is well where its WELL asks, and with PROXY it answers only to who says by PROXY protocol for whom it asks.
 SERVER = r"""
 use strict; use IO::Socket::INET; $SIG{TERM} = sub { exit 0 }; $SIG{PIPE} = $SIG{CHLD} = 'IGNORE';
 sleep $ENV{LATE} // 0;
@@ -28,9 +31,15 @@ while (1) {
     my $one = $door->accept or next;
     if (fork) { close $one; next }
     $SIG{TERM} = 'IGNORE';
+    if ($ENV{PROXY}) {
+        read $one, my $head, 16;
+        exit if substr($head, 0, 12) ne "\r\n\r\n\0\r\nQUIT\n";
+        read $one, my $rest, unpack('n', substr($head, 14, 2));
+    }
     local $/ = "\r\n\r\n";
-    my $asked = <$one> // exit;
-    my $status = $asked =~ m{^GET /probe } || !$ENV{CALL} || is_answered($ENV{CALL}) ? '200 OK' : '502 Bad Gateway';
+    my ($path) = (<$one> // '') =~ m{^GET (\S+) } or exit;
+    my $status = $path ne '/' ? $path eq $ENV{WELL} ? '200 OK' : '404 Not Found'
+        : !$ENV{CALL} || is_answered($ENV{CALL}) ? '200 OK' : '502 Bad Gateway';
     my $length = length($ENV{VERSION}) + 1;
     print $one "HTTP/1.1 $status\r\nContent-Length: $length\r\nConnection: close\r\n\r\n$ENV{VERSION}\n";
     exit;
@@ -38,10 +47,10 @@ while (1) {
 """
 
 
-def write(directory: Path, version: str, port: int) -> None:
-    def service(**environment: str) -> dict[str, object]:
-        told = {"VERSION": version, **environment}
-        extra = {"drain": "2s", "probe": {"path": "/probe", "interval": "300ms"}}
+def write(directory: Path, version: str, port: int, well: str = "/probe", *, proxy: bool = False) -> None:
+    def service(**environment: str) -> dict[str, Any]:
+        told = {"VERSION": version, "WELL": well, **environment}
+        extra = {"drain": "2s", "probe": {"path": well, "interval": "300ms"}}
         return {
             "build": ".", "environment": told, "stop_grace_period": "1s", "deploy": {"replicas": 2}, "x-bayplan": extra,
         }  # fmt: skip
@@ -51,22 +60,40 @@ def write(directory: Path, version: str, port: int) -> None:
         "web": service(PORT="80", CALL=f"api:{port}") | web,
         "api": service(PORT=f"{port}", LATE="2") | {"expose": [f"{port}"]},
     }
+    if proxy:
+        services["web"]["environment"]["PROXY"] = "yes"
+        services["web"]["x-bayplan"]["proxy_protocol"] = True
     (directory / "compose.yaml").write_text(json.dumps({"name": "ports", "services": services}))
 
 
-def test_a_port_that_changes_together_with_its_callers_costs_no_request_and_neither_does_going_back(
-    lab: Lab, tmp_path: Path
-) -> None:
+@pytest.fixture
+def app(lab: Lab, tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     (tmp_path / "web.pl").write_text(SERVER)
     write(tmp_path, "one", 8080)
     bayplan(tmp_path, operator(lab), "up")
-    try:
-        with Load(lab.hosts[0].private_ip, LISTENER) as load:
-            write(tmp_path, "two", 9090)
-            bayplan(tmp_path, operator(lab), "up")
-            bayplan(tmp_path, operator(lab), "rollback")
-        assert load.was_answered()
-        assert load.versions() == {"one", "two"}
-    finally:
-        bayplan(tmp_path, operator(lab), "down")
+    yield tmp_path
+    bayplan(tmp_path, operator(lab), "down")
+
+
+def released_and_back(lab: Lab, app: Path) -> Load:
+    with Load(lab.hosts[0].private_ip, LISTENER) as load:
+        bayplan(app, operator(lab), "up")
+        bayplan(app, operator(lab), "rollback")
+    return load
+
+
+def test_a_port_that_changes_together_with_its_callers_costs_no_request_and_neither_does_going_back(
+    lab: Lab, app: Path
+) -> None:
+    write(app, "two", 9090)
+    load = released_and_back(lab, app)
+    assert load.was_answered()
+    assert load.versions() == {"one", "two"}
+
+
+def test_a_probe_and_the_proxy_protocol_change_with_a_release_at_no_cost(lab: Lab, app: Path) -> None:
+    write(app, "two", 8080, "/healthz", proxy=True)
+    load = released_and_back(lab, app)
+    assert load.was_answered()
+    assert load.versions() == {"one", "two"}

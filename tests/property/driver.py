@@ -14,6 +14,7 @@ from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Plan, PoolChange, Remove, Run, Start, Step, Stop, key
+from bayplan.spec.model import App
 
 
 class Driver:
@@ -25,6 +26,12 @@ class Driver:
     def restart(self) -> None:
         """As if it had been killed and started again."""
         self.memory = Memory()
+
+    def release(self, app: App) -> None:
+        """The next release, in a new run."""
+        before = {n: s.replicas for n, s in self.goal.app.services.items()}
+        self.goal = replace(self.goal, app=app, release=self.goal.release + 1, before=before)
+        self.restart()
 
     def run_again(self) -> Plan:
         """What the next run plans first, if it knows of the ports that something outside the engines holds."""

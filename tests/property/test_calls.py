@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import given as with_any
 from hypothesis import strategies as st
@@ -70,14 +70,6 @@ def _service(name: str, **more: object) -> Service:
     return given.service(name, **{"address": f"198.18.1.{NUMBERS[name]}", "ports": (), **more})
 
 
-def released(driver: Driver, app: App) -> None:
-    """The next release, in a new run."""
-    goal = driver.goal
-    before = {n: s.replicas for n, s in goal.app.services.items()}
-    driver.goal = replace(goal, app=app, release=goal.release + 1, before=before)
-    driver.restart()
-
-
 def standing(fleet: Fleet, app: App, call: Call) -> tuple[Driver, Calling]:
     """The first release, where it should be."""
     world = Calling(fleet.model_copy(update={"ports": (20000, 29999)}))
@@ -95,7 +87,7 @@ def test_no_call_of_a_good_release_meets_nobody_nor_does_one_of_going_back(
 ) -> None:
     driver, world = standing(fleet, *one)
     for app, call in (two, one):
-        released(driver, app)
+        driver.release(app)
         world.calls[driver.goal.release] = call
         for passes in kills:
             for seed in range(passes):
@@ -113,7 +105,7 @@ def test_no_call_meets_nobody_when_what_is_called_never_becomes_ready(
     fleet: Fleet, one: tuple[App, Call], two: tuple[App, Call]
 ) -> None:
     driver, world = standing(fleet, *one)
-    released(driver, two[0])
+    driver.release(two[0])
     if one[1].service != two[1].service or two[1].port not in _exposed(one[0], two[1].service):
         world.calls[2] = two[1]
     assert driver.settle().failures
@@ -139,7 +131,7 @@ def test_where_not_all_can_stay_that_are_called_the_release_stands_all_the_same(
 
     driver, world = standing(given.fleet("h1", "h2"), release(8000), Call("api", 8000))
     world.calls.clear()
-    released(driver, release(9000))
+    driver.release(release(9000))
     end = driver.settle()
     assert end.is_empty
     assert not end.unplaced

@@ -23,6 +23,7 @@ from bayplan.facts import (
     Facts,
     GatewayFacts,
     HostFacts,
+    Pool,
     Replica,
     Server,
     ServerFacts,
@@ -134,15 +135,20 @@ class World:
         """Every gateway that runs probes every endpoint."""
         for machine in self.hosts.values():
             if machine.powered:
-                for servers in machine.gateway.pools.values():
+                table = {pool.name: pool for pool in machine.gateway.table.pools}
+                for pool, servers in machine.gateway.pools.items():
                     for name, known in servers.items():
-                        servers[name] = self._checked(known, seconds)
+                        servers[name] = self._checked(table[pool], known, seconds)
 
-    def _checked(self, known: ServerFacts, seconds: float) -> ServerFacts:
+    def _checked(self, pool: Pool, known: ServerFacts, seconds: float) -> ServerFacts:
         if known.state == "maint":
             return replace(known, up=None, since=known.since + seconds)
         left = max(0, known.sessions - int(seconds)) if known.state == "drain" else known.sessions
-        return replace(known, up=self.answers(known.server), sessions=left, since=known.since + seconds)
+        return replace(known, up=self.is_well(pool, known.server), sessions=left, since=known.since + seconds)
+
+    def is_well(self, _pool: Pool, server: Server) -> bool:
+        """Whether it answers as the pool asks it."""
+        return self.answers(server)
 
     def answers(self, server: Server) -> bool:
         """Whether something behind the endpoint answers now."""
@@ -354,7 +360,7 @@ class World:
             routed = {r.pool for front in table.listeners for r in front.routes}
             for pool in (p for p in table.pools if p.name in routed):
                 servers = machine.gateway.pools.get(pool.name, {}).values()
-                good = {s.server.name for s in servers if s.state == "ready" and self.answers(s.server)}
+                good = {s.server.name for s in servers if s.state == "ready" and self.is_well(pool, s.server)}
                 found.setdefault((name, pool.service), set()).update(good)
         return found
 

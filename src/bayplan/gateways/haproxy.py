@@ -18,7 +18,7 @@ from bayplan.gateways.reload import new_addresses, reload_fault, taken
 from bayplan.gateways.runtime import DEADLINE, ask, ask_master, reload_master
 from bayplan.gateways.saver import Saver
 from bayplan.haproxy.config import ADMIN, MASTER, render
-from bayplan.haproxy.places import LIVE, SAVED, certificates
+from bayplan.haproxy.places import LIVE, SAVED, named_files
 from bayplan.haproxy.state import MAP, Pools, state_digest
 from bayplan.listening import TABLES
 from bayplan.plan.names import names_directory, run_directory, system_name
@@ -132,7 +132,7 @@ class HaproxyGateway:
     async def _write(self, path: str, table: Table, pools: Pools, generation: int) -> None:
         text = render(self._fleet, self._run, table, pools, generation)
         try:
-            await self._engine.lay(self._container, (*certificates(table), File(path, text.encode())))
+            await self._engine.lay(self._container, (*named_files(table), File(path, text.encode())))
         except EngineError as error:
             raise GatewayError(
                 f"the gateway's file {path} cannot be written: {error.what}", where=self.host, todo=error.todo

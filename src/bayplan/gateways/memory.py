@@ -7,25 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bayplan.errors import GatewayError
-from bayplan.facts import GatewayFacts, Server, ServerFacts, Table
+from bayplan.facts import GatewayFacts, Server, ServerFacts, Spoken, Table
 from bayplan.gateways.batch import prepare
 from bayplan.gateways.reload import addresses
 from bayplan.haproxy.config import render
 from bayplan.haproxy.state import Pools
+from bayplan.haproxy.words import is_checked
 from bayplan.plan.steps import PoolChange
 
 
 class MemoryGateway:
     """`bayplan.ports.Gateway` with nothing behind it.
 
-    answers: whether a server passes its check; taken: ports that something else on the host listens on. Both are the
+    answers: whether a server passes a check; taken: ports that something else on the host listens on. Both are the
     world, and so are `sessions` (by pool and server) and `is_up`: a test changes them as it likes.
     """
 
     def __init__(
         self,
         host: str,
-        answers: Callable[[Server], bool] = lambda _: True,
+        answers: Callable[[Server, Spoken], bool] = lambda *_: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host = host
@@ -89,8 +90,15 @@ class MemoryGateway:
         return GatewayFacts(self._table, dict(self._pools))
 
     def _seen(self, pool: str, server: ServerFacts) -> ServerFacts:
-        up = self.answers(server.server)
+        up, check = self._checked(pool, server.server)
         sessions = self.sessions.get((pool, server.server.name), 0)
         now = self._clock()
         since = now - self._changed.get((pool, server.server.name, server.state), now)
-        return replace(server, up=up, check="L4OK" if up else "L4CON", sessions=sessions, since=since)
+        return replace(server, up=up, check=check, sessions=sessions, since=since)
+
+    def _checked(self, name: str, server: Server) -> tuple[bool | None, str]:
+        pool = next(p for p in self._table.pools if p.name == name)
+        if not is_checked(pool, server.name):
+            return None, ""
+        up = self.answers(server, pool.spoken_to(server.name))
+        return up, "L4OK" if up else "L4CON"

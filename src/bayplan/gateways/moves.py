@@ -16,7 +16,7 @@ from dataclasses import replace
 from bayplan.errors import GatewayError
 from bayplan.facts import Pool, Server, ServerFacts, ServerState, Table
 from bayplan.haproxy.state import DRAINED
-from bayplan.haproxy.words import check_name, server_words
+from bayplan.haproxy.words import check_name, is_checked, server_words
 from bayplan.plan.steps import PoolChange
 
 _GO: Mapping[tuple[str, ServerState], ServerState] = {
@@ -65,7 +65,7 @@ def commands(pool: Pool, known: ServerFacts | None, then: ServerFacts | None, up
     if then is not None and known is None:
         yield from _join(pool, then.server)
     elif then is not None and known is not None and then.state != known.state:
-        yield from _go(f"{pool.name}/{then.server.name}", then.state, uptime)
+        yield from _go(pool, then.server.name, then.state, uptime)
 
 
 def refusal(answers: list[str]) -> str:
@@ -79,17 +79,23 @@ def _join(pool: Pool, server: Server) -> Iterator[str]:
     name = f"{pool.name}/{check_name(server.name)}"
     yield f"add server {name} {server_words(pool, server)} weight 1"
     yield f"set server {name} state drain"
-    yield f"enable health {name}"
+    yield from _asked(pool, server.name)
 
 
-def _go(name: str, state: ServerState, uptime: float) -> Iterator[str]:
+def _asked(pool: Pool, server: str) -> Iterator[str]:
+    if is_checked(pool, server):
+        yield f"enable health {pool.name}/{server}"
+
+
+def _go(pool: Pool, server: str, state: ServerState, uptime: float) -> Iterator[str]:
+    name = f"{pool.name}/{server}"
     if state == "drain":
         yield f"add map {DRAINED} {name} {uptime:.3f}"
     else:  # one that a restart brought back drains by its weight
         yield f"del map {DRAINED} {name}"
         yield f"set server {name} weight 1"
     yield f"set server {name} state {state}"
-    yield f"enable health {name}"
+    yield from _asked(pool, server)
 
 
 def _leave(name: str) -> Iterator[str]:

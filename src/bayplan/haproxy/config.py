@@ -13,7 +13,7 @@ from typing import Final
 from bayplan.facts import Pool, ServerFacts, Table
 from bayplan.haproxy.fronts import UNMATCHED, frontend
 from bayplan.haproxy.state import DRAINED, MAP, SAVED, Pools, pack, state_digest
-from bayplan.haproxy.words import AWAY, check_name, check_words, quote, server_words, tls_words
+from bayplan.haproxy.words import AWAY, check_name, check_words, paths, paths_path, quote, server_words, tls_words
 
 ADMIN: Final = "admin.sock"
 MASTER: Final = "master.sock"
@@ -106,8 +106,9 @@ def _check(pool: Pool) -> Iterator[str]:
     kind, _, path = pool.check.partition(" ")
     if kind == "http":
         yield "  option httpchk"
-        request = f"meth GET uri {quote(path or '/')} ver HTTP/1.1 hdr Host localhost hdr Connection close"
-        yield f"  http-check send {request}"
+        each = paths(pool)
+        asked = f"uri-lf %[srv_name,map_reg({paths_path(each)})]" if each else f"uri {quote(path or '/')}"
+        yield f"  http-check send meth GET {asked} ver HTTP/1.1 hdr Host localhost hdr Connection close"
         yield "  http-check expect status 200-399"
 
 

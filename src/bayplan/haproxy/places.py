@@ -7,7 +7,7 @@ from typing import Final
 from bayplan.container import File
 from bayplan.facts import INNER, Table
 from bayplan.haproxy.config import ADMIN, COMPLETE, MASTER
-from bayplan.haproxy.words import DIRECTORY, ca_path
+from bayplan.haproxy.words import DIRECTORY, ca_path, paths, paths_path
 
 START: Final = f"{DIRECTORY}/start.sh"
 INITIAL: Final = f"{DIRECTORY}/initial.cfg"  # what the container was made with
@@ -30,9 +30,11 @@ CLOSING: Final = "closing"  # a pipe that the guard reads: the gateway is about 
 LET_CLOSE: Final = "closing.wait"  # removed by the guard once nobody is on the way in
 
 
-def certificates(table: Table) -> tuple[File, ...]:
-    """The files of certificates that a configuration of the table names."""
-    return tuple(File(ca_path(ca), ca.encode()) for ca in sorted({pool.ca for pool in table.pools if pool.ca}))
+def named_files(table: Table) -> tuple[File, ...]:
+    """The files that a configuration of the table names: certificates, and the paths that servers are asked for."""
+    certificates = sorted({pool.ca for pool in table.pools} - {""})
+    asked = sorted({paths(pool) for pool in table.pools} - {""})
+    return (*(File(ca_path(c), c.encode()) for c in certificates), *(File(paths_path(p), p.encode()) for p in asked))
 
 
 def start_script(run: str) -> str:

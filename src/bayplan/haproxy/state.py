@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from bayplan.container import digest
-from bayplan.facts import Listener, Names, Pool, Route, ServerFacts, Table
+from bayplan.facts import Listener, Names, Pool, Route, ServerFacts, Spoken, Table
 
 TABLE: Final = "BAYPLAN_TABLE"  # how many parts there are; they follow as BAYPLAN_TABLE_0, …
 SAVED: Final = "BAYPLAN_SAVED"  # "GENERATION:DIGEST" of the file that the process has read
@@ -59,7 +59,10 @@ def _table(read: dict[str, Any]) -> Table:
             Listener(**{**front, "routes": tuple(Route(**{**r, "hosts": tuple(r["hosts"])}) for r in front["routes"])})
             for front in read["listeners"]
         ),
-        pools=tuple(Pool(**pool) for pool in read["pools"]),
+        pools=tuple(
+            Pool(**{**pool, "former": tuple((server, Spoken(**how)) for server, how in pool.get("former", ()))})
+            for pool in read["pools"]
+        ),
         registry=tuple(read["registry"]) if read["registry"] else None,
         names=tuple(Names(**names) for names in read.get("names", ())),
     )

@@ -31,15 +31,21 @@ def check_name(name: str) -> str:
 
 def quote(text: str) -> str:
     """One word of a configuration line, whatever is in it. Raises GatewayError for what no line can hold."""
+    return "'" + _one_line(text).replace("'", "'\\''") + "'"
+
+
+def _one_line(text: str) -> str:
     if not text.isprintable():
         raise GatewayError(f"a gateway cannot be told {text!r}", todo="leave out line ends and control characters")
-    return "'" + text.replace("'", "'\\''") + "'"
+    return text
 
 
 def server_words(pool: Pool, server: Server) -> str:
     """Address and options. All of them: `add server` heeds no `default-server`."""
-    words = [f"{server.address}:{server.port}", check_words(pool)]
-    if pool.proxy_protocol:
+    words = [f"{server.address}:{server.port}"]
+    if is_checked(pool, server.name):
+        words.append(check_words(pool))
+    if pool.spoken_to(server.name).proxy_protocol:
         words.append("send-proxy-v2 check-send-proxy")
     if pool.sticky:
         words.append(f"cookie {digest(server.name)}")  # a client is not told the names of replicas and hosts
@@ -54,6 +60,32 @@ def tls_words(pool: Pool) -> str:
     """
     name, ca = check_name(pool.tls), ca_path(pool.ca) if pool.ca else "@system-ca"
     return f"ssl verify required ca-file {ca} sni str({name}) verifyhost {name} check-sni {name}"
+
+
+def is_checked(pool: Pool, server: str) -> bool:
+    """Whether HAProxy can: it asks all servers of a backend over HTTP or none, and one of before may not answer it."""
+    return pool.check == "tcp" or pool.spoken_to(server).check != "tcp"
+
+
+def paths(pool: Pool) -> str:
+    """Which path each server is asked for, where one of before has another: a file for `map_reg`, the first line that
+    fits counts. "" where all have the pool's.
+    """
+    former = [(name, _path(how.check)) for name, how in pool.former if how.check != "tcp"]
+    if pool.check == "tcp" or all(path == _path(pool.check) for _, path in former):
+        return ""
+    return "".join(
+        (*(f"^{re.escape(check_name(name))}$ {path}\n" for name, path in former), f"^ {_path(pool.check)}\n")
+    )
+
+
+def paths_path(text: str) -> str:
+    """Where a gateway has that file: other ones are another file, as with certificates."""
+    return f"{DIRECTORY}/paths-{digest(text)}.map"
+
+
+def _path(check: str) -> str:
+    return _one_line(check.partition(" ")[2]) or "/"
 
 
 def ca_path(ca: str) -> str:

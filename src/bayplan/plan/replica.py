@@ -100,7 +100,17 @@ def definition(service: Service, app: App | None = None) -> str:
         made_of["hooks"] = hooks
     if app and (others := _restarted_with(service, app)):
         made_of["restarted_with"] = others
-    return digest(made_of)
+    return digest(made_of | _spoken(service))
+
+
+def _spoken(service: Service) -> dict[str, object]:
+    """Nothing of the container, and yet: those that run answer to what they were made for, and new ones show first that
+    they do to another path, or to the PROXY protocol.
+    """
+    return {
+        **({"probe": service.probe.path} if service.probe.kind == "http" else {}),
+        **({"proxy_protocol": True} if service.proxy_protocol else {}),
+    }
 
 
 def _restarted_with(service: Service, app: App) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 A route is added once its pool has an endpoint that takes traffic, so that a new listener never answers 503 first; a
 pool is dropped once nothing routes to it and it is empty. A service that the release has no more, or not on that port,
-is led to while what may call it stands (plan/calls.py).
+is led to while what may call it stands (plan/calls.py). Servers of before are asked and spoken to as they were: another
+path, or the PROXY protocol, is not theirs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
-from bayplan.plan.replica import pool_name, targets
+from bayplan.plan.replica import definition, pool_name, server_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
 from bayplan.plan.system import registry_endpoint
 from bayplan.spec.model import WEB_PORTS, Port, Service
@@ -59,7 +60,7 @@ def desired(
     stay = tuple(former(goal, gateway.table, called))
     listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal), *stay])
     routed = {r.pool for front in listeners for r in front.routes}
-    wanted = {p.name: p for p in pools(goal, host.name)}
+    wanted = {p.name: _with_former(goal, facts, p, gateway) for p in pools(goal, host.name)}
     kept = {p.name: p for p in gateway.table.pools if _keep(goal, p, gateway, routed)}
     all_pools = kept | wanted
     return Table(
@@ -129,6 +130,20 @@ def _pool(app: str, service: Service, target: int) -> Pool:
         tls=away.name if away and away.tls else "",
         ca=away.ca if away else "",
     )
+
+
+def _with_former(goal: Goal, facts: Facts, pool: Pool, gateway: GatewayFacts) -> Pool:
+    """With those of before that are in it. One that has left is no reason for a reload, and does no harm."""
+    there = next((p for p in gateway.table.pools if p.name == pool.name), pool)
+    if there.spoken == pool.spoken and not there.former:
+        return pool
+    service = goal.app.services[pool.service]
+    spec = definition(service, goal.app)
+    now = {server_name(r.name, r.host) for r in facts.replicas(goal.app.name, service.name) if r.spec == spec}
+    before = {s.server.name for s in gateway.pools.get(pool.name, ())} - now
+    former = tuple((n, there.spoken_to(n)) for n in sorted(before) if there.spoken_to(n) != pool.spoken)
+    is_noted = there.spoken == pool.spoken and set(former) <= set(there.former)
+    return replace(pool, former=there.former if is_noted else former)
 
 
 def _speaks_http(service: Service) -> bool:

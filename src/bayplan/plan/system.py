@@ -9,7 +9,7 @@ from bayplan import labels
 from bayplan.container import Container, File, digest
 from bayplan.facts import ASIDE, Facts, GatewayFacts, HostFacts, Role
 from bayplan.haproxy.config import render
-from bayplan.haproxy.places import INITIAL, SPEC, START, certificates, start_script
+from bayplan.haproxy.places import INITIAL, SPEC, START, named_files, start_script
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
 from bayplan.plan.steps import Configure, PoolChange, Pull, Remove, Rewrite, Start, Step, System, key
@@ -87,7 +87,7 @@ def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Containe
     """The gateway of a host. now: what the one that it replaces runs with, so that it goes on with that."""
     now, container = now or GatewayFacts(), _gateway(fleet)
     initial = File(INITIAL, render(fleet.name, run_directory(fleet.name), now.table, now.pools, 0).encode())
-    return replace(container, files=(*container.files, initial, *certificates(now.table)))
+    return replace(container, files=(*container.files, initial, *named_files(now.table)))
 
 
 def _gateway(fleet: Fleet) -> Container:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayplan.errors import GatewayError
-from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Table
+from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Spoken, Table
 from bayplan.haproxy.config import COMPLETE, render
-from bayplan.haproxy.places import certificates
+from bayplan.haproxy.places import named_files
 from bayplan.haproxy.state import TABLE, pack, state_digest, unpack
 
 WEB = "site.web.80"
@@ -89,6 +89,22 @@ def test_every_listener_has_an_explicit_address() -> None:
 def test_a_name_that_haproxy_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(GatewayError):
         lines(Table((), (HTTP,)), served(name))
+
+
+def test_servers_of_before_are_asked_and_spoken_to_as_they_were() -> None:
+    former = (("a.h1", Spoken("http /old")), ("b.h1", Spoken("http /new")), ("c.h1", Spoken("tcp")))
+    pool = replace(HTTP, check="http /new", proxy_protocol=True, former=former)
+    table = Table((), (pool,))
+    [file] = named_files(table)
+    assert file.content == b"^a\\.h1$ /old\n^b\\.h1$ /new\n^ /new\n"
+    said = lines(table, *(served(f"{name}.h1") for name in "abcd"))
+    assert any(f"uri-lf %[srv_name,map_reg({file.path})]" in line for line in said)
+    written = {name: next(line for line in said if line.startswith(f"server {name}.h1 ")) for name in "abcd"}
+    assert [name for name, line in written.items() if " check " not in line] == ["c"]
+    assert [name for name, line in written.items() if "send-proxy-v2" in line] == ["d"]
+    assert named_files(Table((), (replace(pool, former=former[1:]),))) == ()
+    with pytest.raises(GatewayError):
+        named_files(Table((), (replace(pool, former=(("a.h1", Spoken("http /\n^ /x")),)),)))
 
 
 def test_no_path_can_end_its_line() -> None:
@@ -170,7 +186,7 @@ def test_over_tls_the_name_is_asked_for_and_checked_also_by_the_probe() -> None:
     ):
         assert words in server
     own = replace(pool, ca="-----BEGIN …")
-    [file] = certificates(Table((), (own, replace(own, name="site.other.6380"), pool)))
+    [file] = named_files(Table((), (own, replace(own, name="site.other.6380"), pool)))
     assert file.content == b"-----BEGIN \xe2\x80\xa6"
     assert f"ca-file {file.path} " in next(line for line in lines(Table((), (own,))) if line.startswith("server "))
 

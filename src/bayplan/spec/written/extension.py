@@ -88,7 +88,9 @@ class Extension(FileModel):
     """`x-bayplan:` on a service."""
 
     http: Maybe[HttpFile] = key("which requests of a shared listener are this service's")
-    probe: Maybe[ProbeFile] = key("how a gateway asks whether a replica may have traffic")
+    probe: Maybe[ProbeFile] = key(
+        "how a gateway asks whether a replica may have traffic; with another path, replicas are replaced one by one"
+    )
     drain: Maybe[Seconds] = key("how long a leaving replica may finish what it has; 30s")
     proxy_protocol: Maybe[Flag] = key("the service reads the client's address from PROXY v2")
     external: Maybe[ExternalServiceFile] = key(
