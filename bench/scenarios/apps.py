@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.metrics import Figure, count, seconds
 from bench.operations import engine_api
+from bench.operations.parts import Parts
 from bench.operations.quiet import quiet
 from bench.stage import Stage
 
@@ -25,12 +26,12 @@ def many(stage: Stage, runs: int) -> Iterator[Figure]:
     bayplan.timed("up")
     bodies = engine_api.capture(stage.sockets, "many")
     services = [f"{s['service']}=0" for s in bayplan.ps()["services"]]
-    ours: list[float] = []
+    parts, ours = Parts(stage.sockets, "many"), list[float]()
     bare: dict[int, list[float]] = {n: [] for n in AT_ONCE}
     for number in range(runs):
         bayplan.timed("down")
         quiet()
-        ours.append(bayplan.timed("up"))
+        ours.append(parts.timed(lambda: bayplan.timed("up")))
         stage.say(f"  bayplan up: {ours[-1]:.2f} s")
         bayplan.timed("scale", *services)  # what the containers stand on stays: network, names
         for at_once in AT_ONCE[:: 1 if number % 2 else -1]:
@@ -41,7 +42,9 @@ def many(stage: Stage, runs: int) -> Iterator[Figure]:
     best = min(AT_ONCE, key=lambda n: sorted(bare[n])[runs // 2])
     made = sum(map(len, bodies.values()))
     what = f"`bayplan up` of examples/03-many ({made} containers), nothing to build, until all are ready"
-    yield Figure("many", seconds(what, ours), LIMIT, seconds(f"bare Engine API, {best} at once on a host", bare[best]))
+    reference = seconds(f"bare Engine API, {best} at once on a host", bare[best])
+    yield Figure("many", seconds(what, ours), LIMIT, reference)
+    yield from parts.figures("many", reference)
 
 
 def sixty(stage: Stage, _runs: int) -> Iterator[Figure]:

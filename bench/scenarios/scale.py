@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from statistics import median
 
 from bench.metrics import Figure, seconds
 from bench.operations import engine_api, swarm
-from bench.operations.load import until_distinct
+from bench.operations.parts import Parts
 from bench.operations.quiet import quiet
-from bench.stage import APP, CPUS, FEW, MANY, MEMORY, PORT, SERVICE, Stage
+from bench.stage import APP, CPUS, FEW, MANY, MEMORY, Stage
 
 AT_ONCE = (2, 4, 9)  # containers on one host: few leave a core idle, many wait for each other in the engine
 LIMIT = 1.15
 OURS, THEIRS = "bayplan", "docker service scale"
-PARTS = (
-    "of it, until the first container is created",
-    "of it, from then until the last has been started",
-    "of it, from then until all answer and it has ended",
-)
 
 
 def measure(stage: Stage, runs: int) -> Iterator[Figure]:
     """bayplan, the bare Engine API at each concurrency, and Swarm: in turn, each round beginning with another."""
-    parts: list[tuple[float, ...]] = []
+    parts = Parts(stage.sockets, APP)
     turns = _turns(stage, _bodies(stage), parts)
     took: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(runs):
@@ -46,10 +40,7 @@ def _bodies(stage: Stage) -> engine_api.Bodies:
     return bodies
 
 
-def _turns(
-    stage: Stage, bodies: engine_api.Bodies, parts: list[tuple[float, ...]]
-) -> Mapping[str, Callable[[], float]]:
-    """parts: where each run of bayplan leaves how long its parts took."""
+def _turns(stage: Stage, bodies: engine_api.Bodies, parts: Parts) -> Mapping[str, Callable[[], float]]:
     image = next(body.image for many in bodies.values() for body in many)  # pinned by digest; every engine has it
     bare = {_bare(n): partial(engine_api.replay, stage.sockets, bodies, n) for n in AT_ONCE}
     return {OURS: partial(_bayplan, stage, parts), **bare, THEIRS: partial(_swarm, stage, image)}
@@ -60,15 +51,13 @@ def _rotated(names: list[str], by: int) -> list[str]:
     return names[by:] + names[:by]
 
 
-def _figures(took: Mapping[str, list[float]], parts: list[tuple[float, ...]]) -> Iterator[Figure]:
+def _figures(took: Mapping[str, list[float]], parts: Parts) -> Iterator[Figure]:
     what = f"`bayplan scale web={MANY}` from {FEW}, until {MANY} answer through the balancer"
     ours, best = seconds(what, took[OURS]), min((_bare(n) for n in AT_ONCE), key=lambda name: median(took[name]))
     others = tuple(f"{_bare(n)}: {median(took[_bare(n)]):.2f} s" for n in AT_ONCE)
     yield Figure("scale", ours, LIMIT, seconds(best, took[best]), notes=others)
     yield Figure("scale", ours, 1.0, seconds(THEIRS, took[THEIRS]))
-    for name, values in zip(PARTS, zip(*parts, strict=True), strict=True):
-        beside = seconds(best, took[best]) if name == PARTS[1] else None
-        yield Figure("scale", seconds(name, values), None, beside)
+    yield from parts.figures("scale", seconds(best, took[best]))
     floor = f"the same {MANY - FEW} containers by the {best}: what no program can be faster than that makes them"
     yield Figure("scale", seconds(floor, took[best]), None, seconds(THEIRS, took[THEIRS]))
 
@@ -77,15 +66,10 @@ def _bare(at_once: int) -> str:
     return f"bare Engine API, {at_once} at once on a host"
 
 
-def _bayplan(stage: Stage, parts: list[tuple[float, ...]]) -> float:
-    begun = time.time()  # the engines' clock
-    stage.bayplan.timed("scale", f"{SERVICE}={MANY}")
-    until_distinct(stage.address, PORT, MANY)
-    ended = time.time()
-    first, last = engine_api.made_since(stage.sockets, APP, begun)
-    parts.append((first - begun, last - first, ended - last))
+def _bayplan(stage: Stage, parts: Parts) -> float:
+    took = parts.timed(lambda: stage.at(MANY))
     stage.at(FEW)
-    return ended - begun
+    return took
 
 
 def _swarm(stage: Stage, image: str) -> float:
