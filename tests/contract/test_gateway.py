@@ -431,7 +431,7 @@ async def test_tls_to_a_managed_service_is_believed_by_its_name_and_its_authorit
     world = await OnLab.of(lab, fleet)
     signer = authority(tmp_path)
     ours, name, ca = lab.layout.operator_ip, "db.example.test", signer.ca.read_text()
-    world.servers.append(await asyncio.start_server(_answer, ours, 20443, ssl=signer.server(name)))
+    world.servers.append(await asyncio.start_server(partial(_answer, 1), ours, 20443, ssl=signer.server(name)))
     pool = Pool("site.db.6380", "site", "db", fixed=f"{ours}:20443", interval=0.2, tls=name, ca=ca)
     doors = {
         8441: pool,
