@@ -147,6 +147,19 @@ main()
     assert (done.returncode, done.stderr) == (130, "")
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [(["--version"], 0, "bayplan "), (["nosuch"], 2, ""), (["config", "-f", "nosuch.yaml"], 2, "")],
+)
+def test_a_process_that_ends_at_once_has_said_all_and_keeps_its_status(
+    words: list[str], status: int, said: str
+) -> None:
+    done = subprocess.run([sys.executable, "-m", "bayplan", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert done.stdout.startswith(said)
+    assert bool(done.stderr) == bool(status)
+
+
 def test_what_asyncio_warns_of_its_own_children_is_told_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     """It does when one ends as its loop ends; what it says of errors is told."""
 
