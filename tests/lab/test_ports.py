@@ -76,24 +76,21 @@ def app(lab: Lab, tmp_path: Path) -> Iterator[Path]:
     bayplan(tmp_path, operator(lab), "down")
 
 
-def released_and_back(lab: Lab, app: Path) -> Load:
+def check_released_and_back(lab: Lab, app: Path) -> None:
     with Load(lab.hosts[0].private_ip, LISTENER) as load:
         bayplan(app, operator(lab), "up")
         bayplan(app, operator(lab), "rollback")
-    return load
+    assert load.was_answered()
+    assert load.versions() == {"one", "two"}
 
 
 def test_a_port_that_changes_together_with_its_callers_costs_no_request_and_neither_does_going_back(
     lab: Lab, app: Path
 ) -> None:
     write(app, "two", 9090)
-    load = released_and_back(lab, app)
-    assert load.was_answered()
-    assert load.versions() == {"one", "two"}
+    check_released_and_back(lab, app)
 
 
 def test_a_probe_and_the_proxy_protocol_change_with_a_release_at_no_cost(lab: Lab, app: Path) -> None:
     write(app, "two", 8080, "/healthz", proxy=True)
-    load = released_and_back(lab, app)
-    assert load.was_answered()
-    assert load.versions() == {"one", "two"}
+    check_released_and_back(lab, app)

@@ -20,7 +20,7 @@ from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
 from bayplan.operate.events import ImageEvent, OnEvent, Stage
-from bayplan.operate.release import Chosen, current, only, record, required, scaled, with_needed
+from bayplan.operate.release import Chosen, current, only, record, required, scaled
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
 from bayplan.operate.together import together
@@ -85,7 +85,7 @@ async def changing(
 
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     if wishes.services is not None:
-        wishes = replace(wishes, services=with_needed(app, wishes.services))
+        wishes = replace(wishes, services=app.with_needed(wishes.services))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)

@@ -13,7 +13,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, forget_restart, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
-from bayplan.operate.release import Chosen, check_known, required, with_needed
+from bayplan.operate.release import Chosen, check_known, required
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
 from bayplan.plan.order import held_now, in_order
@@ -54,7 +54,7 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
     async def work(sight: Sight) -> Result:
         now, facts = await required(ports.releases, app), await sight.look()
         names = _named(now.app, wishes)
-        names |= with_needed(now.app, names) & now.stopped
+        names |= now.app.with_needed(names) & now.stopped
         chosen = await record_next(ports, now, now.app, now.stopped - names, _why("start", wishes), facts)
         return await converge(ports, chosen, Wishes(names, wishes.assume_down), on, sight)
 
@@ -167,7 +167,7 @@ def _named(app: App, wishes: Wishes) -> frozenset[str]:
 def _running(now: Chosen, wishes: Wishes) -> frozenset[str]:
     names = _named(now.app, wishes)
     stopped = sorted(names & now.stopped) if wishes.services else []
-    stopped = stopped or sorted(with_needed(now.app, names - now.stopped) & now.stopped)  # nothing starts without them
+    stopped = stopped or sorted(now.app.with_needed(names - now.stopped) & now.stopped)  # nothing starts without them
     if stopped:
         raise UsageError(f"{stopped[0]} is stopped", todo=f"start it: bayplan start {' '.join(stopped)}")
     return names - now.stopped

@@ -138,17 +138,6 @@ def around(before: App, now: App) -> dict[str, dict[str, Any]]:
     return {key: {**getattr(before, key), **getattr(now, key)} for key in _AROUND}
 
 
-def with_needed(app: App, services: frozenset[str]) -> frozenset[str]:
-    """The services, and all that they depend on, as Compose brings them up."""
-    found, left = set(services), list(services)
-    while left:
-        needed = app.services[name].depends_on if (name := left.pop()) in app.services else {}
-        fresh = [n for n in needed if n in app.services and n not in found]
-        found.update(fresh)
-        left += fresh
-    return frozenset(found)
-
-
 def scaled(app: App, replicas: Mapping[str, int], fleet: Fleet) -> App:
     """`app` with other counts. Raises UsageError for a service that it does not have or cannot have more of."""
     check_known(app, replicas)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from bayplan.facts import Facts, Listener, Replica, Route, Table
+from bayplan.facts import Facts, Listener, Replica, Table
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import definition, ingress_targets, targets
-from bayplan.plan.slots import STOPPED, left_over, predecessors
+from bayplan.plan.replica import ingress_targets, service_of, targets
+from bayplan.plan.slots import left_over, predecessors, predecessors_of
 from bayplan.plan.standing import endpoints
-from bayplan.spec.model import App, Service
+from bayplan.spec.model import Service
 
 
 def former(goal: Goal, table: Table, of: Collection[str] | None = None) -> Iterator[Listener]:
@@ -24,7 +24,7 @@ def former(goal: Goal, table: Table, of: Collection[str] | None = None) -> Itera
     mine = {p.name for p in table.pools if p.app == goal.app.name}
     now = {(s.address, target) for s in goal.app.services.values() if s.address for target in targets(s)}
     for front in (f for f in table.listeners if f.is_inner and (f.address, f.port) not in now):
-        if any(r.pool in mine and (of is None or _service(goal, r) in of) for r in front.routes):
+        if any(r.pool in mine and (of is None or service_of(r.pool, goal.app.name) in of) for r in front.routes):
             yield front
 
 
@@ -50,11 +50,7 @@ def _lost(goal: Goal, facts: Facts) -> Iterator[str]:
     """The services of those."""
     for table in facts.tables():
         for front in former(goal, table):
-            yield from (_service(goal, route) for route in front.routes)
-
-
-def _service(goal: Goal, route: Route) -> str:
-    return route.pool.removeprefix(f"{goal.app.name}.").rpartition(".")[0]
+            yield from (service_of(route.pool, goal.app.name) for route in front.routes)
 
 
 def _callers(goal: Goal, facts: Facts, lost: Iterable[str]) -> tuple[set[str], set[str]]:
@@ -84,7 +80,7 @@ def awaited(goal: Goal, facts: Facts) -> Mapping[str, tuple[str, ...]]:
     opening = {name for name, s in goal.app.services.items() if _opens(goal, s, facts)} if replaced else set()
     if not opening:
         return {}
-    needs = {name: _needs(goal.app, name) for name in {*replaced, *opening}}
+    needs = {name: goal.app.with_needed((name,)) - {name} for name in {*replaced, *opening}}
     inner = {name for name in opening if not _is_entrance(goal.app.services[name])}
     found: dict[str, tuple[str, ...]] = {}
     for service in (goal.app.services[name] for name in replaced):
@@ -108,10 +104,8 @@ def _opens(goal: Goal, service: Service, facts: Facts) -> bool:
     is_run = goal.touches(service.name) and not service.is_job and not service.external
     if not is_run or not service.address or wants_none(goal, service, facts):
         return False
-    there = tuple(facts.replicas(goal.app.name, service.name))
-    spec, ports = definition(service, goal.app), set(targets(service))
-    old = [r for r in there if r.spec != spec and r.state not in (*STOPPED, "removing")]
-    if old:
+    there, ports = tuple(facts.replicas(goal.app.name, service.name)), set(targets(service))
+    if old := tuple(predecessors_of(service, goal, facts)):
         return any(ports - {b.target for b in r.ports} for r in old)
     begun = any(r.release == goal.release for r in there)
     is_new = (begun or service.name not in goal.before) and not any(r.release < goal.release for r in there)
@@ -125,14 +119,3 @@ def _is_entrance(service: Service) -> bool:
 
 def _may_call(service: Service, other: Service) -> bool:
     return not set(service.networks).isdisjoint(other.networks)
-
-
-def _needs(app: App, name: str) -> frozenset[str]:
-    """All that it depends on, by way of others, too."""
-    found, left = set[str](), [name]
-    while left:
-        service = app.services.get(left.pop())
-        more = [n for n in service.depends_on if n in app.services and n not in found] if service else []
-        found.update(more)
-        left += more
-    return frozenset(found)

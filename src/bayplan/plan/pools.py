@@ -9,7 +9,7 @@ from bayplan.facts import Endpoint, Facts, HostFacts, Replica, Server, ServerFac
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import leads
-from bayplan.plan.replica import endpoint, pool_name, server_name, slot_and_host
+from bayplan.plan.replica import endpoint, pool_name, server_name, service_of, slot_and_host
 from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.spec.model import Service
@@ -105,7 +105,7 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
 
 def _is_wanted(pool: str, goal: Goal, facts: Facts) -> bool:
     """Whether there is to be anybody in it."""
-    service = goal.app.services.get(pool.removeprefix(f"{goal.app.name}.").rpartition(".")[0])
+    service = goal.app.services.get(service_of(pool, goal.app.name))
     return service is not None and not wants_none(goal, service, facts)
 
 

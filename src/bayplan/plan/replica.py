@@ -63,6 +63,11 @@ def pool_name(app: str, service: str, target: int) -> str:
     return f"{app}.{service}.{target}"
 
 
+def service_of(pool: str, app: str) -> str:
+    """The service in the name of one of the app's pools."""
+    return pool.removeprefix(f"{app}.").rpartition(".")[0]
+
+
 def network_name(fleet: str, app: str) -> str:
     """The bridge network that an app's replicas of one host share."""
     return f"{fleet}-{app}"

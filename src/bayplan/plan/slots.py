@@ -27,9 +27,14 @@ def predecessors(goal: Goal, facts: Facts) -> Iterator[Replica]:
     """What runs of another definition than its service has by now, and is going to be replaced."""
     planned = (s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name))
     for service in planned:
-        spec = definition(service, goal.app)
-        there = facts.replicas(goal.app.name, service.name)
-        yield from (r for r in there if r.spec != spec and r.state not in (*STOPPED, "removing"))
+        yield from predecessors_of(service, goal, facts)
+
+
+def predecessors_of(service: Service, goal: Goal, facts: Facts) -> Iterator[Replica]:
+    """Of one service."""
+    spec = definition(service, goal.app)
+    there = facts.replicas(goal.app.name, service.name)
+    return (r for r in there if r.spec != spec and r.state not in (*STOPPED, "removing"))
 
 
 def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]:

@@ -5,7 +5,7 @@ Durations are seconds, memory is bytes, cpus are cores. A field that the file le
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network
 from typing import Any, Final, Literal
 
@@ -275,6 +275,16 @@ class App(Frozen):
     volumes: Mapping[str, Volume] = {}
     secrets: Mapping[str, Secret] = {}
     configs: Mapping[str, Config] = {}
+
+    def with_needed(self, services: Collection[str]) -> frozenset[str]:
+        """The services, and all that they depend on, as Compose brings them up."""
+        found, left = set(services), list(services)
+        while left:
+            needed = self.services[name].depends_on if (name := left.pop()) in self.services else {}
+            fresh = [n for n in needed if n in self.services and n not in found]
+            found.update(fresh)
+            left += fresh
+        return frozenset(found)
 
 
 class Host(Frozen):
