@@ -181,7 +181,10 @@ class ServiceFile(FileModel):
 
     image: Maybe[Annotated[Text, AfterValidator(_image)]] = key("pinned by digest in a release; this or `build`")
     build: Maybe[Build] = key("a folder, or a map")
-    command: Words = key("a list, or a text that is split as a shell would; `[]`: not the image's either")
+    command: Words = key(
+        "a list, or a text, split as docker compose splits it: no shell reads it, and it ends, with a warning, where "
+        "one would pipe, redirect or begin another command; `[]`: not the image's either"
+    )
     entrypoint: Words = key("as `command`")
     environment: Maybe[Pairs] = key(
         "map or list; a name without a value takes it from your environment, and where that has none, the container "
