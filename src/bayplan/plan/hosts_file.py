@@ -7,12 +7,17 @@ makes nobody start again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Final
 
-from bayplan.facts import Names
+from bayplan.facts import INNER, Names
 from bayplan.plan.goal import Goal
 from bayplan.spec.model import App, Host, Service
 
 HOST_GATEWAY = "host-gateway"  # as Docker has it in extra_hosts: the host itself
+# Where a host is this machine its address is the loopback's, which in a replica is the replica. All of the block of
+# services' addresses leads to the host itself; of the first ones no service has any.
+_THIS_MACHINE: Final = f"{INNER}0.1"
 _ITSELF = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
 
@@ -49,4 +54,9 @@ def _names_of(other: Service, service: Service) -> Iterator[str]:
 def _extra(service: Service, host: Host) -> Iterator[str]:
     for entry in service.options.extra_hosts:
         name, _, address = entry.partition("=")
-        yield f"{host.private_ip if address == HOST_GATEWAY else address} {name}"
+        yield f"{_from_inside(host) if address == HOST_GATEWAY else address} {name}"
+
+
+def _from_inside(host: Host) -> str:
+    """The host's address, as its replicas reach it."""
+    return _THIS_MACHINE if ip_address(host.private_ip).is_loopback else host.private_ip

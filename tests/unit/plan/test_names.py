@@ -14,6 +14,7 @@ from bayplan.plan.leads import leads
 from bayplan.plan.replica import bindings, definition, free_targets, targets
 from bayplan.plan.routes import desired, inner_fronts
 from bayplan.plan.standing import QUIET, is_serving
+from bayplan.spec import local_fleet
 from bayplan.spec.model import App, Exposed, Link, Service
 from bayplan.spec.options import Options
 
@@ -71,6 +72,16 @@ def test_names_are_those_of_the_networks_that_are_shared() -> None:
     assert text(made, "web") == [f"{at['web']} web", f"{at['db']} db database db1 sql", f"{at['proxy']} proxy edge"]
     assert text(made, "db") == [f"{at['web']} web", f"{at['db']} db database db1"]
     assert text(made, "proxy") == [f"{at['web']} web", f"{at['proxy']} proxy edge", "10.77.0.11 host", "192.0.2.7 x"]
+
+
+def test_this_machine_is_not_the_loopback_of_its_replicas() -> None:
+    """`host.docker.internal:host-gateway` led a replica to itself."""
+    web = given.service(options=Options(extra_hosts=("host.docker.internal=host-gateway",)))
+    fleet = local_fleet({})
+    [found] = names(given.goal(fleet, web), fleet.hosts["localhost"])
+    assert found.text.splitlines()[2:] == ["198.18.0.1 host.docker.internal"]
+    made = addressed("t", app(*(quiet(f"s{i}") for i in range(300))), None, ())
+    assert "198.18.0.1" not in {s.address for s in made.services.values()}
 
 
 def test_every_host_leads_to_a_service_and_balancers_alone_to_one_without_an_address() -> None:
