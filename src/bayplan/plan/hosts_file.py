@@ -25,7 +25,7 @@ def names(goal: Goal, host: Host, known: Mapping[str, tuple[str, ...]] | None = 
     """For every service of the app, on that host. known: `others`, if the caller has it."""
     known = known or others(goal.app)
     for service in goal.app.services.values():
-        lines = (*_ITSELF, *known[service.name], *_extra(service, host))
+        lines = (*_ITSELF, *_whole_name(service), *known[service.name], *_extra(service, host))
         yield Names(goal.app.name, service.name, "\n".join((*lines, "")))
 
 
@@ -49,6 +49,13 @@ def _names_of(other: Service, service: Service) -> Iterator[str]:
         for aliases in shared:
             yield from aliases
         yield from (link.alias for link in service.links if link.service == other.name)
+
+
+def _whole_name(service: Service) -> Iterator[str]:
+    """`hostname` and `domainname` as one name, for `hostname -f`. As Debian has it: the file is all replicas' alike."""
+    options = service.options
+    if options.hostname and options.domainname:
+        yield f"127.0.1.1 {options.hostname}.{options.domainname} {options.hostname}"
 
 
 def _extra(service: Service, host: Host) -> Iterator[str]:

@@ -84,6 +84,14 @@ def test_this_machine_is_not_the_loopback_of_its_replicas() -> None:
     assert "198.18.0.1" not in {s.address for s in made.services.values()}
 
 
+def test_a_host_name_and_its_domain_are_one_name() -> None:
+    """`hostname -f` of a mail server said `mail`."""
+    mail = quiet("mail", options=Options(hostname="mail", domainname="example.com"))
+    assert text(app(mail), "mail") == ["127.0.1.1 mail.example.com mail"]
+    for half in (Options(hostname="mail.example.com"), Options(domainname="example.com"), Options()):
+        assert text(app(quiet("mail", options=half)), "mail") == []
+
+
 def test_every_host_leads_to_a_service_and_balancers_alone_to_one_without_an_address() -> None:
     web = given.service(listens=(8080, 9000))
     assert list(leads(FLEET, web)) == [("h1", 8080)]
