@@ -203,7 +203,7 @@ class ServiceFile(FileModel):
     stop_grace_period: Maybe[Seconds] = key("10s")
     healthcheck: Maybe[HealthcheckFile] = key("a replica has traffic once it is healthy")
     ports: Maybe[Ports] = key("listeners of the balancer; see Ports")
-    expose: Maybe[Expose] = key("ports of the service's own address")
+    expose: Maybe[Expose] = key("ports of the service's own address; a replica answers on one of them at least")
     deploy: DeployFile | None = key()
     scale: Maybe[Natural] = key("the same as `deploy.replicas`; both must agree")
     cpus: Maybe[Cores] = key("the same as `deploy.resources.limits.cpus`; both must agree")
