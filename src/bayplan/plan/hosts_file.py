@@ -7,12 +7,17 @@ makes nobody start again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Final
 
-from bayplan.facts import Names
+from bayplan.facts import INNER, Names
 from bayplan.plan.goal import Goal
 from bayplan.spec.model import App, Host, Service
 
 HOST_GATEWAY = "host-gateway"  # as Docker has it in extra_hosts: the host itself
+# Where a host is this machine its address is the loopback's, which in a replica is the replica. All of the block of
+# services' addresses leads to the host itself; of the first ones no service has any.
+_THIS_MACHINE: Final = f"{INNER}0.1"
 _ITSELF = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
 
@@ -20,7 +25,7 @@ def names(goal: Goal, host: Host, known: Mapping[str, tuple[str, ...]] | None = 
     """For every service of the app, on that host. known: `others`, if the caller has it."""
     known = known or others(goal.app)
     for service in goal.app.services.values():
-        lines = (*_ITSELF, *known[service.name], *_extra(service, host))
+        lines = (*_ITSELF, *_whole_name(service), *known[service.name], *_extra(service, host))
         yield Names(goal.app.name, service.name, "\n".join((*lines, "")))
 
 
@@ -46,7 +51,19 @@ def _names_of(other: Service, service: Service) -> Iterator[str]:
         yield from (link.alias for link in service.links if link.service == other.name)
 
 
+def _whole_name(service: Service) -> Iterator[str]:
+    """`hostname` and `domainname` as one name, for `hostname -f`. As Debian has it: the file is all replicas' alike."""
+    options = service.options
+    if options.hostname and options.domainname:
+        yield f"127.0.1.1 {options.hostname}.{options.domainname} {options.hostname}"
+
+
 def _extra(service: Service, host: Host) -> Iterator[str]:
     for entry in service.options.extra_hosts:
         name, _, address = entry.partition("=")
-        yield f"{host.private_ip if address == HOST_GATEWAY else address} {name}"
+        yield f"{_from_inside(host) if address == HOST_GATEWAY else address} {name}"
+
+
+def _from_inside(host: Host) -> str:
+    """The host's address, as its replicas reach it."""
+    return _THIS_MACHINE if ip_address(host.private_ip).is_loopback else host.private_ip

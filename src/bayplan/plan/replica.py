@@ -141,7 +141,9 @@ def free_targets(service: Service) -> tuple[int, ...]:
 
 
 def asked_targets(service: Service) -> frozenset[int]:
-    """Container ports that the file itself names: a replica that does not answer there is not ready."""
+    """Container ports that the file itself names: a replica that answers on none of them, or not where listeners lead,
+    is not ready.
+    """
     return frozenset((*ingress_targets(service), *(e.port for e in service.expose if e.protocol == "tcp")))
 
 

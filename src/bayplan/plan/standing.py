@@ -30,7 +30,7 @@ START_DEADLINE = 60.0  # seconds to be ready, for a service whose health check d
 GRACE = 10.0  # seconds on top of what a health check says, for the engine to run it
 SETTLE = 1.0  # seconds that a replica nobody asks must run before it counts
 # Seconds after which a replica counts that answers on no port that its image, and nothing else, names: of one image,
-# there may be a server and a worker.
+# there may be a server and a worker. So for one that answers on some of the ports that `expose` names: it is a note.
 QUIET = 10.0
 LOOP_DEADLINE = 15.0  # seconds for which a replica may exit and be restarted: what it needs may start a moment later
 
@@ -69,7 +69,9 @@ def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, r
     taking = {(e.gateway, e.pool) for e in endpoints(replica, facts) if e.facts.takes_traffic}
     if surely:
         pools = {target: pool_name(replica.app, service.name, target) for target in surely}
-        return all((h, pools[t]) in taking or not _answers(facts.hosts.get(h), fleet) for h, t in led)
+        silent = {t for h, t in led if (h, pools[t]) not in taking and _answers(facts.hosts.get(h), fleet)}
+        is_enough = silent < surely and silent.isdisjoint(ingress_targets(service))
+        return not silent or (is_enough and has_settled(replica, run, now, QUIET))
     at = {gateway for gateway, _ in taking}
     heard = all(h in at or not _answers(facts.hosts.get(h), fleet) for h, _ in led)
     return heard or has_settled(replica, run, now, QUIET)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bayplan.spec.node import kind, written
+from bayplan.spec.words import split
 from bayplan.units import parse_bytes, parse_cpus, parse_duration
 
 T = TypeVar("T")
@@ -156,9 +156,9 @@ def _words(value: Any) -> Any:
     if value is None or isinstance(either(value, _TEXT_OR_LIST, str, list), list):
         return value
     try:
-        return shlex.split(value)
+        return split(value)[0]
     except ValueError as error:
-        raise ValueError(f"cannot be split into words as a shell would: {error}") from error
+        raise ValueError(f"cannot be split into words: {error}") from error
 
 
 def _pairs(value: Any) -> Any:

@@ -6,7 +6,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 from tests import given
 
-from bayplan.facts import Names
+from bayplan.facts import Binding, Names
 from bayplan.plan.addresses import BLOCK, addressed, taken_by_others
 from bayplan.plan.goal import Run
 from bayplan.plan.hosts_file import names
@@ -14,6 +14,7 @@ from bayplan.plan.leads import leads
 from bayplan.plan.replica import bindings, definition, free_targets, targets
 from bayplan.plan.routes import desired, inner_fronts
 from bayplan.plan.standing import QUIET, is_serving
+from bayplan.spec import local_fleet
 from bayplan.spec.model import App, Exposed, Link, Service
 from bayplan.spec.options import Options
 
@@ -71,6 +72,24 @@ def test_names_are_those_of_the_networks_that_are_shared() -> None:
     assert text(made, "web") == [f"{at['web']} web", f"{at['db']} db database db1 sql", f"{at['proxy']} proxy edge"]
     assert text(made, "db") == [f"{at['web']} web", f"{at['db']} db database db1"]
     assert text(made, "proxy") == [f"{at['web']} web", f"{at['proxy']} proxy edge", "10.77.0.11 host", "192.0.2.7 x"]
+
+
+def test_this_machine_is_not_the_loopback_of_its_replicas() -> None:
+    """`host.docker.internal:host-gateway` led a replica to itself."""
+    web = given.service(options=Options(extra_hosts=("host.docker.internal=host-gateway",)))
+    fleet = local_fleet({})
+    [found] = names(given.goal(fleet, web), fleet.hosts["localhost"])
+    assert found.text.splitlines()[2:] == ["198.18.0.1 host.docker.internal"]
+    made = addressed("t", app(*(quiet(f"s{i}") for i in range(300))), None, ())
+    assert "198.18.0.1" not in {s.address for s in made.services.values()}
+
+
+def test_a_host_name_and_its_domain_are_one_name() -> None:
+    """`hostname -f` of a mail server said `mail`."""
+    mail = quiet("mail", options=Options(hostname="mail", domainname="example.com"))
+    assert text(app(mail), "mail") == ["127.0.1.1 mail.example.com mail"]
+    for half in (Options(hostname="mail.example.com"), Options(domainname="example.com"), Options()):
+        assert text(app(quiet("mail", options=half)), "mail") == []
 
 
 def test_every_host_leads_to_a_service_and_balancers_alone_to_one_without_an_address() -> None:
@@ -133,3 +152,25 @@ def test_a_worker_of_a_servers_image_counts_after_a_while() -> None:
     assert is_serving(one, worker, FLEET, facts, run, 10.0 + QUIET)
     asked = worker.model_copy(update={"expose": (Exposed(port=80),)})
     assert not is_serving(one, asked, FLEET, facts, run, 10.0 + QUIET)
+
+
+def test_of_ports_that_expose_names_a_program_may_leave_some_alone() -> None:
+    """MariaDB listens on 3306, and many files have `expose: [3306, 33060]` of MySQL's: it was never ready."""
+    db = quiet("db", expose=(Exposed(port=3306), Exposed(port=33060)), address="198.18.1.1")
+    one = given.replica(db, 1, "h1", ports=(Binding(3306, 23306, "10.77.0.11"),))
+    run = Run(tried=frozenset({one.id}), first_seen={one.id: 10.0})
+
+    def serves(service: Service, *ports: int, age: float) -> bool:
+        there = given.serving(
+            given.goal(FLEET, service), {f"shop.{service.name}.{p}": [given.server(one)] for p in ports}
+        )
+        facts = given.facts(*(given.up(h, *([one] if h == "h1" else []), gateway=there) for h in FLEET.hosts))
+        return is_serving(one, service, FLEET, facts, run, 10.0 + age)
+
+    assert serves(db, 3306, 33060, age=0)
+    assert not serves(db, 3306, age=QUIET - 1)
+    assert serves(db, 3306, age=QUIET)
+    assert not serves(db, age=QUIET), "it answers nowhere"
+    led_to = given.service("db", expose=(Exposed(port=3306),), address="198.18.1.1")
+    assert not serves(led_to, 3306, age=QUIET), "a listener leads to 8080"
+    assert serves(led_to, 8080, age=QUIET)

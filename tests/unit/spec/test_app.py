@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,55 @@ def test_defaults(folder) -> None:
     assert folder.web("") == Service(name="web", image="x")
 
 
-def test_words_are_split_as_a_shell_would(folder) -> None:
-    web = folder.web("command: sh -c 'echo \"$$HOME\"'\nentrypoint: [/run, --now]")
-    assert web.command == ("sh", "-c", 'echo "$HOME"')
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sh -c 'echo \"$HOME\"'", ["sh", "-c", 'echo "$HOME"']),
+        (r'sh -c "echo \$HOME \"a b\""', ["sh", "-c", 'echo $HOME "a b"']),
+        (r'sh -c "a\nb" \x "\`c\`"', ["sh", "-c", "anb", "x", "`c`"]),
+        ("'a\\nb' c\\ d --x=\"e f\"'g'", [r"a\nb", "c d", "--x=e fg"]),
+        ("a '' b\tc\nd\r\ne", ["a", "", "b", "c", "d", "e"]),
+        ("`date +%s` $(x y) $z ${z} #", ["`date +%s`", "$(x y)", "$z", "${z}", "#"]),
+        (r"find . \( -name 'x|y' \) -exec z \;", ["find", ".", "(", "-name", "x|y", ")", "-exec", "z", ";"]),
+        ("", []),
+    ],
+)
+def test_a_command_is_split_as_docker_compose_splits_it(folder, text: str, words: list[str]) -> None:
+    """The words are those that docker compose 2.40 makes of these texts."""
+    web = folder.web(f"command: {json.dumps(text.replace('$', '$$'))}\nentrypoint: [/run, --now]")
+    assert web.command == tuple(words)
     assert web.entrypoint == ("/run", "--now")
+
+
+@pytest.mark.parametrize("text", ['a "b', "it's", "a \\", "a `b", "a $(b"])
+def test_a_command_that_does_not_end_is_told(folder, text: str) -> None:
+    [mistake] = folder.mistakes(lambda: folder.web(f"command: {json.dumps(text.replace('$', '$$'))}"))
+    assert "services.web.command: cannot be split into words: " in mistake
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "rest"),
+    [
+        ("./api & ./web", ("./api",), "& ./web"),
+        ("a;b", ("a",), ";b"),
+        ("a 2>&1", ("a",), ">&1"),
+        ("a2>x", ("a2",), ">x"),
+        ("a | b", ("a",), "| b"),
+    ],
+)
+def test_what_a_shell_would_do_besides_is_left_out_with_a_warning(folder, text: str, words, rest: str) -> None:
+    file = folder.write(
+        "compose.yaml",
+        f"services: {{web: {{image: x, command: '{text}', entrypoint: '{text}', post_start: [{{command: '{text}'}}]}}}}",
+    )
+    told: list[str] = []
+    web = load_app(
+        [file], project=None, environment={}, fleet=local_fleet({}), warn=lambda w: told.append(w.what)
+    ).services["web"]
+    assert (web.command, web.entrypoint, web.post_start[0].command) == (words, words, words)
+    assert [what.partition(":")[2].split(": no shell")[0] for what in told] == [
+        f" {key} ends before {rest!r}" for key in ("command", "entrypoint", "post_start")
+    ]
 
 
 def test_with_its_hosts_names_it_has_none_of_its_own(folder) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bayplan.spec.mistakes import Mistakes
-from bayplan.spec.node import Node, Place, along
+from bayplan.spec.node import Node, Place, along, plain
 
 T = TypeVar("T")
 
@@ -35,6 +35,10 @@ class Surroundings:
     def has(self, *path: str | int) -> bool:
         """Whether something is written there."""
         return len(list(along(self.root, path))) == len(path) + 1
+
+    def written(self, *path: str | int) -> object:
+        """What is written there; None if nothing is."""
+        return plain([*along(self.root, path)][-1]) if self.has(*path) else None
 
     def wrong(self, what: str, *path: str | int, todo: str = "") -> None:
         """Tell a mistake; the first words say which service."""

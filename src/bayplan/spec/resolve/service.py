@@ -31,6 +31,7 @@ from bayplan.spec.resolve.mounts import grants, mounts
 from bayplan.spec.resolve.options import options
 from bayplan.spec.resolve.ports import port_pairs, ports
 from bayplan.spec.storage import CONFIGS, SECRETS
+from bayplan.spec.words import split
 from bayplan.spec.written import deploy as file
 from bayplan.spec.written.extension import Extension, ExternalServiceFile, HttpFile, ProbeFile
 from bayplan.spec.written.health import HealthcheckFile
@@ -51,8 +52,8 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         name=name,
         image=written.image or "",
         build=build(name, written.build, around, platform=written.platform or "") if written.build else None,
-        command=written.command,
-        entrypoint=written.entrypoint,
+        command=_command(written.command, around, "services", name, "command"),
+        entrypoint=_command(written.entrypoint, around, "services", name, "entrypoint"),
         environment=environment(name, written, around),
         labels=labels(name, written, around),
         user=written.user or "",
@@ -93,6 +94,18 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         external=_external(name, written, extension.external, around),
         options=options(name, written, around),
     )  # fmt: skip
+
+
+def _command(words: tuple[str, ...] | None, around: Surroundings, *path: str | int) -> tuple[str, ...] | None:
+    """Its words, with a warning of what the file has behind them that is none of the command."""
+    text = around.written(*path)
+    if isinstance(text, str) and (rest := split(text)[1]):
+        around.mistakes.warn(
+            f"services.{path[1]}: {path[2]} ends before {rest!r}: no shell reads it, and docker compose leaves that "
+            "out too; write [sh, -c, '…'] to have one, or put it in quotes",
+            around.place(*path),
+        )
+    return words
 
 
 def _mode(name: str, deploy: file.DeployFile, around: Surroundings, *, awaited: bool) -> Mode:
@@ -153,7 +166,7 @@ def _link(text: str) -> Link:
 def _hooks(name: str, key: str, written: Sequence[HookFile], around: Surroundings) -> tuple[Hook, ...]:
     return tuple(
         Hook(
-            command=entry.command or (),
+            command=_command(entry.command, around, "services", name, key, index, "command") or (),
             user=entry.user or "",
             privileged=bool(entry.privileged),
             working_dir=entry.working_dir or "",

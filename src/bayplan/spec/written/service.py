@@ -181,7 +181,10 @@ class ServiceFile(FileModel):
 
     image: Maybe[Annotated[Text, AfterValidator(_image)]] = key("pinned by digest in a release; this or `build`")
     build: Maybe[Build] = key("a folder, or a map")
-    command: Words = key("a list, or a text that is split as a shell would; `[]`: not the image's either")
+    command: Words = key(
+        "a list, or a text, split as docker compose splits it: no shell reads it, and it ends, with a warning, where "
+        "one would pipe, redirect or begin another command; `[]`: not the image's either"
+    )
     entrypoint: Words = key("as `command`")
     environment: Maybe[Pairs] = key(
         "map or list; a name without a value takes it from your environment, and where that has none, the container "
@@ -200,7 +203,7 @@ class ServiceFile(FileModel):
     stop_grace_period: Maybe[Seconds] = key("10s")
     healthcheck: Maybe[HealthcheckFile] = key("a replica has traffic once it is healthy")
     ports: Maybe[Ports] = key("listeners of the balancer; see Ports")
-    expose: Maybe[Expose] = key("ports of the service's own address")
+    expose: Maybe[Expose] = key("ports of the service's own address; a replica answers on one of them at least")
     deploy: DeployFile | None = key()
     scale: Maybe[Natural] = key("the same as `deploy.replicas`; both must agree")
     cpus: Maybe[Cores] = key("the same as `deploy.resources.limits.cpus`; both must agree")
