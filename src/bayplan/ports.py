@@ -416,11 +416,8 @@ class Release:
 class Releases(Protocol):
     """What should run, recorded in the fleet. Every method raises RegistryError."""
 
-    async def latest(self, app: str) -> Release | None:
-        """The newest; None: never released, or taken down."""
-
     async def get(self, app: str, number: int) -> Release | None:
-        """One of them."""
+        """One of them. Raises UnreadableError for one that is damaged."""
 
     async def numbers(self, app: str) -> tuple[int, ...]:
         """All of them, ascending."""

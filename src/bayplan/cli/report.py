@@ -40,7 +40,7 @@ def carry_out(fleet: Fleet, app: str, work: Callable[[FleetPorts, Progress], Awa
 def finish(result: Result, progress: Progress, *, json: bool) -> None:
     """Tell it, and leave with its exit status."""
     if json:
-        show_json(as_json(result))
+        show_json(as_json(result) | {"notes": progress.notes})
     else:
         tell_problems(result, err())
         _tell_services(result, out(), time.monotonic() - progress.began, changed=progress.changed or result.is_new)

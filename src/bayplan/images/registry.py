@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from bayplan.errors import RegistryError
+from bayplan.errors import RegistryError, UnreadableError
 from bayplan.image_config import ImageConfig, read_config
 from bayplan.images.login import Login
 from bayplan.images.transport import Answer, Dial, Transport
@@ -129,16 +129,15 @@ class HttpRegistry:
         return _sha256(body)
 
     async def get_document(self, repository: str, tag: str) -> bytes | None:
-        """Its content, checked against its digest."""
+        """Its content, checked against its digest. Raises UnreadableError where it is damaged, or in part lost."""
         answer = await self._transport.send("GET", self._manifest(repository, tag), headers=_ACCEPT)
         if answer is None:
             return None
         digest = _only_layer(answer.json().get("layers"))
-        blob = await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
-        if _sha256(blob.body) != digest:
-            raise RegistryError(
-                f"{repository}:{tag} came damaged", where=self._where, todo="try again; check the registry's disk"
-            )
+        blob = await self._transport.send("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
+        if blob is None or _sha256(blob.body) != digest:
+            told = f"{repository}:{tag} " + ("is in part lost" if blob is None else "came damaged")
+            raise UnreadableError(told, where=self._where, todo="try again; check the registry's disk")
         return blob.body
 
     async def close(self) -> None:
