@@ -76,13 +76,18 @@ def fetched(service: Service, berth: Berth, board: Board, _range: tuple[int, int
     return board.unfetched.get((berth.host.name, service.image))
 
 
+def guarded(_service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
+    """What is started where no rules are written answers from outside the private network."""
+    return f"its guard cannot keep the firewall: {berth.facts.unguarded}" if berth.facts.unguarded else None
+
+
 def barred(service: Service, berth: Berth, board: Board) -> str | None:
     """Why a host can never take a replica, however much is free on it."""
     never = unmet(service, berth.host, berth.facts.engine.arch) or volumes(service, berth, board, (0, 0))
     return never or fetched(service, berth, board, (0, 0))
 
 
-FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes, fetched)
+FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes, fetched, guarded)
 
 
 def filters_of(service: Service, board: Board) -> tuple[Filter, ...]:
@@ -97,6 +102,7 @@ def filters_of(service: Service, board: Board) -> tuple[Filter, ...]:
         bool(free_targets(service)),
         bool(service.mounts),
         bool(board.unfetched),
+        board.has_unguarded,
     )
     return tuple(f for f, may in zip(FILTERS, speak, strict=True) if may)
 
