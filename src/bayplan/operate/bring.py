@@ -20,6 +20,7 @@ from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
 from bayplan.operate.events import ImageEvent, Note, OnEvent, Stage
+from bayplan.operate.left_behind import check_registry_stays, notes_on
 from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
@@ -86,6 +87,8 @@ async def changing(
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
+    for note in notes_on(ports.fleet, await sight.look()):
+        on(Note(note))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
@@ -125,7 +128,9 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
 
     async def work(sight: Sight) -> Result:
-        now, facts = await required(ports.releases, app), await sight.look()
+        facts = await sight.look()
+        check_registry_stays(ports.fleet, facts)
+        now = await required(ports.releases, app)
         chosen = await record_next(
             ports, now, scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas), why, facts
         )

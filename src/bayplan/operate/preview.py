@@ -14,6 +14,7 @@ from bayplan.images import known_pins
 from bayplan.operate import doors
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of, completed
+from bayplan.operate.left_behind import notes_on, registry_moves
 from bayplan.operate.release import Chosen, is_new_fleet, last_readable, number_for
 from bayplan.operate.secrets import versioned
 from bayplan.plan.endure import Risk, risks
@@ -41,7 +42,7 @@ from bayplan.plan.steps import (
     subject,
 )
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App, Fleet
+from bayplan.spec.model import App
 
 _WAITS = 3  # a replica waits for its names, these for a gateway, and that for its image
 
@@ -81,7 +82,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     """
     check_hosts(ports.fleet, assume_down)
     facts = answered(ports.fleet, await observe(ports))
-    notes: list[str] = []
+    notes = [*notes_on(ports.fleet, facts)]
     latest, pinned, unmade = await foreseen(ports, app, secrets, facts, notes.append)
     number = number_for(latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
@@ -153,17 +154,9 @@ async def foreseen(
     latest = None if is_new else await last_readable(ports.releases, app.name, say)
     before, builder = latest.app if latest else None, builder_of(ports, facts)
     known = await versioned(app, before, secrets)
-    is_empty = is_new or registry_moves(ports.fleet, facts)
+    is_empty = is_new or bool(registry_moves(ports.fleet, facts))
     pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_empty)
     return latest, await completed(ports, pinned, before, builder, facts, unmade=unmade), unmade
-
-
-def registry_moves(fleet: Fleet, facts: Facts) -> bool:
-    """Whether the fleet's own registry still runs on another host than it is to: its images are not taken along."""
-    to = facts.hosts.get(fleet.registry.host) if fleet.registry and fleet.registry.host else None
-    if to is None or not to.reachable or to.system("registry"):
-        return False
-    return any(h.system("registry") for h in facts.reachable())
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:

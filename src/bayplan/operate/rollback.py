@@ -13,6 +13,7 @@ from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, wake
 from bayplan.operate.events import Note, OnEvent
 from bayplan.operate.history import release
+from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, current, last_readable, record, spec_of
 from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
@@ -29,13 +30,14 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
     check_hosts(ports.fleet, wishes.assume_down)
 
     async def work(sight: Sight) -> Result:
+        facts = await sight.look()
+        check_registry_stays(ports.fleet, facts)
         if number is None:
             now = await current(ports.releases, app)
             to = await _before(ports, app, now)
         else:
             now = await last_readable(ports.releases, app, lambda text: on(Note(text)))
             to = await release(ports.releases, app, number)
-        facts = await sight.look()
         wanted = await _wanted(ports, spec_of(to), now, facts, wishes)
         _check_differs(to, wanted, now)
         await _check_images(ports, to, wanted, facts)
