@@ -147,9 +147,10 @@ class _Maker:
     async def _request(self, wanted: Wanted, build: Build) -> BuildRequest:
         packed = await asyncio.to_thread(pack, build)
         return BuildRequest(
-            context=packed.content,
+            context=packed.pieces,
             tag=self._place.called(wanted),
             dockerfile=packed.dockerfile,
+            instructions=packed.instructions,
             args=build.args,
             labels=build.labels,
             target=build.target,
