@@ -38,8 +38,13 @@ async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Ma
         await current(ports.releases, app.name)
     latest, new, unmade = await foreseen(ports, app, secrets, facts, lambda _: None)
     old = asked or latest or unreleased(app.name)
-    found = (c for c in changes(old.app, new) if not (c.key == "listens" and c.where in _named(unmade)))
+    found = (c for c in changes(old.app, new) if not (_is_images(c.key) and c.where in _named(unmade)))
     return Comparison(old.number, 0, tuple(found), unmade)
+
+
+def _is_images(key: str) -> bool:
+    """Whether its image says it."""
+    return key.partition(".")[0] in ("listens", "image_healthcheck", "image_architectures")
 
 
 def _named(unmade: Iterable[str]) -> frozenset[str]:

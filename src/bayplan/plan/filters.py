@@ -10,6 +10,7 @@ from bayplan.plan.demand import fullest
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
+from bayplan.spec.architecture import runs
 from bayplan.spec.model import Service
 from bayplan.units import show_bytes
 
@@ -81,13 +82,32 @@ def guarded(_service: Service, berth: Berth, _board: Board, _range: tuple[int, i
     return f"its guard cannot keep the firewall: {berth.facts.unguarded}" if berth.facts.unguarded else None
 
 
+def architecture(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
+    """Its image is for the host's architecture, where it is for that of any host at all: others may emulate it."""
+    has, made_for = berth.facts.engine.arch, service.image_architectures
+    if any(runs(has, image) for image in made_for) or not any(runs(k, i) for k in board.kinds for i in made_for):
+        return None
+    return f"its image is for {' and '.join(made_for)}, and the host is {has}"
+
+
 def barred(service: Service, berth: Berth, board: Board) -> str | None:
     """Why a host can never take a replica, however much is free on it."""
     never = unmet(service, berth.host, berth.facts.engine.arch) or volumes(service, berth, board, (0, 0))
-    return never or fetched(service, berth, board, (0, 0))
+    return never or fetched(service, berth, board, (0, 0)) or architecture(service, berth, board, (0, 0))
 
 
-FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes, fetched, guarded)
+FILTERS: tuple[Filter, ...] = (
+    constraints,
+    per_host,
+    cpus,
+    memory,
+    fixed_ports,
+    range_ports,
+    volumes,
+    fetched,
+    guarded,
+    architecture,
+)
 
 
 def filters_of(service: Service, board: Board) -> tuple[Filter, ...]:
@@ -103,6 +123,7 @@ def filters_of(service: Service, board: Board) -> tuple[Filter, ...]:
         bool(service.mounts),
         bool(board.unfetched),
         board.has_unguarded,
+        len(board.kinds) > 1 and bool(service.image_architectures),
     )
     return tuple(f for f, may in zip(FILTERS, speak, strict=True) if may)
 
