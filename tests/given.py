@@ -26,6 +26,7 @@ from bayplan.plan.replica import definition, network_name, replica_name, server_
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import System
 from bayplan.plan.system import plan_system
+from bayplan.ports import Release, Releases
 from bayplan.spec.model import App, Balancer, Fleet, Host, Port, Service
 
 IMAGE = "shop/web@sha256:1"
@@ -165,3 +166,9 @@ def settled(on: Fleet, seen: Facts) -> Facts:
             made = SystemContainer(step.container.name, step.role, told[labels.SPEC], "running", step.container.ports)
             hosts[step.host] = replace(hosts[step.host], engine=replace(engine, system=(*engine.system, made)))
     return Facts(hosts)
+
+
+async def latest(releases: Releases, app: str) -> Release | None:
+    """The one with the highest number."""
+    numbers = await releases.numbers(app)
+    return await releases.get(app, numbers[-1]) if numbers else None

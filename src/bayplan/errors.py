@@ -83,6 +83,10 @@ class RegistryError(BayplanError):
     """The fleet's registry did not answer, or refused."""
 
 
+class UnreadableError(RegistryError):
+    """What the registry lists cannot be had from it: damaged, cut off or lost. The rest of it may well be there."""
+
+
 class LabError(BayplanError):
     """The lab cannot be made on this machine, or is not up."""
 

@@ -306,7 +306,8 @@ class HostFacts:
     """One host. why: the reason that it did not answer; todo: what may help. gateway None: none runs or answers.
 
     missing: of the paths that the app's bind mounts need, those that it does not have. delivered: paths of secrets and
-    configs that this run put into its memory.
+    configs that this run put into its memory. unguarded: why its guard, which runs, does not keep the firewall; "" if
+    it does, or was not asked.
     """
 
     name: str
@@ -318,6 +319,7 @@ class HostFacts:
     images: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     delivered: frozenset[str] = frozenset()
+    unguarded: str = ""
 
     def system(self, role: Role) -> SystemContainer | None:
         """The container of that role, in whatever state."""

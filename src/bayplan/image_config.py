@@ -14,10 +14,13 @@ _UNCHECKED: Final = Healthcheck(test=("NONE",))
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """ports: TCP ports that it listens on (EXPOSE). healthcheck: its HEALTHCHECK; of test ("NONE",) if it has none."""
+    """ports: TCP ports that it listens on (EXPOSE). healthcheck: its HEALTHCHECK; of test ("NONE",) if it has none.
+    architectures: what it is for, by the kernel's names; () is not known.
+    """
 
     ports: tuple[int, ...] = ()
     healthcheck: Healthcheck = _UNCHECKED
+    architectures: tuple[str, ...] = ()
 
 
 def read_config(config: Mapping[str, Any]) -> ImageConfig:

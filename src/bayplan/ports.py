@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -94,7 +94,8 @@ class ExecResult:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """An image build. context: a tar of the directory; dockerfile: its path within.
+    """An image build. context: the pieces of a tar of the directory, to be had once; dockerfile: its path within;
+    instructions: what that says.
 
     extra_hosts ("name=address"), network, shm_size, ulimits: of the containers of its steps. cache_from: images
     whose layers may be used. secrets: values by the id that its steps mount them by; ssh: agents and keys of this
@@ -102,9 +103,10 @@ class BuildRequest:
     engine's own.
     """
 
-    context: bytes
+    context: Iterable[bytes]
     tag: str
     dockerfile: str = "Dockerfile"
+    instructions: str = ""
     args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
@@ -416,11 +418,8 @@ class Release:
 class Releases(Protocol):
     """What should run, recorded in the fleet. Every method raises RegistryError."""
 
-    async def latest(self, app: str) -> Release | None:
-        """The newest; None: never released, or taken down."""
-
     async def get(self, app: str, number: int) -> Release | None:
-        """One of them."""
+        """One of them. Raises UnreadableError for one that is damaged."""
 
     async def numbers(self, app: str) -> tuple[int, ...]:
         """All of them, ascending."""

@@ -345,7 +345,7 @@ def resize(descriptor: int, rows: int, columns: int) -> None:
 
 async def test_a_build_that_fails_shows_its_output(site: Site) -> None:
     with pytest.raises(ImageError) as failed:
-        await site.engine.build(BuildRequest(context(f"FROM {IMAGE}\nRUN echo so far; exit 4\n"), "x:1"), gone)
+        await site.engine.build(asking(f"FROM {IMAGE}\nRUN echo so far; exit 4\n", "x:1"), gone)
     assert "so far" in failed.value.what
     assert "non-zero code: 4" in failed.value.what
 
@@ -353,7 +353,7 @@ async def test_a_build_that_fails_shows_its_output(site: Site) -> None:
 async def test_what_a_build_is_told(site: Site) -> None:
     dockerfile = f"FROM {IMAGE} AS one\nARG WORD\nRUN echo $WORD > /word\nFROM one\nRUN false\n"
     request = BuildRequest(
-        context(dockerfile, "sub/My.dockerfile"),
+        (context(dockerfile, "sub/My.dockerfile"),),
         "told:1",
         dockerfile="sub/My.dockerfile",
         args={"WORD": "hello"},
@@ -385,8 +385,9 @@ async def test_where_a_builds_steps_run(site: Site, builder: str, request: pytes
         request.getfixturevalue("docker_cli")
         steps += "RUN --mount=type=cache,target=/c true\n"
     asked = BuildRequest(
-        context(steps),
+        (context(steps),),
         "where:1",
+        instructions=steps,
         extra_hosts=("one=192.0.2.1", "two=192.0.2.2"),
         network="none",
         shm_size=8 << 20,
@@ -396,14 +397,15 @@ async def test_where_a_builds_steps_run(site: Site, builder: str, request: pytes
     if builder == "BuildKit" and (await site.engine.info())["ServerVersion"].startswith("20.10"):
         with pytest.raises(ImageError, match=r"that of Docker 20\.10\S* heeds no shm_size and no ulimits"):
             await site.engine.build(asked, gone)
-        asked = replace(asked, context=context(steps.replace("RUN df", "# RUN df")), shm_size=0, ulimits={})
+        without = steps.replace("RUN df", "# RUN df")
+        asked = replace(asked, context=(context(without),), instructions=without, shm_size=0, ulimits={})
     image = await site.engine.build(asked, gone)
     assert await site.engine.image_id("where:1") == image
 
 
 @pytest.mark.usefixtures("docker_cli")
 async def test_a_build_that_needs_buildkit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = BuildRequest(context(f"FROM {IMAGE}\nRUN --mount=type=cache,target=/c echo mounted > /c/x\n"), "kit:1")
+    request = asking(f"FROM {IMAGE}\nRUN --mount=type=cache,target=/c echo mounted > /c/x\n", "kit:1")
     lines: list[str] = []
     image = await site.engine.build(request, lambda t: lines.append(t.text))
     assert await site.engine.image_id("kit:1") == image
@@ -420,7 +422,7 @@ async def test_a_build_for_the_hosts_own_platform_needs_no_buildkit(
     own, other = (
         ("linux/arm64/v8", "linux/amd64") if platform.machine() == "aarch64" else ("linux/amd64", "linux/arm64")
     )
-    request = BuildRequest(context(f"FROM {IMAGE}\n"), "own:1", platform=own)
+    request = asking(f"FROM {IMAGE}\n", "own:1", platform=own)
     image = await site.engine.build(request, gone)
     assert await site.engine.image_id("own:1") == image
     with pytest.raises(ImageError, match=r"needs BuildKit \(build: platform\)"):
@@ -442,8 +444,9 @@ async def test_a_build_has_secrets_and_an_agent_and_keeps_neither(
     known = {"x86_64": "amd64", "aarch64": "arm64"}
     arch = (await site.engine.info())["Architecture"]
     request = BuildRequest(
-        context(steps),
+        (context(steps),),
         "kept:1",
+        instructions=steps,
         secrets={"token": b"abc\0def"},
         ssh=("default",),
         platform=f"linux/{known.get(arch, arch)}",
@@ -489,6 +492,10 @@ async def test_networks_carry_names(site: Site) -> None:
         for name in site.made:
             await site.engine.remove(name, 0)
         await site.engine.remove_network("named")
+
+
+def asking(dockerfile: str, tag: str, **more: Any) -> BuildRequest:
+    return BuildRequest((context(dockerfile),), tag, instructions=dockerfile, **more)
 
 
 def context(dockerfile: str, path: str = "Dockerfile") -> bytes:

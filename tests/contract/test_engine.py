@@ -560,7 +560,7 @@ async def test_build_push_and_pull_by_digest(kit: Kit, engine: Engine, ground: G
         pytest.skip("this engine has no registry")
     name = f"{ground.registry}/{kit.fleet}/site:1"
     seen: list[Transfer] = []
-    image = await engine.build(BuildRequest(_context(f"FROM {IMAGE}\nLABEL of={kit.fleet}\n"), name), seen.append)
+    image = await engine.build(BuildRequest((_context(f"FROM {IMAGE}\nLABEL of={kit.fleet}\n"),), name), seen.append)
     assert image.startswith("sha256:")
     assert await engine.image_id(name) == image
     digest = await engine.push(name, seen.append)

@@ -259,20 +259,23 @@ async def test_an_index_is_as_large_as_its_first_image(plain: int) -> None:
     """BuildKit pushes one, with what it attests beside the image."""
     registry = HttpRegistry(f"127.0.0.1:{plain}")
     oci = "application/vnd.oci.image"
-    config = await registry._put_blob(
-        "indexed", f"{oci}.config.v1+json", b'{"config": {"ExposedPorts": {"80/tcp": {}}}}'
-    )
+    said = b'{"architecture": "arm64", "config": {"ExposedPorts": {"80/tcp": {}}}}'
+    config = await registry._put_blob("indexed", f"{oci}.config.v1+json", said)
     layer = await registry._put_blob("indexed", f"{oci}.layer.v1.tar", bytes(5000))
     image = {"schemaVersion": 2, "mediaType": f"{oci}.manifest.v1+json", "config": config, "layers": [layer]}
     body = json.dumps(image).encode()
-    first = {"mediaType": image["mediaType"], "digest": _sha256(body), "size": len(body)}
-    index = {"schemaVersion": 2, "mediaType": f"{oci}.index.v1+json", "manifests": [first]}
+    kinds = ({"architecture": "arm64", "variant": "v8"}, {"architecture": "unknown", "os": "unknown"})
+    first, beside = (
+        {"mediaType": image["mediaType"], "digest": _sha256(body), "size": len(body), "platform": k} for k in kinds
+    )
+    index = {"schemaVersion": 2, "mediaType": f"{oci}.index.v1+json", "manifests": [first, beside]}
     for tag, what in (("image", image), ("index", index)):
         kind = {"Content-Type": str(what["mediaType"])}
         await registry._must("PUT", registry._manifest("indexed", tag), kind, json.dumps(what).encode())
         found = await registry.stored("indexed", tag)
         assert found
-        assert (found.size, found.is_image, (await registry.image_config("indexed", tag)).ports) == (5000, True, (80,))
+        told = await registry.image_config("indexed", tag)
+        assert (found.size, found.is_image, told.ports, told.architectures) == (5000, True, (80,), ("aarch64",))
     await registry.close()
 
 

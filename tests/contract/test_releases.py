@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.given import latest
 
-from bayplan.errors import RegistryError
+from bayplan.errors import RegistryError, UnreadableError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.images.registry import HttpRegistry
 from bayplan.images.transport import Answer, Transport
@@ -55,7 +56,7 @@ def _registry(request: pytest.FixtureRequest, name: str) -> Registry:
 
 
 async def test_nothing_was_ever_released(releases: Releases) -> None:
-    assert await releases.latest("shop") is None
+    assert await latest(releases, "shop") is None
     assert await releases.get("shop", 1) is None
     assert await releases.numbers("shop") == ()
     assert await releases.apps() == ()
@@ -64,16 +65,16 @@ async def test_nothing_was_ever_released(releases: Releases) -> None:
 async def test_a_release_comes_back_as_it_was(releases: Releases) -> None:
     await releases.put(release(1))
     assert await releases.get("shop", 1) == release(1)
-    assert await releases.latest("shop") == release(1)
+    assert await latest(releases, "shop") == release(1)
 
 
 async def test_the_latest_is_the_highest_number_not_the_last_word(releases: Releases) -> None:
     for number in (2, 10, 9):
         await releases.put(release(number))
     assert await releases.numbers("shop") == (2, 9, 10)
-    latest = await releases.latest("shop")
-    assert latest is not None
-    assert latest.number == 10
+    found = await latest(releases, "shop")
+    assert found is not None
+    assert found.number == 10
 
 
 async def test_a_release_never_changes(releases: Releases) -> None:
@@ -87,7 +88,7 @@ async def test_an_app_taken_down_is_a_release_of_nothing(releases: Releases) -> 
     await releases.put(release(1))
     nothing = Release(2, "shop", App(name="shop").model_dump_json(), "ann", 1.0, "down")
     await releases.put(nothing)
-    assert await releases.latest("shop") == nothing
+    assert await latest(releases, "shop") == nothing
 
 
 async def test_apps_are_told_apart_and_listed(releases: Releases) -> None:
@@ -109,7 +110,7 @@ async def test_a_newer_bayplans_release_is_refused_in_a_registry() -> None:
     registry = MemoryRegistry()
     await registry.put_document("bayplan/shop", "release-1", MEDIA_TYPE, b'{"format": 2, "what": "ever"}')
     with pytest.raises(RegistryError, match="newer bayplan") as told:
-        await OciReleases(registry).latest("shop")
+        await latest(OciReleases(registry), "shop")
     assert told.value.where == "localhost:5000/bayplan/shop:release-1"
     assert "update bayplan" in told.value.todo
 
@@ -118,13 +119,13 @@ async def test_and_in_a_directory(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "release-1.json").write_text('{"format": 2}')
     with pytest.raises(RegistryError, match="newer bayplan"):
-        await DirectoryReleases(tmp_path).latest("shop")
+        await latest(DirectoryReleases(tmp_path), "shop")
 
 
 async def test_two_fleets_in_one_registry_do_not_see_each_other() -> None:
     registry = MemoryRegistry()
     await OciReleases(registry, "bayplan/one").put(release(1))
-    assert await OciReleases(registry, "bayplan/two").latest("shop") is None
+    assert await latest(OciReleases(registry, "bayplan/two"), "shop") is None
     assert await OciReleases(registry, "bayplan/one").apps() == ("shop",)
 
 
@@ -146,7 +147,7 @@ async def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": "x"}', b"\xff", b"null", b"[" * 99_999])
 def test_what_is_no_release_is_told_apart(content: bytes) -> None:
-    with pytest.raises(RegistryError, match="not a release") as told:
+    with pytest.raises(UnreadableError, match="not a release") as told:
         read(content, "here")
     assert told.value.where == "here"
 
@@ -170,5 +171,25 @@ async def test_a_manifest_that_is_not_ours_is_told(layers: str, monkeypatch: pyt
         return Answer(200, {}, f'{{"layers": {layers}}}'.encode() if "manifests" in path else b"something")
 
     monkeypatch.setattr(Transport, "send", send)
-    with pytest.raises(RegistryError, match="came damaged"):
+    with pytest.raises(UnreadableError, match="came damaged"):
+        await HttpRegistry("registry.example.com").get_document("bayplan/shop", "release-1")
+
+
+async def test_what_the_registry_fails_to_read_is_that_and_no_registry_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def send(*_: object) -> Answer:
+        return Answer(500, {}, b'{"errors": [{"message": "unknown error"}]}')
+
+    monkeypatch.setattr(Transport, "_authorized", send)
+    with pytest.raises(UnreadableError, match="500: unknown error"):
+        await HttpRegistry("registry.example.com").get_document("bayplan/shop", "release-1")
+
+
+async def test_a_document_whose_manifest_alone_is_left_is_lost_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def send(_: Transport, __: str, path: str, **___: object) -> Answer | None:
+        return Answer(200, {}, b'{"layers": [{"digest": "sha256:ab"}]}') if "manifests" in path else None
+
+    monkeypatch.setattr(Transport, "send", send)
+    with pytest.raises(UnreadableError, match="in part lost"):
         await HttpRegistry("registry.example.com").get_document("bayplan/shop", "release-1")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.given import latest
 
 from bayplan.errors import ImageError, RegistryError
 from bayplan.images.listing import list_images
@@ -240,8 +241,8 @@ async def _bayplan(lab: Lab, directory: Path, *argv: str) -> dict[str, Any]:
 async def test_releases_are_kept_beside_the_images(fleet: FleetPorts) -> None:
     spec = app("t13", web="x").model_dump_json()
     await fleet.releases.put(Release(1, "t13", spec, "ann", 1.0))
-    latest = await fleet.releases.latest("t13")
-    assert latest == Release(1, "t13", spec, "ann", 1.0)
+    found = await latest(fleet.releases, "t13")
+    assert found == Release(1, "t13", spec, "ann", 1.0)
     assert "t13" in await fleet.releases.apps()
 
 

@@ -70,16 +70,17 @@ def test_down_keeps_the_history_and_one_can_go_back_to_before(site: Site) -> Non
     assert site.is_whole()
 
 
-def test_what_the_registry_has_lost_is_told_and_up_goes_on(site: Site) -> None:
+def test_what_the_registry_s_disk_has_damaged_is_told_and_up_goes_on(site: Site) -> None:
     site.bayplan("scale", "web=2")
     lost = newest(site)
-    store = f"/var/lib/registry/docker/registry/v2/repositories/bayplan/{site.name}/_manifests"
-    registry = f"bayplan-registry-{site.lab.name}"
-    on(site.lab, "h1", "docker", "exec", registry, "rm", "-r", f"{store}/tags/release-{lost}/current")
+    tag = f"repositories/bayplan/{site.name}/_manifests/tags/release-{lost}/current/link"
+    empty = f"cd /var/lib/registry/docker/registry/v2; one=$(cut -d: -f2 {tag}); : > blobs/sha256/$(echo $one | cut -c-2)/$one/data"
+    on(site.lab, "h1", "docker", "exec", f"bayplan-registry-{site.lab.name}", "sh", "-c", empty)
     told = {r["release"]: r for r in site.json("history")["releases"]}
-    assert lost not in told or told[lost]["unread"]
-    site.bayplan("up")
-    assert newest(site) >= lost
+    assert told[lost]["unread"]
+    assert f"release {lost} of {site.name} cannot be read" in site.bayplan("scale", "web=3", status=1)
+    assert f"release {lost - 1} is taken for it" in site.bayplan("up")
+    assert newest(site) > lost
     assert site.is_whole()
 
 

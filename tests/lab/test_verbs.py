@@ -325,6 +325,18 @@ def test_doctor_finds_nothing_wrong_with_a_fleet_that_is_well(project: Project) 
     assert {"ssh", "reach", "clock", "private_ip", "ports", "gateway", "guard", "registry", "pull"} <= checks
 
 
+def test_what_is_brought_up_is_not_done_while_a_guard_cannot_keep_the_firewall(project: Project) -> None:
+    iptables = project.lab.on("h2", ["sh", "-c", "readlink -f $(command -v iptables)"]).stdout.strip()
+    project.lab.on("h2", ["chmod", "0", iptables])
+    try:
+        said = project.bayplan("up", status=3).stderr
+        assert "h2: its guard cannot keep the firewall" in " ".join(said.split())
+        assert findings(project, status=1)["guard", "h2"]["level"] == "fail"
+    finally:
+        project.lab.on("h2", ["chmod", "755", iptables])
+    project.bayplan("up")
+
+
 def test_doctor_finds_what_is_broken_on_each_host(project: Project) -> None:
     lab = project.lab
     lab.on("h1", ["iptables", "-F", "DOCKER-USER"])

@@ -60,6 +60,8 @@ def _print(found: Preview, console: Console) -> None:
         console.print(f"[bold red]✗[/] [bold]{failure.service}[/] on {failure.host}: {escape(failure.why)}")
     for host, why in found.unreachable.items():
         console.print(f"[yellow]![/] {host} does not answer: {escape(why)}; nothing is planned there")
+    for note in found.notes:
+        console.print(f"[yellow]![/] {escape(note)}")
     tell_risks(found.risks, console)
 
 

@@ -21,7 +21,7 @@ from bayplan.cli.console import err, waited_for
 from bayplan.converge.loop import PassEvent, StepEvent
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, Replica
-from bayplan.operate.events import Event, ImageEvent, Stage
+from bayplan.operate.events import Event, ImageEvent, Note, Stage
 from bayplan.plan.standing import endpoints, word_for
 from bayplan.plan.steps import Plan, PoolChange, Pull, Run, Start, Step, Stop, kind, subject
 from bayplan.ports import Transfer
@@ -76,6 +76,7 @@ class Progress:
         self.began = time.monotonic()
         self.stages: list[_Stage] = []
         self.facts: Facts | None = None
+        self.notes: list[str] = []
         self.changed = False  # whether any step was done
         self._slow: set[str] = set()
         self._waits: set[str] = set()
@@ -110,6 +111,11 @@ class Progress:
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
                 if event.name in ("lock", "volumes", "replicas"):
                     self._say(event.text)
+            case Note():
+                self.notes.append(event.text)
+                if self._is_live:
+                    self._console.print(Text.assemble(("! ", "yellow"), plain(event.text)))
+                self._say(event.text)
             case ImageEvent():
                 self._image(event)
             case StepEvent():

@@ -15,10 +15,12 @@ from bayplan.cli.console import err, out, show_json
 from bayplan.cli.progress import Progress, step_failed
 from bayplan.cli.session import on_fleet
 from bayplan.errors import HostUnreachableError
+from bayplan.facts import HostFacts
 from bayplan.operate.bring import Result
 from bayplan.plan.endure import Risk
 from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Run
+from bayplan.plan.guard import see_guard
 from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Pull, Unplaced, kind, subject
 from bayplan.plan.volumes import NO_VOLUME
@@ -40,7 +42,7 @@ def carry_out(fleet: Fleet, app: str, work: Callable[[FleetPorts, Progress], Awa
 def finish(result: Result, progress: Progress, *, json: bool) -> None:
     """Tell it, and leave with its exit status."""
     if json:
-        show_json(as_json(result))
+        show_json(as_json(result) | {"notes": progress.notes})
     else:
         tell_problems(result, err())
         _tell_services(result, out(), time.monotonic() - progress.began, changed=progress.changed or result.is_new)
@@ -52,7 +54,7 @@ def finish(result: Result, progress: Progress, *, json: bool) -> None:
 
 def exit_status(result: Result) -> int:
     """0 done; 1 something failed; 3 converged in part: what waits for a host that does not answer is no failure, nor is
-    an image that one host cannot fetch and that runs on others.
+    an image that one host cannot fetch and that runs on others; or a host's ports are open.
     """
     outcome = result.outcome
     silent = {h.name for h in outcome.facts.hosts.values() if not h.reachable}
@@ -66,7 +68,12 @@ def exit_status(result: Result) -> int:
     ]
     if outcome.failures or errors or stalled:
         return FAILED
-    return 0 if outcome.is_whole else IN_PART
+    return 0 if outcome.is_whole and not _unguarded(result) else IN_PART
+
+
+def _unguarded(result: Result) -> list[HostFacts]:
+    """Hosts whose ports may answer from outside, unless nothing is to run any more."""
+    return [h for h in result.outcome.facts.reachable() if h.unguarded and result.goal.app.services]
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -95,6 +102,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "held": [asdict(h) for h in outcome.plan.held],
         "waiting": [asdict(w) for w in outcome.stalled],
         "unreachable": [{"host": h.name, "why": h.why} for h in outcome.facts.hosts.values() if not h.reachable],
+        "unguarded": [{"host": h.name, "why": h.unguarded} for h in _unguarded(result)],
         "volumes_removed": [{"name": name, "host": host} for name, host in result.volumes],
         "risks": [asdict(r) | {"told": r.told()} for r in result.risks],
         "status": exit_status(result),
@@ -177,6 +185,10 @@ def tell_problems(result: Result, console: Console) -> None:
         console.print(f"[yellow]![/] [bold]{held.service}[/] {escape(held.why)}; what it had serves on")
     for unplaced in outcome.plan.unplaced:
         _tell_unplaced(unplaced, console)
+    for host in _unguarded(result):
+        told = f"its guard cannot keep the firewall: {host.unguarded}; replicas' ports there may answer from outside"
+        console.print(f"[yellow]![/] [bold]{host.name}[/]: {escape(told)}, and no more are started there")
+        console.print(f"  {escape(see_guard(result.goal.fleet.name, host.name))}")
     _tell_silent(result, console)
     _tell_presumed(result, console)
     for waiting in outcome.stalled:

@@ -10,7 +10,8 @@ from typing import Any
 
 from bayplan.errors import BayplanError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
-from bayplan.plan.names import system_name
+from bayplan.plan.guard import question
+from bayplan.plan.names import bridge_prefix, system_name
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet
 
@@ -96,6 +97,13 @@ async def missing_paths(ports: FleetPorts, host: HostFacts, paths: frozenset[str
     argv = ("chroot", "/host", "/bin/sh", "-c", _MISSING, "sh", *sorted(paths))
     told = await ports.engines[host.name].exec(system_name("guard", ports.fleet.name), argv)
     return frozenset(line for line in told.output.decode(errors="replace").split("\n") if line)
+
+
+async def unguarded(ports: FleetPorts, host: HostFacts) -> str:
+    """Why the host's guard, which runs, does not keep the firewall; "" if it does. Raises EngineError."""
+    argv = ("chroot", "/host", "/bin/sh", "-c", question(bridge_prefix(ports.fleet.name)))
+    told = await ports.engines[host.name].exec(system_name("guard", ports.fleet.name), argv)
+    return told.output.decode(errors="replace").strip().rpartition("\n")[2] if told.status else ""
 
 
 async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[str]:

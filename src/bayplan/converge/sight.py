@@ -13,7 +13,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
 
-from bayplan.converge.observe import answered, missing_paths, see_gateway, see_host
+from bayplan.converge.observe import answered, missing_paths, see_gateway, see_host, unguarded
 from bayplan.converge.overlay import started, with_replica
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, HostFacts, Replica
@@ -44,6 +44,7 @@ class Sight:
         self._delivered: dict[str, set[str]] = defaultdict(set)
         self._paths: frozenset[str] = frozenset()
         self._missing: dict[str, frozenset[str]] = {}
+        self._unguarded: dict[str, str] = {}  # what each guard, by its id, was found to be
         self._aside: dict[str, asyncio.Task[None]] = {}  # hosts that did not answer, being asked again
 
     async def look(self, *, whole: bool = False) -> Facts:
@@ -145,7 +146,20 @@ class Sight:
             with suppress(BayplanError):
                 self._missing[name] = await missing_paths(self._ports, host, self._paths)
         missing, delivered = self._missing.get(name, frozenset()), frozenset(self._delivered[name])
-        self._known[name] = replace(host, images=images, missing=missing, delivered=delivered)
+        why = await self._why_unguarded(host)
+        self._known[name] = replace(host, images=images, missing=missing, delivered=delivered, unguarded=why)
+
+    async def _why_unguarded(self, host: HostFacts) -> str:
+        """Each guard is asked once. The ports of this machine's own replicas are on its loopback."""
+        guard = host.system("guard")
+        if guard is None or not host.is_guarded or self._ports.fleet.local:
+            return ""
+        if guard.id not in self._unguarded:
+            try:
+                self._unguarded[guard.id] = await unguarded(self._ports, host)
+            except BayplanError:  # asked again at the next look
+                return ""
+        return self._unguarded[guard.id]
 
     async def _gateway(self, name: str) -> None:
         if self._known[name].reachable:

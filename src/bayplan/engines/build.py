@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
+import asyncio
 from collections import deque
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from bayplan.engines import buildkit
-from bayplan.engines.client import IDLE, Client, asking, endless, patient
+from bayplan.engines.client import IDLE, Client, Patience, asking, endless, patient
 from bayplan.engines.dockerfile import needs_buildkit
 from bayplan.engines.images import KEPT_LINES, Event, failed, transfer
 from bayplan.engines.options_body import extra_hosts, ulimits
@@ -58,16 +59,18 @@ async def _is_own(client: Client, platform: str) -> bool:
 async def _classic(client: Client, request: BuildRequest, on: OnTransfer) -> str:
     """The builder that every engine has within."""
     said: deque[str] = deque(maxlen=KEPT_LINES)
-    image = ""
+    image, sending = "", _Sending(request.context)
     try:
         docker = await client.docker()
         with client.translating():
-            async for event in patient(_events(docker, request)):
+            async for event in patient(_events(docker, request, sending.pieces()), sending.patience):
                 image = (event.get("aux") or {}).get("ID", image)
                 _tell(event, on, said)
     except TimeoutError as late:
         raise ImageError(f"the build stood still for {IDLE:g} s", where=client.host) from late
     except HostUnreachableError:
+        if sending.refused:
+            raise sending.refused from None
         raise
     except EngineError as error:
         raise failed(request, error.what, said) from error
@@ -76,7 +79,28 @@ async def _classic(client: Client, request: BuildRequest, on: OnTransfer) -> str
     return image
 
 
-async def _events(docker: Any, request: BuildRequest) -> Any:
+class _Sending:
+    """A context on its way to the engine. refused: what this machine could not read of it; the library takes that for
+    a connection that broke.
+    """
+
+    def __init__(self, context: Iterable[bytes]) -> None:
+        self.patience = Patience()
+        self.refused: ImageError | None = None
+        self._context = context
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        left = iter(self._context)
+        try:
+            while (piece := await asyncio.to_thread(next, left, None)) is not None:
+                yield piece
+                self.patience.moved()
+        except ImageError as refused:
+            self.refused = refused
+            raise
+
+
+async def _events(docker: Any, request: BuildRequest, context: AsyncIterator[bytes]) -> Any:
     """The library's own build() has no target; this is its request with one."""
     from aiodocker.jsonstream import json_stream_stream
 
@@ -86,7 +110,7 @@ async def _events(docker: Any, request: BuildRequest) -> Any:
         f"build?{hosts}" if hosts else "build",  # one key several times, which params cannot have
         "POST",
         params=_params(request),
-        data=io.BytesIO(request.context),
+        data=context,
         headers={"Content-Type": "application/x-tar"},
         timeout=endless(),
     ) as response:

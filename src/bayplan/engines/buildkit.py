@@ -8,7 +8,7 @@ import re
 import signal
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +140,10 @@ async def _run(
     feeding = asyncio.create_task(_feed(process, request.context))
     try:
         await _read(process, on, said, request.tag)
-        return await process.wait(), said
+        status = await process.wait()
+        if feeding.done():
+            await feeding  # what this machine could not read is why the build failed
+        return status, said
     finally:
         feeding.cancel()
         if process.returncode is None:
@@ -149,11 +152,15 @@ async def _run(
             await process.wait()
 
 
-async def _feed(process: asyncio.subprocess.Process, context: bytes) -> None:
+async def _feed(process: asyncio.subprocess.Process, context: Iterable[bytes]) -> None:
     assert process.stdin is not None  # noqa: S101  it was asked for
-    with suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(context)
-        await process.stdin.drain()
+    left = iter(context)
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while (piece := await asyncio.to_thread(next, left, None)) is not None:
+                process.stdin.write(piece)
+                await process.stdin.drain()
+    finally:
         process.stdin.close()
 
 

@@ -23,11 +23,28 @@ IDLE = 120.0  # seconds that a pull, push, build or copy may stand still
 FIRST = 4.0  # seconds for the first question over a connection that was there: it may be a dead one
 
 
-async def patient(stream: AsyncIterable[T]) -> AsyncIterator[T]:
-    """The same, piece by piece; TimeoutError when none comes for IDLE seconds."""
-    pieces = aiter(stream)
+class Patience:
+    """Of `patient`: how long it still waits. What is sent meanwhile is no standing still."""
+
+    def __init__(self) -> None:
+        self._limit: asyncio.Timeout | None = None
+
+    def waiting(self) -> asyncio.Timeout:
+        """For the next piece."""
+        self._limit = asyncio.timeout(IDLE)
+        return self._limit
+
+    def moved(self) -> None:
+        """Something was sent."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + IDLE)
+
+
+async def patient(stream: AsyncIterable[T], patience: Patience | None = None) -> AsyncIterator[T]:
+    """The same, piece by piece; TimeoutError when none comes, and none is sent, for IDLE seconds."""
+    pieces, patience = aiter(stream), patience or Patience()
     while True:
-        async with asyncio.timeout(IDLE):
+        async with patience.waiting():
             try:
                 piece = await anext(pieces)
             except StopAsyncIteration:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 
 from bayplan.ports import BuildRequest
 
@@ -21,22 +19,10 @@ def needs_buildkit(request: BuildRequest) -> str:
     for what in ("secrets", "ssh", "platform"):
         if getattr(request, what):
             return f"build: {what}"
-    for number, line in enumerate(_text(request).splitlines(), start=1):
+    for number, line in enumerate(request.instructions.splitlines(), start=1):
         for pattern in (_RUN_FLAG, _COPY_FLAG):
             if found := pattern.match(line):
                 return f"line {number}: {found[1]}"
         if _HEREDOC.match(line):
             return f"line {number}: a here-document"
-    return ""
-
-
-def _text(request: BuildRequest) -> str:
-    """The Dockerfile from the context; "" if it is not there: the engine says so better."""
-    with tarfile.open(fileobj=io.BytesIO(request.context)) as tar:
-        for name in (request.dockerfile, f"./{request.dockerfile}"):
-            try:
-                file = tar.extractfile(name)
-            except KeyError:
-                continue
-            return file.read().decode(errors="replace") if file else ""
     return ""

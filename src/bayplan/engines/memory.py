@@ -291,7 +291,7 @@ class MemoryEngine:
     async def build(self, request: BuildRequest, on: OnTransfer) -> str:
         self._reached()
         on(Transfer(status="build", text="built in memory"))
-        image = image_id(request.context)
+        image = image_id(b"".join(request.context))
         self._images[request.tag] = image
         return image
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import posixpath
 import re
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +19,19 @@ from bayplan.spec.model import Build
 
 INLINE = ".bayplan.Dockerfile"  # what an inline Dockerfile is called on its way
 IGNORE = ".dockerignore"
+_PIECE = 1 << 20  # bytes of a file at a time
 _VERSION = "1"  # of the digest: another way to count is another tag
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A context on its way. content: a tar; dockerfile: its path within."""
+    """A context on its way. pieces: of a tar, read from the disk as they are asked for; dockerfile: its path within;
+    instructions: what that says.
+    """
 
-    content: bytes
+    pieces: Iterable[bytes]
     dockerfile: str
+    instructions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +63,25 @@ def content_tag(build: Build) -> str:
 
 
 def pack(build: Build) -> Packed:
-    """The context as a tar: sorted, owned by root. Raises ImageError.
+    """The context as a tar: sorted, owned by root, never whole in memory. Raises ImageError, its pieces too.
 
     Times are kept: web servers make ETags and Last-Modified of them, and a fixed time would have browsers keep the file
     of the release before.
     """
     dockerfile, content = _dockerfile(build)
-    entries = tuple(_entries(build))
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w") as tar:
-        hidden = () if any(e.path == dockerfile for e in entries) else (dockerfile,)
-        for entry in entries:
-            if not (hidden and entry.path == IGNORE):
-                _add(tar, entry)
-        for name, data in _unseen(hidden, content, entries):
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return Packed(sink.getvalue(), dockerfile)
+    return Packed(_pieces(dockerfile, content, tuple(_entries(build))), dockerfile, content.decode(errors="replace"))
+
+
+def _pieces(dockerfile: str, content: bytes, entries: tuple[_Entry, ...]) -> Iterator[bytes]:
+    hidden = () if any(e.path == dockerfile for e in entries) else (dockerfile,)
+    for entry in entries:
+        if not (hidden and entry.path == IGNORE):
+            yield from _member(entry)
+    for name, data in _unseen(hidden, content, entries):
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        yield info.tobuf() + data + _padding(info.size)
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
 def _unseen(hidden: tuple[str, ...], dockerfile: bytes, entries: tuple[_Entry, ...]) -> Iterator[tuple[str, bytes]]:
@@ -165,22 +169,39 @@ def _file_digest(entry: _Entry) -> bytes:
         raise _unreadable(entry.source, failed) from failed
 
 
-def _add(tar: tarfile.TarFile, entry: _Entry) -> None:
+def _member(entry: _Entry) -> Iterator[bytes]:
     info = tarfile.TarInfo(entry.path)
     info.mode, info.mtime = stat.S_IMODE(entry.status.st_mode), int(entry.status.st_mtime)
+    if entry.link:
+        info.type, info.linkname = tarfile.SYMTYPE, entry.link
+        yield info.tobuf()
+    elif stat.S_ISDIR(entry.status.st_mode):
+        info.type = tarfile.DIRTYPE
+        yield info.tobuf()
+    else:
+        yield from _file(entry, info)
+
+
+def _file(entry: _Entry, info: tarfile.TarInfo) -> Iterator[bytes]:
+    """As long as it was when it was opened, whoever writes to it meanwhile."""
     try:
-        if entry.link:
-            info.type, info.linkname = tarfile.SYMTYPE, entry.link
-            tar.addfile(info)
-        elif stat.S_ISDIR(entry.status.st_mode):
-            info.type = tarfile.DIRTYPE
-            tar.addfile(info)
-        else:
-            with entry.source.open("rb") as file:
-                info.size = os.fstat(file.fileno()).st_size
-                tar.addfile(info, file)
+        with entry.source.open("rb") as file:
+            left = info.size = os.fstat(file.fileno()).st_size
+            yield info.tobuf()
+            while left:
+                piece = file.read(min(_PIECE, left))
+                if not piece:
+                    raise _unreadable(entry.source, ValueError("it became shorter meanwhile"))
+                left -= len(piece)
+                yield piece
     except OSError as failed:
         raise _unreadable(entry.source, failed) from failed
+    if padding := _padding(info.size):
+        yield padding
+
+
+def _padding(size: int) -> bytes:
+    return b"\0" * (-size % tarfile.BLOCKSIZE)
 
 
 def _gone(build: Build) -> ImageError:

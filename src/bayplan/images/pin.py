@@ -74,7 +74,7 @@ async def described(app: App, before: App | None, builder: Engine, registry: Reg
     """
     place = place_for(registry, builder)
     known = {
-        s.image: ImageConfig(s.listens, s.image_healthcheck)
+        s.image: ImageConfig(s.listens, s.image_healthcheck, s.image_architectures)
         for s in (before.services.values() if before else ())
         if s.image_healthcheck is not None  # of a release from before they had it
     }
@@ -87,7 +87,12 @@ async def described(app: App, before: App | None, builder: Engine, registry: Reg
 def _with_config(service: Service, config: ImageConfig | None) -> Service:
     if config is None:
         return service
-    return service.model_copy(update={"listens": config.ports, "image_healthcheck": config.healthcheck})
+    said = {
+        "listens": config.ports,
+        "image_healthcheck": config.healthcheck,
+        "image_architectures": config.architectures,
+    }
+    return service.model_copy(update=said)
 
 
 class _Maker:
@@ -147,9 +152,10 @@ class _Maker:
     async def _request(self, wanted: Wanted, build: Build) -> BuildRequest:
         packed = await asyncio.to_thread(pack, build)
         return BuildRequest(
-            context=packed.content,
+            context=packed.pieces,
             tag=self._place.called(wanted),
             dockerfile=packed.dockerfile,
+            instructions=packed.instructions,
             args=build.args,
             labels=build.labels,
             target=build.target,

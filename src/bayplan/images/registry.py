@@ -10,14 +10,16 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
-from bayplan.errors import RegistryError
+from bayplan.errors import RegistryError, UnreadableError
 from bayplan.image_config import ImageConfig, read_config
 from bayplan.images.login import Login
 from bayplan.images.transport import Answer, Dial, Transport
 from bayplan.ports import Credentials, Reach, Repository, Stored
 from bayplan.spec import model
+from bayplan.spec.architecture import kernels_of
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -88,11 +90,19 @@ class HttpRegistry:
         return Stored(_digest_of(answer), size, is_image)
 
     async def image_config(self, repository: str, tag: str) -> ImageConfig:
-        """Of an index, that of its first image."""
+        """Of an index, that of its first image, and the architectures of all that are here."""
         said = (await self._must("GET", self._manifest(repository, tag), _ACCEPT)).json()
         digest = str((await self._first(repository, said)).get("config", {}).get("digest", ""))
-        blob = await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
-        return read_config(blob.json().get("config") or {})
+        blob = (await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")).json()
+        there = [m async for m in self._images_of(repository, said)] if said.get("manifests") else [blob]
+        kinds = sorted({kernels_of(p.get("architecture", ""), p.get("variant", "")) for p in there} - {""})
+        return replace(read_config(blob.get("config") or {}), architectures=tuple(kinds))
+
+    async def _images_of(self, repository: str, index: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """The platforms of an index that are here: an engine may push the one alone that it has."""
+        for listed in index["manifests"]:
+            if await self.digest(repository, str(listed.get("digest", ""))):
+                yield listed.get("platform") or {}
 
     async def _first(self, repository: str, said: dict[str, Any]) -> dict[str, Any]:
         """An index's first image, if it is here (an engine may push the platform alone that it has); else as it is."""
@@ -129,16 +139,15 @@ class HttpRegistry:
         return _sha256(body)
 
     async def get_document(self, repository: str, tag: str) -> bytes | None:
-        """Its content, checked against its digest."""
+        """Its content, checked against its digest. Raises UnreadableError where it is damaged, or in part lost."""
         answer = await self._transport.send("GET", self._manifest(repository, tag), headers=_ACCEPT)
         if answer is None:
             return None
         digest = _only_layer(answer.json().get("layers"))
-        blob = await self._must("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
-        if _sha256(blob.body) != digest:
-            raise RegistryError(
-                f"{repository}:{tag} came damaged", where=self._where, todo="try again; check the registry's disk"
-            )
+        blob = await self._transport.send("GET", f"/v2/{self._folder}{repository}/blobs/{digest}")
+        if blob is None or _sha256(blob.body) != digest:
+            told = f"{repository}:{tag} " + ("is in part lost" if blob is None else "came damaged")
+            raise UnreadableError(told, where=self._where, todo="try again; check the registry's disk")
         return blob.body
 
     async def close(self) -> None:

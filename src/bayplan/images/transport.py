@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from json import JSONDecodeError, loads
 from typing import TYPE_CHECKING, Any
 
-from bayplan.errors import BayplanError, RegistryError, make_room
+from bayplan.errors import BayplanError, RegistryError, UnreadableError, make_room
 from bayplan.images.login import Login
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Dial = Callable[[], Awaitable[str]]  # -> "unix:/path" or "tcp:ip:port" on this machine
 
-_OK, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 401, 403, 404
+_OK, _UNAUTHORIZED, _FORBIDDEN, _MISSING, _FAULT = 200, 401, 403, 404, 500
 _BUSY = (429, 503)
 # Seconds from a request's first try to its last, and between tries where the answer does not say (RFC 9110, 10.2.3).
 _PATIENCE, _PAUSES = 60.0, (1.0, 2.0, 4.0)
@@ -69,10 +69,16 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> Answer | None:
-        """A request; None for a 404. path: below the registry's root, or a URL that it gave. Raises RegistryError."""
+        """A request; None for a 404. path: below the registry's root, or a URL that it gave.
+
+        Raises RegistryError; UnreadableError for what the registry fails to read, or sends in part.
+        """
         answer = await self._authorized(method, path, headers or {}, content)
         if answer.status == _MISSING:
             return None
+        if answer.status == _FAULT and method == "GET":
+            refused = self._refusal(answer, f"{method} {path}")
+            raise UnreadableError(refused.what, where=refused.where, todo=refused.todo)
         if not 200 <= answer.status < 300:  # noqa: PLR2004  success
             raise self._refusal(answer, f"{method} {path}")
         return answer
@@ -164,8 +170,12 @@ class Transport:
             return Answer(*await read(response))
 
     def _silent(self, failed: Exception) -> RegistryError:
+        from aiohttp import ClientPayloadError
+
         from bayplan.images.way import words
 
+        if isinstance(failed, ClientPayloadError):
+            return UnreadableError("the registry sends less than it says", where=self._where, todo=self._todo())
         said = f"the registry does not answer: {words(failed)}"
         return RegistryError(said, where=self._where, todo=self._todo())
 

@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 from bayplan.converge.loop import Convergence, Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
-from bayplan.errors import BayplanError, NotFoundError, PartialError
+from bayplan.errors import BayplanError, NotFoundError, PartialError, UnreadableError
 from bayplan.facts import Facts, Replica
 from bayplan.images import described, prepare
 from bayplan.operate import doors
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
-from bayplan.operate.events import ImageEvent, OnEvent, Stage
-from bayplan.operate.release import Chosen, current, only, record, required, scaled
+from bayplan.operate.events import ImageEvent, Note, OnEvent, Stage
+from bayplan.operate.left_behind import check_registry_stays, notes_on
+from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
 from bayplan.operate.together import together
@@ -86,11 +87,13 @@ async def changing(
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
+    for note in notes_on(ports.fleet, await sight.look()):
+        on(Note(note))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
     builder = builder_of(ports, hosts.facts)
-    before = await current(ports.releases, app.name)
+    before = await _released_before(ports, app.name, wishes, on)
     wanted = only(before, app, wishes.services)
     await doors.check(ports, wanted, hosts.facts)
     on(Stage("images", "images"))
@@ -112,13 +115,22 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     return await _converge_or_back(ports, before, chosen, wishes, on, sight)
 
 
+async def _released_before(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Chosen | None:
+    """The newest release; where the file brings the whole app anyway, the newest that can be read."""
+    if wishes.services is not None:
+        return await current(ports.releases, app)
+    return await last_readable(ports.releases, app, lambda text: on(Note(text)))
+
+
 async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes: Wishes, on: OnEvent) -> Result:
     """Other replica counts for what runs now. Raises UsageError as `up` does."""
     check_hosts(ports.fleet, wishes.assume_down)
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
 
     async def work(sight: Sight) -> Result:
-        now, facts = await required(ports.releases, app), await sight.look()
+        facts = await sight.look()
+        check_registry_stays(ports.fleet, facts)
+        now = await required(ports.releases, app)
         chosen = await record_next(
             ports, now, scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas), why, facts
         )
@@ -173,7 +185,13 @@ async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> No
     """Other apps whose listeners went with the files of a gateway that somebody removed: led to again, as released."""
     for other in sorted({r.app for r in facts.replicas()} - {app}):
         known = [endpoints(r, facts) for r in facts.replicas(other) if r.ports and r.alive]
-        released = None if not known or any(known) else await current(ports.releases, other)
+        if not known or any(known):
+            continue
+        try:
+            released = await current(ports.releases, other)
+        except UnreadableError as damaged:
+            on(Note(f"listeners of {other} are not led to again: {damaged.what}"))
+            continue
         if released and any(ingress_targets(service) for service in released.app.services.values()):
             await converge(ports, released, Wishes(), on)
 

@@ -9,7 +9,7 @@ from bayplan.converge.observe import answered, observe
 from bayplan.operate.diff import Change, changes
 from bayplan.operate.history import release
 from bayplan.operate.preview import foreseen
-from bayplan.operate.release import chosen_of, spec_of, unreleased
+from bayplan.operate.release import chosen_of, current, is_new_fleet, spec_of, unreleased
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
@@ -31,13 +31,20 @@ async def releases(ports: FleetPorts, app: str, before: int, after: int) -> Comp
 
 
 async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Mapping[str, bytes]) -> Comparison:
-    """What `up` would release now. number None: compared with the newest."""
+    """What `up` would release now. number None: compared with the newest. Raises UnreadableError for that."""
     facts = answered(ports.fleet, await observe(ports))
     asked = chosen_of(await release(ports.releases, app.name, number)) if number is not None else None
-    latest, new, unmade = await foreseen(ports, app, secrets, facts)
+    if asked is None and not is_new_fleet(ports.fleet, facts):
+        await current(ports.releases, app.name)
+    latest, new, unmade = await foreseen(ports, app, secrets, facts, lambda _: None)
     old = asked or latest or unreleased(app.name)
-    found = (c for c in changes(old.app, new) if not (c.key == "listens" and c.where in _named(unmade)))
+    found = (c for c in changes(old.app, new) if not (_is_images(c.key) and c.where in _named(unmade)))
     return Comparison(old.number, 0, tuple(found), unmade)
+
+
+def _is_images(key: str) -> bool:
+    """Whether its image says it."""
+    return key.partition(".")[0] in ("listens", "image_healthcheck", "image_architectures")
 
 
 def _named(unmade: Iterable[str]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import tarfile
 import tempfile
@@ -24,16 +25,18 @@ async def fetch(engine: Engine, replica: Replica, source: str, target: Path) -> 
 
     A source that ends in "/." is what is in it. Raises NotFoundError, UsageError, BayplanError.
     """
-    with _told(), tempfile.TemporaryFile() as packed:
-        async for chunk in engine.copy_out(replica.name, source):
-            await asyncio.to_thread(packed.write, chunk)
-        packed.seek(0)
-        await asyncio.to_thread(_unpack, packed, source, target)
+    with tempfile.TemporaryFile() as packed:
+        with _told(tempfile.gettempdir()):
+            async for chunk in engine.copy_out(replica.name, source):
+                await asyncio.to_thread(packed.write, chunk)
+            packed.seek(0)
+        with _told(str(target)):
+            await asyncio.to_thread(_unpack, packed, source, target)
 
 
 async def send(engine: Engine, replica: Replica, source: Path, what: str, target: str) -> None:
     """A file or directory of this machine into a replica, likewise. what: the source as it was written."""
-    with _told(), tempfile.TemporaryFile() as packed:
+    with _told(tempfile.gettempdir()), tempfile.TemporaryFile() as packed:
         is_tree, own = await asyncio.to_thread(lambda: (source.is_dir(), source.absolute().name))
         directory, name = await _place(engine, replica, own, what, target, is_tree=is_tree)
         await asyncio.to_thread(_pack, packed, source, name)
@@ -57,12 +60,16 @@ async def stream_in(engine: Engine, replica: Replica, packed: IO[bytes], target:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What this machine's disk refuses, and what a tar must not do to it."""
+def _told(place: str) -> Iterator[None]:
+    """What this machine's disk refuses, and what a tar must not do to it. place: where it writes, which a full disk
+    does not tell.
+    """
     try:
         yield
     except OSError as error:
-        raise BayplanError((error.strerror or str(error)).lower(), where=str(error.filename or "")) from error
+        said = (error.strerror or str(error)).lower()
+        todo = "make room on its disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise BayplanError(said, where=str(error.filename or place), todo=todo) from error
     except tarfile.TarError as error:
         raise BayplanError(f"it was not unpacked: {error}") from error
 

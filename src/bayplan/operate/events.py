@@ -26,5 +26,12 @@ class ImageEvent:
     done: bool = False
 
 
-Event = Stage | ImageEvent | StepEvent | PassEvent
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person should know of besides, and that stops nothing."""
+
+    text: str
+
+
+Event = Stage | Note | ImageEvent | StepEvent | PassEvent
 OnEvent = Callable[[Event], None]

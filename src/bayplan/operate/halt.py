@@ -13,6 +13,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, forget_restart, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
+from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, check_known, required
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
@@ -31,6 +32,7 @@ async def stop(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Resu
     """
 
     async def work(sight: Sight) -> Result:
+        check_registry_stays(ports.fleet, await sight.look())
         now, facts = await required(ports.releases, app), (await ready_hosts(ports, on, sight)).facts
         names = _named(now.app, wishes)
         chosen = await record_next(ports, now, now.app, now.stopped | names, _why("stop", wishes), facts)
@@ -52,7 +54,9 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
     """The services (none named: all that are stopped) as they were, and what they depend on."""
 
     async def work(sight: Sight) -> Result:
-        now, facts = await required(ports.releases, app), await sight.look()
+        facts = await sight.look()
+        check_registry_stays(ports.fleet, facts)
+        now = await required(ports.releases, app)
         names = _named(now.app, wishes)
         names |= now.app.with_needed(names) & now.stopped
         chosen = await record_next(ports, now, now.app, now.stopped - names, _why("start", wishes), facts)
@@ -67,6 +71,7 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
     """
 
     async def work(sight: Sight) -> Result:
+        check_registry_stays(ports.fleet, await sight.look())
         now = await required(ports.releases, app)
         names = _running(now, wishes)
         on(Stage("replicas", f"release {now.number}"))

@@ -10,10 +10,8 @@ from typing import Any
 
 from bayplan.errors import RegistryError, UsageError
 from bayplan.operate.diff import changes, summary
-from bayplan.operate.release import spec_of
+from bayplan.operate.release import LOST, readable, spec_of
 from bayplan.ports import Release, Releases
-
-LOST = "the registry has lost it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +40,8 @@ async def history(releases: Releases, app: str, last: int | None = None) -> tupl
 async def release(releases: Releases, app: str, number: int) -> Release:
     """One of them. Raises UsageError for one that never was, RegistryError for one that cannot be read."""
     numbers = await _numbers(releases, app)
-    found = await releases.get(app, number) if number in numbers else None
-    if found is not None:
-        return found
     if number in range(1, numbers[-1] + 1):
-        raise RegistryError(f"release {number} of {app}: {LOST}", todo="see which there are: bayplan history")
+        return await readable(releases, app, number)
     raise UsageError(f"{app} has no release {number}", todo=f"the newest is {numbers[-1]}: bayplan history")
 
 

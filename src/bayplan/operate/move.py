@@ -10,6 +10,7 @@ from bayplan.errors import UsageError
 from bayplan.facts import HostFacts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
+from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import required
 from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, remove_whole, running, volumes_of
 from bayplan.ports import Engine, FleetPorts, VolumeEntry
@@ -25,8 +26,9 @@ async def move(
     """
 
     async def work(sight: Sight) -> tuple[Copied, Result]:
-        chosen = await required(ports.releases, app)
         facts = await sight.look()
+        check_registry_stays(ports.fleet, facts)
+        chosen = await required(ports.releases, app)
         known = await volumes_of(ports, chosen.app, facts)
         home, entry = check_move(known, said, to)
         _check_ours(facts.hosts[home], app, entry)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from bayplan import labels
 from bayplan.container import Container
 from bayplan.converge.observe import answered, observe
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import NoHostError, UsageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.images import login_for
 from bayplan.operate.ask import check_hosts
@@ -66,7 +66,8 @@ def _service(app: App, name: str) -> Service | None:
 def _host(ports: FleetPorts, facts: Facts, app: App, wish: Wish, service: Service | None) -> HostFacts:
     """Where what the service needs is; of several, where a replica of it stands, then where most room is."""
     if wish.host and not facts.hosts[wish.host].reachable:
-        raise BayplanError(f"{wish.host} does not answer: {facts.hosts[wish.host].why}")
+        silent = facts.hosts[wish.host]
+        raise NoHostError(f"{wish.host} does not answer: {silent.why}", todo=silent.todo)
     lacks = {h.name: _lack(ports, app, service, h) if service else "" for h in facts.reachable()}
     there = [h for h in facts.reachable() if wish.host in ("", h.name)]
     found = min(there, key=lambda h: (bool(lacks[h.name]), not _has_replica(h, app.name, wish.service), -_room(h)))

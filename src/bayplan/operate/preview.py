@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ from bayplan.images import known_pins
 from bayplan.operate import doors
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of, completed
-from bayplan.operate.release import Chosen, current, is_new_fleet
+from bayplan.operate.left_behind import notes_on, registry_moves
+from bayplan.operate.release import Chosen, is_new_fleet, last_readable, number_for
 from bayplan.operate.secrets import versioned
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
@@ -41,7 +42,7 @@ from bayplan.plan.steps import (
     subject,
 )
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App, Fleet
+from bayplan.spec.model import App
 
 _WAITS = 3  # a replica waits for its names, these for a gateway, and that for its image
 
@@ -52,6 +53,7 @@ class Preview:
 
     failures: what stops it all. risks: losses that the fleet would not survive then. later, going: by service, how many
     more replicas are replaced, or go for good, once these steps are done. waiting: jobs whose ends are waited for.
+    notes: what a person should know of besides.
     """
 
     steps: tuple[Step, ...]
@@ -65,6 +67,7 @@ class Preview:
     later: Mapping[str, int] = field(default_factory=dict)
     going: Mapping[str, int] = field(default_factory=dict)
     waiting: tuple[Waiting, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -79,9 +82,9 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     """
     check_hosts(ports.fleet, assume_down)
     facts = answered(ports.fleet, await observe(ports))
-    latest, pinned, unmade = await foreseen(ports, app, secrets, facts)
-    is_same = latest is not None and latest.app == pinned and not latest.stopped
-    number = (latest.number if latest else 0) + (not is_same)
+    notes = [*notes_on(ports.fleet, facts)]
+    latest, pinned, unmade = await foreseen(ports, app, secrets, facts, notes.append)
+    number = number_for(latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
@@ -92,7 +95,20 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(ports, pinned, facts))
     failures = (*found.failures, *taken)
     jobs = tuple(w for w in found.waiting if w.open_end)
-    return Preview(found.steps, builds, copies, found.unplaced, found.held, failures, silent, after, more, less, jobs)
+    return Preview(
+        found.steps,
+        builds,
+        copies,
+        found.unplaced,
+        found.held,
+        failures,
+        silent,
+        after,
+        more,
+        less,
+        jobs,
+        tuple(notes),
+    )
 
 
 def later(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
@@ -128,24 +144,19 @@ def going(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
 
 
 async def foreseen(
-    ports: FleetPorts, app: App, secrets: Mapping[str, bytes], facts: Facts
+    ports: FleetPorts, app: App, secrets: Mapping[str, bytes], facts: Facts, say: Callable[[str], None]
 ) -> tuple[Chosen | None, App, tuple[str, ...]]:
-    """The newest release, the app as the next would record it, and the services whose image would be made first."""
+    """The newest release, the app as the next would record it, and the services whose image would be made first.
+
+    say: as `last_readable` has it.
+    """
     is_new = is_new_fleet(ports.fleet, facts)
-    latest = None if is_new else await current(ports.releases, app.name)
+    latest = None if is_new else await last_readable(ports.releases, app.name, say)
     before, builder = latest.app if latest else None, builder_of(ports, facts)
     known = await versioned(app, before, secrets)
-    is_empty = is_new or registry_moves(ports.fleet, facts)
+    is_empty = is_new or bool(registry_moves(ports.fleet, facts))
     pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_empty)
     return latest, await completed(ports, pinned, before, builder, facts, unmade=unmade), unmade
-
-
-def registry_moves(fleet: Fleet, facts: Facts) -> bool:
-    """Whether the fleet's own registry still runs on another host than it is to: its images are not taken along."""
-    to = facts.hosts.get(fleet.registry.host) if fleet.registry and fleet.registry.host else None
-    if to is None or not to.reachable or to.system("registry"):
-        return False
-    return any(h.system("registry") for h in facts.reachable())
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:
@@ -172,6 +183,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "later": dict(found.later),
         "going": dict(found.going),
         "risks": [asdict(r) | {"told": r.told()} for r in found.risks],
+        "notes": list(found.notes),
     }
 
 

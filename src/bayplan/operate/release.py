@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bayplan.errors import UsageError
+from bayplan.errors import UnreadableError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.operator import operator
 from bayplan.ports import Release, Releases, Source
 from bayplan.spec.model import App, Fleet
 from bayplan.spec.pinned import writes_volume
 
+LOST = "the registry has lost it"
 _AROUND = ("networks", "volumes", "secrets", "configs")  # what services name
 NO_SOURCE = Source()
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The release, its app, whether it is new, and the replicas by service that the one before asked for."""
+    """The release, its app, whether it is new, and the replicas by service that the one before asked for.
+
+    newest: the highest number that was given, where those above this one cannot be read.
+    """
 
     number: int
     app: App
@@ -28,14 +33,52 @@ class Chosen:
     before: Mapping[str, int]
     source: Source = NO_SOURCE
     stopped: frozenset[str] = frozenset()
+    newest: int = 0
 
 
 async def current(releases: Releases, app: str) -> Chosen | None:
-    """The newest release; None: never released."""
-    latest = await releases.latest(app)
-    if latest is None:
-        return None
-    return chosen_of(latest)
+    """The newest release; None: never released. Raises UnreadableError, rather than take an older one for it."""
+    numbers = await releases.numbers(app)
+    return chosen_of(await readable(releases, app, numbers[-1])) if numbers else None
+
+
+async def last_readable(releases: Releases, app: str, say: Callable[[str], None]) -> Chosen | None:
+    """For who brings the whole app anyway: the newest release that can be read, none at all if there is no such one.
+
+    say: told what cannot be read, and what is taken for it.
+    """
+    try:
+        return await current(releases, app)
+    except UnreadableError as damaged:
+        numbers = await releases.numbers(app)
+        found = await _first(releases, app, reversed(numbers))
+        known = chosen_of(found) if found else unreleased(app)
+        say(f"{damaged.what}; {f'release {found.number} is taken for it' if found else 'nor can any other'}")
+        return replace(known, newest=numbers[-1])
+
+
+async def readable(releases: Releases, app: str, number: int) -> Release:
+    """One that is listed. Raises UnreadableError that says which it is."""
+    try:
+        found, why, where = await releases.get(app, number), LOST, ""
+    except UnreadableError as damaged:
+        found, why, where = None, damaged.what, damaged.where
+    if found is not None:
+        return found
+    todo = (
+        "bayplan up releases what the file says anew, bayplan rollback N what an older one says: "
+        "bayplan history tells which can be read"
+    )
+    raise UnreadableError(f"release {number} of {app} cannot be read: {why}", where=where, todo=todo)
+
+
+async def _first(releases: Releases, app: str, numbers: Iterable[int]) -> Release | None:
+    """The first of them that can be read."""
+    for number in numbers:
+        with suppress(UnreadableError):
+            if found := await releases.get(app, number):
+                return found
+    return None
 
 
 def chosen_of(release: Release) -> Chosen:
@@ -57,15 +100,12 @@ def unreleased(app: str) -> Chosen:
 
 
 async def last_that_ran(releases: Releases, app: str) -> App:
-    """As the newest release with services has it: after a `down` the newest has none."""
-    newest = await current(releases, app) or unreleased(app)
-    if newest.app.services:
-        return newest.app
+    """As the newest release with services has it, of those that can be read: after a `down` the newest has none."""
     for number in reversed(await releases.numbers(app)):
-        found = await releases.get(app, number)
+        found = await _first(releases, app, (number,))
         if found and (old := spec_of(found)).services:
             return old
-    return newest.app
+    return App(name=app)
 
 
 def spec_of(release: Release) -> App:
@@ -100,19 +140,30 @@ async def record(
     """The newest release if it says the same as `app`, else a new one that does. latest: it has just been read.
     stopped: services that are not to run.
 
-    Its number is above all that stands, whatever became of the records: a replica of a later release stops an `up`.
+    Its number is as `number_for` has it.
     """
     latest = latest or await current(releases, app.name)
-    standing = max((r.release for r in facts.replicas(app.name)), default=0)
     stopped &= set(app.services)
-    if latest and (latest.app, latest.stopped) == (app, stopped) and latest.number >= standing:
+    number = number_for(latest, app, stopped, facts)
+    if latest and number == latest.number:
         return latest
-    number, before = (latest.number, latest.before) if latest else (0, {})
-    number = max(number, standing) + 1
+    before = latest.before if latest else {}
     await releases.put(
         Release(number, app.name, app.model_dump_json(), operator(), time.time(), why, source, tuple(sorted(stopped)))
     )
     return Chosen(number, app, is_new=True, before=before, source=source, stopped=stopped)
+
+
+def number_for(latest: Chosen | None, app: App, stopped: frozenset[str], facts: Facts) -> int:
+    """The newest release's if it says the same, else the next, above all that stands, whatever became of the records:
+    a replica of a later release stops an `up`.
+    """
+    standing = max((r.release for r in facts.replicas(app.name)), default=0)
+    if latest is None:
+        return standing + 1
+    highest = max(latest.number, latest.newest, standing)
+    is_same = (latest.app, latest.stopped) == (app, stopped) and latest.number == highest
+    return latest.number if is_same else highest + 1
 
 
 def check_known(app: App, services: Iterable[str]) -> None:

@@ -12,8 +12,8 @@ from bayplan.errors import UsageError
 from bayplan.facts import ASIDE, Facts, Role
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge
-from bayplan.operate.events import OnEvent, Stage
-from bayplan.operate.release import current, is_new_fleet, record
+from bayplan.operate.events import Note, OnEvent, Stage
+from bayplan.operate.release import current, is_new_fleet, last_readable, record
 from bayplan.operate.secrets import forget
 from bayplan.operate.sweep import Sweep, foreseen, sweep
 from bayplan.operate.together import raise_failed, together
@@ -57,6 +57,8 @@ async def _down(
     others = sorted({r.app for r in facts.replicas()} - {app})
     if everything and others:
         raise UsageError(f"the fleet still runs {', '.join(others)}", todo="take them down first, or leave out --all")
+    if with_volumes:
+        await current(ports.releases, app)  # which volumes are others' is in it
     goes = await foreseen(ports, app, facts) if with_volumes else Sweep()
     if with_volumes:
         silent = [h.name for h in facts.hosts.values() if not h.reachable]
@@ -79,15 +81,16 @@ async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent, wish
     """Until nothing of it runs. A `down --all` that was cut short may have left no registry to ask or record in; a name
     that was misspelt is none to record.
     """
-    if is_new_fleet(ports.fleet, facts) or await _was_never_there(ports, app, facts):
+    is_new = is_new_fleet(ports.fleet, facts)
+    before = None if is_new else await last_readable(ports.releases, app, lambda text: on(Note(text)))
+    if is_new or (before is None and not _is_there(app, facts)):
         return Result(Goal(ports.fleet, App(name=app), 0), Outcome(facts, Plan(), passes=1), is_new=False)
-    return await converge(ports, await record(ports.releases, App(name=app), "down", facts), wishes, on, sight)
+    chosen = await record(ports.releases, App(name=app), "down", facts, latest=before)
+    return await converge(ports, chosen, wishes, on, sight)
 
 
-async def _was_never_there(ports: FleetPorts, app: str, facts: Facts) -> bool:
-    if any(facts.replicas(app)) or any(pool.app == app for table in facts.tables() for pool in table.pools):
-        return False
-    return await current(ports.releases, app) is None
+def _is_there(app: str, facts: Facts) -> bool:
+    return any(facts.replicas(app)) or any(pool.app == app for table in facts.tables() for pool in table.pools)
 
 
 async def _each(ports: FleetPorts, network: str, roles: Sequence[Role]) -> None:

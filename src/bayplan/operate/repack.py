@@ -12,6 +12,7 @@ from bayplan.errors import UsageError
 from bayplan.facts import Facts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent
+from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, current
 from bayplan.plan.goal import Goal
 from bayplan.plan.repack import Move, Repack, by_origin, repack
@@ -44,6 +45,7 @@ async def carry_out(ports: FleetPorts, shown: Repack, most: int | None, wishes: 
 
     async def work(sight: Sight) -> Done:
         facts = await sight.look()
+        check_registry_stays(ports.fleet, facts)
         chosen = await _chosen(ports, facts)
         found = repack(_goals(ports, chosen), facts, most)
         if found != shown:

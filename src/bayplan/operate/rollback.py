@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from bayplan.converge.sight import Sight
-from bayplan.errors import ImageError, UsageError
+from bayplan.errors import ImageError, UnreadableError, UsageError
 from bayplan.facts import Facts
 from bayplan.images import gone
 from bayplan.operate import doors
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, wake
-from bayplan.operate.events import OnEvent
+from bayplan.operate.events import Note, OnEvent
 from bayplan.operate.history import release
-from bayplan.operate.release import Chosen, current, record, spec_of
+from bayplan.operate.left_behind import check_registry_stays
+from bayplan.operate.release import Chosen, current, last_readable, record, spec_of
 from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.ports import FleetPorts, Release
@@ -27,9 +30,14 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
     check_hosts(ports.fleet, wishes.assume_down)
 
     async def work(sight: Sight) -> Result:
-        now = await current(ports.releases, app)
-        to = await release(ports.releases, app, number) if number is not None else await _before(ports, app, now)
         facts = await sight.look()
+        check_registry_stays(ports.fleet, facts)
+        if number is None:
+            now = await current(ports.releases, app)
+            to = await _before(ports, app, now)
+        else:
+            now = await last_readable(ports.releases, app, lambda text: on(Note(text)))
+            to = await release(ports.releases, app, number)
         wanted = await _wanted(ports, spec_of(to), now, facts, wishes)
         _check_differs(to, wanted, now)
         await _check_images(ports, to, wanted, facts)
@@ -46,10 +54,16 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
 async def _before(ports: FleetPorts, app: str, now: Chosen | None) -> Release:
     """The newest before it that can be run and says something else."""
     for number in reversed(await ports.releases.numbers(app)):
-        found = await ports.releases.get(app, number) if now and number < now.number else None
+        found = await _readable(ports, app, number) if now and number < now.number else None
         if found and now and (old := spec_of(found)).services and old != now.app:
             return found
     raise UsageError(f"{app} has no release to go back to", todo="see which there are: bayplan history")
+
+
+async def _readable(ports: FleetPorts, app: str, number: int) -> Release | None:
+    with suppress(UnreadableError):
+        return await ports.releases.get(app, number)
+    return None
 
 
 async def _wanted(ports: FleetPorts, old: App, now: Chosen | None, facts: Facts, wishes: Wishes) -> App:

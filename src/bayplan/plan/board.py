@@ -71,6 +71,8 @@ class Board:
         self.berths = {h.name: _berth(goal, h, run, everywhere) for h in there}
         self.homes = homes_of(goal, facts, run, _outside(goal, facts))
         self.unfetched = _unfetched(goal, facts, run)
+        self.kinds = {b.facts.engine.arch for b in self.berths.values()}
+        self.has_unguarded = any(b.facts.unguarded for b in self.berths.values())
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._targets: dict[str, tuple[int, ...]] = {}
         self._fleet, self._app = goal.fleet, goal.app.name

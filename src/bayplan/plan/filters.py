@@ -10,6 +10,7 @@ from bayplan.plan.demand import fullest
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
+from bayplan.spec.architecture import runs
 from bayplan.spec.model import Service
 from bayplan.units import show_bytes
 
@@ -76,13 +77,37 @@ def fetched(service: Service, berth: Berth, board: Board, _range: tuple[int, int
     return board.unfetched.get((berth.host.name, service.image))
 
 
+def guarded(_service: Service, berth: Berth, _board: Board, _range: tuple[int, int]) -> str | None:
+    """What is started where no rules are written answers from outside the private network."""
+    return f"its guard cannot keep the firewall: {berth.facts.unguarded}" if berth.facts.unguarded else None
+
+
+def architecture(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
+    """Its image is for the host's architecture, where it is for that of any host at all: others may emulate it."""
+    has, made_for = berth.facts.engine.arch, service.image_architectures
+    if any(runs(has, image) for image in made_for) or not any(runs(k, i) for k in board.kinds for i in made_for):
+        return None
+    return f"its image is for {' and '.join(made_for)}, and the host is {has}"
+
+
 def barred(service: Service, berth: Berth, board: Board) -> str | None:
     """Why a host can never take a replica, however much is free on it."""
     never = unmet(service, berth.host, berth.facts.engine.arch) or volumes(service, berth, board, (0, 0))
-    return never or fetched(service, berth, board, (0, 0))
+    return never or fetched(service, berth, board, (0, 0)) or architecture(service, berth, board, (0, 0))
 
 
-FILTERS: tuple[Filter, ...] = (constraints, per_host, cpus, memory, fixed_ports, range_ports, volumes, fetched)
+FILTERS: tuple[Filter, ...] = (
+    constraints,
+    per_host,
+    cpus,
+    memory,
+    fixed_ports,
+    range_ports,
+    volumes,
+    fetched,
+    guarded,
+    architecture,
+)
 
 
 def filters_of(service: Service, board: Board) -> tuple[Filter, ...]:
@@ -97,6 +122,8 @@ def filters_of(service: Service, board: Board) -> tuple[Filter, ...]:
         bool(free_targets(service)),
         bool(service.mounts),
         bool(board.unfetched),
+        board.has_unguarded,
+        len(board.kinds) > 1 and bool(service.image_architectures),
     )
     return tuple(f for f, may in zip(FILTERS, speak, strict=True) if may)
 

@@ -13,9 +13,12 @@ from ipaddress import IPv4Network
 
 from bayplan.haproxy.places import CLOSING, LET_CLOSE, OWNER
 from bayplan.plan.addresses import BLOCK
+from bayplan.plan.names import system_name
 
 LOOK = 3  # seconds between looks at the firewall, each of which takes some ten processes
 
+BEGINS = 4  # seconds within which one that has begun, or that finds its rules gone, has written them
+_USER = "DOCKER-USER"
 _REFUSAL = "--tcp-flags RST RST -m conntrack ! --ctstatus ASSURED"  # of a connection that was never made
 _ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
 
@@ -39,6 +42,35 @@ class Watch:
     @property
     def chain(self) -> str:
         return f"BAYPLAN-{self.bridges}"
+
+
+def question(bridges: str) -> str:
+    """For /bin/sh in the host's root: whether a guard's rules are there. It waits for those of one that has just begun;
+    prints why, and ends with 1, when they do not come. bridges: as a Watch has them.
+    """
+    asked = (f"-A FORWARD -j {_USER}", f"-A {_USER} -j BAYPLAN-{bridges}", f"-A INPUT -j BAYPLAN-{bridges}-IN")
+    return f"""\
+lacks() {{
+    now=$(iptables -w 5 -S 2>&1) || {{ echo "$now" | tail -n 1; return; }}
+    for rule in {" ".join(shlex.quote(rule) for rule in asked)}; do
+        echo "$now" | grep -qxFe "$rule" || {{ echo "the firewall lacks '$rule'"; return; }}
+    done
+}}
+left={BEGINS * 5}
+while why=$(lacks) && [ -n "$why" ]; do
+    [ $left -gt 0 ] || {{ echo "$why"; exit 1; }}
+    left=$((left - 1))
+    sleep 0.2
+done
+"""
+
+
+def see_guard(fleet: str, host: str) -> str:
+    """What to do about one that cannot keep the firewall."""
+    name = system_name("guard", fleet)
+    return (
+        f"does iptables work on {host}? docker logs {name} there says what it cannot do; mended, it goes on by itself"
+    )
 
 
 def rules(watch: Watch) -> Iterator[str]:

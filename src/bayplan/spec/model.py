@@ -209,7 +209,8 @@ class Service(Frozen):
     networks: the key of each network, and the service's aliases on it. depends_on: by service. platform: "os/arch".
     service_labels: of the service and not of its replicas (`deploy.labels`). rollback None: as `update`. In a release,
     address: its own (198.18.…), "" of one that nobody else could ask; listens: TCP ports that its image names;
-    image_healthcheck: its image's own, None in releases that do not tell.
+    image_healthcheck: its image's own, None in releases that do not tell. image_architectures: what it is for, by the
+    kernel's names; () is not known.
     """
 
     name: str
@@ -254,6 +255,7 @@ class Service(Frozen):
     address: str = ""
     listens: tuple[int, ...] = ()
     image_healthcheck: Healthcheck | None = None
+    image_architectures: tuple[str, ...] = ()
 
     @property
     def is_job(self) -> bool:

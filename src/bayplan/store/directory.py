@@ -6,9 +6,10 @@ import asyncio
 import os
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from bayplan.errors import RegistryError
+from bayplan.errors import RegistryError, UnreadableError
 from bayplan.ports import Release
 from bayplan.spec.image_name import component
 from bayplan.store.document import read, taken, write
@@ -21,11 +22,6 @@ class DirectoryReleases:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-
-    async def latest(self, app: str) -> Release | None:
-        """The one with the highest number."""
-        numbers = await self.numbers(app)
-        return await self.get(app, numbers[-1]) if numbers else None
 
     async def get(self, app: str, number: int) -> Release | None:
         """One of them."""
@@ -41,8 +37,14 @@ class DirectoryReleases:
 
     async def apps(self) -> tuple[str, ...]:
         """By name, as the releases themselves say it."""
-        latest = [await self.latest(name) for name in await asyncio.to_thread(_folders, self._path)]
-        return tuple(sorted(r.app for r in latest if r))
+        names = await asyncio.to_thread(_folders, self._path)
+        return tuple(sorted([await self._name(name) for name in names if await self.numbers(name)]))
+
+    async def _name(self, part: str) -> str:
+        with suppress(UnreadableError):
+            if release := await self.get(part, (await self.numbers(part))[-1]):
+                return release.app
+        return part
 
     def _file(self, app: str, number: int) -> Path:
         return self._path / component(app) / f"release-{number}.json"

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bayplan.errors import RegistryError
+from bayplan.errors import RegistryError, UnreadableError
 from bayplan.ports import Release, Source
 from bayplan.spec.model import App
 
@@ -36,12 +36,14 @@ def write(release: Release) -> bytes:
 
 
 def read(content: bytes, where: str) -> Release:
-    """The release. where: for messages. Raises RegistryError when another version, or somebody else, wrote it."""
+    """The release. where: for messages. Raises RegistryError when another version wrote it, UnreadableError for what
+    is none.
+    """
     try:
         fields = json.loads(content)
         version = int(fields["format"])
     except (ValueError, TypeError, KeyError, RecursionError) as wrong:
-        raise RegistryError("this is not a release that bayplan wrote", where=where, todo="see what it is") from wrong
+        raise UnreadableError("this is not a release that bayplan wrote", where=where, todo="see what it is") from wrong
     if version > FORMAT:
         raise RegistryError(
             f"a newer bayplan wrote this release (format {version}; this one reads {FORMAT})", where=where, todo=_UPDATE

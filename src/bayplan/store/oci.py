@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
+from bayplan.errors import UnreadableError
 from bayplan.ports import Registry, Release
 from bayplan.spec.image_name import component
 from bayplan.store.document import MEDIA_TYPE, read, taken, write
@@ -16,13 +18,6 @@ class OciReleases:
 
     def __init__(self, registry: Registry, root: str = "bayplan") -> None:
         self._registry, self._root = registry, root
-
-    async def latest(self, app: str) -> Release | None:
-        """The one with the highest number, of those that the registry has not lost."""
-        for number in reversed(await self.numbers(app)):
-            if release := await self.get(app, number):
-                return release
-        return None
 
     async def get(self, app: str, number: int) -> Release | None:
         """One of them."""
@@ -51,8 +46,10 @@ class OciReleases:
         return tuple(sorted(names))
 
     async def _name(self, part: str, number: int) -> str:
-        release = await self.get(part, number)
-        return release.app if release else part
+        with suppress(UnreadableError):
+            if release := await self.get(part, number):
+                return release.app
+        return part
 
     def _repository(self, app: str) -> str:
         return f"{self._root}/{component(app)}"

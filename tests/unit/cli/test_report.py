@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import typer
 from tests.given import fleet, goal, service
 
 from bayplan.cli.progress import Progress
@@ -12,6 +13,7 @@ from bayplan.errors import ImageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.bring import Result
 from bayplan.plan.steps import Failure, Plan, Pull, Stop, Unplaced, Waiting
+from bayplan.spec.model import Service
 
 SILENT, ANSWERS = HostFacts("h1", reachable=False, why="no route to host"), HostFacts("h1", reachable=True)
 WAITS = Waiting("h1", "web", "shop-web-1-r1", "its gateway may still send requests to shop-web-1-r1")
@@ -44,6 +46,21 @@ def test_an_image_that_one_host_cannot_fetch_is_a_failure_where_others_do_not_ru
     errors = ((Pull("h2", "shop:1", "is to run here"), ImageError("no space left on device", where="h2")),)
     outcome = Outcome(facts, Plan(unplaced=unplaced), passes=2, errors=errors)
     assert exit_status(Result(goal(fleet("h1", "h2")), outcome, is_new=False)) == status
+
+
+@pytest.mark.parametrize(("services", "status"), [((service(replicas=0),), 3), ((), 0)])
+def test_a_fleet_whose_ports_are_open_is_not_done(
+    services: tuple[Service, ...], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = Facts({"h1": HostFacts("h1", reachable=True, unguarded="iptables: not found")})
+    result = Result(goal(fleet("h1"), *services), Outcome(facts, Plan(), passes=1), is_new=False)
+    assert exit_status(result) == status
+    if status:
+        with pytest.raises(typer.Exit):
+            finish(result, Progress("shop", quiet=True), json=False)
+        assert "h1: its guard cannot keep the firewall: iptables: not found" in " ".join(
+            capsys.readouterr().err.split()
+        )
 
 
 def test_a_service_that_is_everywhere_wants_a_replica_on_each_host_and_a_stopped_one_none() -> None:

@@ -17,6 +17,7 @@ from bayplan.container import Container
 from bayplan.converge.loop import ROUNDS, TRIES, Convergence
 from bayplan.converge.observe import HOST_DEADLINE
 from bayplan.converge.sight import Sight
+from bayplan.engines.memory_container import Program
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
 from bayplan.facts import EngineFacts, Facts, Table
 from bayplan.plan.goal import Goal
@@ -24,6 +25,7 @@ from bayplan.plan.goal import Run as Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.standing import LOOP_DEADLINE
 from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start, kind, subject
+from bayplan.ports import ExecResult
 from bayplan.spec.model import Dependency, Healthcheck, Placement, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
@@ -123,6 +125,25 @@ def test_a_host_that_cannot_fetch_an_image_is_passed_over_and_told(image: str) -
         assert await fleet.taking_traffic() == set(await fleet.names())
         assert [(type(step), step.host, error.where) for step, error in outcome.errors] == [(Pull, "h2", "h2")]
         assert (outcome.plan.unplaced, outcome.stalled, outcome.is_whole) == ((), (), False)
+
+    run(story())
+
+
+def test_nothing_is_started_where_the_guard_cannot_keep_the_firewall_and_what_stands_there_serves_on() -> None:
+    """`up` said that all was done while replicas' ports answered from outside; only `doctor` told."""
+    refused = Program(on_exec=lambda _: ExecResult(1, b"iptables: Permission denied\n"))
+
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web())
+        guard = fleet.engines["h2"].inner._container("bayplan-guard-t")
+        guard.program = refused
+        outcome = await fleet.up(web(4))
+        assert outcome.facts.hosts["h2"].unguarded == "iptables: Permission denied"
+        assert await fleet.names() == servers(1, "1.h1", "2.h2", "3.h3", "4.h1")
+        everywhere = given.goal(THREE, given.service("all", mode="global", ports=()), release=2)
+        (left,) = (await fleet.up(everywhere)).plan.unplaced
+        assert [w.reason for w in left.why] == ["its guard cannot keep the firewall: iptables: Permission denied"]
 
     run(story())
 

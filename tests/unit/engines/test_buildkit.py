@@ -13,7 +13,7 @@ from bayplan.engines.buildkit import Builder, build
 from bayplan.errors import ImageError
 from bayplan.ports import BuildRequest, Transfer
 
-REQUEST = BuildRequest(context=b"", tag="shop/web")
+REQUEST = BuildRequest(context=(), tag="shop/web")
 
 
 def cli(directory: Path, script: str) -> Builder:

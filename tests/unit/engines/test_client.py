@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from bayplan.engines.client import Patience, patient
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import HostUnreachableError
 from bayplan.hosts import LocalReach
@@ -29,3 +32,25 @@ async def test_what_answers_and_is_no_engine_is_told_as_that(tmp_path: Path) -> 
     finally:
         await engine.close()
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+async def test_an_engine_that_is_still_being_sent_what_it_is_to_answer_does_not_stand_still(
+    monkeypatch: pytest.MonkeyPatch, is_sent: bool
+) -> None:
+    """A large build context on a slow line: it was given up after two minutes, whatever had got there."""
+    monkeypatch.setattr("bayplan.engines.client.IDLE", 0.2)
+    patience = Patience()
+
+    async def answers() -> AsyncIterator[str]:
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            if is_sent:
+                patience.moved()
+        yield "built"
+
+    if is_sent:
+        assert [said async for said in patient(answers(), patience)] == ["built"]
+        return
+    with pytest.raises(TimeoutError):
+        [said async for said in patient(answers(), patience)]

@@ -144,8 +144,7 @@ def test_a_command_that_cannot_be_run_has_the_status_of_a_shell(said: str, comma
     ],
 )
 def test_what_needs_buildkit(line: str, why: str) -> None:
-    context = archive.pack([File("Dockerfile", f"FROM scratch\n{line}\n".encode())])
-    assert needs_buildkit(BuildRequest(context, "x:1")) == why
+    assert needs_buildkit(BuildRequest((), "x:1", instructions=f"FROM scratch\n{line}\n")) == why
 
 
 @pytest.mark.parametrize(
@@ -157,12 +156,7 @@ def test_what_needs_buildkit(line: str, why: str) -> None:
     ],
 )
 def test_what_of_the_request_needs_buildkit(given: dict[str, Any], why: str) -> None:
-    context = archive.pack([File("Dockerfile", b"FROM scratch\n")])
-    assert needs_buildkit(BuildRequest(context, "x:1", **given)) == why
-
-
-def test_a_dockerfile_that_is_not_there_is_the_engines_to_tell() -> None:
-    assert needs_buildkit(BuildRequest(archive.pack([]), "x:1")) == ""
+    assert needs_buildkit(BuildRequest((), "x:1", instructions="FROM scratch\n", **given)) == why
 
 
 def test_archives() -> None:

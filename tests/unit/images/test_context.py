@@ -34,12 +34,12 @@ def names(wanted: Build) -> list[str]:
 
 
 def members(wanted: Build) -> list[tarfile.TarInfo]:
-    with tarfile.open(fileobj=io.BytesIO(pack(wanted).content)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pack(wanted).pieces))) as tar:
         return tar.getmembers()
 
 
 def text(wanted: Build, name: str) -> str:
-    with tarfile.open(fileobj=io.BytesIO(pack(wanted).content)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pack(wanted).pieces))) as tar:
         file = tar.extractfile(name)
         assert file
         return file.read().decode()
@@ -54,7 +54,7 @@ def test_everything_sorted_links_kept_owned_by_root(root: Path) -> None:
 
 
 def test_the_same_context_is_the_same_bytes(root: Path) -> None:
-    assert pack(build(root)) == pack(build(root))
+    assert b"".join(pack(build(root)).pieces) == b"".join(pack(build(root)).pieces)
 
 
 def test_ignored_files_stay_at_home(root: Path) -> None:
@@ -172,7 +172,12 @@ def test_how_to_build_is_not_what_is_built(root: Path) -> None:
     assert content_tag(build(root, no_cache=True, pull=True)) == content_tag(build(root))
 
 
-@pytest.mark.parametrize("do", [content_tag, pack])
+def sent(wanted: Build) -> None:
+    """The whole of it."""
+    list(pack(wanted).pieces)
+
+
+@pytest.mark.parametrize("do", [content_tag, sent])
 class TestWhatGoesWrong:
     def test_a_context_that_is_gone(self, do: Callable[[Build], object], tmp_path: Path) -> None:
         with pytest.raises(ImageError, match="there is no directory"):
@@ -209,3 +214,29 @@ class TestWhatGoesWrong:
             do(build(root))
         assert told.value.where == str(root / "src" / "deep" / "b.txt")
         assert ".dockerignore" in told.value.todo
+
+
+def test_a_large_file_is_never_whole_in_memory_and_its_tar_is_a_tar(tmp_path: Path) -> None:
+    """A context of 400 MB took 880 MB."""
+    root = tmp_path / "large"
+    root.mkdir()
+    (root / "Dockerfile").write_text("FROM scratch\n")
+    (root / "data").write_bytes(b"x" * (5 << 20 | 7))
+    pieces = [*pack(build(root)).pieces]
+    assert max(map(len, pieces)) <= 1 << 20
+    assert all(pieces), "an empty piece is the end of what is sent"
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+        assert {m.name: m.size for m in tar} == {"Dockerfile": 13, "data": 5 << 20 | 7}
+
+
+def test_a_file_that_becomes_shorter_on_its_way_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "large"
+    root.mkdir()
+    (root / "Dockerfile").write_text("FROM scratch\n")
+    (root / "data").write_bytes(b"x" * (3 << 20))
+    left = iter(pack(build(root)).pieces)
+    next(piece for piece in left if len(piece) == 1 << 20)
+    (root / "data").write_bytes(b"")
+    with pytest.raises(ImageError, match="became shorter meanwhile") as told:
+        list(left)
+    assert told.value.where == str(root / "data")

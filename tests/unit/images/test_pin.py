@@ -323,7 +323,7 @@ async def test_without_a_registry_images_stay_and_are_pinned_by_id(local: Fleet,
 
 async def test_what_images_say_of_themselves_is_asked_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     check = Healthcheck(test=("CMD", "true"), interval=300)
-    configs = {"shop/a": ImageConfig((80,), check), "shop/b": ImageConfig()}
+    configs = {"shop/a": ImageConfig((80,), check, ("x86_64",)), "shop/b": ImageConfig()}
     asked: list[str] = []
 
     async def config(repository: str, _tag: str) -> ImageConfig:
@@ -333,9 +333,9 @@ async def test_what_images_say_of_themselves_is_asked_once(fleet: Fleet, monkeyp
     monkeypatch.setattr(fleet.registry, "image_config", config)
     pinned, engine = app(a="localhost:5000/shop/a@sha256:1", b="localhost:5000/shop/b@sha256:2"), cast("Engine", None)
     told = await described(pinned, None, engine, fleet.registry)
-    assert [(s.listens, s.image_healthcheck) for s in told.services.values()] == [
-        ((80,), check),
-        ((), Healthcheck(test=("NONE",))),
+    assert [(s.listens, s.image_healthcheck, s.image_architectures) for s in told.services.values()] == [
+        ((80,), check, ("x86_64",)),
+        ((), Healthcheck(test=("NONE",)), ()),
     ]
     assert await described(pinned, told, engine, fleet.registry) == told
     assert asked == ["shop/a", "shop/b"]

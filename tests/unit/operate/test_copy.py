@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import tarfile
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.errors import BayplanError, NotFoundError, UsageError
 from bayplan.facts import Replica
-from bayplan.operate.copy import _unpack, fetch, send, stream_in, stream_out
+from bayplan.operate.copy import _told, _unpack, fetch, send, stream_in, stream_out
 
 ONE = Replica("id", "web", "h1", "shop", "web", 1, 1, "spec", "running")
 FILES = (File("/etc/app/a.conf", b"a"), File("/etc/app/sub/b.conf", b"b"), File("/one.txt", b"1"))
@@ -225,3 +226,9 @@ async def test_a_tar_out_of_a_replica_and_into_one(engine: MemoryEngine, tmp_pat
     assert files(tmp_path) == {"app/a.conf": "a", "app/sub/b.conf": "b"}
     with pytest.raises(UsageError, match="no directory /nosuch"):
         await stream_in(engine, ONE, packed, "/nosuch")
+
+
+def test_a_full_disk_is_told_with_the_place_which_no_write_names() -> None:
+    with pytest.raises(BayplanError, match="no space left on device") as told, _told("/srv/copy"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (told.value.where, told.value.todo) == ("/srv/copy", "make room on its disk")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.given import fleet, ingress, service
+from tests.given import fleet, ingress, latest, service
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
@@ -125,7 +125,7 @@ def test_a_service_whose_containers_cannot_be_changed_is_not_recorded_as_started
         world.memory.engines["h2"].fails["set_restart"] = [EngineError("the engine is busy", where="h2")]
         with pytest.raises(EngineError, match="the engine is busy"):
             await world.do(start, "web")
-        newest = await world.ports.releases.latest("shop")
+        newest = await latest(world.ports.releases, "shop")
         assert newest is not None
         assert newest.stopped == ("web",)
 

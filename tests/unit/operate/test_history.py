@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from tests.given import IMAGE, fleet, service
+from tests.given import IMAGE, fleet, latest, service
 from tests.memory_fleet import OTHER_IMAGE, MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.errors import ImageError, RegistryError, UsageError
+from bayplan.errors import ImageError, RegistryError, UnreadableError, UsageError
+from bayplan.facts import Facts
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Result, Wishes, scale
 from bayplan.operate.compare import releases as compared
 from bayplan.operate.compare import with_file
+from bayplan.operate.events import Event, Note
 from bayplan.operate.history import as_json, history, release
-from bayplan.operate.release import spec_of
+from bayplan.operate.release import last_readable, record, spec_of
 from bayplan.operate.remove import down
 from bayplan.operate.rollback import rollback
-from bayplan.ports import FleetPorts, Release, Source
+from bayplan.ports import FleetPorts, Release, Source, Stored
 from bayplan.spec.model import App, Build
 from bayplan.spec.storage import Grant, Secret
 from bayplan.store import OciReleases
@@ -53,8 +55,9 @@ class World:
 
     def lose(self, number: int) -> None:
         """As a disk does: the tag is listed, and what it stands for is gone."""
-        content = self.registry._documents.pop(("bayplan/shop", f"release-{number}"))
-        assert content
+        key = ("bayplan/shop", f"release-{number}")
+        assert self.registry._documents.pop(key)
+        self.registry._images[key] = Stored("", 0)
 
     def damage(self, number: int) -> None:
         self.registry._documents["bayplan/shop", f"release-{number}"] = b"\0"
@@ -126,12 +129,78 @@ def test_what_is_lost_or_damaged_is_told_and_the_rest_is_read() -> None:
         assert found[2].unread == "this is not a release that bayplan wrote"
         assert found[3].unread == "the registry has lost it"
         assert found[4].changes == ("web: replicas",)  # compared with 1
-        with pytest.raises(RegistryError, match="release 3 of shop: the registry has lost it"):
+        with pytest.raises(RegistryError, match="release 3 of shop cannot be read: the registry has lost it"):
             await release(world.releases, "shop", 3)
         with pytest.raises(UsageError, match="has no release 9"):
             await release(world.releases, "shop", 9)
         with pytest.raises(UsageError, match="never released"):
             await history(world.releases, "other")
+
+    told(story())
+
+
+@pytest.mark.parametrize("harm", ["lose", "damage"])
+def test_the_newest_that_cannot_be_read_is_named_and_no_older_one_taken_for_it(harm: str) -> None:
+    """`scale` brought back the image of the release before."""
+
+    async def story() -> None:
+        world = World()
+        await world.two()
+        getattr(world, harm)(2)
+        for change in (scale(world.ports, "shop", {"web": 3}, Wishes(), lambda _: None), world.back()):
+            with pytest.raises(UnreadableError, match="release 2 of shop cannot be read: ") as refused:
+                await change
+            assert "bayplan up" in refused.value.todo
+        assert await world.releases.numbers("shop") == (1, 2)
+        assert await world.memory.names() == []
+
+    told(story())
+
+
+@pytest.mark.parametrize("harm", ["lose", "damage"])
+def test_who_brings_all_of_it_goes_on_from_the_newest_that_can_be_read(harm: str) -> None:
+    async def story() -> None:
+        world = World()
+        await world.two()
+        await world.put(3, replicas=3)
+        getattr(world, harm)(3)
+        app = App(name="shop", services={"web": service(image=OTHER_IMAGE, replicas=2)})
+        events = list[Event]()
+        known = await last_readable(world.releases, "shop", lambda text: events.append(Note(text)))
+        assert known
+        assert known.number == 2
+        chosen = await record(world.releases, app, "up", Facts(), latest=known)
+        assert (chosen.number, chosen.is_new, chosen.before) == (4, True, {"web": 2}), "3 was given already"
+        assert [e.number for e in await history(world.releases, "shop", 2)] == [4, 3]
+        assert next(e for e in events if isinstance(e, Note)).text.endswith("release 2 is taken for it")
+
+    told(story())
+
+
+def test_one_goes_back_and_down_from_what_cannot_be_read() -> None:
+    async def story() -> None:
+        world, said = World(), list[Event]()
+        await world.two()
+        world.damage(2)
+        to = await rollback(world.ports, "shop", 1, Wishes(), said.append)
+        assert (to.goal.release, to.outcome.is_whole) == (3, True)
+        world.damage(3)
+        gone = await down(world.ports, "shop", said.append)
+        assert (gone.goal.release, gone.outcome.is_whole) == (4, True)
+        assert len([e for e in said if isinstance(e, Note)]) == 2
+        assert await world.memory.names() == []
+
+    told(story())
+
+
+def test_when_none_can_be_read_it_begins_anew_above_them() -> None:
+    async def story() -> None:
+        world = World()
+        await world.put(1)
+        world.damage(1)
+        known = await last_readable(world.releases, "shop", lambda _: None)
+        app = App(name="shop", services={"web": service()})
+        assert (await record(world.releases, app, "up", Facts(), latest=known)).number == 2
 
     told(story())
 
@@ -142,7 +211,7 @@ def test_a_rollback_releases_again_what_was_recorded() -> None:
         await world.two()
         result = await world.back()
         assert result.outcome.is_whole
-        newest = await world.releases.latest("shop")
+        newest = await latest(world.releases, "shop")
         assert newest
         assert (newest.number, newest.why, newest.source) == (3, "rollback to 1", FIRST)
         assert spec_of(newest).services["web"].image == IMAGE

@@ -12,7 +12,7 @@ from tests.virtual_time import run
 
 from bayplan import labels
 from bayplan.container import Container
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import NoHostError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.plan.goal import Goal
@@ -146,7 +146,7 @@ def test_what_is_not_there_is_told() -> None:
         with pytest.raises(UsageError, match="no host h9"):
             await world.prepare(service="web", host="h9")
         world.memory.engines["h2"].inner.answers = False
-        with pytest.raises(BayplanError, match="h2 does not answer"):
+        with pytest.raises(NoHostError, match="h2 does not answer"):
             await world.prepare(service="web", host="h2")
 
     run(story())

@@ -10,7 +10,8 @@ from tests.given import IMAGE, fleet, goal, replica, service, standing
 from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts, Facts, HostFacts, SystemContainer
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.preview import Preview, _all_at_once, as_json, going, later, registry_moves
+from bayplan.operate.left_behind import check_registry_stays, notes_on, registry_moves
+from bayplan.operate.preview import Preview, _all_at_once, as_json, going, later
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Failure, Pull, Run, System
 from bayplan.spec.model import Registry
@@ -71,5 +72,29 @@ def test_a_registry_that_moves_has_none_of_the_images() -> None:
     there = EngineFacts(system=(SystemContainer("1", "registry", "", "running"),))
     on_h1 = Facts({n: HostFacts(n, reachable=True, engine=e) for n, e in (("h1", there), ("h2", EngineFacts()))})
     nowhere = Facts({n: HostFacts(n, reachable=True) for n in ("h1", "h2")})
-    for host, seen, moves in (("h2", on_h1, True), ("h1", on_h1, False), ("h2", nowhere, False)):
-        assert registry_moves(fleet("h1", "h2", registry=Registry(host=host)), seen) is moves
+    for host, seen, moves in (("h2", on_h1, "h1"), ("h1", on_h1, ""), ("h2", nowhere, "")):
+        assert registry_moves(fleet("h1", "h2", registry=Registry(host=host)), seen) == moves
+
+
+def test_what_a_registry_that_moves_leaves_behind_is_told_and_only_up_goes_on_without_it() -> None:
+    """`scale` recorded a release in the registry that it then took away."""
+    there = EngineFacts(system=(SystemContainer("1", "registry", "", "running"),))
+    facts = Facts({n: HostFacts(n, reachable=True, engine=e) for n, e in (("h1", there), ("h2", EngineFacts()))})
+    moved, as_it_was = (fleet("h1", "h2", registry=Registry(host=host)) for host in ("h2", "h1"))
+    (note,) = notes_on(moved, facts)
+    assert note.startswith("the registry moves from h1 to h2, without what it holds")
+    with pytest.raises(UsageError, match="the registry is to move from h1 to h2"):
+        check_registry_stays(moved, facts)
+    check_registry_stays(as_it_was, facts)
+    assert [*notes_on(as_it_was, facts)] == []
+
+
+def test_a_host_that_fleet_yaml_has_no_more_is_told_while_gateways_lead_to_it() -> None:
+    """What ran there ran on, without a word; its host is none that anybody asks."""
+    web = service(replicas=2)
+    wanted = goal(fleet("h1", "h2"), web)
+    there = standing(wanted, replica(web, 1, "h1"), replica(web, 2, "h2"))
+    left = fleet("h1")
+    (note,) = notes_on(left, Facts({"h1": there.hosts["h1"]}))
+    assert note.startswith("h2 is in fleet.yaml no more: nothing leads to shop-web-2-r1 there from now on")
+    assert [*notes_on(wanted.fleet, there)] == []

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.given import IMAGE, fleet, service
+from tests.given import IMAGE, fleet, latest, service
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
@@ -162,7 +162,7 @@ def test_a_name_that_was_misspelt_is_no_release(stored: Stored) -> None:
     async def story() -> None:
         world = await stored.begin()
         assert (await down(world.ports, "shpo", lambda _: None)).goal.release == 0
-        assert await world.ports.releases.latest("shpo") is None
+        assert await latest(world.ports.releases, "shpo") is None
         assert (await down(world.ports, "shop", lambda _: None)).goal.release == 2
 
     run(story())

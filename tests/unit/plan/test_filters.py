@@ -79,6 +79,28 @@ def test_a_full_range_of_ports() -> None:
     assert verdict(given.service(), full, (20000, 20002)) is None
 
 
+@pytest.mark.parametrize(
+    ("made_for", "h1", "h2", "told"),
+    [
+        (("x86_64",), "aarch64", "x86_64", "its image is for x86_64, and the host is aarch64"),
+        (("x86_64",), "x86_64", "aarch64", None),
+        (("aarch64", "x86_64"), "aarch64", "x86_64", None),
+        (("armv7l",), "aarch64", "x86_64", None),
+        (("s390x",), "aarch64", "x86_64", None),  # some host may emulate it: none is better than another
+        (("x86_64",), "aarch64", "aarch64", None),
+        ((), "aarch64", "x86_64", None),
+    ],
+)
+def test_an_image_goes_to_hosts_of_its_architecture(
+    made_for: tuple[str, ...], h1: str, h2: str, told: str | None
+) -> None:
+    """What the registry has of an image is what the host that fetched it could run: elsewhere, an exec format error."""
+    there = given.facts(given.up("h1", arch=h1), given.up("h2", arch=h2))
+    web = given.service(image_architectures=made_for)
+    board = Board(given.goal(given.fleet("h1", "h2"), web), there, Run())
+    assert reject(web, board.berths["h1"], board, (20000, 29999)) == told
+
+
 def test_two_targets_need_two_ports() -> None:
     both = given.service(ports=(given.ingress(80, 8080), given.ingress(443, 8443)))
     assert verdict(both, EMPTY, (20000, 20000)) == "no free port in 20000-20000"

@@ -21,7 +21,7 @@ async def fleet_findings(ports: FleetPorts, app: App | None) -> tuple[Finding, .
     hosts = tuple(ports.fleet.hosts.values())
     each = await asyncio.gather(*(_host(ports, h, app) for h in hosts))
     findings = [f for e in each for f in e.findings]
-    return (*findings, *net_findings(ports.fleet), *_together(hosts, each, app), *await _registry(ports, each))
+    return (*findings, *net_findings(ports.fleet), *_together(hosts, each), *await _registry(ports, each))
 
 
 async def _host(ports: FleetPorts, host: Host, app: App | None) -> Examined:
@@ -39,17 +39,13 @@ def net_findings(fleet: Fleet) -> Iterator[Finding]:
         yield Finding("warn", "private_net", "fleet", told, "is it yours alone? else write a network that is")
 
 
-def _together(hosts: Sequence[Host], each: Sequence[Examined], app: App | None) -> Iterator[Finding]:
+def _together(hosts: Sequence[Host], each: Sequence[Examined]) -> Iterator[Finding]:
     kinds = {h.name: e.architecture for h, e in zip(hosts, each, strict=True) if e.architecture}
     if len(set(kinds.values())) < 2:  # noqa: PLR2004  one kind is no mixture
         return
     told = "hosts differ: " + ", ".join(f"{name} is {kind}" for name, kind in kinds.items())
-    built = [s.name for s in app.services.values() if s.build] if app else []
-    if built:
-        todo = f"keep {', '.join(built)} on one kind: deploy.placement.constraints: [node.platform.arch == x86_64]"
-        yield Finding("warn", "architecture", "fleet", f"{told}; an image that is built runs on one kind", todo)
-    else:
-        yield Finding("warn", "architecture", "fleet", told, "images must be of all these kinds")
+    todo = "an image, built or copied, is for the kind of the host that builds, and its replicas go to such hosts alone"
+    yield Finding("warn", "architecture", "fleet", told, todo)
 
 
 async def _registry(ports: FleetPorts, each: Sequence[Examined]) -> tuple[Finding, ...]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from bayplan.converge.observe import unguarded
 from bayplan.dialled import connected
 from bayplan.errors import BayplanError
 from bayplan.facts import HostFacts, Role
 from bayplan.operate.doctor.finding import Finding, failed
-from bayplan.plan.names import bridge_prefix, system_name
+from bayplan.plan.guard import see_guard
 from bayplan.ports import FleetPorts
 
 REGISTRY_DEADLINE = 10.0  # seconds
 _UP = "bayplan up starts it"
-_RULES = (  # of guard.py, as `iptables -S` prints them
-    "-A FORWARD -j DOCKER-USER",
-    "-A DOCKER-USER -j BAYPLAN-{bridges}",
-    "-A INPUT -j BAYPLAN-{bridges}-IN",
-)
 _OK = range(200, 500)  # 401 is an answer too: it wants a login
 
 
@@ -47,16 +43,13 @@ async def _guard(ports: FleetPorts, facts: HostFacts) -> Finding:
     wrong = _container(facts, "guard")
     if wrong:
         return wrong
-    name, bridges = system_name("guard", ports.fleet.name), bridge_prefix(ports.fleet.name)
     try:
-        said = await ports.engines[facts.name].exec(name, ["chroot", "/host", "iptables", "-w", "5", "-S"])
+        why = await unguarded(ports, facts)
     except BayplanError as error:
         return failed("guard", facts.name, error)
-    there = said.output.decode(errors="replace").splitlines()
-    missing = [rule for rule in (r.format(bridges=bridges) for r in _RULES) if rule not in there]
-    if missing:
-        told = f"the firewall lacks {missing[0]!r}: replicas' ports may answer from outside"
-        return Finding("fail", "guard", facts.name, told, f"see why: docker logs {name} on {facts.name}")
+    if why:
+        told = f"it cannot keep the firewall, so that replicas' ports may answer from outside: {why}"
+        return Finding("fail", "guard", facts.name, told, see_guard(ports.fleet.name, facts.name))
     return Finding("ok", "guard", facts.name, f"only {ports.fleet.private_net} reaches replicas' ports")
 
 

@@ -1,0 +1,59 @@
+"""What stays behind where fleet.yaml names other hosts than before: on one that is in it no more, or in a registry."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from bayplan.errors import UsageError
+from bayplan.facts import Facts
+from bayplan.plan.replica import slot_and_host
+from bayplan.spec.model import Fleet
+
+_CLEAN = 'docs/lost-hosts.md, "A host that leaves"'
+_KEEP = 'docs/lost-hosts.md, "The registry"'
+
+
+def notes_on(fleet: Fleet, facts: Facts) -> Iterator[str]:
+    """A sentence each, for who is about to bring the fleet there."""
+    if old := registry_moves(fleet, facts):
+        new = fleet.registry.host if fleet.registry else ""
+        yield (
+            f"the registry moves from {old} to {new}, without what it holds: images are made again, and history begins "
+            f"anew. That stays in its volume on {old}, and is there again with registry: {{host: {old}}}; to take it "
+            f"along: {_KEEP}"
+        )
+    for host, replicas in _former(fleet, facts).items():
+        yield (
+            f"{host} is in fleet.yaml no more: nothing leads to {', '.join(replicas)} there from now on, and what runs "
+            f"on it is left running; to clean it: {_CLEAN}"
+        )
+
+
+def registry_moves(fleet: Fleet, facts: Facts) -> str:
+    """The host on which the fleet's own registry still runs while it is to be on another; its images are not taken
+    along. "" when it does not move.
+    """
+    to = facts.hosts.get(fleet.registry.host) if fleet.registry and fleet.registry.host else None
+    if to is None or not to.reachable or to.system("registry"):
+        return ""
+    return next((h.name for h in facts.reachable() if h.system("registry")), "")
+
+
+def check_registry_stays(fleet: Fleet, facts: Facts) -> None:
+    """Raises UsageError for who would go on from a release that is in the registry of before alone."""
+    if old := registry_moves(fleet, facts):
+        new = fleet.registry.host if fleet.registry else ""
+        todo = f"bayplan up makes them there first; to take along what it holds: {_KEEP}"
+        told = f"the registry is to move from {old} to {new}, where neither images nor releases are"
+        raise UsageError(told, todo=todo)
+
+
+def _former(fleet: Fleet, facts: Facts) -> dict[str, list[str]]:
+    """By host that fleet.yaml does not have, the replicas there that gateways still lead to."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for server in sorted(facts.endpoints):
+        at = slot_and_host(server)
+        if at and at[1] not in fleet.hosts:
+            found[at[1]].append(server.removesuffix(f".{at[1]}"))
+    return dict(found)
