@@ -15,6 +15,7 @@ SLOT: Final = "bayplan.slot"
 RELEASE: Final = "bayplan.release"
 SPEC: Final = "bayplan.spec"  # digest of the definition
 PORTS: Final = "bayplan.ports"  # "80=10.77.0.11:20080/tcp,…": a stopped container's bindings are in no list
+POOL: Final = "bayplan.pool"  # on a network: which of its engine's address pools its own addresses are a part of
 VOLUME: Final = "bayplan.volume"  # on a volume: its key in the Compose file
 VOLUMES: Final = "bayplan.volumes"  # "shop_data,…": those of its host that it mounts
 JOB: Final = "bayplan.job"  # "yes" on what runs to its end; a service's replicas do not have it

@@ -215,7 +215,10 @@ class Engine(Protocol):
         """Give a container another name. Raises NotFoundError, ConflictError."""
 
     async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:
-        """Create a bridge network unless one of that name is there."""
+        """Create a bridge network unless one of that name is there; a host has room for hundreds.
+
+        Raises ConflictError when one of that name is a stranger's, EngineError when there is no room for its addresses.
+        """
 
     async def remove_network(self, name: str) -> None:
         """Remove a network; gone already is done already."""

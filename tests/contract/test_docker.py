@@ -494,6 +494,30 @@ async def test_networks_carry_names(site: Site) -> None:
         await site.engine.remove_network("named")
 
 
+async def test_a_host_has_room_for_more_networks_than_its_engine_has_address_pools(site: Site) -> None:
+    """Of the pools, the host's routes leave it one."""
+    names = [f"crowd{i}" for i in range(3)]
+    elsewhere = ("172.19.0.0/16", "172.20.0.0/14", "172.24.0.0/14", "172.28.0.0/14", "192.168.0.0/16")
+    routes = lambda verb: "; ".join(f"ip route {verb} {net} dev lo" for net in elsewhere)  # noqa: E731
+    assert site.lab.on(site.member.name, ["sh", "-ec", routes("add")]).returncode == 0
+    try:
+        for name in names:
+            await site.engine.ensure_network(name, f"bp{name}", {labels.FLEET: "crowd"})
+        assert (await site.engine.observe("crowd")).networks == set(names)
+        told = json.loads(site.lab.on(site.member.name, ["docker", "network", "inspect", *names]).stdout)
+        subnets = [n["IPAM"]["Config"][0]["Subnet"] for n in told]
+        assert subnets == ["172.18.0.0/22", "172.18.4.0/22", "172.18.8.0/22"]
+        found = [await site.run(network=names[2], aliases=("web",)) for _ in range(2)]
+        done = await site.engine.exec(found[0], ["getent", "hosts", "web"])
+        assert done.output.startswith(b"172.18.8."), done
+    finally:
+        site.lab.on(site.member.name, ["sh", "-c", routes("del")])
+        for made in site.made:
+            await site.engine.remove(made, 0)
+        for name in names:
+            await site.engine.remove_network(name)
+
+
 def asking(dockerfile: str, tag: str, **more: Any) -> BuildRequest:
     return BuildRequest((context(dockerfile),), tag, instructions=dockerfile, **more)
 

@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from bayplan import labels
 from bayplan.container import Container, File
-from bayplan.engines import archive, attach, build, hold, images, listing, oneoff, streams, tree
+from bayplan.engines import archive, attach, build, hold, images, listing, networks, oneoff, streams, tree
 from bayplan.engines.body import create_body, restart_policy
 from bayplan.engines.client import SLOW, Client
 from bayplan.engines.faults import CONFLICT
 from bayplan.engines.moments import Moment
-from bayplan.errors import BayplanError, ConflictError, EngineError, NotFoundError
+from bayplan.errors import BayplanError, EngineError, NotFoundError
 from bayplan.facts import EngineFacts
 from bayplan.image_config import ImageConfig, read_config
 from bayplan.ports import (
@@ -52,13 +51,13 @@ class DockerEngine:
             async with asyncio.TaskGroup() as asking:
                 engine = asking.create_task(self._itself())
                 entries = asking.create_task(self._list_containers())
-                networks = asking.create_task(self._list_networks(fleet))
+                bridges = asking.create_task(networks.names(self._client, fleet))
                 volumes = asking.create_task(self._list_volumes())
         except ExceptionGroup as failed:  # one host, one reason; the other requests are over by now
             first = failed.exceptions[0]
             raise first from first.__cause__
         there = listing.volumes(volumes.result())
-        return listing.read(entries.result(), networks.result(), engine.result(), self.host, fleet, there)
+        return listing.read(entries.result(), bridges.result(), engine.result(), self.host, fleet, there)
 
     async def info(self) -> Mapping[str, Any]:
         async with self._client.calling() as docker:
@@ -131,31 +130,7 @@ class DockerEngine:
             await docker.containers.container(name).rename(to)
 
     async def ensure_network(self, name: str, bridge: str, labels: Mapping[str, str]) -> None:
-        config = {
-            "Name": name,
-            "CheckDuplicate": True,
-            "Driver": "bridge",
-            "Options": {"com.docker.network.bridge.name": bridge},
-            "Labels": dict(labels),
-        }
-        try:
-            async with self._client.calling(SLOW) as docker:
-                await docker.networks.create(config)
-        except EngineError as error:
-            if error.status != CONFLICT:
-                raise
-            await self._check_network(name, labels)
-
-    async def _check_network(self, name: str, wanted: Mapping[str, str]) -> None:
-        """The one that is there must be ours, or replicas would join a stranger's."""
-        async with self._client.calling() as docker:
-            has = (await (await docker.networks.get(name)).show()).get("Labels") or {}
-        if any(has.get(key) != value for key, value in wanted.items()):
-            raise ConflictError(
-                f"a network named {name} is there and is not bayplan's",
-                where=self.host,
-                todo=f"remove or rename it: docker network rm {name}",
-            )
+        await networks.ensure(self._client, name, bridge, labels, (await self._itself()).pools)
 
     async def remove_network(self, name: str) -> None:
         with suppress(NotFoundError):
@@ -265,16 +240,12 @@ class DockerEngine:
             memory=int(info["MemTotal"]),
             log_driver=info.get("LoggingDriver", "json-file"),
             arch=info.get("Architecture", ""),
+            pools=networks.pools(info),
         )
 
     async def _list_containers(self) -> list[Mapping[str, Any]]:
         async with self._client.calling() as docker:
             return [c._container for c in await docker.containers.list(all=True)]  # noqa: SLF001  the entry itself
-
-    async def _list_networks(self, fleet: str) -> dict[str, str]:
-        async with self._client.calling() as docker:
-            found = await docker.networks.list(filters={"label": f"{labels.FLEET}={fleet}"})
-        return {n["Name"]: n["Id"] for n in found}
 
     async def _list_volumes(self) -> list[Mapping[str, Any]]:
         async with self._client.calling() as docker:

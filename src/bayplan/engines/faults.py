@@ -18,6 +18,7 @@ NOT_FOUND, CONFLICT = 404, 409
 NO_CONNECTION = 900  # aiodocker's own status for it
 
 _PORT_TAKEN = ("port is already allocated", "address already in use")
+_NO_POOL = ("available, non-overlapping IPv4 address pool", "predefined address pools have been fully subnetted")
 _REASON = re.compile(r"\[([^\[\]]+)\]+$")  # the last of what aiohttp nests
 _BIND = re.compile(r"((?:(?:\d+\.){3}\d+|\[[\da-fA-F:]*\]):\d+)")
 # runc's words, at the end of those of the engine, the shim and itself.
@@ -45,6 +46,14 @@ def translated(status: int, said: str, host: str) -> EngineError | HostUnreachab
         what = "may not be executed in the container" if is_there else "is not in the image, or not in its PATH"
         exit_status = _NOT_EXECUTABLE if is_there else _NO_COMMAND
         return CommandError(f"the command {command[1]} {what}", where=host, status=status, exit_status=exit_status)
+    if any(words in message for words in _NO_POOL):
+        return EngineError(
+            "the engine has no address pool left for another network",
+            where=host,
+            todo="docker network prune removes those that no container is in; default-address-pools in "
+            "/etc/docker/daemon.json gives it more",
+            status=status,
+        )
     if status == NOT_FOUND:
         return NotFoundError(message, where=host, status=status)
     if status == CONFLICT and "is already in use by container" in message:

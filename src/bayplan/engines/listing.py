@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from typing import Any, cast, get_args
 
 from bayplan import labels
@@ -33,7 +34,7 @@ _BINDING = re.compile(r"^(\d+)=(.+):(\d+)/(tcp|udp)$")
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What does not change while an engine runs."""
+    """What does not change while an engine runs. pools: where it is set to have its networks' addresses; (): unset."""
 
     version: str
     api: str
@@ -41,6 +42,7 @@ class Engine:
     memory: int
     log_driver: str = "json-file"
     arch: str = ""
+    pools: tuple[IPv4Network, ...] = ()
 
 
 def read(

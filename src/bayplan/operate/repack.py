@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,12 +72,10 @@ async def _moved(
 
 
 async def _chosen(ports: FleetPorts, facts: Facts) -> dict[str, Chosen]:
-    """The release of every app that has replicas."""
-    found: dict[str, Chosen] = {}
-    for app in sorted({r.app for r in facts.replicas()}):
-        if release := await current(ports.releases, app):
-            found[app] = release
-    return found
+    """The release of every app that has replicas: side by side, since each takes three requests."""
+    apps = sorted({r.app for r in facts.replicas()})
+    found = await asyncio.gather(*(current(ports.releases, app) for app in apps))
+    return {app: chosen for app, chosen in zip(apps, found, strict=True) if chosen}
 
 
 def _goals(ports: FleetPorts, chosen: Mapping[str, Chosen]) -> dict[str, Goal]:

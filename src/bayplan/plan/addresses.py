@@ -17,12 +17,15 @@ _FIRST: Final = 256  # the first addresses of the block are for the fleet itself
 def addressed(fleet: str, app: App, before: App | None, taken: Iterable[str]) -> App:
     """`app`, its services with their addresses: those of the release before, and free ones for services that are new.
 
-    taken: addresses that other apps have. Of one service alone nobody asks for its address; a job answers nobody.
+    taken: addresses that other apps have: also one that was the app's own until it was taken down. Of one service alone
+    nobody asks for its address; a job answers nobody.
     """
-    old = {name: s.address for name, s in before.services.items() if s.address} if before else {}
-    if len(app.services) < 2 and not old:  # noqa: PLR2004  a service and another
+    had = {name: s.address for name, s in before.services.items() if s.address} if before else {}
+    if len(app.services) < 2 and not had:  # noqa: PLR2004  a service and another
         return app
-    used = {*taken, *old.values()}
+    others = frozenset(taken)
+    old = {name: address for name, address in had.items() if address not in others}
+    used = {*others, *old.values()}
     services: dict[str, Service] = {}
     for name, service in app.services.items():
         if service.is_job:

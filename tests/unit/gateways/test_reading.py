@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
+from dataclasses import asdict
+
 import pytest
 
 from bayplan.errors import GatewayError
-from bayplan.facts import Listener, Pool, Server, ServerFacts, Table
+from bayplan.facts import Listener, Names, Pool, Route, Server, ServerFacts, Spoken, Table
 from bayplan.gateways.reading import old_workers, read_look, read_sessions, with_sessions
 from bayplan.gateways.reload import new_addresses, reload_fault, taken
-from bayplan.haproxy.state import SAVED, pack, state_digest
+from bayplan.haproxy.state import SAVED, pack, state_digest, unpack
 
 POOL = "a.b.80"
 TABLE = Table((), (Pool(POOL, "a", "b"), Pool("a.c.80", "a", "c")))
@@ -125,3 +130,14 @@ def test_ports_that_something_listens_on(address: str, port: int, is_taken: bool
 def test_a_port_that_the_gateway_has_at_another_address_is_its_own() -> None:
     old, new = Table((Listener(80),)), Table((Listener(80, "10.0.0.1"), Listener(81)), (), (5000, "a", 1))
     assert new_addresses(old, new) == (("0.0.0.0", 81), ("127.0.0.1", 5000))
+
+
+def test_what_a_gateway_carries_is_as_its_values_are() -> None:
+    """An older process's digest of the same must be the same, or its file is written again."""
+    former = (("web-1-r1", Spoken("http /health", proxy_protocol=True)),)
+    pool = Pool("shop.web.80", "shop", "web", "http", "http /", former=former)
+    front = Listener(80, "", "http", (Route("shop.web.80", ("a.test", "b.test"), "/x"),))
+    table = Table((front,), (pool,), (5000, "10.0.0.1", 5000), (Names("shop", "web", "127.0.0.1 localhost\n"),))
+    assert unpack(pack(table)) == table
+    told = zlib.decompress(base64.b64decode(pack(table)["BAYPLAN_TABLE_0"])).decode()
+    assert told == json.dumps(asdict(table), sort_keys=True, separators=(",", ":"))

@@ -50,6 +50,17 @@ def test_addresses_follow_from_the_names_and_stay() -> None:
     assert alone.services["web"].address == web, "who knows it goes on asking there"
 
 
+def test_an_address_that_another_app_has_by_now_is_not_gone_back_to() -> None:
+    """It was down meanwhile, and is rolled back to a release from before that: two would be at one address."""
+    before = addressed("t", app(given.service(), quiet("db")), None, ())
+    web, db = (before.services[n].address for n in ("web", "db"))
+    again = addressed("t", before, before, (web,))
+    assert again.services["db"].address == db
+    assert again.services["web"].address not in ("", web, db)
+    alone = before.model_copy(update={"services": {"web": before.services["web"]}})
+    assert addressed("t", alone, alone, (web,)).services["web"].address not in ("", web)
+
+
 @examples(st.lists(st.from_regex(r"[a-z]{1,6}", fullmatch=True), min_size=2, max_size=40, unique=True))
 def test_no_two_services_share_an_address(services: list[str]) -> None:
     first = addressed("t", app(*(quiet(n) for n in services)), None, ())
