@@ -38,15 +38,18 @@ def origins(goal: Goal, services: Iterable[Service], gateway: GatewayFacts) -> M
 
 
 def guests(goal: Goal, service: Service, facts: Facts, gateway: GatewayFacts) -> Mapping[str, frozenset[Server]]:
-    """By pool of the release, who is to be a guest there. One whose container has the port itself is none."""
-    there, found = origins(goal, (service,), gateway), dict[str, frozenset[Server]]()
-    for target in ingress_targets(service) if there else ():
+    """By pool of the release, who is to be a guest there. One whose container has the port itself, or that is there
+    with another endpoint, is none.
+    """
+    before, found = origins(goal, (service,), gateway), dict[str, frozenset[Server]]()
+    for target in ingress_targets(service) if before else ():
         pool = pool_name(goal.app.name, service.name, target)
-        if pool in there:
+        if pool in before:
             replicas = facts.replicas(goal.app.name, service.name)
             having = {server_name(r.name, r.host) for r in replicas if any(b.target == target for b in r.ports)}
-            before = (s for s in gateway.pools.get(there[pool].name, ()) if s.takes_traffic)
-            found[pool] = frozenset(s.server for s in before if s.server.name not in having)
+            there = {s.server.name: s.server for s in gateway.pools.get(pool, ())}
+            serving = (s.server for s in gateway.pools.get(before[pool].name, ()) if s.takes_traffic)
+            found[pool] = frozenset(s for s in serving if s.name not in having and there.get(s.name, s) == s)
     return found
 
 
@@ -64,17 +67,17 @@ def _in(host: str, pool: str, servers: Iterable[Server], gateway: GatewayFacts) 
     why = "serves behind a listener that is to lead here"
     for server in sorted(servers, key=lambda s: s.name) if pool in gateway.pools else ():
         known = there.get(server.name)
-        if known is None or (known.server == server and known.state == "maint"):
+        if known is None or known.state == "maint":
             yield PoolChange(host, "join", pool, server, why)
-        elif known.server == server and known.state == "drain":
+        elif known.state == "drain":
             yield PoolChange(host, "ready", pool, server, why)
 
 
-def may_lead(pool: str, gateway: GatewayFacts, invited: Iterable[Server]) -> bool:
+def may_lead(pool: str, gateway: GatewayFacts, invited: frozenset[Server]) -> bool:
     """Whether a listener may lead to the pool from now on: somebody of its own is there, and all guests are."""
-    names, there = {server.name for server in invited}, gateway.pools.get(pool, ())
-    ready = {s.server.name for s in there if s.state == "ready"}
-    return names <= ready and any(s.has_passed for s in there if s.server.name not in names)
+    there = gateway.pools.get(pool, ())
+    ready = {s.server for s in there if s.state == "ready"}
+    return ready.issuperset(invited) and any(s.has_passed for s in there if s.server not in invited)
 
 
 def visits(replica: Replica, facts: Facts) -> Iterator[Endpoint]:

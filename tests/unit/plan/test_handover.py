@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests import given
 
-from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Route, Table
+from bayplan.facts import Binding, Facts, GatewayFacts, Listener, Pool, Route, Table
 from bayplan.plan.goal import Goal
 from bayplan.plan.handover import invite, origins, visits
 from bayplan.spec.model import Port, Service
@@ -70,9 +70,14 @@ def test_who_serves_where_the_listener_leads_is_brought_to_where_it_is_to_lead()
 
 def test_who_has_the_port_itself_is_no_guest() -> None:
     both = given.replica(web(given.ingress(), given.ingress(81, 9090)), 1, "h2")
-    there = seen()
-    hosts = {**there.hosts, "h2": given.up("h2", both)}
+    hosts = {**seen().hosts, "h2": given.up("h2", both)}
     assert not list(invite(GOAL, NEW, Facts(hosts)))
+
+
+def test_who_is_there_with_another_endpoint_is_no_guest_though_its_host_does_not_answer() -> None:
+    now, own = given.server(ONE), given.server(replace(ONE, ports=(Binding(9090, 29090, "10.77.0.12"),)), "drain")
+    there = GatewayFacts(table({80: 8080}), {"shop.web.8080": (now,), "shop.web.9090": (own,)})
+    assert not list(invite(GOAL, NEW, given.facts(given.up("h1", gateway=there), given.silent("h2"))))
 
 
 def test_where_one_is_a_guest() -> None:
