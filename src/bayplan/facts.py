@@ -180,6 +180,7 @@ class Pool:
     name: `app.service.target`. check: "tcp", or "http PATH". Seconds. fixed: of a service that is not run here, where
     it is, "db.example.com:3306". tls: the name in its certificate, "" without TLS; ca: who signed it, as PEM text, ""
     is one that the gateway's own system knows. former: servers of before, by name, which are spoken to as they were.
+    cookie: the pool whose cookie its sticky clients have, "" is its own.
     """
 
     name: str
@@ -195,6 +196,7 @@ class Pool:
     tls: str = ""
     ca: str = ""
     former: tuple[tuple[str, Spoken], ...] = ()
+    cookie: str = ""
 
     @property
     def spoken(self) -> Spoken:

@@ -336,7 +336,7 @@ class Load:
     """Steady requests while the body runs: one client keeps its connection, one makes a new one each time."""
 
     def __init__(self, address: str, port: int) -> None:
-        self.answers: Counter[str] = Counter()
+        self.in_order: list[str] = []
         self.failures: list[str] = []
         self._began = time.monotonic()
         self._stop = threading.Event()
@@ -356,12 +356,16 @@ class Load:
     def _ask(self, client: Client, kept: bool) -> None:
         while not self._stop.wait(PACE):
             try:
-                self.answers[client.again() if kept else client.once()] += 1
+                self.in_order.append(client.again() if kept else client.once())
             except (OSError, http.client.HTTPException) as error:
                 client.close()
                 when = time.monotonic() - self._began
                 kind = "kept" if kept else "new"
                 self.failures.append(f"{when:.2f} s, {kind} connection: {type(error).__name__} {error}")
+
+    @property
+    def answers(self) -> Counter[str]:
+        return Counter(self.in_order)
 
     def versions(self) -> set[str]:
         return {answer.split()[-1] for answer in self.answers}

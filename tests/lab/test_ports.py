@@ -40,14 +40,17 @@ while (1) {
     my ($path) = (<$one> // '') =~ m{^GET (\S+) } or exit;
     my $status = $path ne '/' ? $path eq $ENV{WELL} ? '200 OK' : '404 Not Found'
         : !$ENV{CALL} || is_answered($ENV{CALL}) ? '200 OK' : '502 Bad Gateway';
-    my $length = length($ENV{VERSION}) + 1;
-    print $one "HTTP/1.1 $status\r\nContent-Length: $length\r\nConnection: close\r\n\r\n$ENV{VERSION}\n";
+    my $body = "$ENV{BAYPLAN_REPLICA} $ENV{VERSION}\n";
+    my $length = length($body);
+    print $one "HTTP/1.1 $status\r\nContent-Length: $length\r\nConnection: close\r\n\r\n$body";
     exit;
 }
 """
 
 
-def write(directory: Path, version: str, port: int, well: str = "/probe", *, proxy: bool = False) -> None:
+def write(
+    directory: Path, version: str, port: int, well: str = "/probe", *, web_port: int = 80, proxy: bool = False
+) -> None:
     def service(**environment: str) -> dict[str, Any]:
         told = {"VERSION": version, "WELL": well, **environment}
         extra = {"drain": "2s", "probe": {"path": well, "interval": "300ms"}}
@@ -55,9 +58,9 @@ def write(directory: Path, version: str, port: int, well: str = "/probe", *, pro
             "build": ".", "environment": told, "stop_grace_period": "1s", "deploy": {"replicas": 2}, "x-bayplan": extra,
         }  # fmt: skip
 
-    web = {"ports": [{"target": 80, "published": LISTENER, "app_protocol": "http"}]}
+    web = {"ports": [{"target": web_port, "published": LISTENER, "app_protocol": "http"}]}
     services = {
-        "web": service(PORT="80", CALL=f"api:{port}") | web,
+        "web": service(PORT=f"{web_port}", CALL=f"api:{port}") | web,
         "api": service(PORT=f"{port}", LATE="2") | {"expose": [f"{port}"]},
     }
     if proxy:
@@ -76,12 +79,13 @@ def app(lab: Lab, tmp_path: Path) -> Iterator[Path]:
     bayplan(tmp_path, operator(lab), "down")
 
 
-def check_released_and_back(lab: Lab, app: Path) -> None:
+def check_released_and_back(lab: Lab, app: Path) -> Load:
     with Load(lab.hosts[0].private_ip, LISTENER) as load:
         bayplan(app, operator(lab), "up")
         bayplan(app, operator(lab), "rollback")
     assert load.was_answered()
     assert load.versions() == {"one", "two"}
+    return load
 
 
 def test_a_port_that_changes_together_with_its_callers_costs_no_request_and_neither_does_going_back(
@@ -89,6 +93,13 @@ def test_a_port_that_changes_together_with_its_callers_costs_no_request_and_neit
 ) -> None:
     write(app, "two", 9090)
     check_released_and_back(lab, app)
+
+
+def test_a_listener_gets_another_port_and_a_probe_with_all_replicas_behind_it(lab: Lab, app: Path) -> None:
+    """Two serve at every moment, so that none has all of twenty requests in a row."""
+    write(app, "two", 8080, "/healthz", web_port=8081)
+    asked = check_released_and_back(lab, app).in_order
+    assert all(len(set(asked[i : i + 20])) > 1 for i in range(len(asked) - 20))
 
 
 def test_a_probe_and_the_proxy_protocol_change_with_a_release_at_no_cost(lab: Lab, app: Path) -> None:

@@ -170,11 +170,12 @@ def assert_is_as_wanted(story: Story, end: Plan) -> None:
     """Exactly the wanted replicas, each serving; pools exact; nothing else of the app anywhere."""
     goal, facts = story.goal, story.world.facts()
     assert end.failures == ()
-    lacking = {u.service for u in end.unplaced}
+    unplaced = {u.service for u in end.unplaced}
+    lacking = unplaced | {h.service for h in end.held if h.waits_for in unplaced}
     for service in goal.app.services.values():
         there = list(facts.replicas("shop", service.name))
         if service.name in lacking:
-            continue  # what there is no room for was told, and may hold up the rest of its service
+            continue  # what there is no room for was told, and may hold up the rest, and who waits for it
         if service.is_global:
             assert sorted(r.host for r in there) == (_hosts_of(service, facts, goal.fleet) if service.replicas else [])
         else:

@@ -382,7 +382,8 @@ class World:
         machine = self.hosts[host]
         if host in self.fleet.balancer.hosts:
             return False
-        return service not in self.addressed or machine.silent or not machine.gateway.answers
+        answers = machine.powered and not machine.silent and machine.gateway.answers
+        return service not in self.addressed or not answers
 
     def check(self) -> None:
         """Invariants 1 and 5, whatever happened."""

@@ -95,7 +95,8 @@ def _backend(pool: Pool, servers: tuple[ServerFacts, ...]) -> Iterator[str]:
         yield "  timeout server 10m"
     yield from _check(pool)
     if pool.sticky and pool.mode == "http":
-        yield f"  cookie {check_name('BAYPLAN-' + pool.name.replace('.', '-'))} insert indirect nocache httponly"
+        cookie = (pool.cookie or pool.name).replace(".", "-")
+        yield f"  cookie {check_name(f'BAYPLAN-{cookie}')} insert indirect nocache httponly"
     if pool.fixed:
         words = (pool.fixed, check_words(pool), _BY_NAME if by_name(pool) else "", tls_words(pool) if pool.tls else "")
         yield f"  server {AWAY} {' '.join(word for word in words if word)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica, Server, ServerFacts
@@ -51,13 +51,23 @@ def retire(
         grace = service.stop_grace_period if service else None  # gone from the file: it keeps what it was started with
         return [Remove(replica.host, replica.service, replica.name, grace, why)]
     limit = service.drain if service else replica.drain
-    found = [_way_out(replica, known, limit, why) for known in seen]
-    waiting += [w for w in found if isinstance(w, Waiting)]
-    return [s for s in found if isinstance(s, PoolChange)]
+    return list(way_out(replica, seen, limit, why, waiting))
+
+
+def way_out(
+    replica: Replica, of: Iterable[Endpoint], limit: float, why: str, waiting: list[Waiting]
+) -> Iterator[PoolChange]:
+    """Out of those pools: drain, leave. limit: seconds that open sessions get."""
+    for known in of:
+        step = _way_out(replica, known, limit, why)
+        if isinstance(step, Waiting):
+            waiting.append(step)
+        else:
+            yield step
 
 
 def _way_out(replica: Replica, known: Endpoint, limit: float, why: str) -> PoolChange | Waiting:
-    """Out of one pool. limit: seconds that open sessions get."""
+    """Out of one pool."""
     at, server = known.facts, known.facts.server
     if not replica.alive or at.state == "maint":
         return PoolChange(known.gateway, "leave", known.pool, server, why)

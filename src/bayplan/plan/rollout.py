@@ -34,9 +34,10 @@ from bayplan.plan.everywhere import seats, wanted_slots, wants_none
 from bayplan.plan.filters import barred, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.grants import delivery
+from bayplan.plan.handover import invite, visits
 from bayplan.plan.leads import leads
 from bayplan.plan.placement import Placer
-from bayplan.plan.pools import join, retire
+from bayplan.plan.pools import join, retire, way_out
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, fixed_ports, host_ports, replica_name
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
@@ -328,7 +329,7 @@ class Rollout:
         if slot is None:
             return self.stop_first and number not in self.presumed
         if slot.serves:
-            return not self.lent and any(r.state not in STOPPED for r in slot.old)
+            return not self.led_to or (not self.lent and any(r.state not in STOPPED for r in slot.old))
         return bool(slot.old) or self.stop_first
 
     # -- what goes ----------------------------------------------------------------------------------------------------
@@ -343,6 +344,8 @@ class Rollout:
             elif (led_to and serves) or wants_none(self.goal, self.service, self.facts):
                 keeper = [slot.keeper] if slot.keeper else []
                 self._let_go([*keeper, *slot.extra, *slot.old], self._why_surplus())
+            if self.led_to and (slot.serves if number in self.wanted else serves):
+                self._end_visits(slot)
 
     def _displace(self) -> None:
         """What had its volume under another name goes first, if some host can take the service then."""
@@ -378,6 +381,14 @@ class Rollout:
             else:
                 self._wait(replica, f"is {replica.state}")
 
+    def _end_visits(self, slot: Slot) -> None:
+        """Those that stay leave the pools in which they are guests."""
+        for replica in (slot.keeper, *slot.extra, *slot.old):
+            if replica is None or (replica.host, replica.name) in self.leaving:
+                continue
+            why, there = "the handover of its listener is over", visits(replica, self.facts)
+            self.steps += way_out(replica, there, self.service.drain, why, self.waiting)
+
     # -- who takes traffic --------------------------------------------------------------------------------------------
 
     def _join(self) -> None:
@@ -385,6 +396,8 @@ class Rollout:
         for replica in self.facts.replicas(self.goal.app.name, self.service.name):
             if replica.alive and (replica.host, replica.name) not in out:
                 self.steps += join(self.goal, self.service, replica, self.facts)
+        if not self.led_to:
+            self.steps += invite(self.goal, self.service, self.facts)
 
     def _displaced_by_others(self) -> set[tuple[str, str]]:
         """What makes room for a service that has its volume by now: that one's plan has it."""

@@ -1,9 +1,10 @@
 """What each gateway is to be configured with: this app's listeners and pools, and every other app's as they are.
 
-A route is added once its pool has an endpoint that takes traffic, so that a new listener never answers 503 first; a
-pool is dropped once nothing routes to it and it is empty. A service that the release has no more, or not on that port,
-is led to while what may call it stands (plan/calls.py). Servers of before are asked and spoken to as they were: another
-path, or the PROXY protocol, is not theirs.
+A route is added once its pool has an endpoint that takes traffic, so that a new listener never answers 503 first, and
+one that leads to the service already moves with all who serve behind it (plan/handover.py); a pool is dropped once
+nothing routes to it and it is empty. A service that the release has no more, or not on that port, is led to while what
+may call it stands (plan/calls.py). Servers of before are asked and spoken to as they were: another path, or the PROXY
+protocol, is not theirs.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Table
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Server, Table
 from bayplan.plan.calls import former, kept_open
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
+from bayplan.plan.handover import guests, may_lead, origins
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
 from bayplan.plan.replica import definition, pool_name, server_name, targets
@@ -60,7 +62,8 @@ def desired(
     stay = tuple(former(goal, gateway.table, called))
     listeners = _merge(_others(goal, gateway.table), [*mine, *inner_fronts(goal), *stay])
     routed = {r.pool for front in listeners for r in front.routes}
-    wanted = {p.name: _with_former(goal, facts, p, gateway) for p in pools(goal, host.name)}
+    before = origins(goal, goal.app.services.values(), gateway) if is_balancer else {}
+    wanted = {p.name: _going_on(goal, facts, p, before.get(p.name), gateway) for p in pools(goal, host.name)}
     kept = {p.name: p for p in gateway.table.pools if _keep(goal, p, gateway, routed)}
     all_pools = kept | wanted
     return Table(
@@ -132,16 +135,24 @@ def _pool(app: str, service: Service, target: int) -> Pool:
     )
 
 
-def _with_former(goal: Goal, facts: Facts, pool: Pool, gateway: GatewayFacts) -> Pool:
-    """With those of before that are in it. One that has left is no reason for a reload, and does no harm."""
-    there = next((p for p in gateway.table.pools if p.name == pool.name), pool)
-    if there.spoken == pool.spoken and not there.former:
+def _going_on(goal: Goal, facts: Facts, pool: Pool, origin: Pool | None, gateway: GatewayFacts) -> Pool:
+    """As it goes on from what is there of its name, and from `origin`, whose servers are guests in it."""
+    there = next((p for p in gateway.table.pools if p.name == pool.name), None)
+    cookie = there.cookie if there else (origin.cookie or origin.name) if origin and origin.sticky else ""
+    kept = replace(pool, cookie=cookie) if pool.sticky and cookie != pool.name else pool
+    return _with_former(goal, facts, kept, there or pool, origin, gateway)
+
+
+def _with_former(goal: Goal, facts: Facts, pool: Pool, there: Pool, origin: Pool | None, gateway: GatewayFacts) -> Pool:
+    """With those of before. One that has left is no reason for a reload, and does no harm."""
+    having = (there, origin) if origin else (there,)
+    if all(p.spoken == pool.spoken and not p.former for p in having):
         return pool
     service = goal.app.services[pool.service]
     spec = definition(service, goal.app)
     now = {server_name(r.name, r.host) for r in facts.replicas(goal.app.name, service.name) if r.spec == spec}
-    before = {s.server.name for s in gateway.pools.get(pool.name, ())} - now
-    former = tuple((n, there.spoken_to(n)) for n in sorted(before) if there.spoken_to(n) != pool.spoken)
+    before = {s.server.name: p.spoken_to(s.server.name) for p in having for s in gateway.pools.get(p.name, ())}
+    former = tuple((n, how) for n, how in sorted(before.items()) if n not in now and how != pool.spoken)
     is_noted = there.spoken == pool.spoken and set(former) <= set(there.former)
     return replace(pool, former=there.former if is_noted else former)
 
@@ -178,7 +189,9 @@ def _fronts(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listene
     late: list[Service] = []
     for service in goal.app.services.values():
         wanted = [_front(goal, service, port) for port in service.ports if port.mode == "ingress"]
-        ready = [front for front in wanted if _may_stand(front, gateway)]
+        stand = all(_stands(front, gateway) for front in wanted)
+        invited = {} if stand else guests(goal, service, facts, gateway)
+        ready = [front for front in wanted if _may_stand(front, gateway, invited)]
         yield from ready
         if len(ready) < len(wanted) and not wants_none(goal, service, facts):
             late.append(service)
@@ -210,11 +223,10 @@ def _stands(front: Listener, gateway: GatewayFacts) -> bool:
     return any(route in f.routes for f in same)
 
 
-def _may_stand(front: Listener, gateway: GatewayFacts) -> bool:
-    """Whether its pool has somebody, or it stands already."""
+def _may_stand(front: Listener, gateway: GatewayFacts, invited: Mapping[str, frozenset[Server]]) -> bool:
+    """Whether its pool has somebody, and all of its guests, or it stands already."""
     [route] = front.routes
-    servers = gateway.pools.get(route.pool, ())
-    return _stands(front, gateway) or any(s.has_passed for s in servers)
+    return _stands(front, gateway) or may_lead(route.pool, gateway, invited.get(route.pool, frozenset()))
 
 
 def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:

@@ -107,6 +107,12 @@ def test_servers_of_before_are_asked_and_spoken_to_as_they_were() -> None:
         named_files(Table((), (replace(pool, former=(("a.h1", Spoken("http /\n^ /x")),)),)))
 
 
+def test_the_cookie_is_named_by_the_pool_or_by_the_one_that_it_takes_over_from() -> None:
+    for cookie, name in (("", "BAYPLAN-shop-web-8080"), ("shop.web.80", "BAYPLAN-shop-web-80")):
+        pool = replace(HTTP, name="shop.web.8080", mode="http", sticky=True, cookie=cookie)
+        assert f"cookie {name} insert indirect nocache httponly" in lines(Table((), (pool,)))
+
+
 def test_no_path_can_end_its_line() -> None:
     with pytest.raises(GatewayError, match="cannot be told"):
         rules(Route(WEB, (), "/x\n  use_backend evil"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests import given
 
-from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Replica, Route, ServerFacts, Table
+from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Replica, Route, ServerFacts, Spoken, Table
 from bayplan.plan.calls import missed
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
@@ -136,16 +136,33 @@ def test_another_port_is_no_conflict() -> None:
     assert configure(given.goal(FLEET, web), facts(gateway(blog(mode="tcp"))))[1] == ()
 
 
-def test_a_listener_keeps_its_pool_until_the_next_one_has_somebody() -> None:
+def test_a_listener_keeps_its_pool_until_the_next_one_has_somebody_of_its_own_and_all_guests() -> None:
     old, new = given.service(), given.service(ports=(given.ingress(80, 9090),))
     now = Listener(80, "", "tcp", (Route("shop.web.8080"),))
     was, goal = given.goal(FLEET, old), given.goal(FLEET, new, release=2)
     table = given.table((now,), (*pools(was, "h1"), *pools(goal, "h1")))
-    assert listeners(goal, gateway(table, shop_web_8080=ready(old))) == (now,)
-    dead = replace(ready(new), up=False)
-    assert listeners(goal, gateway(table, shop_web_8080=ready(old), shop_web_9090=dead)) == (now,)
-    both = gateway(table, shop_web_8080=ready(old), shop_web_9090=ready(new))
+    guest, own = ready(old), given.server(given.replica(new, 1, "h1", release=2))
+    dead = replace(own, up=False)
+    for there in ((), (guest,), (guest, dead), (own,), (own, replace(guest, state="drain"))):
+        seen = GatewayFacts(table, {"shop.web.8080": (guest,), "shop.web.9090": there})
+        assert listeners(goal, seen) == (now,)
+    both = GatewayFacts(table, {"shop.web.8080": (guest,), "shop.web.9090": (own, guest)})
     assert listeners(goal, both) == (Listener(80, "", "tcp", (Route("shop.web.9090"),)),)
+
+
+def test_a_pool_that_takes_over_has_the_cookie_of_the_one_before_and_speaks_to_its_guests_as_that_one_does() -> None:
+    sticky = Http(sticky=True)
+    old = given.service(http=sticky, probe=Probe(kind="http", path="/old"), ports=(given.ingress(app_protocol="http"),))
+    port = given.ingress(80, 9090, app_protocol="http")
+    new = old.model_copy(update={"probe": Probe(kind="http", path="/new"), "ports": (port,)})
+    was, goal = given.goal(FLEET, old), given.goal(FLEET, new, release=2)
+    now = Listener(80, "", "http", (Route("shop.web.8080"),))
+    there = gateway(given.table((now,), tuple(pools(was, "h1"))), shop_web_8080=ready(old))
+    [_, made] = desired(goal, facts(there), facts(there).hosts["h1"], there).pools
+    assert (made.name, made.cookie) == ("shop.web.9090", "shop.web.8080")
+    assert made.former == (("shop-web-1-r1.h1", Spoken("http /old")),)
+    moved = gateway(given.table((replace(now, routes=(Route(made.name),)),), (made,)), shop_web_9090=ready(old))
+    assert desired(goal, facts(moved), facts(moved).hosts["h1"], moved).pools == (made,)
 
 
 def test_a_port_that_moves_is_opened_and_closed_in_one_reload() -> None:
