@@ -21,7 +21,10 @@ SECONDS = 0.2  # for a registry that is far away, to tell of one release
 class FarReleases:
     """The first release of every app that is asked for."""
 
-    async def latest(self, app: str) -> Release:
+    async def numbers(self, _: str) -> tuple[int, ...]:
+        return (1,)
+
+    async def get(self, app: str, _: int) -> Release:
         await asyncio.sleep(SECONDS)
         web = App(name=app, services={"web": given.service()})
         return Release(1, app, web.model_dump_json(), "ann@laptop", 1e9, "up")
