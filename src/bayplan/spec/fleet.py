@@ -44,9 +44,8 @@ def load_fleet(path: Path | None, environment: Mapping[str, str], compose: Seque
 
 
 def local_fleet(environment: Mapping[str, str]) -> Fleet:
-    """This machine's Docker Engine, as the only host."""
-    named = environment.get("DOCKER_HOST", "")
-    address = named if named.startswith("unix://") else f"unix://{ENGINE_SOCKET}"
+    """This machine's Docker Engine, as the only host; where DOCKER_HOST names another's, that cannot be opened."""
+    address = environment.get("DOCKER_HOST") or f"unix://{ENGINE_SOCKET}"
     host = Host(name="localhost", address=address, private_ip="127.0.0.1")
     return Fleet(
         name="local",
