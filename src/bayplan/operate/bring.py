@@ -95,8 +95,8 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     builder = builder_of(ports, hosts.facts)
     before = await _released_before(ports, app.name, wishes, on)
     wanted = only(before, app, wishes.services)
-    await doors.check(ports, wanted, hosts.facts)
     strangers.check(wanted, hosts.facts)
+    await doors.check(ports, wanted, hosts.facts)
     on(Stage("images", "images"))
     pinned = await prepare(
         wanted,

@@ -41,17 +41,19 @@ class Taken:
     service: str
     port: int
     by: Stranger | None = None
+    beside: Stranger | None = None  # another fleet's gateway on that host, which may have it
 
     @property
     def why(self) -> str:
-        who = told(self.by) if self.by else "something that is not bayplan's"
+        who = told(self.by) if self.by else "something that is not this fleet's"
         return f"{who} has port {self.port}, which a listener of the app is to have"
 
     @property
     def todo(self) -> str:
         if self.by:
             return f"{how_to_stop(self.by)}; or publish another port"
-        return f"see what it is, on {self.host}: sudo ss -ltnp 'sport = :{self.port}'; stop it, or publish another port"
+        look = f"see what it is, on {self.host}: sudo ss -ltnp 'sport = :{self.port}'; stop it, or publish another port"
+        return f"{look}\n  if {told(self.beside)} has it: {how_to_stop(self.beside)}" if self.beside else look
 
 
 async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
@@ -88,7 +90,8 @@ def in_the_way(app: App, host: HostFacts, seen: Iterable[Door]) -> Iterator[Take
     for door, service in _new(app, gateway).items():
         if any(one.is_in_the_way_of(door) for one in strangers):
             by = next((s for s in host.engine.strangers if ("tcp", door.port) in s.ports), None)
-            yield Taken(host.name, service, door.port, by)
+            beside = next((s for s in host.engine.strangers if s.name == system_name("gateway", s.fleet)), None)
+            yield Taken(host.name, service, door.port, by, beside)
 
 
 def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:

@@ -41,8 +41,8 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         wanted = await _wanted(ports, spec_of(to), now, facts, wishes)
         _check_differs(to, wanted, now)
         await _check_images(ports, to, wanted, facts)
-        await doors.check(ports, wanted, facts)
         strangers.check(wanted, facts)
+        await doors.check(ports, wanted, facts)
         why = f"rollback to {to.number}"
         kept = now.stopped & wanted.services.keys() if now else frozenset[str]()  # only `start` and `up` bring it back
         await wake(ports, now, kept, facts)
