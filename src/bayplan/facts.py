@@ -137,6 +137,19 @@ class VolumeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """A container that runs and is none of the fleet's. project: for which docker compose runs it, fleet: for which
+    bayplan does, "" if neither; ports: (protocol, port) that it publishes; writes: the volumes that it may write to.
+    """
+
+    name: str
+    project: str = ""
+    fleet: str = ""
+    ports: frozenset[tuple[str, int]] = frozenset()
+    writes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class EngineFacts:
     """What one engine said. taken: (protocol, port) that anything else on it publishes; networks: of ours, by name.
 
@@ -154,6 +167,7 @@ class EngineFacts:
     arch: str = ""
     volumes: Mapping[str, VolumeFacts] = field(default_factory=dict)
     oneoffs: tuple[OneOff, ...] = ()
+    strangers: tuple[Stranger, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

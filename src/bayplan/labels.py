@@ -30,6 +30,8 @@ LOCK_BY: Final = "bayplan.lock.by"
 LOCK_DOING: Final = "bayplan.lock.doing"
 LOCK_AT: Final = "bayplan.lock.at"
 
+COMPOSE_PROJECT: Final = "com.docker.compose.project"  # Compose's own, on what it made
+
 
 def replica(
     told: Mapping[str, str],

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import platform
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from bayplan.engines.docker import DockerEngine
 from bayplan.engines.lock import EngineLock
+from bayplan.errors import UsageError
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.hosts import reach_for
 from bayplan.images import login_for, registry_for
 from bayplan.ports import FleetPorts, Reach, Registry, UsageStore
-from bayplan.spec.model import Fleet
+from bayplan.spec.model import Fleet, Host
 from bayplan.store import releases_for, store_url
 
 
@@ -31,10 +33,14 @@ class SystemClock:
 
 @asynccontextmanager
 async def open_fleet(fleet: Fleet, slow: Callable[[str], None] = lambda _: None) -> AsyncIterator[FleetPorts]:
-    """The fleet's ports, opened as they are used; let go of at the end, whatever happened. slow: as in FleetPorts."""
+    """The fleet's ports, opened as they are used; let go of at the end, whatever happened. slow: as in FleetPorts.
+
+    Raises UsageError for a host that there is no way to.
+    """
     _import_aiohttp()
+    _check_is_here(fleet)
     reaches = {name: reach_for(host, fleet.ssh) for name, host in fleet.hosts.items()}
-    engines = {name: DockerEngine(reach) for name, reach in reaches.items()}
+    engines = {name: DockerEngine(reach, kernel=_kernel_of(fleet.hosts[name])) for name, reach in reaches.items()}
     gateways = {name: HaproxyGateway(reaches[name], engines[name], fleet.name) for name in fleet.hosts}
     registry = _registry(fleet, reaches)
     clock = SystemClock()
@@ -54,6 +60,20 @@ def usage_store(fleet: Fleet) -> UsageStore:
     from bayplan.store.usage import SqlUsage
 
     return SqlUsage(store_url(fleet), fleet.name)
+
+
+def _check_is_here(fleet: Fleet) -> None:
+    """What docker compose would be led to another machine by is not begun on this one."""
+    address = next(iter(fleet.hosts.values())).address
+    if fleet.local and not address.startswith("unix://"):
+        told = f"DOCKER_HOST is {address}, and without a fleet.yaml the fleet is this machine's own engine"
+        ssh = address.removeprefix("ssh://") if address.startswith("ssh://") else "deploy@10.0.0.11"
+        raise UsageError(told, todo=f"write one: bayplan init {ssh}; or, for this machine, unset DOCKER_HOST")
+
+
+def _kernel_of(host: Host) -> str:
+    """Which one the engine must run on: this machine's, where its socket is this machine's; "" if any."""
+    return platform.release() if host.address.startswith("unix://") else ""
 
 
 def _import_aiohttp() -> None:

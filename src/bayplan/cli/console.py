@@ -22,10 +22,21 @@ T = TypeVar("T")
 
 def told(app: Callable[..., Any]) -> int:
     """Run the command line; tell any error of ours in a sentence; the exit status."""
-    from bayplan.errors import BayplanError
+    from typer import Abort
+    from typer.exceptions import TyperException
+
+    from bayplan.errors import BayplanError, UsageError
 
     try:
-        app(standalone_mode=True)
+        ended = app(prog_name="bayplan", standalone_mode=False)
+        return ended if isinstance(ended, int) else 0  # the status of a typer.Exit
+    except TyperException as wrong:
+        from bayplan.cli.usage import usage_error
+
+        tell_error(usage_error(wrong))
+        return UsageError.exit_status
+    except Abort:  # a question that was answered by Ctrl-C
+        return INTERRUPTED
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except BayplanError as error:

@@ -8,7 +8,6 @@ import sys
 import textwrap
 from typing import Any
 
-import typer
 from typer.core import TyperGroup
 
 WIDEST = 100
@@ -17,13 +16,6 @@ MARGIN = 12  # columns before a verb's sentence
 
 class Overview(TyperGroup):
     """The verbs by panel, a sentence each."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as wrong:  # a choice that is none, told in pydantic's words
-            wrong.message = wrong.message.removeprefix("Value error, ")
-            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         del formatter

@@ -140,7 +140,7 @@ def _nobody_answers(fleet: Fleet, facts: Facts) -> NoHostError:
     told = "\n  ".join(reason for h in facts.hosts.values() for reason in silence(h))
     if fleet.local:
         return NoHostError(
-            "there is no fleet.yaml, and this machine's own engine does not answer",
-            todo=f"{told}\n  name a fleet with --fleet or BAYPLAN_FLEET, write one with bayplan init, or start Docker",
+            "there is no fleet.yaml, and this machine's own engine cannot be used",
+            todo=f"{told}\n  or name a fleet with --fleet or BAYPLAN_FLEET, or write one with bayplan init",
         )
     return NoHostError("no host of the fleet answers", todo=f"{told}\n  bayplan doctor looks closer")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bayplan import labels
-from bayplan.errors import BayplanError
+from bayplan.errors import BayplanError, HostUnreachableError
 from bayplan.ports import Claim, Held
 
 FIRST_ALONE = 0.5  # seconds that a host is asked before another is asked in its place
@@ -42,11 +42,12 @@ Ask = Callable[[str], Awaitable[Held | Taken]]
 
 @dataclass(slots=True)
 class Votes:
-    """What the hosts said in one round."""
+    """What the hosts said in one round. unable: they answered, and the lock's container cannot be had there."""
 
     held: dict[str, Held] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     silent: dict[str, str] = field(default_factory=dict)
+    unable: dict[str, BayplanError] = field(default_factory=dict)
 
 
 class Round:
@@ -108,8 +109,10 @@ class Round:
             said = await self._ask_host(host)
         except TimeoutError:
             self._votes.silent[host] = f"no answer within {ANSWER:g} s"
-        except BayplanError as error:
+        except HostUnreachableError as error:
             self._votes.silent[host] = error.what
+        except BayplanError as error:
+            self._votes.unable[host] = error
         else:
             await self._count(host, said)
 

@@ -15,7 +15,7 @@ from bayplan.engines.body import create_body, restart_policy
 from bayplan.engines.client import SLOW, Client
 from bayplan.engines.faults import CONFLICT
 from bayplan.engines.moments import Moment
-from bayplan.errors import BayplanError, EngineError, NotFoundError
+from bayplan.errors import BayplanError, EngineError, HostRefusedError, NotFoundError
 from bayplan.facts import EngineFacts
 from bayplan.image_config import ImageConfig, read_config
 from bayplan.ports import (
@@ -34,13 +34,17 @@ from bayplan.ports import (
 from bayplan.spec.model import ENGINE_SOCKET
 
 ENGINE_GRACE = 10  # seconds: what Docker gives a container that says nothing of it
+_NEEDS = "name a Linux machine or VM whose Docker Engine is root's: bayplan init deploy@10.0.0.11 writes a fleet.yaml"
 
 
 class DockerEngine:
-    """One host's engine. reach: the way there; socket: where it listens on the host."""
+    """One host's engine. reach: the way there; socket: where it listens on the host. kernel: the release of the one
+    that it must run on, as where its containers' sockets are looked for on this machine; "": any.
+    """
 
-    def __init__(self, reach: Reach, socket: str = ENGINE_SOCKET) -> None:
+    def __init__(self, reach: Reach, socket: str = ENGINE_SOCKET, *, kernel: str = "") -> None:
         self.host = reach.host
+        self._kernel = kernel
         self._client = Client(reach, socket)
         self._engine: listing.Engine | None = None
         self._learning = asyncio.Lock()
@@ -233,6 +237,7 @@ class DockerEngine:
 
     async def _ask_itself(self) -> listing.Engine:
         info = await self.info()
+        self._refuse_elsewhere(info)
         return listing.Engine(
             version=info["ServerVersion"],
             api=self._client.api,
@@ -242,6 +247,19 @@ class DockerEngine:
             arch=info.get("Architecture", ""),
             pools=networks.pools(info),
         )
+
+    def _refuse_elsewhere(self, info: Mapping[str, Any]) -> None:
+        """Raises HostRefusedError for an engine in a virtual machine (Docker Desktop, colima) or behind a forwarded
+        socket, and for one without root: gateways' sockets, ports and firewall rules would not be this machine's.
+        """
+        system = str(info.get("OperatingSystem", ""))
+        told = ""
+        if self._kernel and (info.get("KernelVersion") != self._kernel or "Docker Desktop" in system):
+            told = f"its engine does not run on this machine itself, but on {system or 'another'}"
+        elif "name=rootless" in (info.get("SecurityOptions") or ()):
+            told = "its engine is rootless: no client would reach a replica"
+        if told:
+            raise HostRefusedError(told, where=self.host, todo=_NEEDS)
 
     async def _list_containers(self) -> list[Mapping[str, Any]]:
         async with self._client.calling() as docker:

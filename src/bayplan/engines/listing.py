@@ -18,6 +18,7 @@ from bayplan.facts import (
     OneOff,
     Replica,
     Role,
+    Stranger,
     SystemContainer,
     VolumeFacts,
 )
@@ -29,6 +30,7 @@ _ROLES = get_args(Role)
 _EXITED = re.compile(r"^(?:Exited|Restarting) \((-?\d+)\)")
 _YOUNG = "Up Less than a second"  # the engine's words for what it has just started, or restarted
 _HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+_LIVES = frozenset({"running", "paused", "restarting"})
 _BINDING = re.compile(r"^(\d+)=(.+):(\d+)/(tcp|udp)$")
 
 
@@ -53,7 +55,7 @@ def read(
     fleet: str,
     volumes: Iterable[VolumeEntry] = (),
 ) -> EngineFacts:
-    """The facts of one fleet. A container whose labels are not as we write them is foreign: only its ports count.
+    """The facts of one fleet. A container whose labels are not as we write them is foreign.
 
     networks: ids of the fleet's own by name.
     """
@@ -61,6 +63,7 @@ def read(
     system: list[SystemContainer] = []
     oneoffs: list[OneOff] = []
     taken: set[tuple[str, int]] = set()
+    strangers: list[Stranger] = []
     for entry in entries:
         ours = _ours(entry, host, fleet)
         match ours:
@@ -72,6 +75,7 @@ def read(
                 oneoffs.append(ours)
             case None:
                 taken |= set(_published(entry))
+                strangers += _stranger(entry, fleet)
     return EngineFacts(
         version=engine.version,
         api=engine.api,
@@ -84,6 +88,7 @@ def read(
         arch=engine.arch,
         volumes={v.name: VolumeFacts(v.driver, v.options) for v in volumes},
         oneoffs=tuple(oneoffs),
+        strangers=tuple(strangers),
     )
 
 
@@ -202,6 +207,15 @@ def _binding(text: str) -> Binding:
         raise ValueError(msg)
     protocol = cast("Any", match[4])
     return Binding(target=int(match[1]), port=int(match[3]), address=match[2], protocol=protocol)
+
+
+def _stranger(entry: Entry, fleet: str) -> Iterator[Stranger]:
+    told = entry.get("Labels") or {}
+    if entry["State"] in _LIVES and told.get(labels.FLEET) != fleet:
+        volumes = (m for m in entry.get("Mounts") or () if m.get("Type") == "volume" and m.get("RW", True))
+        writes = frozenset(m.get("Name", "") for m in volumes)
+        project, other = told.get(labels.COMPOSE_PROJECT, ""), told.get(labels.FLEET, "")
+        yield Stranger(_name(entry), project, other, frozenset(_published(entry)), writes)
 
 
 def _published(entry: Entry) -> Iterator[tuple[str, int]]:

@@ -25,7 +25,7 @@ from bayplan import labels
 from bayplan.container import Container
 from bayplan.engines.ballot import ANSWER, Round, Taken, Votes, read_claim
 from bayplan.engines.lock_hold import EngineHold, Others
-from bayplan.errors import BayplanError, ConflictError, LockedError, NoMajorityError, NotFoundError
+from bayplan.errors import BayplanError, ConflictError, ImageError, LockedError, NoMajorityError, NotFoundError
 from bayplan.plan.names import lock_name
 from bayplan.ports import Claim, Clock, Credentials, Engine, Held, Hold
 from bayplan.units import show_seconds
@@ -235,10 +235,16 @@ def _locked(other: Taken, name: str) -> LockedError:
 
 
 def _no_majority(voters: Sequence[str], need: int, votes: Votes) -> NoMajorityError:
-    told = "".join(f"  {host}: {why}\n" for host, why in votes.silent.items())
-    gone = " ".join(f"--assume-down {host}" for host in votes.silent)
-    few = f"{need} of {len(voters)} hosts must answer" if len(voters) > 1 else f"{voters[0]} must answer"
-    return NoMajorityError(
-        f"{few} to be sure that nobody else is changing the fleet, and {len(votes.held)} did; nothing was changed",
-        todo=f"{told.strip()}\n  if what does not answer is gone for good, it has no vote: {gone}",
-    )
+    told = [f"{host}: {why}" for host, why in votes.silent.items()]
+    for host, error in votes.unable.items():
+        told += [f"{host}: {error.what}", *([f"  {error.todo}"] if error.todo else [])]
+    few = f"{need} of {len(voters)} hosts" if len(voters) > 1 else voters[0]
+    if votes.silent:
+        what = f"{few} must answer to be sure that nobody else is changing the fleet, and {len(votes.held)} did"
+        gone = " ".join(f"--assume-down {host}" for host in votes.silent)
+        told.append(f"if what does not answer is gone for good, it has no vote: {gone}")
+    else:
+        what = f"{few} must hold the lock that keeps others from changing the fleet, and {len(votes.held)} can"
+    if any(isinstance(error, ImageError) for error in votes.unable.values()):
+        told.append("it is of the gateways' image: gateway: {image: …} in fleet.yaml may name it elsewhere")
+    return NoMajorityError(f"{what}; nothing was changed", todo="\n  ".join(told))

@@ -15,7 +15,7 @@ from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, NotFoundError, PartialError, UnreadableError
 from bayplan.facts import Facts, Replica
 from bayplan.images import described, prepare
-from bayplan.operate import doors
+from bayplan.operate import doors, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
@@ -95,6 +95,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     builder = builder_of(ports, hosts.facts)
     before = await _released_before(ports, app.name, wishes, on)
     wanted = only(before, app, wishes.services)
+    strangers.check(wanted, hosts.facts)
     await doors.check(ports, wanted, hosts.facts)
     on(Stage("images", "images"))
     pinned = await prepare(

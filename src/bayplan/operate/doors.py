@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bayplan.errors import BayplanError, PortTakenError
-from bayplan.facts import Facts, GatewayFacts, HostFacts
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Stranger
 from bayplan.listening import TABLES, listening
+from bayplan.operate.strangers import how_to_stop, told
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import system_name
 from bayplan.plan.routes import held_by_others
@@ -34,15 +35,25 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A port of a service's new listener that something on the host has."""
+    """A port of a service's new listener that something on the host has. by: the container, where it is one."""
 
     host: str
     service: str
     port: int
+    by: Stranger | None = None
+    beside: Stranger | None = None  # another fleet's gateway on that host, which may have it
 
     @property
     def why(self) -> str:
-        return f"something that is not bayplan's has port {self.port}, which a listener of the app is to have"
+        who = told(self.by) if self.by else "something that is not this fleet's"
+        return f"{who} has port {self.port}, which a listener of the app is to have"
+
+    @property
+    def todo(self) -> str:
+        if self.by:
+            return f"{how_to_stop(self.by)}; or publish another port"
+        look = f"see what it is, on {self.host}: sudo ss -ltnp 'sport = :{self.port}'; stop it, or publish another port"
+        return f"{look}\n  if {told(self.beside)} has it: {how_to_stop(self.beside)}" if self.beside else look
 
 
 async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
@@ -58,14 +69,14 @@ async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
         raise PortTakenError(
             f"{taken.why}; nothing was changed",
             where=taken.host,
-            todo=f"see what it is, on {taken.host}: ss -ltnp 'sport = :{taken.port}'; stop it, or publish another port",
+            todo=taken.todo,
         )
 
 
 async def by_strangers(ports: FleetPorts, app: App, facts: Facts) -> list[Taken]:
     """Ports of new listeners that something other than the gateway listens on, on a host of the balancer."""
     hosts = [facts.hosts[name] for name in ports.fleet.balancer.hosts if name in facts.hosts]
-    asked = [host for host in hosts if host.gateway and _new(app, host.gateway)]
+    asked = [host for host in hosts if host.reachable and _new(app, host.gateway or GatewayFacts())]
     found = await asyncio.gather(*(_listened(ports.engines[host.name], ports.fleet.name) for host in asked))
     return [taken for host, seen in zip(asked, found, strict=True) for taken in in_the_way(app, host, seen)]
 
@@ -78,7 +89,9 @@ def in_the_way(app: App, host: HostFacts, seen: Iterable[Door]) -> Iterator[Take
     strangers = {*seen, *_published(host)} - _its_own(gateway)
     for door, service in _new(app, gateway).items():
         if any(one.is_in_the_way_of(door) for one in strangers):
-            yield Taken(host.name, service, door.port)
+            by = next((s for s in host.engine.strangers if ("tcp", door.port) in s.ports), None)
+            beside = next((s for s in host.engine.strangers if s.name == system_name("gateway", s.fleet)), None)
+            yield Taken(host.name, service, door.port, by, beside)
 
 
 def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:
@@ -112,10 +125,10 @@ def _published(host: HostFacts) -> Iterator[Door]:
 async def _listened(engine: Engine, fleet: str) -> tuple[Door, ...]:
     """What anything on the host listens on; nothing if that cannot be told."""
     try:
-        told = await engine.exec(system_name("gateway", fleet), TABLES)  # its gateway is in the host's network
+        said = await engine.exec(system_name("gateway", fleet), TABLES)  # its gateway is in the host's network
     except BayplanError:
         return ()
-    return doors(told.output.decode(errors="replace"))
+    return doors(said.output.decode(errors="replace"))
 
 
 def doors(tables: str) -> tuple[Door, ...]:

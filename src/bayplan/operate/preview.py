@@ -11,7 +11,7 @@ from bayplan.converge.observe import answered, observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts
 from bayplan.images import known_pins
-from bayplan.operate import doors
+from bayplan.operate import doors, strangers
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import builder_of, completed
 from bayplan.operate.left_behind import notes_on, registry_moves
@@ -93,7 +93,8 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     after = risks(goal, overlay(facts, found.steps))
     more, less = later(goal, facts, found.steps), going(goal, facts, found.steps)
     taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(ports, pinned, facts))
-    failures = (*found.failures, *taken)
+    shared = (Failure(s.host, s.service, "", s.why) for s in strangers.writers(pinned, facts))
+    failures = (*found.failures, *taken, *shared)
     jobs = tuple(w for w in found.waiting if w.open_end)
     return Preview(
         found.steps,

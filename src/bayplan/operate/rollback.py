@@ -8,7 +8,7 @@ from bayplan.converge.sight import Sight
 from bayplan.errors import ImageError, UnreadableError, UsageError
 from bayplan.facts import Facts
 from bayplan.images import gone
-from bayplan.operate import doors
+from bayplan.operate import doors, strangers
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, wake
 from bayplan.operate.events import Note, OnEvent
@@ -41,6 +41,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         wanted = await _wanted(ports, spec_of(to), now, facts, wishes)
         _check_differs(to, wanted, now)
         await _check_images(ports, to, wanted, facts)
+        strangers.check(wanted, facts)
         await doors.check(ports, wanted, facts)
         why = f"rollback to {to.number}"
         kept = now.stopped & wanted.services.keys() if now else frozenset[str]()  # only `start` and `up` bring it back

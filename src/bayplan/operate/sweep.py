@@ -12,8 +12,6 @@ from bayplan.operate.together import raise_failed, together
 from bayplan.operate.volumes import remove_whole, volumes_of
 from bayplan.ports import FleetPorts, VolumeEntry
 
-_PROJECT = "com.docker.compose.project"  # Compose's own label on a volume that it made
-
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -55,7 +53,7 @@ def _why_kept(entry: VolumeEntry, fleet: str, app: str, own: Collection[str]) ->
     """ "": it goes."""
     if entry.labels.get(labels.FLEET, fleet) != fleet:
         return f"it is of the fleet {entry.labels[labels.FLEET]}"
-    if (owner := entry.labels.get(labels.APP) or entry.labels.get(_PROJECT, app)) != app:
+    if (owner := entry.labels.get(labels.APP) or entry.labels.get(labels.COMPOSE_PROJECT, app)) != app:
         return f"it is of the app {owner}"
     if others := sorted(set(entry.used_by) - set(own)):
         return f"{', '.join(others)} mounts it, too"

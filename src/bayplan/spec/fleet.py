@@ -18,6 +18,8 @@ from bayplan.spec.reading import expanded
 from bayplan.spec.usage import read_usage
 from bayplan.spec.validate import validate
 
+LOCAL = "local"  # the name of the fleet that there is without a fleet.yaml
+
 _ADDRESS = re.compile(
     r"ssh://(?:[^@/:\s]+@)?(?P<ssh>[^@/:\s]+)(?::\d+)?/?|unix://(?P<unix>/\S+)|tcp://(?P<tcp>[^@/:\s]+):\d+/?"
 )
@@ -44,12 +46,11 @@ def load_fleet(path: Path | None, environment: Mapping[str, str], compose: Seque
 
 
 def local_fleet(environment: Mapping[str, str]) -> Fleet:
-    """This machine's Docker Engine, as the only host."""
-    named = environment.get("DOCKER_HOST", "")
-    address = named if named.startswith("unix://") else f"unix://{ENGINE_SOCKET}"
+    """This machine's Docker Engine, as the only host; where DOCKER_HOST names another's, that cannot be opened."""
+    address = environment.get("DOCKER_HOST") or f"unix://{ENGINE_SOCKET}"
     host = Host(name="localhost", address=address, private_ip="127.0.0.1")
     return Fleet(
-        name="local",
+        name=LOCAL,
         private_net=IPv4Network("127.0.0.0/8"),
         hosts={"localhost": host},
         balancer=Balancer(hosts=("localhost",), address="127.0.0.1"),

@@ -9,7 +9,7 @@ import pytest
 from bayplan import labels
 from bayplan.engines import listing
 from bayplan.engines.listing import Engine, bindings, exit_code, health, read
-from bayplan.facts import Binding, EngineFacts, OneOff
+from bayplan.facts import Binding, EngineFacts, OneOff, Stranger
 
 ABOUT = Engine("26.1.5", "1.45", 2.0, 1 << 30)
 REPLICA = {
@@ -129,3 +129,22 @@ def test_the_engine_itself() -> None:
     assert (seen.version, seen.api, seen.cpus, seen.memory) == ("26.1.5", "1.45", 2.0, 1 << 30)
     assert seen.networks == {"shop-site"}
     assert listing.read([], {}, ABOUT, "h1", "shop").taken == frozenset()
+
+
+def test_another_fleet_s_replica_is_a_stranger() -> None:
+    theirs = facts(entry({**REPLICA, labels.FLEET: "local"}, State="paused")).strangers
+    assert theirs == (Stranger("x", "", "local", frozenset({("tcp", 20080)})),)
+
+
+def test_strangers_are_told_with_what_they_publish_and_write() -> None:
+    """What has ended, and what only reads, is in nobody's way."""
+    composed = {labels.COMPOSE_PROJECT: "shop"}
+    mounts = [
+        {"Type": "volume", "Name": "shop_data", "RW": True},
+        {"Type": "volume", "Name": "shop_read", "RW": False},
+        {"Type": "bind", "Source": "/srv", "RW": True},
+    ]
+    runs = entry(composed, Ports=[{"PublicPort": 8080, "PrivatePort": 80, "Type": "tcp"}], Mounts=mounts)
+    ended = entry(composed, State="exited", Mounts=mounts)
+    told = facts(runs, ended, entry(REPLICA, Mounts=mounts), entry(None)).strangers
+    assert told == (Stranger("x", "shop", "", frozenset({("tcp", 8080)}), frozenset({"shop_data"})), Stranger("x"))

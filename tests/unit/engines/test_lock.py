@@ -99,6 +99,26 @@ def test_fewer_are_not_and_who_is_silent_is_told(
     assert run(story()) == {}
 
 
+def test_hosts_that_answer_and_cannot_have_its_image_are_not_said_to_be_silent() -> None:
+    """A registry that is not reached was told as hosts that do not answer, and --assume-down was offered for them."""
+
+    async def story() -> NoMajorityError:
+        world = World(3)
+        for name in ("h1", "h2"):
+            world.engines[name] = MemoryEngine(name, MemoryHub())
+        with pytest.raises(NoMajorityError) as told:
+            await world.take()
+        assert await world.holders() == {}
+        return told.value
+
+    told = run(story())
+    assert "2 of 3 hosts must hold the lock" in told.what
+    assert "1 can" in told.what
+    assert "h1: there is no image haproxy:3.2" in told.todo
+    assert "gateway: {image: …} in fleet.yaml" in told.todo
+    assert "assume-down" not in told.todo
+
+
 def _fails(world: World, host: str, *, silent: bool) -> None:
     """Its container ends; silent: with the host."""
     there = world.engines[host]._containers[NAME]

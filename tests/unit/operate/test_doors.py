@@ -10,7 +10,7 @@ import pytest
 from tests.given import facts, fleet, goal, ingress, service, up
 
 from bayplan.errors import PortTakenError
-from bayplan.facts import GatewayFacts, Listener, Pool, Route, Table
+from bayplan.facts import GatewayFacts, Listener, Pool, Route, Stranger, Table
 from bayplan.listening import listening
 from bayplan.operate.doors import Door, check
 from bayplan.ports import ExecResult
@@ -84,8 +84,26 @@ def test_where_engines_find_the_registry_is_in_no_listener_s_way() -> None:
 
 
 def test_what_is_not_the_gateway_s_is_told_before_anything_is_changed() -> None:
-    with pytest.raises(PortTakenError, match="not bayplan's has port 8080"):
+    with pytest.raises(PortTakenError, match="not this fleet's has port 8080"):
         asked(SHOP, INNER, ("198.18.0.9", 8080), ("127.0.0.1", 8080))
+
+
+def test_whose_container_has_the_port_is_told_and_how_docker_compose_is_followed() -> None:
+    theirs = Stranger("shop-web-1", "shop", ports=frozenset({("tcp", 8080)}))
+    on, seen = fleet("h1"), facts(up("h1", taken=frozenset({("tcp", 8080)}), strangers=(theirs,)))
+    ports = SimpleNamespace(fleet=on, engines={"h1": Told()})
+    with pytest.raises(PortTakenError, match="shop-web-1, which docker compose runs, has port 8080") as told:
+        asyncio.run(check(ports, SHOP, seen))  # type: ignore[arg-type]
+    assert "docker compose -p shop down" in told.value.todo
+
+
+def test_another_fleet_s_gateway_on_that_host_is_named() -> None:
+    """An app that grows from one machine to a fleet meets its own listener."""
+    on, seen = fleet("h1"), facts(up("h1", strangers=(Stranger("bayplan-gateway-local", fleet="local"),)))
+    ports = SimpleNamespace(fleet=on, engines={"h1": Told(("0.0.0.0", 8080))})
+    with pytest.raises(PortTakenError, match="not this fleet's has port 8080") as told:
+        asyncio.run(check(ports, SHOP, seen))  # type: ignore[arg-type]
+    assert "if bayplan-gateway-local of the fleet local has it: take the app down in that fleet" in told.value.todo
 
 
 def test_a_listener_of_another_app_is_told_before_anything_is_changed() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.errors import SpecError
+from bayplan.errors import SpecError, UsageError
 from bayplan.spec import load_fleet
 from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls, Usage
+from bayplan.wiring import open_fleet
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "fleet.yaml"
 
@@ -23,7 +24,17 @@ def test_no_file_is_this_machines_engine() -> None:
         local=True,
     )
     assert load_fleet(None, {"DOCKER_HOST": "unix:///x.sock"}).hosts["localhost"].address == "unix:///x.sock"
-    assert load_fleet(None, {"DOCKER_HOST": "tcp://x:1"}) == fleet
+    assert load_fleet(None, {"DOCKER_HOST": ""}) == fleet
+
+
+@pytest.mark.usefixtures("folder")
+async def test_another_machines_engine_is_not_taken_for_this_ones() -> None:
+    """What docker compose had brought to prod, up would have brought here."""
+    fleet = load_fleet(None, {"DOCKER_HOST": "ssh://ann@prod"})
+    with pytest.raises(UsageError, match="DOCKER_HOST is ssh://ann@prod") as told:
+        async with open_fleet(fleet):
+            pass
+    assert "bayplan init ann@prod" in told.value.todo
 
 
 def test_short(folder) -> None:

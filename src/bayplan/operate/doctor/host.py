@@ -16,6 +16,7 @@ from bayplan.operate.doctor import readings
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.readings import Readings
 from bayplan.operate.doors import in_the_way
+from bayplan.operate.strangers import writers_on
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Host
 from bayplan.units import parse_api, show_bytes, show_seconds
@@ -145,6 +146,8 @@ def reading_findings(
     yield from _ports(ports, host, facts, found)
     if app and host.name in ports.fleet.balancer.hosts:
         yield from _listeners(host, facts, found, app)
+    for shared in writers_on(app, facts) if app else ():
+        yield Finding("fail", "volume", host.name, shared.why, shared.todo)
 
 
 def _disk(host: str, r: Readings) -> Finding:
@@ -197,6 +200,4 @@ def _ports(ports: FleetPorts, host: Host, facts: HostFacts, r: Readings) -> Iter
 def _listeners(host: Host, facts: HostFacts, r: Readings, app: App) -> Iterator[Finding]:
     """Clients' ports on a balancer that something else holds."""
     for taken in in_the_way(app, facts, r.listening):
-        told = f"port {taken.port}, which clients are to dial, is held by something else"
-        todo = f"see what it is (sudo ss -ltnp 'sport = :{taken.port}'); stop it"
-        yield Finding("fail", "listener", host.name, told, todo)
+        yield Finding("fail", "listener", host.name, taken.why, taken.todo)
