@@ -27,6 +27,9 @@ from bayplan.spec.model import Fleet, Resources, Update
 orders = st.builds(Update, order=st.sampled_from(("start-first", "stop-first")), parallelism=st.integers(0, 3))
 
 
+OTHER = "shop/web@sha256:b"
+
+
 def standing(fleet: Fleet, replicas: int, **more: object) -> Driver:
     """A web service that stands."""
     world = World(fleet)
@@ -84,6 +87,24 @@ def test_a_release_that_never_becomes_ready_leaves_the_one_before_serving(
     end = driver.settle()
     assert end.failures
     assert answering(driver.world, 1) >= replicas - window
+
+
+@with_any(fleets(), st.integers(1, 5), orders, st.booleans())
+def test_what_serves_does_so_until_its_successors_image_is_on_a_host(
+    fleet: Fleet, replicas: int, update: Update, ports: bool
+) -> None:
+    there = (given.ingress(), given.ingress(5454, 53, mode="host")) if ports else (given.ingress(),)
+    driver = standing(fleet, min(replicas, len(fleet.hosts)) if ports else replicas, update=update, ports=there)
+    stood = {r.id for r in driver.world.replicas()}
+    release(driver, image=OTHER)
+    driver.world.unfetched = frozenset({OTHER})
+    for _ in range(5):
+        driver.one_pass()
+        driver.world.tick()
+        assert answering(driver.world, 1) == len(stood)
+    driver.world.unfetched, driver.world.may_be_emptied = frozenset(), frozenset({"web"})
+    driver.settle()
+    assert answering(driver.world, 2) == len(stood)
 
 
 @with_any(fleets(), st.integers(0, 6), st.integers(0, 6))

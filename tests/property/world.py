@@ -16,6 +16,7 @@ from bayplan.errors import (
     HostUnreachableError,
     NotFoundError,
     PortTakenError,
+    RegistryError,
 )
 from bayplan.facts import (
     Binding,
@@ -219,7 +220,7 @@ class World:
             case Network():
                 machine.networks.add(step.name)
             case Pull():
-                machine.images.add(step.image)
+                self._pull(step, machine)
             case Deliver():
                 machine.delivered |= {item.path for item in step.items}
             case System():
@@ -236,6 +237,11 @@ class World:
             case Configure() | PoolChange() | Rewrite():
                 pass
         return ""
+
+    def _pull(self, step: Pull, machine: Machine) -> None:
+        if step.image in self.unfetched:
+            raise RegistryError("the registry does not answer", where=step.host)
+        machine.images.add(step.image)
 
     def _system(self, step: System, machine: Machine) -> None:
         told, ports = step.container.labels, step.container.ports
@@ -366,6 +372,7 @@ class World:
 
     may_be_emptied: frozenset[str] = frozenset()  # services of which nothing need serve: scaled to none, stop-first
     addressed: frozenset[str] = frozenset()  # services that others reach at the gateway of every host
+    unfetched: frozenset[str] = frozenset()  # images that no host can fetch now
     judged_down: frozenset[str] = frozenset()  # whoever says so answers for what they still serve
 
     def _check_not_emptied(self, step: Step, before: dict[tuple[str, str], set[str]]) -> None:

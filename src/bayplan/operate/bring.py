@@ -28,10 +28,11 @@ from bayplan.operate.together import together
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
+from bayplan.plan.leads import led_at
 from bayplan.plan.plan import plan, system_plan
-from bayplan.plan.replica import ingress_targets
+from bayplan.plan.routes import forgotten
 from bayplan.plan.slots import STOPPED
-from bayplan.plan.standing import endpoints, ready_deadline
+from bayplan.plan.standing import ready_deadline
 from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import host_paths
@@ -183,18 +184,18 @@ async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None
 
 
 async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> None:
-    """Other apps whose listeners went with the files of a gateway that somebody removed: led to again, as released."""
+    """Other apps that a gateway forgot which somebody removed, with its files: led to again, as released."""
     for other in sorted({r.app for r in facts.replicas()} - {app}):
-        known = [endpoints(r, facts) for r in facts.replicas(other) if r.ports and r.alive]
-        if not known or any(known):
-            continue
+        hosts = forgotten(ports.fleet, other, facts)
         try:
-            released = await current(ports.releases, other)
+            released = await current(ports.releases, other) if hosts else None
         except UnreadableError as damaged:
-            on(Note(f"listeners of {other} are not led to again: {damaged.what}"))
+            on(Note(f"{', '.join(sorted(hosts))}: {other} is not led to again: {damaged.what}"))
             continue
-        if released and any(ingress_targets(service) for service in released.app.services.values()):
-            await converge(ports, released, Wishes(), on)
+        services = released.app.services.values() if released else ()
+        if released and any(led_at(ports.fleet, service, host) for service in services for host in hosts):
+            on(Stage("replicas", f"{other}, to which the gateway of {', '.join(sorted(hosts))} is to lead again"))
+            await _brought(ports, released, Wishes(), on)
 
 
 async def _converge_or_back(
@@ -223,12 +224,29 @@ async def converge(
     *,
     is_back: bool = False,
 ) -> Result:
-    """Passes until the release stands. sight: what was seen a moment ago. is_back: it is gone back to."""
+    """Passes until the release stands; then what a gateway that was made anew on the way lacks of other apps.
+
+    sight: what was seen a moment ago. is_back: it is gone back to.
+    """
+    on(Stage("replicas", f"release {chosen.number}"))
+    result = await _brought(ports, chosen, wishes, on, sight, is_back=is_back)
+    await _restore(ports, chosen.app.name, result.outcome.facts, on)
+    return result
+
+
+async def _brought(
+    ports: FleetPorts,
+    chosen: Chosen,
+    wishes: Wishes,
+    on: OnEvent,
+    sight: Sight | None = None,
+    *,
+    is_back: bool = False,
+) -> Result:
     app, only = by_rollback_config(chosen.app) if is_back else chosen.app, wishes.services
     if chosen.stopped:
         only = (only if only is not None else frozenset(app.services)) - chosen.stopped
     goal = Goal(ports.fleet, app, chosen.number, chosen.before, wishes.assume_down, only, wishes.moves, chosen.stopped)
-    on(Stage("replicas", f"release {chosen.number}"))
     patience = 30 + max((_longest_wait(s) for s in app.services.values()), default=30)
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command
     planner = partial(plan, goal)

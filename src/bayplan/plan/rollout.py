@@ -17,14 +17,15 @@ has just been rests in it for `delay`. A failure closes it, and what serves stay
 (`max_failure_ratio`, `failure_action: continue`) leaves its own slot out of it.
 
 Two replicas cannot share a host port or, on one host, a name, and must not write to one volume: where the new one would
-need its predecessor's, the order is stop-first, and the old one goes only if some host can take the new one. While the
-service is *held* (plan/order.py), nothing of it is started, and nothing is taken away that would be missed.
+need its predecessor's, the order is stop-first, and the old one goes only if some host can take the new one, and once
+that has its image. While the service is *held* (plan/order.py), nothing of it is started, and nothing is taken away
+that would be missed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from math import ceil, inf
 
@@ -73,6 +74,7 @@ class Rollout:
         self.failures: list[Failure] = []
         self.unplaced: list[Unplaced] = []
         self.leaving: set[tuple[str, str]] = set()
+        self.fetched_first: dict[int, str] = {}  # hosts to which a slot's image comes before what makes room goes
         reader = Reader(goal, service, self.spec, facts, run, now)
         self.slots = reader.slots()
         self.failed = {n for n, slot in self.slots.items() if slot.failed and n in self.wanted}
@@ -114,7 +116,9 @@ class Rollout:
         placer = self._placer()
         for number in self.wanted:
             slot = self.slots.get(number)
-            if slot and slot.old and not slot.keeper:
+            if number in self.fetched_first:
+                placer.fetch(number, self.fetched_first[number])
+            elif slot and slot.old and not slot.keeper:
                 placer.fetch(number, slot.old[0].host)
             elif slot is None and self.held_by and number not in self.presumed:
                 placer.place(number, "later")
@@ -288,9 +292,10 @@ class Rollout:
             return set()
         no = {name for name, why in self._barred().items() if why}
         able = {n for n in window if self.seats.get(n) not in no}
-        full = {n: why for n in able if self._makes_room(n) and (why := self._no_room(self.slots[n].old, n))}
-        self.unplaced += [Unplaced(self.service.name, count, why) for why, count in Counter(full.values()).items()]
-        return able - full.keys()
+        after = {n: self._after(self.slots[n].old, n) for n in sorted(able) if self._makes_room(n)}
+        full = Counter(why for host, why in after.values() if host is None)
+        self.unplaced += [Unplaced(self.service.name, count, why) for why, count in full.items()]
+        return able - {n for n, (host, _) in after.items() if host is None or self._is_fetched_first(n, host)}
 
     def _makes_room(self, number: int) -> bool:
         """Whether what stands in a slot is to go before its successor is there."""
@@ -298,16 +303,26 @@ class Rollout:
         stands = slot and not slot.keeper and any(r.state not in STOPPED for r in slot.old)
         return self.stop_first and bool(stands)
 
-    def _no_room(self, leaving: Iterable[Replica], slot: int | None = None) -> tuple[Rejection, ...]:
-        """Why no host can take the new one even when these are gone; (): one can."""
+    def _after(self, leaving: Collection[Replica], slot: int | None = None) -> tuple[str | None, tuple[Rejection, ...]]:
+        """The host that can take the new one when these are gone, one of theirs if it can; or why none can."""
         board = self.board.without((*leaving, *self._giving_way))
-        seat, why = self.seats.get(slot or 0), list[Rejection]()
-        for name in (seat,) if seat else board.berths:
+        seat, why = self.seats.get(slot or 0), dict[str, str]()
+        theirs = (r.host for r in leaving if r.host in board.berths and r.state not in STOPPED)
+        for name in (seat,) if seat else dict.fromkeys((*theirs, *board.berths)):
             reason = reject(self.service, board.berths[name], board, self.goal.fleet.ports)
             if reason is None:
-                return ()
-            why.append(Rejection(name, reason))
-        return tuple(why)
+                return name, ()
+            why[name] = reason
+        return None, tuple(Rejection(name, why[name]) for name in board.berths if name in why)
+
+    def _is_fetched_first(self, slot: int, host: str) -> bool:
+        """Whether the image is yet to come there: what makes room serves until then, and for good if it cannot come."""
+        if self.service.image in self.facts.hosts[host].images:
+            return False
+        self.fetched_first[slot] = host
+        name = replica_name(self.goal.app.name, self.service.name, slot, self.goal.release)
+        self.waiting.append(Waiting(host, self.service.name, name, "waits for its image"))
+        return True
 
     @cached_property
     def _giving_way(self) -> tuple[Replica, ...]:
@@ -351,8 +366,11 @@ class Rollout:
         """What had its volume under another name goes first, if some host can take the service then."""
         if not self.displaced or self.held_by or self._has_given_up() or not self._has_a_place():
             return
-        if full := self._no_room(self.displaced):
+        host, full = self._after(self.displaced)
+        if host is None:
             self.unplaced.append(Unplaced(self.service.name, 1, full))
+            return
+        if self.wanted and self._is_fetched_first(min(self.wanted), host):
             return
         for replica in self.displaced:
             if replica.state not in ("removing", "creating"):

@@ -22,7 +22,7 @@ from bayplan.plan.leads import led_at
 from bayplan.plan.replica import definition, pool_name, server_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
 from bayplan.plan.system import registry_endpoint
-from bayplan.spec.model import WEB_PORTS, Port, Service
+from bayplan.spec.model import WEB_PORTS, Fleet, Port, Service
 
 Front = tuple[str, int]
 
@@ -112,6 +112,18 @@ def routed_services(facts: Facts, app: str) -> frozenset[str]:
     """The app's services that any gateway still leads requests to."""
     routed = frozenset[str]().union(*(table.routed for table in facts.tables()))
     return frozenset(p.service for t in facts.tables() for p in t.pools if p.app == app and p.name in routed)
+
+
+def forgotten(fleet: Fleet, app: str, facts: Facts) -> frozenset[str]:
+    """Hosts whose gateways may lead to nothing of an app though clients, or replicas of its own there, reach it through
+    them: whoever removed the one before removed its files.
+    """
+    there = [r for r in facts.replicas(app) if r.alive]
+    led = [f for t in facts.tables() for f in t.listeners if any(r.pool.startswith(f"{app}.") for r in f.routes)]
+    asked = set(fleet.balancer.hosts) if any(r.ports for r in there) else set()
+    asked |= {r.host for r in there} if any(front.is_inner for front in led) else set()
+    seen = (h for h in facts.reachable() if h.gateway and h.name in asked)
+    return frozenset(h.name for h in seen if h.gateway and all(p.app != app for p in h.gateway.table.pools))
 
 
 def _pool(app: str, service: Service, target: int) -> Pool:

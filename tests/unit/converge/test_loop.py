@@ -161,6 +161,26 @@ def test_an_image_that_no_host_can_fetch_is_looked_for_no_further() -> None:
     run(story())
 
 
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_stop_first_nothing_goes_for_an_image_that_cannot_be_fetched(replicas: int) -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        goal = web(replicas, update=Update(order="stop-first"))
+        await fleet.up(goal)
+        before = await fleet.names()
+        for engine in fleet.engines.values():
+            engine.unfetched = {OTHER_IMAGE}
+        outcome = await fleet.up(next_release(goal, image=OTHER_IMAGE))
+        assert await fleet.taking_traffic() == set(before) == set(await fleet.names())
+        assert {type(step) for step, _ in outcome.errors} == {Pull}
+        assert not outcome.is_whole
+        for engine in fleet.engines.values():
+            engine.unfetched = set()
+        assert (await fleet.up(next_release(goal, image=OTHER_IMAGE))).is_whole
+
+    run(story())
+
+
 def test_a_port_that_something_else_holds_is_left_to_it() -> None:
     async def story() -> None:
         fleet = MemoryFleet(THREE)

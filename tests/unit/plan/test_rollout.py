@@ -9,12 +9,13 @@ import pytest
 from tests import given
 
 from bayplan import labels
-from bayplan.facts import Binding, Facts, Replica
+from bayplan.facts import Binding, Facts, Replica, VolumeFacts
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition, replica_container
 from bayplan.plan.steps import Plan, PoolChange, Remove, kind, subject
-from bayplan.spec.model import Placement, Resources, Update
+from bayplan.spec.model import App, Placement, Resources, Update
+from bayplan.spec.storage import Mount, Volume
 
 FLEET = given.fleet(*(given.host(f"h{n}", labels={"disk": "ssd" if n < 3 else "hdd"}) for n in range(1, 5)))
 OLD = "older"
@@ -226,3 +227,19 @@ def test_what_answers_on_a_host_that_is_gone_from_the_fleet_does_until_somebody_
     gateway = given.serving(goal, {"shop.web.8080": (*(given.server(r) for r in there), on_h9)})
     facts = given.facts(given.up("h1", *there, gateway=gateway), *(given.up(f"h{n}") for n in (2, 3, 4)))
     assert ("leave web-1-r1" in told(plan(goal, facts, 0.0))) is goes
+
+
+def test_what_had_its_volume_under_another_name_serves_until_its_image_is_there() -> None:
+    mounts = (Mount(kind="volume", source="data", target="/data"),)
+    db = given.service("db", ports=(), mounts=mounts, image="shop/web@sha256:2")
+    app = App(name="shop", services={"db": db}, volumes={"data": Volume(name="shop_data")})
+    goal = Goal(FLEET, app, 2)
+    old = replace(given.replica(given.service("base", ports=()), 1, "h1"), volumes=("shop_data",))
+    facts = given.standing(goal, old)
+    lacking = facts.hosts["h1"]
+    volumes = {"shop_data": VolumeFacts()}
+    lacking = replace(lacking, images=frozenset(), engine=replace(lacking.engine, volumes=volumes))
+    for images, steps in ((frozenset[str](), {f"pull {db.image}"}), (frozenset({db.image}), {"remove base-1-r1"})):
+        hosts = {**facts.hosts, "h1": replace(lacking, images=images)}
+        found = plan(goal, replace(facts, hosts=hosts), 0.0)
+        assert told(found) == steps

@@ -1,0 +1,54 @@
+"""What a change of one app does for the others."""
+
+from __future__ import annotations
+
+import pytest
+from tests.given import ingress, service
+from tests.memory_fleet import MemoryFleet
+from tests.unit.operate.test_halt import World
+from tests.virtual_time import run
+
+from bayplan.facts import GatewayFacts, Table
+from bayplan.operate.bring import Wishes, scale
+from bayplan.operate.halt import restart, start
+from bayplan.plan.names import system_name
+from bayplan.ports import Release
+from bayplan.spec.model import App
+
+pytestmark = pytest.mark.usefixtures("no_threads")
+
+
+async def forget(memory: MemoryFleet, host: str) -> None:
+    """Somebody removes its gateway, with the files."""
+    await memory.engines[host].remove(system_name("gateway", "t"), 0)
+    gateway = memory.gateways[host]
+    gateway._table, gateway._pools, gateway._saved = Table(), {}, GatewayFacts()
+
+
+@pytest.mark.parametrize("host", ["h1", "h2"])
+@pytest.mark.parametrize("addressed", [True, False])
+@pytest.mark.parametrize("verb", ["scale", "restart"])
+def test_a_gateway_that_was_removed_leads_to_every_app_again_whichever_is_changed(
+    host: str, addressed: bool, verb: str
+) -> None:
+    """h1 is the balancer; with addresses of their own, services are led to on both."""
+
+    async def story() -> None:
+        at = {name: f"198.18.1.{n}" if addressed else "" for n, name in enumerate(("web", "api"), 1)}
+        api = service("api", ports=(ingress(81, 8081),), address=at["api"])
+        world = await World().begin({"web": service("web", 4, address=at["web"]), "api": api})
+        blog = App(name="blog", services={"site": service("site", ports=(ingress(82, 8082),))})
+        await world.ports.releases.put(Release(1, "blog", blog.model_dump_json(), "ann", 0.0, "up"))
+        await start(world.ports, "blog", Wishes(), lambda _: None)
+        before = await world.memory.gateways[host].observe()
+        await forget(world.memory, host)
+        if verb == "scale":
+            await scale(world.ports, "blog", {"site": 1}, Wishes(), lambda _: None)
+        else:
+            await restart(world.ports, "blog", Wishes(), lambda _: None)
+        after = await world.memory.gateways[host].observe()
+        assert after.table.listeners == before.table.listeners
+        told = ({(p, s.server, s.state) for p, there in seen.pools.items() for s in there} for seen in (before, after))
+        assert next(told) == next(told)
+
+    run(story())
