@@ -63,12 +63,17 @@ class Sight:
         """What was seen counts no more: the next look asks every host that answered. One that did not stays unknown."""
         self._changed |= set(self._known)
 
-    def look_for(self, paths: frozenset[str]) -> None:
-        """Paths that the app's replicas mount from their hosts: every host is asked once which of them it lacks."""
+    def look_for(self, paths: frozenset[str], images: frozenset[str]) -> None:
+        """What the app's replicas mount from their hosts and are made of: every host is asked once which of the paths
+        it lacks, and once more for its images where it was seen to lack one, which may have been built there since.
+        """
         if paths != self._paths:
             self._paths = paths
             self._missing.clear()
             self._changed |= set(self._ports.fleet.hosts)
+        for host in [h for h, there in self._images.items() if not images <= there]:
+            del self._images[host]
+            self._changed.add(host)
 
     def started(self, step: Run, container: str) -> None:
         """The engine has started a replica and told its id."""

@@ -251,7 +251,8 @@ async def _brought(
     login = await asyncio.to_thread(lambda: ports.registry.login if ports.registry else None)  # may run a command
     planner = partial(plan, goal)
     sight = sight or Sight(ports)
-    sight.look_for(frozenset() if ports.fleet.local else host_paths(chosen.app))
+    paths = frozenset[str]() if ports.fleet.local else host_paths(chosen.app)
+    sight.look_for(paths, frozenset(s.image for s in app.services.values() if s.image))
     vault = Vault(wishes.secrets, chosen.app.configs)
     if chosen.stopped:
         left = (r for r in (await sight.look()).replicas(app.name) if r.state not in STOPPED)

@@ -1,19 +1,23 @@
-"""What a change of one app does for the others."""
+"""Bringing an app up: what is built, and what a change of one app does for the others."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
-from tests.given import ingress, service
+from tests.given import fleet, ingress, service
 from tests.memory_fleet import MemoryFleet
 from tests.unit.operate.test_halt import World
 from tests.virtual_time import run
 
 from bayplan.facts import GatewayFacts, Table
-from bayplan.operate.bring import Wishes, scale
+from bayplan.operate.bring import Wishes, scale, up
 from bayplan.operate.halt import restart, start
 from bayplan.plan.names import system_name
 from bayplan.ports import Release
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Build
+from bayplan.store import DirectoryReleases
 
 pytestmark = pytest.mark.usefixtures("no_threads")
 
@@ -50,5 +54,19 @@ def test_a_gateway_that_was_removed_leads_to_every_app_again_whichever_is_change
         assert after.table.listeners == before.table.listeners
         told = ({(p, s.server, s.state) for p, there in seen.pools.items() for s in there} for seen in (before, after))
         assert next(told) == next(told)
+
+    run(story())
+
+
+def test_what_is_built_on_the_only_engine_is_fetched_from_nowhere(tmp_path: Path) -> None:
+    """Its images were listed before."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    app = App(name="shop", services={"web": service(image="", build=Build(context=str(tmp_path)))})
+
+    async def story() -> None:
+        memory = MemoryFleet(fleet("h1", local=True))
+        ports = replace(memory.ports, releases=DirectoryReleases(tmp_path / "releases"))
+        result = await up(ports, app, Wishes(), lambda _: None)
+        assert result.outcome.is_whole, result.outcome.errors
 
     run(story())
