@@ -430,9 +430,6 @@ class Releases(Protocol):
     async def put(self, release: Release) -> None:
         """Record one. Its number must be new."""
 
-    async def apps(self) -> tuple[str, ...]:
-        """Apps that have releases."""
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:

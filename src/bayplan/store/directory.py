@@ -6,10 +6,9 @@ import asyncio
 import os
 import re
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
-from bayplan.errors import RegistryError, UnreadableError
+from bayplan.errors import RegistryError
 from bayplan.ports import Release
 from bayplan.spec.image_name import component
 from bayplan.store.document import read, taken, write
@@ -35,17 +34,6 @@ class DirectoryReleases:
         """Record one: whole or not at all, and of two that race for a number, one."""
         await asyncio.to_thread(_put, self._file(release.app, release.number), release)
 
-    async def apps(self) -> tuple[str, ...]:
-        """By name, as the releases themselves say it."""
-        names = await asyncio.to_thread(_folders, self._path)
-        return tuple(sorted([await self._name(name) for name in names if await self.numbers(name)]))
-
-    async def _name(self, part: str) -> str:
-        with suppress(UnreadableError):
-            if release := await self.get(part, (await self.numbers(part))[-1]):
-                return release.app
-        return part
-
     def _file(self, app: str, number: int) -> Path:
         return self._path / component(app) / f"release-{number}.json"
 
@@ -66,15 +54,6 @@ def _numbers(folder: Path) -> tuple[int, ...]:
         return ()
     except OSError as failed:
         raise _failed(folder, failed) from failed
-
-
-def _folders(path: Path) -> list[str]:
-    try:
-        return [f.name for f in path.iterdir() if f.is_dir()]
-    except FileNotFoundError:
-        return []
-    except OSError as failed:
-        raise _failed(path, failed) from failed
 
 
 def _put(path: Path, release: Release) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 
-from bayplan.errors import UnreadableError
 from bayplan.ports import Registry, Release
 from bayplan.spec.image_name import component
 from bayplan.store.document import MEDIA_TYPE, read, taken, write
@@ -35,21 +33,6 @@ class OciReleases:
         if await self._registry.digest(repository, tag) is not None:
             raise taken(release, f"{self._registry.prefix}/{repository}:{tag}")
         await self._registry.put_document(repository, tag, MEDIA_TYPE, write(release))
-
-    async def apps(self) -> tuple[str, ...]:
-        """By name. A name that no repository can have is read from the release itself."""
-        names = []
-        for found in await self._registry.repositories():
-            numbers = _numbers(found.tags) if found.name.startswith(f"{self._root}/") else ()
-            if numbers:
-                names.append(await self._name(found.name.removeprefix(f"{self._root}/"), numbers[-1]))
-        return tuple(sorted(names))
-
-    async def _name(self, part: str, number: int) -> str:
-        with suppress(UnreadableError):
-            if release := await self.get(part, number):
-                return release.app
-        return part
 
     def _repository(self, app: str) -> str:
         return f"{self._root}/{component(app)}"
