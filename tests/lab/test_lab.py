@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from bayplan.lab import Lab, cgroups, network
 from bayplan.lab.process import wait_for
 
 HOSTS = ("h1", "h2", "h3")
+_LAB = re.compile(r"bayplan-lab/([^/\n]+)")  # in a process's control groups
 
 
 def ssh(lab: Lab, host: str, command: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
@@ -196,7 +198,7 @@ def test_down_leaves_nothing_behind(make_lab, crash: str) -> None:
     began = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert labs.down(made.name)
     assert _traces(made) == []
-    wait_for(lambda: not namespaces & _all_namespaces(began), "the namespaces are gone", deadline=10)
+    wait_for(lambda: not namespaces & _all_namespaces(began, made.name), "the namespaces are gone", deadline=10)
     assert not labs.down(made.name)
 
 
@@ -272,13 +274,15 @@ def _namespaces(lab: Lab) -> set[str]:
     return {link for link in links if not link.startswith(("user", "time"))} - ours
 
 
-def _all_namespaces(before: float) -> set[str]:
-    """Of processes that began before, in seconds since boot: a number that is free is given to somebody's next one."""
+def _all_namespaces(before: float, lab: str) -> set[str]:
+    """Of processes that began before, in seconds since boot, and are none of another lab's: a number that is free is
+    given to somebody's next one, and who began before may have made that one since.
+    """
     found: set[str] = set()
     for process in (p for p in Path("/proc").iterdir() if p.name.isdigit()):
         with suppress(OSError):  # it has ended meanwhile
             began = int((process / "stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-            if began <= before:
+            if began <= before and set(_LAB.findall((process / "cgroup").read_text())) <= {lab}:
                 found |= {str(path.readlink()) for path in (process / "ns").iterdir()}
     return found
 
