@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from tests.property.world import BrokenPromiseError, World, outcome_of
@@ -60,6 +60,15 @@ class Driver:
         for step in steps[: round(len(steps) * share)]:
             self._do(step)
         return made
+
+    def killed(self, kills: Iterable[int], then: Callable[[], None] = lambda: None) -> None:
+        """Runs of so many passes each, killed amid the last. then: after each pass."""
+        for passes in kills:
+            for seed in range(passes):
+                self.one_pass(seed, 0.5 if seed == passes - 1 else 1.0)
+                self.world.tick()
+                then()
+            self.restart()
 
     def _do(self, step: Step) -> None:
         started, error = outcome_of(self.world, step)

@@ -89,11 +89,7 @@ def test_no_call_of_a_good_release_meets_nobody_nor_does_one_of_going_back(
     for app, call in (two, one):
         driver.release(app)
         world.calls[driver.goal.release] = call
-        for passes in kills:
-            for seed in range(passes):
-                driver.one_pass(seed, 0.5 if seed == passes - 1 else 1.0)
-                world.tick()
-            driver.restart()
+        driver.killed(kills)
         end = driver.settle()
         assert end.is_empty
         assert not end.held

@@ -78,12 +78,11 @@ def test_a_release_that_never_becomes_ready_leaves_the_one_before_serving(
     window = (update.parallelism or -(-replicas // 4)) if update.order == "stop-first" else 0
     release(driver, image=image)
     driver.world.may_be_emptied = frozenset({"web"}) if window >= replicas else frozenset()
-    for passes in kills:
-        for seed in range(passes):
-            driver.one_pass(seed, 0.5 if seed == passes - 1 else 1.0)
-            driver.world.tick()
-            assert answering(driver.world, 1) >= replicas - window
-        driver.restart()
+
+    def they_answer() -> None:
+        assert answering(driver.world, 1) >= replicas - window
+
+    driver.killed(kills, they_answer)
     end = driver.settle()
     assert end.failures
     assert answering(driver.world, 1) >= replicas - window

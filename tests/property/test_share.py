@@ -83,11 +83,7 @@ def test_as_many_serve_behind_a_listener_as_the_order_leaves(
         driver.release(App(name="shop", services={"web": web}))
         world.spoken[driver.goal.release] = spoken(web)
         world.least, world.listeners = least, _published(web) & _published(before)
-        for passes in kills:
-            for seed in range(passes):
-                driver.one_pass(seed, 0.5 if seed == passes - 1 else 1.0)
-                world.tick()
-            driver.restart()
+        driver.killed(kills)
         assert driver.settle().is_empty
         world.least = 0
 

@@ -71,11 +71,7 @@ def test_those_of_before_serve_until_those_of_the_release_do(
     driver, world = standing(fleet, one)
     for web in (two, one):
         release(driver, world, web)
-        for passes in kills:
-            for seed in range(passes):
-                driver.one_pass(seed, 0.5 if seed == passes - 1 else 1.0)
-                world.tick()
-            driver.restart()
+        driver.killed(kills)
         assert driver.settle().is_empty
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bayplan.engines import buildkit
-from bayplan.engines.client import IDLE, Client, Patience, asking, endless, patient
+from bayplan.engines.client import IDLE, Client, Patience, asking, endless, in_thread, patient
 from bayplan.engines.dockerfile import needs_buildkit
 from bayplan.engines.images import KEPT_LINES, Event, failed, transfer
 from bayplan.engines.options_body import extra_hosts, ulimits
@@ -90,9 +89,8 @@ class _Sending:
         self._context = context
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        left = iter(self._context)
         try:
-            while (piece := await asyncio.to_thread(next, left, None)) is not None:
+            async for piece in in_thread(self._context):
                 yield piece
                 self.patience.moved()
         except ImageError as refused:

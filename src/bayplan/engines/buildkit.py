@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from bayplan.engines.client import IDLE, patient
+from bayplan.engines.client import IDLE, in_thread, patient
 from bayplan.engines.images import KEPT_LINES, failed
 from bayplan.engines.options_body import extra_hosts
 from bayplan.errors import ImageError
@@ -154,10 +154,9 @@ async def _run(
 
 async def _feed(process: asyncio.subprocess.Process, context: Iterable[bytes]) -> None:
     assert process.stdin is not None  # noqa: S101  it was asked for
-    left = iter(context)
     try:
         with suppress(BrokenPipeError, ConnectionResetError):
-            while (piece := await asyncio.to_thread(next, left, None)) is not None:
+            async for piece in in_thread(context):
                 process.stdin.write(piece)
                 await process.stdin.drain()
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,6 +49,13 @@ async def patient(stream: AsyncIterable[T], patience: Patience | None = None) ->
                 piece = await anext(pieces)
             except StopAsyncIteration:
                 return
+        yield piece
+
+
+async def in_thread(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """The same; what reads them from a disk, or packs them, holds nobody up."""
+    left = iter(pieces)
+    while (piece := await asyncio.to_thread(next, left, None)) is not None:
         yield piece
 
 

@@ -72,12 +72,18 @@ async def readable(releases: Releases, app: str, number: int) -> Release:
     raise UnreadableError(f"release {number} of {app} cannot be read: {why}", where=where, todo=todo)
 
 
+async def if_readable(releases: Releases, app: str, number: int) -> Release | None:
+    """One of them; None for one that is damaged or lost."""
+    with suppress(UnreadableError):
+        return await releases.get(app, number)
+    return None
+
+
 async def _first(releases: Releases, app: str, numbers: Iterable[int]) -> Release | None:
     """The first of them that can be read."""
     for number in numbers:
-        with suppress(UnreadableError):
-            if found := await releases.get(app, number):
-                return found
+        if found := await if_readable(releases, app, number):
+            return found
     return None
 
 
@@ -102,7 +108,7 @@ def unreleased(app: str) -> Chosen:
 async def last_that_ran(releases: Releases, app: str) -> App:
     """As the newest release with services has it, of those that can be read: after a `down` the newest has none."""
     for number in reversed(await releases.numbers(app)):
-        found = await _first(releases, app, (number,))
+        found = await if_readable(releases, app, number)
         if found and (old := spec_of(found)).services:
             return old
     return App(name=app)

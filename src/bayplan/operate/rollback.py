@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from bayplan.converge.sight import Sight
-from bayplan.errors import ImageError, UnreadableError, UsageError
+from bayplan.errors import ImageError, UsageError
 from bayplan.facts import Facts
 from bayplan.images import gone
 from bayplan.operate import doors, strangers
@@ -14,7 +12,7 @@ from bayplan.operate.bring import Result, Wishes, changing, converge, wake
 from bayplan.operate.events import Note, OnEvent
 from bayplan.operate.history import release
 from bayplan.operate.left_behind import check_registry_stays
-from bayplan.operate.release import Chosen, current, last_readable, record, spec_of
+from bayplan.operate.release import Chosen, current, if_readable, last_readable, record, spec_of
 from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.ports import FleetPorts, Release
@@ -55,16 +53,10 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
 async def _before(ports: FleetPorts, app: str, now: Chosen | None) -> Release:
     """The newest before it that can be run and says something else."""
     for number in reversed(await ports.releases.numbers(app)):
-        found = await _readable(ports, app, number) if now and number < now.number else None
+        found = await if_readable(ports.releases, app, number) if now and number < now.number else None
         if found and now and (old := spec_of(found)).services and old != now.app:
             return found
     raise UsageError(f"{app} has no release to go back to", todo="see which there are: bayplan history")
-
-
-async def _readable(ports: FleetPorts, app: str, number: int) -> Release | None:
-    with suppress(UnreadableError):
-        return await ports.releases.get(app, number)
-    return None
 
 
 async def _wanted(ports: FleetPorts, old: App, now: Chosen | None, facts: Facts, wishes: Wishes) -> App:
