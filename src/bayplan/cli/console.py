@@ -103,16 +103,18 @@ def waited_for(host: str) -> str:
 
 
 def tell_error(error: Exception) -> None:
-    """What, where, what to do."""
+    """What, where, what to do: once where the same is to be done for several that follow each other."""
+    from itertools import zip_longest
+
     from rich.markup import escape
 
     from bayplan.errors import BayplanError, SpecError
 
     console = err()
     if isinstance(error, SpecError):
-        for mistake in error.mistakes:
+        for mistake, after in zip_longest(error.mistakes, error.mistakes[1:]):
             console.print(f"[bold red]✗[/] [bold]{escape(mistake.where)}[/]: {escape(mistake.what)}", soft_wrap=True)
-            if mistake.todo:
+            if mistake.todo and (after is None or after.todo != mistake.todo):
                 console.print(f"  [dim]{escape(mistake.todo)}[/]", soft_wrap=True)
     elif isinstance(error, BayplanError):
         where = f"[bold]{escape(error.where)}[/]: " if error.where else ""

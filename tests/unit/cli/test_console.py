@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bayplan.cli.console import out, run, table, tell_error, told
-from bayplan.errors import RegistryError
+from bayplan.errors import Mistake, RegistryError, SpecError
 
 
 def test_a_narrow_terminal_cuts_no_name() -> None:
@@ -39,6 +39,13 @@ def test_what_others_say_moves_no_terminal(capsys: pytest.CaptureFixture[str]) -
     assert told.err.count("denied1A [no]") == 3
     assert "denied1A [no]" in told.out
     assert not [c for c in told.err + told.out if not c.isprintable() and c != "\n"]
+
+
+def test_what_to_do_is_told_once_for_those_that_follow_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    several = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "x"), ("e", ""), ("f", "")]
+    tell_error(SpecError([Mistake(what, "f", line, todo=todo) for line, (what, todo) in enumerate(several, 1)]))
+    lines = [line.removeprefix("✗ ").strip() for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["f:1: a", "f:2: b", "x", "f:3: c", "y", "f:4: d", "x", "f:5: e", "f:6: f"]
 
 
 HANGING = """
