@@ -15,6 +15,7 @@ from bayplan.spec.unsupported import refusal
 
 M = TypeVar("M", bound=FileModel)
 Path = tuple[str | int, ...]
+_FEW = 25  # names that a line can hold
 
 
 def validate(model: type[M], node: Node, mistakes: Mistakes, path: tuple[str, ...] = ()) -> M | None:
@@ -55,13 +56,39 @@ def _unknown_key(model: type[FileModel] | None, key: str, where: str) -> tuple[s
     inside = f"{where}: " if where else ""
     if refused := refusal(model.__name__ if model else "", key):
         return f"{inside}{key} {refused[0]}", refused[1]
-    near = _nearest(model, key)
-    todo = f"did you mean {near!r}?" if near else f"known here: {', '.join(sorted(_keys(model)))}"
-    return f"{inside}unknown key {key!r}", todo
+    return f"{inside}unknown key {key!r}", _what_to_do(model, key)
+
+
+def _what_to_do(model: type[FileModel] | None, key: str) -> str:
+    known = sorted(_keys(model))
+    homes = _homes(model, key)
+    if len(homes) == 1:
+        return f"it is a key of {homes[0]}: write it there, indented further"
+    if near := _nearest(model, key):
+        return f"did you mean {near!r}?"
+    return f"known here: {', '.join(known)}" if len(known) <= _FEW else "correct it, or its indentation, or remove it"
+
+
+def _homes(model: type[FileModel] | None, key: str) -> list[str]:
+    """The keys of a map whose own maps have this one: it stands one level too far out."""
+    return [
+        field.alias or name
+        for name, field in (model.model_fields if model else {}).items()
+        if any(key in _keys(inner) for inner in _maps(field.annotation))
+    ]
+
+
+def _maps(annotation: Any) -> Iterator[type[FileModel]]:
+    """The models that a field holds itself, and not in a list or under names."""
+    if isinstance(annotation, type) and issubclass(annotation, FileModel):
+        yield annotation
+    elif get_origin(annotation) not in {list, tuple, dict}:
+        for argument in get_args(annotation):
+            yield from _maps(argument)
 
 
 def _nearest(model: type[FileModel] | None, key: str) -> str | None:
-    return next(iter(difflib.get_close_matches(key, _keys(model), n=1, cutoff=0.5)), None)
+    return next(iter(difflib.get_close_matches(key, _keys(model), n=1, cutoff=0.6)), None)
 
 
 def _keys(model: type[FileModel] | None) -> list[str]:
