@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
 from bayplan.errors import Mistake, SpecError
 from bayplan.spec.node import Place
 
@@ -35,9 +38,11 @@ class Mistakes:
 
     @property
     def warnings(self) -> tuple[Mistake, ...]:
-        """Each once, as mistakes are ordered; but for those that are told as causes of mistakes."""
+        """As mistakes are ordered; but for those that are told as causes of mistakes. What is the same in several lines
+        of a file is told once, in the first of them.
+        """
         causes = self._causes()
-        return tuple(self._ordered([w for w in self._warnings if w not in causes]))
+        return tuple(_gathered(self._ordered([w for w in self._warnings if w not in causes])))
 
     def __len__(self) -> int:
         return len(self._found)
@@ -53,3 +58,13 @@ class Mistakes:
 
     def _ordered(self, found: list[Mistake]) -> list[Mistake]:
         return sorted(found, key=lambda m: (self._files.index(m.file), m.line, m.column))
+
+
+def _gathered(warnings: Iterable[Mistake]) -> Iterator[Mistake]:
+    same: dict[tuple[str, str], list[Mistake]] = {}
+    for warning in warnings:
+        same.setdefault((warning.file, warning.what), []).append(warning)
+    for first, *others in same.values():
+        lines = [str(line) for line in dict.fromkeys(w.line for w in others) if line != first.line]
+        also = f" (also line{'s'[: len(lines) - 1]} {', '.join(lines)})" if lines else ""
+        yield replace(first, what=f"{first.what}{also}")

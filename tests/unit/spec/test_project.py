@@ -246,6 +246,17 @@ def test_unset_variables_are_warned_of(folder) -> None:
     assert [(w.line, w.what) for w in warned] == [(4, "the variable NOT is not set: it is empty here")]
 
 
+def test_one_variable_is_warned_of_once_a_file_with_its_lines(folder) -> None:
+    warned = []
+    text = "services:\n  web:\n    image: x\n    environment:\n      A: $NOT $NOT\n      B: $NOT\n      C: $NO\n      D: $NOT\n"
+    path = folder.write("compose.yaml", text)
+    load_app([path], project=None, environment={}, fleet=None, warn=warned.append)
+    assert [(w.line, w.what) for w in warned] == [
+        (5, "the variable NOT is not set: it is empty here (also lines 6, 8)"),
+        (7, "the variable NO is not set: it is empty here"),
+    ]
+
+
 def _read(folder, *texts: str):
     files = [folder.write(f"{i}.yaml" if i else "compose.yaml", t) for i, t in enumerate(texts)]
     return load_app(files, project=None, environment=folder.environment, fleet=local_fleet({}), only_read=True)
