@@ -14,13 +14,14 @@ from bayplan.spec.checks_listeners import without_taken
 from bayplan.spec.checks_names import check_aliases
 from bayplan.spec.checks_volumes import check_volumes
 from bayplan.spec.document import read_file
-from bayplan.spec.find import project_directory
+from bayplan.spec.find import file_below, project_directory
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import App, Fleet
 from bayplan.spec.name import name_of
 from bayplan.spec.node import Node, Place
 from bayplan.spec.pending import check_pending
 from bayplan.spec.project import merged
+from bayplan.spec.reading import shown
 from bayplan.spec.resolve import Surroundings, attached, resolve, resolve_top
 from bayplan.spec.validate import validate
 from bayplan.spec.variables import files_of, variables_of
@@ -67,7 +68,9 @@ def load_app(
     if root is not None:
         asked = frozenset((*profiles, *re.split(r"[,\s]+", variables.get("COMPOSE_PROFILES", ""))))
         alone = fleet is not None and len(fleet.hosts) == 1
-        around = Surroundings(directory, variables, root, mistakes, only_read, alone)
+        below = file_below(paths)
+        both = f"-f {shown(below)} -f {shown(paths[0])}" if below else ""
+        around = Surroundings(directory, variables, root, mistakes, only_read, alone, both)
         app = _resolved(name, asked, frozenset(named), fleet, around)
         if not only_read:
             check_pending(app, around)

@@ -55,7 +55,7 @@ def check(
 def _check_source(service: Service, around: Surroundings) -> None:
     is_told = around.is_broken("services", service.name)
     if not service.image and not service.build and not service.external and not is_told:
-        around.wrong(
+        around.not_there(
             f"services.{service.name}: has neither image nor build",
             "services", service.name,
             todo="write image: NAME, or build: DIRECTORY",

@@ -34,7 +34,8 @@ def _missing(service: Service, key: str, name: str, written: Collection[str], ar
         todo = "ask for it (--profile, or COMPOSE_PROFILES), or write required: false"
     else:
         what, todo = f"{key} names {name!r}, and there is no such service", f"services: {', '.join(sorted(written))}"
-    around.wrong(f"services.{service.name}: {what}", "services", service.name, key, name, todo=todo)
+    tell = around.wrong if name in written else around.not_there
+    tell(f"services.{service.name}: {what}", "services", service.name, key, name, todo=todo)
 
 
 def _circles(there: Mapping[str, Service]) -> Iterator[tuple[str, ...]]:

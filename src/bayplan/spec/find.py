@@ -26,6 +26,13 @@ def compose_files(files: Sequence[Path] | None, environment: Mapping[str, str]) 
     return ()
 
 
+def file_below(files: Sequence[Path]) -> Path | None:
+    """The Compose file beside one that is named alone, and may be meant to be laid over it; maybe none."""
+    if len(files) != 1 or files[0].name in COMPOSE_NAMES:
+        return None
+    return _first(files[0].parent, COMPOSE_NAMES)
+
+
 def fleet_file(path: Path | None, environment: Mapping[str, str], compose: Sequence[Path] = ()) -> Path | None:
     """The file named, or BAYPLAN_FLEET's, or a fleet.yaml beside the Compose file, here or in a parent; maybe none."""
     named = path or (Path(environment["BAYPLAN_FLEET"]) if environment.get("BAYPLAN_FLEET") else None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bayplan.spec import load_app, local_fleet
+from bayplan.spec.model import App
 
 
 def test_include_has_its_own_folder_and_variables(folder) -> None:
@@ -255,6 +257,29 @@ def test_one_variable_is_warned_of_once_a_file_with_its_lines(folder) -> None:
         (5, "the variable NOT is not set: it is empty here (also lines 6, 8)"),
         (7, "the variable NO is not set: it is empty here"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        ("pull_policy: always", "2: services.web: has neither image nor build"),
+        ("image: x\n    depends_on: [db]", "4: services.web: depends_on names 'db', and there is no such service"),
+        ("image: x\n    networks: [back]", "4: services.web: there is no network 'back' at the top of the file"),
+    ],
+)
+def test_a_file_that_is_laid_over_another_says_how_to_name_both(folder, service: str, told: str) -> None:
+    over = folder.write("compose.prod.yaml", f"services:\n  web:\n    {service}\n")
+
+    def read(*files: Path) -> App:
+        return load_app(files, project="a", environment={}, fleet=None)
+
+    assert folder.mistakes(lambda: read(over))[0].startswith(told)
+    assert "-f" not in folder.mistakes(lambda: read(over))[0]
+    below = folder.write("compose.yaml", "services: {web: {image: x}, db: {image: x}}\nnetworks: {back: }\n")
+    [found] = folder.mistakes(lambda: read(over))
+    assert found.startswith(told)
+    assert found.endswith("; or name both files: -f compose.yaml -f compose.prod.yaml")
+    assert list(read(below, over).services) == ["web", "db"]
 
 
 def _read(folder, *texts: str):

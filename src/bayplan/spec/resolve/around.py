@@ -18,6 +18,7 @@ class Surroundings:
     """What a service's definition refers to. directory: the project's, which relative paths start from.
 
     only_read: the app is shown and not run, so that what only a run needs may be missing. one_host: all of the fleet.
+    both_files: how to name the files, where the only one that is named may be meant to be laid over another.
     """
 
     directory: Path
@@ -26,6 +27,7 @@ class Surroundings:
     mistakes: Mistakes
     only_read: bool = False
     one_host: bool = False
+    both_files: str = ""
 
     def place(self, *path: str | int) -> Place:
         """Where something is written, or where it would be."""
@@ -43,6 +45,10 @@ class Surroundings:
     def wrong(self, what: str, *path: str | int, todo: str = "") -> None:
         """Tell a mistake; the first words say which service."""
         self.mistakes.add(what, self.place(*path), todo)
+
+    def not_there(self, what: str, *path: str | int, todo: str) -> None:
+        """Tell a mistake that another file may well mend: what is named is not in this one."""
+        self.wrong(what, *path, todo=f"{todo}; or name both files: {self.both_files}" if self.both_files else todo)
 
     def is_broken(self, *path: str | int) -> bool:
         """Whether something is wrong with what stands there that is told already."""

@@ -78,7 +78,7 @@ class _Definitions:
         path = ("services", service, *key.split("."))
         value = [*self._children(path)]
         index = next((i for i, child in enumerate(value) if name in child), None)
-        self.around.wrong(
+        self.around.not_there(
             f"services.{service}: there is no {kind} {name!r} at the top of the file",
             *path, *(() if index is None else (index,)),
             todo=f"write {kind}s: {{{name}: …}}, or correct the name",
