@@ -237,7 +237,7 @@ class ServiceFile(FileModel):
     platform: Maybe[Annotated[Text, AfterValidator(_platform)]] = key("hosts of another platform are not chosen")
     pull_policy: Maybe[Annotated[Text, AfterValidator(_pull_policy)]] = key(
         "`missing`, unless written: a tag, once looked up, stays what it was. `always` and `build`: each `up` looks "
-        "the tag up, or builds, again. `never`: of what is built here"
+        "the tag up, or builds, again. `never`: of what is built here. `daily`, `weekly` and `every_…` are refused"
     )
     post_start: Maybe[List[option.HookFile]] = key(
         "in a replica that was started, before it has traffic; where one fails, the replica has failed"
