@@ -52,7 +52,7 @@ def load_app(
     environment: the operator's; `.env` beside the first file fills in. fleet None: it is not known, and what the app
     wants of it is not checked. profiles: those that are asked for beside COMPOSE_PROFILES; named: services that are,
     whatever their profiles (Compose Specification, "Implicitly starting profiles"). only_read: what is read and
-    cannot be run yet (`pending`) is no mistake. warn: is told what may well be meant.
+    cannot be run yet (`pending`) is warned of, and no mistake. warn: is told what may well be meant.
 
     Raises SpecError with every mistake.
     """
@@ -72,8 +72,7 @@ def load_app(
         both = f"-f {shown(below)} -f {shown(paths[0])}" if below else ""
         around = Surroundings(directory, variables, root, mistakes, only_read, alone, both)
         app = _resolved(name, asked, frozenset(named), fleet, around)
-        if not only_read:
-            check_pending(app, around)
+        check_pending(app, around)
     for warning in mistakes.warnings:
         warn(warning)
     mistakes.raise_any()

@@ -1,7 +1,7 @@
 """What is read and resolved, and cannot be run yet: told with its place before anything is done.
 
-`bayplan config` shows it; whatever would start or plan the app refuses it. Whoever makes one of these work takes its
-line out of here, and its word out of the key's description in `written/`.
+`bayplan config` shows it, and warns; whatever would start or plan the app refuses it. Whoever makes one of these work
+takes its line out of here, and its word out of the key's description in `written/`.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _BUILD: Final[Mapping[str, str]] = {
 
 
 def check_pending(app: App, around: Surroundings) -> None:
-    """Adds a mistake for everything of the app that is not run yet."""
+    """Adds a mistake for everything of the app that is not run yet; of an app that is only read, a warning."""
     for service in app.services.values():
         for path, todo in _of(service):
-            around.wrong(
+            around.missing(
                 f"services.{service.name}: {'.'.join(path)} is not supported yet",
                 "services", service.name, *path,
                 todo=todo if todo.startswith("remove it") else f"instead: {todo}",
@@ -63,7 +63,7 @@ def check_pending(app: App, around: Surroundings) -> None:
         for name, value in there.items():
             if value.external:
                 what, todo = _ELSEWHERE if kind == "networks" else (f"nothing here keeps {kind} of others", _VALUE)
-                around.wrong(f"{kind}.{name}: {what}", kind, name, "external", todo=todo)
+                around.missing(f"{kind}.{name}: {what}", kind, name, "external", todo=todo)
 
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:

@@ -282,6 +282,21 @@ def test_a_file_that_is_laid_over_another_says_how_to_name_both(folder, service:
     assert list(read(below, over).services) == ["web", "db"]
 
 
+def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:
+    warned = []
+    text = "services:\n  web:\n    build: {context: ., additional_contexts: {a: .}}\n    networks: [back]\nnetworks:\n  back: {external: true}\n"
+    path = folder.write("compose.yaml", text)
+    load_app([path], project=None, environment={}, fleet=None, only_read=True, warn=warned.append)
+    assert [(w.line, w.what) for w in warned] == [
+        (3, "services.web.build: there is no Dockerfile; up refuses it"),
+        (3, "services.web: build.additional_contexts is not supported yet; up refuses it"),
+        (
+            6,
+            "networks.back: a network of another app cannot be joined: services are found by name in their own; up refuses it",
+        ),
+    ]
+
+
 def _read(folder, *texts: str):
     files = [folder.write(f"{i}.yaml" if i else "compose.yaml", t) for i, t in enumerate(texts)]
     return load_app(files, project=None, environment=folder.environment, fleet=local_fleet({}), only_read=True)

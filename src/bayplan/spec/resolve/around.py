@@ -55,9 +55,11 @@ class Surroundings:
         return any(node.broken for node in along(self.root, path))
 
     def missing(self, what: str, *path: str | int, todo: str = "") -> None:
-        """Tell what a run needs and is not there: a mistake, or, of an app that is only read, a warning."""
-        tell = self.mistakes.warn if self.only_read else self.mistakes.add
-        tell(what, self.place(*path), todo)
+        """Tell what is in the way of a run alone: a mistake, or, of an app that is only read, a warning."""
+        if self.only_read:
+            self.mistakes.warn(f"{what}; up refuses it", self.place(*path), todo)
+        else:
+            self.wrong(what, *path, todo=todo)
 
 
 def given(value: T | None, default: T) -> T:
