@@ -234,7 +234,7 @@ class ServiceFile(FileModel):
     secrets: Maybe[Grants] = key("files in the memory of the host, mounted read-only; another value is another replica")
     configs: Maybe[Grants] = key("as secrets")
     tmpfs: Maybe[Texts] = key()
-    platform: Maybe[Annotated[Text, AfterValidator(_platform)]] = key("hosts of another platform are not chosen")
+    platform: Maybe[Annotated[Text, AfterValidator(_platform)]] = key("one of Linux; hosts of another are not chosen")
     pull_policy: Maybe[Annotated[Text, AfterValidator(_pull_policy)]] = key(
         "`missing`, unless written: a tag, once looked up, stays what it was. `always` and `build`: each `up` looks "
         "the tag up, or builds, again. `never`: of what is built here. `daily`, `weekly` and `every_…` are refused"
