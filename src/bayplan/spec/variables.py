@@ -20,7 +20,8 @@ def files_of(files: Sequence[Path] | None, environment: Mapping[str, str], mista
     paths = compose_files(files, {**here, **environment})
     if not paths:
         name = COMPOSE_NAMES[0]
-        todo = "write one (bayplan init helps), or name it with -f"
+        others = ", ".join(sorted(path.name for path in Path.cwd().glob("*compose*.y*ml")))
+        todo = f"name one with -f: {others}" if others else "write one (bayplan init helps), or name it with -f"
         mistakes.add(f"there is no {name} here or in a parent directory", Place(name), todo)
         mistakes.raise_any()
     for path in (p for p in map(str, paths) if p.startswith(_REMOTE)):

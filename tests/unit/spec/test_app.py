@@ -460,6 +460,13 @@ def test_no_file_at_all(folder) -> None:
     ]
 
 
+def test_without_the_default_files_those_that_are_here_are_named(folder) -> None:
+    for name in ("docker-compose.prod.yml", "compose.prod.yaml", "values.yaml"):
+        folder.write(name, "services: {web: {image: x}}\n")
+    [told] = folder.mistakes(lambda: load_app(None, project=None, environment={}, fleet=None))
+    assert told.endswith(" | name one with -f: compose.prod.yaml, docker-compose.prod.yml")
+
+
 def test_a_binary_file(folder) -> None:
     folder.write("compose.yaml", b"\xff\xfe\x00\x01")
     assert folder.mistakes(folder.app) == ["0: compose.yaml is not UTF-8 text | save it as UTF-8"]
