@@ -91,10 +91,19 @@ def _exposing(service: Service, dropped: Sequence[Port]) -> Service:
 def check_listeners(published: Sequence[Published], around: Surroundings) -> None:
     """Adds mistakes of ports: each against those before it; the first that it clashes with is told."""
     for index, two in enumerate(published):
-        clash = next((found for one in published[:index] if (found := _clash(one, two))), None)
+        clash = next(((one, *found) for one in published[:index] if (found := _clash(one, two))), None)
         if clash:
-            what, todo = clash
+            one, what, todo = clash
+            todo = _of_two_files(one, two, around) or todo
             around.wrong(f"services.{two.service.name}: port {two.port.published} {what}", *two.path, todo=todo)
+
+
+def _of_two_files(one: Published, two: Published, around: Surroundings) -> str:
+    """What to do where a later file was to change a service's port, and has added one."""
+    earlier, later = around.place(*one.path).file, around.place(*two.path).file
+    if one.service.name != two.service.name or earlier == later:
+        return ""
+    return f"files add up their ports: in {later}, ports: !override [...] takes the place of those in {earlier}"
 
 
 def _clash(one: Published, two: Published) -> tuple[str, str] | None:

@@ -40,6 +40,17 @@ def test_two_ports_of_a_container_at_one_number_are_a_mistake_still(folder) -> N
     assert folder.mistakes(lambda: read(folder, text)) == ["6: services.web: port 81 is listed twice | remove one"]
 
 
+def test_a_port_that_a_later_file_was_to_change_is_told_how(folder) -> None:
+    over = 'ports:\n  - "81:82"'
+    [told] = folder.mistakes(lambda: folder.web('ports: ["81:80"]', over))
+    assert told == (
+        "4: services.web: port 81 is listed twice | files add up their ports: "
+        "in 1.yaml, ports: !override [...] takes the place of those in compose.yaml"
+    )
+    web = folder.web('ports: ["81:80"]', over.replace("ports:", "ports: !override"))
+    assert [(port.published, port.target) for port in web.ports] == [(81, 82)]
+
+
 def two(first: str, second: str) -> str:
     return f"services:\n  a:\n    image: x\n    ports: [{first}]\n  b:\n    image: x\n    ports: [{second}]\n"
 
