@@ -28,7 +28,7 @@ def compose_files(files: Sequence[Path] | None, environment: Mapping[str, str]) 
 
 def file_below(files: Sequence[Path]) -> Path | None:
     """The Compose file beside one that is named alone, and may be meant to be laid over it; maybe none."""
-    if len(files) != 1 or files[0].name in COMPOSE_NAMES:
+    if len(files) != 1 or files[0].name in {*COMPOSE_NAMES, "-"}:
         return None
     return _first(files[0].parent, COMPOSE_NAMES)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +268,9 @@ def test_one_variable_is_warned_of_once_a_file_with_its_lines(folder) -> None:
         ("image: x\n    networks: [back]", "4: services.web: there is no network 'back' at the top of the file"),
     ],
 )
-def test_a_file_that_is_laid_over_another_says_how_to_name_both(folder, service: str, told: str) -> None:
+def test_a_file_that_is_laid_over_another_says_how_to_name_both(
+    folder, monkeypatch: pytest.MonkeyPatch, service: str, told: str
+) -> None:
     over = folder.write("compose.prod.yaml", f"services:\n  web:\n    {service}\n")
 
     def read(*files: Path) -> App:
@@ -280,6 +283,8 @@ def test_a_file_that_is_laid_over_another_says_how_to_name_both(folder, service:
     assert found.startswith(told)
     assert found.endswith("; or name both files: -f compose.yaml -f compose.prod.yaml")
     assert list(read(below, over).services) == ["web", "db"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(over.read_bytes())))
+    assert "-f" not in folder.mistakes(lambda: read(Path("-")))[0]
 
 
 def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:
