@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from tests.given import IMAGE
@@ -23,7 +23,7 @@ from bayplan.gateways.memory import MemoryGateway
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import PoolChange, Step, kind
-from bayplan.ports import FleetPorts
+from bayplan.ports import FleetPorts, LogLine
 from bayplan.spec.model import Fleet
 
 OTHER_IMAGE, BAD_IMAGE, EXITING_IMAGE = "shop/web@sha256:2", "shop/web@sha256:bad", "shop/web@sha256:exits"
@@ -50,6 +50,9 @@ class BusyEngine:
     def refuses(self, method: str, name: str, error: BayplanError) -> None:
         """Each time that it is asked to do that to the container of that name."""
         self._refused[method, name] = error
+
+    def logs(self, name: str, *, tail: int | None = None) -> AsyncIterator[LogLine]:
+        return self.inner.logs(name, tail=tail)
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def work(*args: Any, **more: Any) -> Any:

@@ -21,6 +21,8 @@ from bayplan.engines.docker import DockerEngine
 from bayplan.hosts.local import LocalReach
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
+from bayplan.plan.guard import KEPT
+from bayplan.plan.names import system_name
 from bayplan.spec.model import Host
 
 pytestmark = pytest.mark.shares_lab
@@ -326,14 +328,17 @@ def test_doctor_finds_nothing_wrong_with_a_fleet_that_is_well(project: Project) 
 
 
 def test_what_is_brought_up_is_not_done_while_a_guard_cannot_keep_the_firewall(project: Project) -> None:
-    iptables = project.lab.on("h2", ["sh", "-c", "readlink -f $(command -v iptables)"]).stdout.strip()
-    project.lab.on("h2", ["chmod", "0", iptables])
+    lab = project.lab
+    iptables = lab.on("h2", ["sh", "-c", "readlink -f $(command -v iptables)"]).stdout.strip()
+    lab.on("h2", ["chmod", "0", iptables])
     try:
+        last_words = ["docker", "logs", "--tail", "1", system_name("guard", lab.name)]
+        wait_for(lambda: KEPT not in lab.on("h2", last_words).stdout, "the guard finds it out", deadline=30)
         said = project.bayplan("up", status=3).stderr
         assert "h2: its guard cannot keep the firewall" in " ".join(said.split())
         assert findings(project, status=1)["guard", "h2"]["level"] == "fail"
     finally:
-        project.lab.on("h2", ["chmod", "755", iptables])
+        lab.on("h2", ["chmod", "755", iptables])
     project.bayplan("up")
 
 

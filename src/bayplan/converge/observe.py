@@ -10,7 +10,7 @@ from typing import Any
 
 from bayplan.errors import BayplanError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
-from bayplan.plan.guard import question
+from bayplan.plan.guard import KEPT, question
 from bayplan.plan.names import bridge_prefix, system_name
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet
@@ -100,10 +100,22 @@ async def missing_paths(ports: FleetPorts, host: HostFacts, paths: frozenset[str
 
 
 async def unguarded(ports: FleetPorts, host: HostFacts) -> str:
-    """Why the host's guard, which runs, does not keep the firewall; "" if it does. Raises EngineError."""
+    """Why the host's guard, which runs, does not keep the firewall; "" if it does. Asked where the rules are, which
+    takes the host some ten processes. Raises EngineError.
+    """
     argv = ("chroot", "/host", "/bin/sh", "-c", question(bridge_prefix(ports.fleet.name)))
     told = await ports.engines[host.name].exec(system_name("guard", ports.fleet.name), argv)
     return told.output.decode(errors="replace").strip().rpartition("\n")[2] if told.status else ""
+
+
+async def says_kept(ports: FleetPorts, host: HostFacts) -> bool:
+    """Whether that the firewall is kept is the last thing that the host's guard has said."""
+    guard = system_name("guard", ports.fleet.name)
+    try:
+        said = [line.text async for line in ports.engines[host.name].logs(guard, tail=1)]
+    except BayplanError:  # where containers' logs go is the engine's to say, and some are not read back
+        return False
+    return said == [KEPT]
 
 
 async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[str]:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
 
-from bayplan.converge.observe import answered, missing_paths, see_gateway, see_host, unguarded
+from bayplan.converge.observe import answered, missing_paths, says_kept, see_gateway, see_host, unguarded
 from bayplan.converge.overlay import started, with_replica
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, HostFacts, Replica
@@ -155,13 +155,16 @@ class Sight:
         self._known[name] = replace(host, images=images, missing=missing, delivered=delivered, unguarded=why)
 
     async def _why_unguarded(self, host: HostFacts) -> str:
-        """Each guard is asked once. The ports of this machine's own replicas are on its loopback."""
+        """Each guard is asked once: what it last said, and where that is not that all is well, the firewall itself. The
+        ports of this machine's own replicas are on its loopback.
+        """
         guard = host.system("guard")
         if guard is None or not host.is_guarded or self._ports.fleet.local:
             return ""
         if guard.id not in self._unguarded:
             try:
-                self._unguarded[guard.id] = await unguarded(self._ports, host)
+                kept = await says_kept(self._ports, host)
+                self._unguarded[guard.id] = "" if kept else await unguarded(self._ports, host)
             except BayplanError:  # asked again at the next look
                 return ""
         return self._unguarded[guard.id]

@@ -17,6 +17,7 @@ from bayplan.plan.names import system_name
 
 LOOK = 3  # seconds between looks at the firewall, each of which takes some ten processes
 
+KEPT = "the firewall is kept"  # a guard's last words while it is, since it last looked
 BEGINS = 4  # seconds within which one that has begun, or that finds its rules gone, has written them
 _USER = "DOCKER-USER"
 _REFUSAL = "--tcp-flags RST RST -m conntrack ! --ctstatus ASSURED"  # of a connection that was never made
@@ -243,13 +244,15 @@ listen() {{
     exec timeout {LOOK} head -n 1 {pipe} >/dev/null
 }}
 trap leave TERM INT
+echo 'begins to keep the firewall'
 open_run
 want= open= ended=none
 while :; do
     [ -g {run} ] && [ -p {pipe} ] || open_run
     open_services
     if [ -z "$want" ] || [ "$(kept)" != "$want" ]; then
-        if ensure; then want=$(kept); else echo 'the firewall cannot be kept: see the lines above' >&2; want=; fi
+        if ensure; then want=$(kept) && echo '{KEPT}'
+        else echo 'the firewall cannot be kept: see the lines above' >&2; want=; fi
     fi
     patient
     listen & wait $! && close

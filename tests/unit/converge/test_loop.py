@@ -22,6 +22,7 @@ from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHo
 from bayplan.facts import EngineFacts, Facts, Table
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
+from bayplan.plan.guard import KEPT
 from bayplan.plan.plan import plan
 from bayplan.plan.standing import LOOP_DEADLINE
 from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start, kind, subject
@@ -144,6 +145,28 @@ def test_nothing_is_started_where_the_guard_cannot_keep_the_firewall_and_what_st
         everywhere = given.goal(THREE, given.service("all", mode="global", ports=()), release=2)
         (left,) = (await fleet.up(everywhere)).plan.unplaced
         assert [w.reason for w in left.why] == ["its guard cannot keep the firewall: iptables: Permission denied"]
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ((KEPT,), ""),
+        ((KEPT, "the firewall cannot be kept: see the lines above"), "iptables: Permission denied"),
+        ((KEPT, "begins to keep the firewall"), "iptables: Permission denied"),
+    ],
+)
+def test_the_firewall_is_asked_only_where_its_guard_does_not_say_that_all_is_well(
+    said: tuple[str, ...], why: str
+) -> None:
+    async def story() -> None:
+        fleet = MemoryFleet(THREE)
+        await fleet.up(web())
+        guard = fleet.engines["h2"].inner._container("bayplan-guard-t")
+        guard.lines = [("stdout", line) for line in said]
+        guard.program = Program(on_exec=lambda _: ExecResult(1, b"iptables: Permission denied\n"))
+        assert (await fleet.up(web(4))).facts.hosts["h2"].unguarded == why
 
     run(story())
 
