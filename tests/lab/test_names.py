@@ -150,6 +150,49 @@ def test_a_service_that_is_not_run_here_has_a_name_and_an_address_all_the_same(s
     del shop.services["managed"]
 
 
+def test_sshd_on_the_host_and_a_port_that_is_redirected_take_no_call_to_a_service(shop: Shop) -> None:
+    shop.services["git"] = {**shop.services["store"], "environment": {"PORT": "22"}, "expose": ["22"], "networks": {}}
+    shop.write()
+    shop.bayplan("up")
+    taking = ["PREROUTING", "-p", "tcp", "--dport", "9000", "-j", "REDIRECT", "--to-ports", "1"]
+    for host in shop.lab.hosts:
+        assert [line.split()[0] for line in shop.asks(host.name, "git", 22, 2)] == ["git-1", "git-1"]
+    on(shop.lab, "h2", "iptables", "-t", "nat", "-A", *taking)
+    try:
+        assert [line.split()[0] for line in shop.asks("h2", "store", 9000, 2)] == ["store-1", "store-1"]
+    finally:
+        on(shop.lab, "h2", "iptables", "-t", "nat", "-D", *taking)
+    del shop.services["git"]
+
+
+def test_what_has_a_service_s_port_on_any_host_is_told_before_anything_is_changed(shop: Shop) -> None:
+    on(
+        shop.lab,
+        "h2",
+        "docker",
+        "run",
+        "-d",
+        "--name",
+        "theirs",
+        "-p",
+        "9300:80",
+        "debian:bookworm-slim",
+        "sleep",
+        "99",
+    )
+    shop.services["late"] = {**shop.services["api"], "environment": {"PORT": "9300"}, "expose": ["9300"]}
+    shop.write()
+    before = shop.containers()
+    try:
+        refused = bayplan(shop.directory, operator(shop.lab), "up", status=1)
+        said = " ".join((refused.stdout + refused.stderr).split())
+        assert "h2: the container theirs has port 9300, on which others reach late; nothing was changed" in said, said
+        assert shop.containers() == before
+    finally:
+        on(shop.lab, "h2", "docker", "rm", "-f", "theirs")
+        del shop.services["late"]
+
+
 def test_a_called_service_is_rolled_and_no_call_fails(shop: Shop) -> None:
     asking = [shop.asking(host.name, "api", 80, 1500, 0.01) for host in shop.lab.hosts[:2]]
     shop.services["api"]["environment"] = {"VERSION": "two"}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from bayplan.facts import Table
+from bayplan.haproxy.fronts import bound
 from bayplan.listening import listening
 
 _BIND = re.compile(r"cannot bind socket \(([^)]*)\) for \[([^\]]*)\]")
@@ -18,15 +19,15 @@ def reload_fault(said: str) -> str:
     """Why the master did not reload; "" when it did (it answers `Success=1`, management manual 3.0, "reload")."""
     if "Success=1" in said:
         return ""
-    if bound := _BIND.search(said):
-        return f"{bound[2]} cannot be listened on: {bound[1].lower()}"
+    if barred := _BIND.search(said):
+        return f"{barred[2]} cannot be listened on: {barred[1].lower()}"
     alerts = _ALERT.findall(said)
     return f"HAProxy refused the configuration: {alerts[0] if alerts else said.strip() or 'no reason given'}"
 
 
 def addresses(table: Table) -> frozenset[Address]:
     """What the table has HAProxy listen on."""
-    fronts = {(front.address or "0.0.0.0", front.port) for front in table.listeners}  # noqa: S104
+    fronts = {(front.address or "0.0.0.0", bound(front)) for front in table.listeners}  # noqa: S104
     return frozenset(fronts | ({("127.0.0.1", table.registry[0])} if table.registry else set()))
 
 

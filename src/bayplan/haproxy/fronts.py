@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from bayplan.facts import Listener, Pool, Route
 from bayplan.haproxy.words import check_name, quote
 
 UNMATCHED = "bayplan:unmatched"  # a pool's name never has a colon
+
+# Where a gateway listens at services' own addresses in place of a port that every host itself has, on all of its
+# addresses: sshd's. The guard leads callers there.
+INNER_PORTS: Final = {22: 65022}
 
 _ANY_HTTP = (
     "mode http",
@@ -34,9 +39,9 @@ _HTTP = (
 
 def frontend(listener: Listener, pools: Mapping[str, Pool]) -> Iterator[str]:
     """The lines of one listener."""
-    address = f"{listener.address or '0.0.0.0'}:{listener.port}"  # noqa: S104  a listener is what is to be open
-    yield f"frontend {check_name(f'listener:{address}')}"
-    yield f"  bind {address}"
+    address = listener.address or "0.0.0.0"  # noqa: S104  a listener is what is to be open
+    yield f"frontend {check_name(f'listener:{address}:{listener.port}')}"
+    yield f"  bind {address}:{bound(listener)}"
     if is_http(listener, pools):
         yield from (f"  {line}" for line in (_HTTP_INNER if listener.is_inner else _HTTP))
         yield from (f"  {line}" for line in _rules(listener.routes))
@@ -44,6 +49,11 @@ def frontend(listener: Listener, pools: Mapping[str, Pool]) -> Iterator[str]:
         yield "  mode tcp"
         yield from (f"  default_backend {check_name(r.pool)}" for r in listener.routes[:1])
         yield from ("  tcp-request connection reject",) if not listener.routes else ()
+
+
+def bound(listener: Listener) -> int:
+    """The port that the gateway binds for it."""
+    return INNER_PORTS.get(listener.port, listener.port) if listener.is_inner else listener.port
 
 
 def is_http(listener: Listener, pools: Mapping[str, Pool]) -> bool:

@@ -111,6 +111,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     )
     whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
     whole = await versioned(whole, before.app if before else None, wishes.secrets)
+    whole = await doors.reachable(ports, whole, hosts.facts, lambda text: on(Note(text)))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
     chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)

@@ -1,20 +1,23 @@
-"""Whether new listeners can have their ports: asked of the balancers' hosts before anything of the app is changed.
+"""Whether new listeners and services' own addresses can have their ports: asked before anything of the app is changed.
 
-A listener is opened last, when replicas stand behind it; found out then, it would leave them standing for nobody.
+A listener is opened last, when replicas stand behind it; found out then, it would leave them standing for nobody. A
+service's own address is opened on every host: what listens on all addresses of one is in its way there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from bayplan.errors import BayplanError, PortTakenError
 from bayplan.facts import Facts, GatewayFacts, HostFacts, Stranger
+from bayplan.haproxy.fronts import INNER_PORTS, bound
 from bayplan.listening import TABLES, listening
 from bayplan.operate.strangers import how_to_stop, told
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import system_name
+from bayplan.plan.replica import asked_targets, targets
 from bayplan.plan.routes import held_by_others
 from bayplan.plan.steps import Failure
 from bayplan.ports import Engine, FleetPorts
@@ -35,24 +38,33 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A port of a service's new listener that something on the host has. by: the container, where it is one."""
+    """A port of a service's new listener that something on the host has. by: the container, where it is one.
+
+    inner: it is a port of the service's own address.
+    """
 
     host: str
     service: str
     port: int
+    inner: bool = False
     by: Stranger | None = None
     beside: Stranger | None = None  # another fleet's gateway on that host, which may have it
 
     @property
     def why(self) -> str:
-        who = told(self.by) if self.by else "something that is not this fleet's"
-        return f"{who} has port {self.port}, which a listener of the app is to have"
+        what = "which a listener of the app is to have"
+        return f"{self.who} has port {self.port}, {f'on which others reach {self.service}' if self.inner else what}"
+
+    @property
+    def who(self) -> str:
+        return told(self.by) if self.by else "something that is not this fleet's"
 
     @property
     def todo(self) -> str:
+        other = f"have {self.service} listen on another port" if self.inner else "publish another port"
         if self.by:
-            return f"{how_to_stop(self.by)}; or publish another port"
-        look = f"see what it is, on {self.host}: sudo ss -ltnp 'sport = :{self.port}'; stop it, or publish another port"
+            return f"{how_to_stop(self.by)}; or {other}"
+        look = f"see what it is, on {self.host}: sudo ss -ltnp 'sport = :{self.port}'; stop it, or {other}"
         return f"{look}\n  if {told(self.beside)} has it: {how_to_stop(self.beside)}" if self.beside else look
 
 
@@ -73,25 +85,58 @@ async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
         )
 
 
+async def reachable(ports: FleetPorts, app: App, facts: Facts, say: Callable[[str], None]) -> App:
+    """`app` without the ports that only its images name, and that something has on a host: nobody can change an image's
+    EXPOSE, and it may well be silent there. say: told of each.
+    """
+    taken = {t.port: t for t in await by_strangers(ports, app, facts) if t.inner}
+    left_out = {name: {*s.listens} & taken.keys() - asked_targets(s) for name, s in app.services.items()}
+    services = dict(app.services)
+    for name, gone in left_out.items():
+        listens = tuple(port for port in services[name].listens if port not in gone)
+        services[name] = services[name].model_copy(update={"listens": listens})
+        for port in sorted(gone):
+            say(
+                f"{taken[port].host}: {taken[port].who} has port {port}, which the image of {name} names: other "
+                f"services do not reach {name} on it"
+            )
+    return app.model_copy(update={"services": services}) if any(left_out.values()) else app
+
+
 async def by_strangers(ports: FleetPorts, app: App, facts: Facts) -> list[Taken]:
-    """Ports of new listeners that something other than the gateway listens on, on a host of the balancer."""
-    hosts = [facts.hosts[name] for name in ports.fleet.balancer.hosts if name in facts.hosts]
-    asked = [host for host in hosts if host.reachable and _new(app, host.gateway or GatewayFacts())]
+    """Ports of new listeners, and of services' own addresses, that something other than the gateway listens on."""
+    balancers = ports.fleet.balancer.hosts
+    asked = [host for host in facts.reachable() if _opens(app, host, balancers)]
     found = await asyncio.gather(*(_listened(ports.engines[host.name], ports.fleet.name) for host in asked))
-    return [taken for host, seen in zip(asked, found, strict=True) for taken in in_the_way(app, host, seen)]
+    return [taken for host, seen in zip(asked, found, strict=True) for taken in in_the_way(app, host, seen, balancers)]
 
 
-def in_the_way(app: App, host: HostFacts, seen: Iterable[Door]) -> Iterator[Taken]:
-    """Ports of the app's new listeners on that host that something other than its gateway has. seen: what is listened
-    on there.
+def _opens(app: App, host: HostFacts, balancers: Collection[str]) -> bool:
+    gateway = host.gateway or GatewayFacts()
+    return bool(_new_inner(app, gateway) or (host.name in balancers and _new(app, gateway)))
+
+
+def in_the_way(app: App, host: HostFacts, seen: Iterable[Door], balancers: Collection[str]) -> Iterator[Taken]:
+    """Ports of the app's new listeners on that host, and of its services' own addresses, that something other than its
+    gateway has. seen: what is listened on there.
     """
     gateway = host.gateway or GatewayFacts()
     strangers = {*seen, *_published(host)} - _its_own(gateway)
-    for door, service in _new(app, gateway).items():
+    told = set[int]()
+    for door, service in _new(app, gateway).items() if host.name in balancers else ():
         if any(one.is_in_the_way_of(door) for one in strangers):
-            by = next((s for s in host.engine.strangers if ("tcp", door.port) in s.ports), None)
-            beside = next((s for s in host.engine.strangers if s.name == system_name("gateway", s.fleet)), None)
-            yield Taken(host.name, service, door.port, by, beside)
+            told.add(door.port)
+            yield _taken(host, service, door.port)
+    everywhere = {one.port for one in seen if not one.address} - {b.port for r in host.engine.replicas for b in r.ports}
+    for port, service in _new_inner(app, gateway).items():
+        if port in everywhere - told:
+            yield _taken(host, service, port, inner=True)
+
+
+def _taken(host: HostFacts, service: str, port: int, *, inner: bool = False) -> Taken:
+    by = next((s for s in host.engine.strangers if ("tcp", port) in s.ports), None)
+    beside = next((s for s in host.engine.strangers if s.name == system_name("gateway", s.fleet)), None)
+    return Taken(host.name, service, port, inner, by, beside)
 
 
 def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:
@@ -106,7 +151,7 @@ def _its_own(gateway: GatewayFacts) -> set[Door]:
     port for a listener beside those.
     """
     registry = {Door(gateway.table.registry[0], "127.0.0.1")} if gateway.table.registry else set()
-    return {Door(front.port, front.address) for front in gateway.table.listeners} | registry
+    return {Door(bound(front), front.address) for front in gateway.table.listeners} | registry
 
 
 def _new(app: App, gateway: GatewayFacts) -> dict[Door, str]:
@@ -115,6 +160,17 @@ def _new(app: App, gateway: GatewayFacts) -> dict[Door, str]:
     ingress = ((p, s.name) for s in app.services.values() for p in s.ports if p.mode == "ingress")
     doors = {Door(p.published, p.address): name for p, name in ingress}
     return {door: doors[door] for door in sorted(doors) if door not in has}
+
+
+def _new_inner(app: App, gateway: GatewayFacts) -> dict[int, str]:
+    """Ports of services' own addresses of which the gateway has none yet, at any address, and whose each is. Of one
+    service alone nobody asks for its address.
+    """
+    if len(app.services) < 2 and not any(s.address for s in app.services.values()):  # noqa: PLR2004  one and another
+        return {}
+    has = {door.port for door in _its_own(gateway)}
+    named = ((t, s.name) for s in app.services.values() if not s.is_job for t in targets(s))
+    return {port: name for target, name in sorted(named) if (port := INNER_PORTS.get(target, target)) not in has}
 
 
 def _published(host: HostFacts) -> Iterator[Door]:

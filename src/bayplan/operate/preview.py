@@ -157,7 +157,8 @@ async def foreseen(
     known = await versioned(app, before, secrets)
     is_empty = is_new or bool(registry_moves(ports.fleet, facts))
     pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_empty)
-    return latest, await completed(ports, pinned, before, builder, facts, unmade=unmade), unmade
+    whole = await completed(ports, pinned, before, builder, facts, unmade=unmade)
+    return latest, await doors.reachable(ports, whole, facts, say), unmade
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from bayplan.haproxy.fronts import INNER_PORTS
 from bayplan.haproxy.places import CLOSING, LET_CLOSE, OWNER
 from bayplan.plan.addresses import BLOCK
 from bayplan.plan.names import system_name
@@ -88,6 +89,18 @@ def rules(watch: Watch) -> Iterator[str]:
     yield "COMMIT"
 
 
+def ways(watch: Watch) -> Iterator[str]:
+    """The same for the nat table: what is sent to a service's own address arrives there, whatever ports others have the
+    host redirect; at the port where the gateway listens in place of one that the host itself has.
+    """
+    yield "*nat"
+    yield f":{watch.chain} - [0:0]"
+    for port, at in INNER_PORTS.items():
+        yield f"-A {watch.chain} -d {BLOCK} -p tcp -m tcp --dport {port} -j DNAT --to-destination :{at}"
+    yield f"-A {watch.chain} -d {BLOCK} -j ACCEPT"
+    yield "COMMIT"
+
+
 def _forwarded(watch: Watch) -> Iterator[str]:
     yield _ESTABLISHED
     if watch.registry:  # gateways reach it from their hosts; what is forwarded comes from containers
@@ -135,15 +148,31 @@ rules() {{
 {chr(10).join(rules(watch))}
 RULES
 }}
+ways() {{
+    cat <<'WAYS'
+{chr(10).join(ways(watch))}
+WAYS
+}}
+nat() {{
+    iptables -w 5 -t nat "$@"
+}}
 kept() {{
     iptables -w 5 -S 2>/dev/null | grep -e '^-A {chain} ' -e '^-A {chain}-IN ' -e '^-A FORWARD -j DOCKER-USER$' \\
         -e '^-A DOCKER-USER -j {chain}$' -e '^-A INPUT -j {chain}-IN$' -e '^-A OUTPUT -j {chain}-OUT$'
+    nat -S 2>/dev/null | grep -e '^-A {chain} ' -e '^-A .* -j {chain}$'
 }}
 first() {{
     iptables -w 5 -C "$1" -j "$2" 2>/dev/null || iptables -w 5 -I "$1" -j "$2"
 }}
+lead() {{
+    ways | iptables-restore -w 5 --noflush || return
+    for one in PREROUTING OUTPUT; do
+        nat -C $one -d {BLOCK} -j {chain} 2>/dev/null || nat -I $one -d {BLOCK} -j {chain}
+    done
+}}
 ensure() {{
     heard=
+    lead
     rules | iptables-restore -w 5 --noflush &&
         {{ iptables -w 5 -N DOCKER-USER 2>/dev/null || :; }} &&
         first DOCKER-USER {chain} && first FORWARD DOCKER-USER && first INPUT {chain}-IN &&
@@ -211,6 +240,9 @@ forget() {{
     iptables -w 5 -D INPUT -j {chain}-IN
     iptables -w 5 -D OUTPUT -j {chain}-OUT
     for one in {chain} {chain}-IN {chain}-OUT; do iptables -w 5 -F $one; iptables -w 5 -X $one; done
+    for one in PREROUTING OUTPUT; do nat -D $one -d {BLOCK} -j {chain}; done
+    nat -F {chain}
+    nat -X {chain}
     iptables -w 5 -S | grep -q BAYPLAN- || ip route del local {BLOCK} dev lo
     has_gateway || rm -rf {run}
 }}

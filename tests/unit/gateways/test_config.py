@@ -197,6 +197,14 @@ def test_over_tls_the_name_is_asked_for_and_checked_also_by_the_probe() -> None:
     assert f"ca-file {file.path} " in next(line for line in lines(Table((), (own,))) if line.startswith("server "))
 
 
+def test_a_port_that_every_host_has_itself_is_answered_beside_it() -> None:
+    fronts = (Listener(22, "198.18.1.1", routes=(Route(WEB),)), Listener(22, "10.77.0.11", routes=(Route(WEB),)))
+    assert [line for line in lines(Table(fronts, ())) if line.startswith("bind")] == [
+        "bind 198.18.1.1:65022",
+        "bind 10.77.0.11:22",
+    ]
+
+
 def test_between_services_requests_arrive_as_they_are_sent() -> None:
     front = Listener(80, "198.18.1.1", "http", (Route(WEB),))
     found = lines(Table((front,), (HTTP,)))

@@ -12,9 +12,9 @@ from tests.given import facts, fleet, goal, ingress, service, up
 from bayplan.errors import PortTakenError
 from bayplan.facts import GatewayFacts, Listener, Pool, Route, Stranger, Table
 from bayplan.listening import listening
-from bayplan.operate.doors import Door, check
+from bayplan.operate.doors import Door, check, reachable
 from bayplan.ports import ExecResult
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Exposed
 
 TABLES = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -110,3 +110,53 @@ def test_a_listener_of_another_app_is_told_before_anything_is_changed() -> None:
     front = Listener(8080, "", "http", (Route("blog.web.8080"),))
     with pytest.raises(PortTakenError, match="port 8080 of the balancer is held by the app blog; nothing was changed"):
         asked(SHOP, replace(INNER, listeners=(front,)), ("0.0.0.0", 8080))
+
+
+CALLED = goal(
+    fleet("h1", "h2", balancers=("h1",)), service(), service("api", ports=(), expose=(Exposed(port=9000),))
+).app
+
+
+def beside(app: App, there: Table, *listens: tuple[str, int]) -> SimpleNamespace:
+    """A fleet of two, the second no balancer, where something listens."""
+    on = fleet("h1", "h2", balancers=("h1",))
+    ports = SimpleNamespace(fleet=on, engines={"h1": Told(), "h2": Told(*listens)})
+    return SimpleNamespace(ports=ports, app=app, facts=facts(up("h1"), up("h2", gateway=GatewayFacts(table=there))))
+
+
+def test_what_has_a_port_of_a_service_s_own_address_is_told_wherever_it_is() -> None:
+    on = beside(CALLED, Table(), ("0.0.0.0", 9000))
+    with pytest.raises(PortTakenError, match="has port 9000, on which others reach api; nothing was changed") as told:
+        asyncio.run(check(on.ports, on.app, on.facts))
+    assert told.value.where == "h2"
+    assert "or have api listen on another port" in told.value.todo
+
+
+@pytest.mark.parametrize("listens", [("127.0.0.1", 9000), ("10.0.0.12", 9000), ("0.0.0.0", 22), ("0.0.0.0", 80)])
+def test_what_listens_elsewhere_is_in_the_way_of_no_service_s_own_address(listens: tuple[str, int]) -> None:
+    """On an address of the host's own; where sshd does; where clients' listener is another host's."""
+    git = service("git", ports=(ingress(2222, 22, app_protocol="tcp"),))
+    on = beside(App(name="shop", services={**CALLED.services, "git": git}), Table(), listens)
+    asyncio.run(check(on.ports, on.app, on.facts))
+
+
+def test_a_service_alone_has_no_address_that_anything_could_be_in_the_way_of() -> None:
+    alone = App(name="shop", services={"api": CALLED.services["api"]})
+    on = beside(alone, Table(), ("0.0.0.0", 9000))
+    asyncio.run(check(on.ports, on.app, on.facts))
+
+
+def test_a_port_that_the_gateway_answers_on_is_its_own() -> None:
+    on = beside(CALLED, Table((Listener(9000, "198.18.0.9"),)), ("198.18.0.9", 9000), ("0.0.0.0", 9000))
+    asyncio.run(check(on.ports, on.app, on.facts))
+
+
+def test_a_port_that_only_the_image_names_is_left_out_where_something_has_it() -> None:
+    named = CALLED.services["api"].model_copy(update={"listens": (9000, 9100)})
+    on = beside(App(name="shop", services={**CALLED.services, "api": named}), Table(), ("0.0.0.0", 9100))
+    said: list[str] = []
+    whole = asyncio.run(reachable(on.ports, on.app, on.facts, said.append))
+    assert whole.services["api"].listens == (9000,)
+    [told] = said
+    assert told.startswith("h2: something that is not this fleet's has port 9100, which the image of api names")
+    asyncio.run(check(on.ports, whole, on.facts))

@@ -30,7 +30,7 @@ from bayplan.facts import (
     Table,
 )
 from bayplan.haproxy.places import INITIAL, start_script
-from bayplan.plan.guard import Watch, rules, script
+from bayplan.plan.guard import Watch, rules, script, ways
 from bayplan.plan.names import bridge_name, bridge_prefix
 from bayplan.plan.plan import system_plan
 from bayplan.plan.steps import Pull, Remove, Start, System, subject
@@ -310,6 +310,16 @@ def test_the_guards_rules() -> None:
         f"{into} -s 10.77.0.0/24 -j RETURN",
         f"{into} -d 10.77.0.11/32 -p tcp -m tcp --dport 20000:29999 -j DROP",
         f"{into} -d 10.77.0.11/32 -p udp -m udp --dport 20000:29999 -j DROP",
+        "COMMIT",
+    ]
+
+
+def test_what_is_sent_to_a_service_s_own_address_arrives_there_whatever_is_redirected() -> None:
+    assert list(ways(WATCH)) == [
+        "*nat",
+        ":BAYPLAN-bp12ab - [0:0]",
+        "-A BAYPLAN-bp12ab -d 198.18.0.0/16 -p tcp -m tcp --dport 22 -j DNAT --to-destination :65022",
+        "-A BAYPLAN-bp12ab -d 198.18.0.0/16 -j ACCEPT",
         "COMMIT",
     ]
 

@@ -144,8 +144,8 @@ def reading_findings(
     yield _memory(host.name, found)
     yield _address(host, found)
     yield from _ports(ports, host, facts, found)
-    if app and host.name in ports.fleet.balancer.hosts:
-        yield from _listeners(host, facts, found, app)
+    for taken in in_the_way(app, facts, found.listening, ports.fleet.balancer.hosts) if app else ():
+        yield Finding("fail", "listener", host.name, taken.why, taken.todo)
     for shared in writers_on(app, facts) if app else ():
         yield Finding("fail", "volume", host.name, shared.why, shared.todo)
 
@@ -195,9 +195,3 @@ def _ports(ports: FleetPorts, host: Host, facts: HostFacts, r: Readings) -> Iter
         told = f"outgoing connections use ports {low}-{high}, which are the fleet's {first}-{last} too"
         todo = "set net.ipv4.ip_local_port_range to other ports, or ports in fleet.yaml"
         yield Finding("warn", "ports", host.name, told, todo)
-
-
-def _listeners(host: Host, facts: HostFacts, r: Readings, app: App) -> Iterator[Finding]:
-    """Clients' ports on a balancer that something else holds."""
-    for taken in in_the_way(app, facts, r.listening):
-        yield Finding("fail", "listener", host.name, taken.why, taken.todo)
