@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from bayplan import labels
@@ -14,7 +14,7 @@ from bayplan.facts import Facts, HostFacts
 from bayplan.images import login_for
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.release import Chosen, check_known, current, required, unreleased
-from bayplan.plan.constraints import unmet
+from bayplan.plan.constraints import foreign, unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.names import bridge_name, half_name
 from bayplan.plan.replica import HOSTNAME, network_name, replica_container
@@ -68,7 +68,8 @@ def _host(ports: FleetPorts, facts: Facts, app: App, wish: Wish, service: Servic
     if wish.host and not facts.hosts[wish.host].reachable:
         silent = facts.hosts[wish.host]
         raise NoHostError(f"{wish.host} does not answer: {silent.why}", todo=silent.todo)
-    lacks = {h.name: _lack(ports, app, service, h) if service else "" for h in facts.reachable()}
+    kinds = frozenset[str]() if wish.image else {h.engine.arch for h in facts.reachable()}  # another image: not known
+    lacks = {h.name: _lack(ports, app, service, h, kinds) if service else "" for h in facts.reachable()}
     there = [h for h in facts.reachable() if wish.host in ("", h.name)]
     found = min(there, key=lambda h: (bool(lacks[h.name]), not _has_replica(h, app.name, wish.service), -_room(h)))
     if lacks[found.name]:
@@ -78,10 +79,12 @@ def _host(ports: FleetPorts, facts: Facts, app: App, wish: Wish, service: Servic
     return found
 
 
-def _lack(ports: FleetPorts, app: App, service: Service, host: HostFacts) -> str:
+def _lack(ports: FleetPorts, app: App, service: Service, host: HostFacts, kinds: Collection[str]) -> str:
     """What of the service's needs the host does not have: they come with its replicas."""
     if why := unmet(service, ports.fleet.hosts[host.name], host.engine.arch):
         return f"it {why}"
+    if why := foreign(service, host.engine.arch, kinds):
+        return why
     for name in sorted({volume.name for _, volume in pinned(app, service)}):
         if name not in host.engine.volumes:
             return f"its volume {name} is not there"

@@ -1,10 +1,13 @@
-"""What a service says of the hosts that it may be on: `deploy.placement.constraints` (Compose Deploy Specification)."""
+"""What a service says of the hosts that it may be on: `deploy.placement.constraints` (Compose Deploy Specification),
+and what its image is for.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-from bayplan.spec.architecture import kernels_name
+from bayplan.spec.architecture import kernels_name, runs
 from bayplan.spec.model import Host, Service
 
 _CONSTRAINT = re.compile(r"^\s*(?P<key>[\w.\-/]+)\s*(?P<op>==|!=)\s*(?P<value>.+?)\s*$")
@@ -37,3 +40,13 @@ def unmet(service: Service, host: Host, arch: str) -> str | None:
         if (has == wanted) != (match["op"] == "=="):
             return f"needs {constraint}, " + (f"but it is {has}" if has else "which it does not say")
     return None
+
+
+def foreign(service: Service, arch: str, kinds: Collection[str]) -> str | None:
+    """That its image is for another architecture than a host's, where it is for that of any host at all: others may
+    emulate it. arch, kinds: the host's, and those of all hosts.
+    """
+    made_for = service.image_architectures
+    if any(runs(arch, image) for image in made_for) or not any(runs(k, i) for k in kinds for i in made_for):
+        return None
+    return f"its image is for {' and '.join(made_for)}, and the host is {arch}"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bayplan.plan.board import Berth, Board
-from bayplan.plan.constraints import unmet
+from bayplan.plan.constraints import foreign, unmet
 from bayplan.plan.demand import fullest
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
-from bayplan.spec.architecture import runs
 from bayplan.spec.model import Service
 from bayplan.units import show_bytes
 
@@ -83,11 +82,8 @@ def guarded(_service: Service, berth: Berth, _board: Board, _range: tuple[int, i
 
 
 def architecture(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) -> str | None:
-    """Its image is for the host's architecture, where it is for that of any host at all: others may emulate it."""
-    has, made_for = berth.facts.engine.arch, service.image_architectures
-    if any(runs(has, image) for image in made_for) or not any(runs(k, i) for k in board.kinds for i in made_for):
-        return None
-    return f"its image is for {' and '.join(made_for)}, and the host is {has}"
+    """Its image is for the host's architecture."""
+    return foreign(service, berth.facts.engine.arch, board.kinds)
 
 
 def barred(service: Service, berth: Berth, board: Board) -> str | None:

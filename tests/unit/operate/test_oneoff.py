@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from tests.virtual_time import run
 from bayplan import labels
 from bayplan.container import Container
 from bayplan.errors import NoHostError, UsageError
+from bayplan.facts import EngineFacts
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.plan.goal import Goal
@@ -124,6 +127,28 @@ def test_a_service_with_a_volume_runs_where_that_is() -> None:
             await world.prepare(service="web", host=other)
 
     run(story())
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_it_runs_where_its_image_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        world = await World(
+            {"web": WEB.model_copy(update={"image_architectures": ("aarch64",), "replicas": 0})}
+        ).begin()
+        for name, kind in (("h1", "x86_64"), ("h2", "aarch64")):
+            engine = world.memory.engines[name]
+            monkeypatch.setattr(engine, "observe", partial(of_kind, engine.observe, kind))
+        assert (await world.prepare(service="web"))[0] == "h2"
+        with pytest.raises(UsageError, match="web cannot run on h1: its image is for aarch64, and the host is x86_64"):
+            await world.prepare(service="web", host="h1")
+        assert (await world.prepare(service="web", image=OTHER_IMAGE, host="h1"))[0] == "h1"
+
+    run(story())
+
+
+async def of_kind(observe: Callable[..., Awaitable[EngineFacts]], kind: str, *given: Any, **more: Any) -> EngineFacts:
+    """What an engine tells, on hardware of that kind."""
+    return replace(await observe(*given, **more), arch=kind)
 
 
 def test_an_image_alone_needs_no_release() -> None:
