@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.calls import missed
 from bayplan.plan.everywhere import seated
-from bayplan.plan.filters import reject
+from bayplan.plan.filters import fetched, reject
 from bayplan.plan.goal import Goal, Run
 from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
@@ -19,7 +19,7 @@ from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import displaced, left_over, predecessors
-from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Rewrite, Step, Waiting, join
+from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Pull, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
 from bayplan.spec.model import Fleet, Service
 
@@ -45,10 +45,11 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     fronts, conflicts = configure(goal, facts, called)
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
-    first = _to_go_first(goal, facts, run, unplaced)
+    first, late = _to_go_first(goal, facts, run, unplaced)
     stands_still = any(s.failures or s.unplaced for s in services)
-    orphans = Plan() if is_held else _orphans(goal, facts, first, stands_still=stands_still)
-    out = (_stopped(goal, facts), orphans, Plan(steps=tuple(sweep(goal, facts))))
+    orphans = Plan() if is_held else _orphans(goal, facts, first, late, stands_still=stands_still)
+    fetches = Plan(steps=tuple(step for step in late.values() if step))
+    out = (_stopped(goal, facts), fetches, orphans, Plan(steps=tuple(sweep(goal, facts))))
     found = join((hosts, Plan(steps=fronts), *services, *out))
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
 
@@ -147,15 +148,38 @@ def _is_cramped(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str], h
     return board is not None and any(_takes(board, goal.app.services[name], goal.fleet.ports) for name in unplaced)
 
 
-def _to_go_first(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]) -> frozenset[str]:
-    """Ids of those of them that have the host's port of a service which no other host can take: two cannot have it."""
-    found: set[str] = set()
-    for service in (goal.app.services[name] for name in unplaced):
+def _to_go_first(
+    goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]
+) -> tuple[frozenset[str], Mapping[str, Pull | None]]:
+    """Ids of those of them that have the host's port of a service which no other host can take: two cannot have it.
+
+    And of those that serve until its image is there, with the step for that; None where it cannot be fetched.
+    """
+    found, late = set[str](), dict[str, Pull | None]()
+    for service in (goal.app.services[name] for name in sorted(unplaced)):
         ports = fixed_ports(service)
         having = [r for r in left_over(goal, facts) if ports & r.held_ports]
-        if having and _takes(Board(goal, facts, run).without(having), service, goal.fleet.ports):
-            found |= {r.id for r in having}
-    return frozenset(found)
+        board = Board(goal, facts, run).without(having) if having else None
+        if board is None or not _may_take(board, service, goal.fleet.ports):
+            continue
+        for replica in having:
+            berth = board.berths.get(replica.host)
+            if berth is None or service.image in berth.facts.images:
+                found.add(replica.id)
+            elif fetched(service, berth, board, goal.fleet.ports):
+                late[replica.id] = None
+            elif reject(service, berth, board, goal.fleet.ports) is None:
+                why = f"{service.name} is to have a port that {replica.name} has"
+                late[replica.id] = Pull(replica.host, service.image, why)
+            else:
+                found.add(replica.id)
+    return frozenset(found - late.keys()), late
+
+
+def _may_take(board: Board, service: Service, ports: tuple[int, int]) -> bool:
+    """Whether any host could, or could if it had the image."""
+    berths = board.berths.values()
+    return _takes(board, service, ports) or any(fetched(service, berth, board, ports) for berth in berths)
 
 
 def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
@@ -163,17 +187,18 @@ def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
     return any(reject(service, berth, board, ports) is None for berth in board.berths.values())
 
 
-def _orphans(goal: Goal, facts: Facts, first: Collection[str], *, stands_still: bool) -> Plan:
+def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[str], *, stands_still: bool) -> Plan:
     """Replicas of services that the app does not have any more go, once no listener leads to them.
 
-    first: ids of those that do not wait for that. stands_still: what calls them may stay, so nothing waits for that.
+    first: ids of those that do not wait for that. late: of those that stay for now. stands_still: what calls them may
+    stay, so nothing waits for that.
     """
     waiting: list[Waiting] = []
     steps: list[Step] = []
     routed = routed_services(facts, goal.app.name)
     planned = [s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name)]
     elsewhere = {r.id for s in planned for r in displaced(goal, s, facts)}  # their successor's own plan has them
-    for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere):
+    for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere and r.id not in late):
         if replica.state in ("removing", "creating"):
             waiting.append(Waiting(replica.host, replica.service, replica.name, f"is {replica.state}"))
         elif replica.service in routed and replica.id not in first:

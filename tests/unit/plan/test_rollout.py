@@ -14,7 +14,7 @@ from bayplan.plan.goal import Goal, Run
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition, replica_container
 from bayplan.plan.steps import Plan, PoolChange, Remove, kind, subject
-from bayplan.spec.model import App, Placement, Resources, Update
+from bayplan.spec.model import App, Placement, Port, Resources, Update
 from bayplan.spec.storage import Mount, Volume
 
 FLEET = given.fleet(*(given.host(f"h{n}", labels={"disk": "ssd" if n < 3 else "hdd"}) for n in range(1, 5)))
@@ -243,3 +243,24 @@ def test_what_had_its_volume_under_another_name_serves_until_its_image_is_there(
         hosts = {**facts.hosts, "h1": replace(lacking, images=images)}
         found = plan(goal, replace(facts, hosts=hosts), 0.0)
         assert told(found) == steps
+
+
+@pytest.mark.parametrize("more", [(), (given.ingress(),)])
+def test_what_has_the_host_port_of_another_service_serves_until_that_one_s_image_is_there(
+    more: tuple[Port, ...],
+) -> None:
+    """Whether a listener leads to it or not."""
+    port, on = given.ingress(5454, 53, mode="host"), given.fleet("h1")
+    dns = given.service("dns", ports=(port,), image="shop/web@sha256:2")
+    base = given.service("base", ports=(*more, port))
+    old = given.replica(base, 1, "h1")
+    old = replace(old, ports=(*old.ports, Binding(53, 5454, "10.0.0.11")))
+    before, now = given.standing(given.goal(on, base), old), given.goal(on, dns, release=2)
+    lacking = before.hosts["h1"]
+    leaves = {"drain base-1-r1"} if more else {"remove base-1-r1"}
+    for images, steps in ((frozenset[str](), {f"pull {dns.image}"}), (frozenset({dns.image}), leaves)):
+        seen = given.facts(replace(lacking, images=images))
+        assert {t for t in told(plan(now, seen, 0.0)) if not t.startswith("configure")} == steps
+    full = Run(unfetched={("h1", dns.image): "it has no room"})
+    found = plan(now, given.facts(replace(lacking, images=frozenset())), 0.0, full)
+    assert not any("base" in t for t in told(found))
