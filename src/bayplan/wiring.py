@@ -64,11 +64,11 @@ def usage_store(fleet: Fleet) -> UsageStore:
 
 def _check_is_here(fleet: Fleet) -> None:
     """What docker compose would be led to another machine by is not begun on this one."""
-    address = next(iter(fleet.hosts.values())).address
-    if fleet.local and not address.startswith("unix://"):
-        told = f"DOCKER_HOST is {address}, and without a fleet.yaml the fleet is this machine's own engine"
+    if fleet.elsewhere:
+        address = next(iter(fleet.hosts.values())).address
+        told = f"{fleet.elsewhere.by} is {address}, and without a fleet.yaml the fleet is this machine's own engine"
         ssh = address.removeprefix("ssh://") if address.startswith("ssh://") else "deploy@10.0.0.11"
-        raise UsageError(told, todo=f"write one: bayplan init {ssh}; or, for this machine, unset DOCKER_HOST")
+        raise UsageError(told, todo=f"write one: bayplan init {ssh}; or, for this machine, {fleet.elsewhere.undo}")
 
 
 def _kernel_of(host: Host) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
 
+from bayplan.spec.docker_context import engine_named
 from bayplan.spec.document import read_file
 from bayplan.spec.find import fleet_file
 from bayplan.spec.fleet_file import BalancerFile, FleetFile, HostFile, RegistryFile, dns_label
 from bayplan.spec.mistakes import Mistakes
-from bayplan.spec.model import ENGINE_SOCKET, Balancer, Fleet, Host, Registry, Ssh, Tls
+from bayplan.spec.model import Balancer, Elsewhere, Fleet, Host, Registry, Ssh, Tls
 from bayplan.spec.node import Node, along
 from bayplan.spec.reading import expanded
 from bayplan.spec.usage import read_usage
@@ -46,15 +47,20 @@ def load_fleet(path: Path | None, environment: Mapping[str, str], compose: Seque
 
 
 def local_fleet(environment: Mapping[str, str]) -> Fleet:
-    """This machine's Docker Engine, as the only host; where DOCKER_HOST names another's, that cannot be opened."""
-    address = environment.get("DOCKER_HOST") or f"unix://{ENGINE_SOCKET}"
-    host = Host(name="localhost", address=address, private_ip="127.0.0.1")
+    """The Docker Engine that `docker` talks to, as the only host; another machine's cannot be opened.
+
+    Raises UsageError as `engine_named` does.
+    """
+    engine = engine_named(environment)
+    is_here = engine.address.startswith("unix://")
+    host = Host(name="localhost", address=engine.address, private_ip="127.0.0.1")
     return Fleet(
         name=LOCAL,
         private_net=IPv4Network("127.0.0.0/8"),
         hosts={"localhost": host},
         balancer=Balancer(hosts=("localhost",), address="127.0.0.1"),
         local=True,
+        elsewhere=None if is_here else Elsewhere(by=engine.by, undo=engine.undo),
     )
 
 

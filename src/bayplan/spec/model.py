@@ -346,9 +346,17 @@ class Usage(Frozen):
     memory: tuple[float, ...] = ()
 
 
+class Elsewhere(Frozen):
+    """Who names an engine that is not this machine's, and how one is rid of that."""
+
+    by: str
+    undo: str
+
+
 class Fleet(Frozen):
     """What one fleet.yaml names. local: there was no file, and this machine's own engine is all of it.
 
+    elsewhere: of a local one, which is not, and so cannot be opened.
     usage: by `service` or `app/service`; counts in place of what a service reserves.
     """
 
@@ -364,6 +372,7 @@ class Fleet(Frozen):
     store: str = ""
     ssh: Ssh = Ssh()
     local: bool = False
+    elsewhere: Elsewhere | None = None
     usage: Mapping[str, Usage] = {}
 
 

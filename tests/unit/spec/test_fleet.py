@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -35,6 +37,41 @@ async def test_another_machines_engine_is_not_taken_for_this_ones() -> None:
         async with open_fleet(fleet):
             pass
     assert "bayplan init ann@prod" in told.value.todo
+
+
+def context(home: Path, name: str, host: str) -> dict[str, str]:
+    """The environment of somebody who did `docker context create`, and `docker context use`."""
+    meta = home / ".docker" / "contexts" / "meta" / sha256(name.encode()).hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}))
+    (home / ".docker" / "config.json").write_text(json.dumps({"auths": {}, "currentContext": name}))
+    return {"HOME": str(home)}
+
+
+@pytest.mark.usefixtures("folder")
+async def test_the_docker_context_in_use_is_heeded_as_docker_heeds_it(tmp_path: Path) -> None:
+    environment = context(tmp_path, "rootless", "unix:///run/user/1000/docker.sock")
+
+    def address(**more: str) -> str:
+        return load_fleet(None, environment | more).hosts["localhost"].address
+
+    assert address() == "unix:///run/user/1000/docker.sock"
+    assert address(DOCKER_HOST="unix:///x.sock") == "unix:///x.sock"
+    assert address(DOCKER_CONTEXT="default") == "unix:///var/run/docker.sock"
+    assert address(DOCKER_CONFIG=str(tmp_path / "other")) == "unix:///var/run/docker.sock"
+    with pytest.raises(UsageError, match="the docker context gone is not there") as told:
+        address(DOCKER_CONTEXT="gone")
+    assert "unset DOCKER_CONTEXT" in told.value.todo
+    (tmp_path / ".docker" / "config.json").write_text("{")
+    assert address() == "unix:///var/run/docker.sock"
+
+
+@pytest.mark.usefixtures("folder")
+async def test_a_docker_context_of_another_machine_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the docker context prod is ssh://ann@prod, and without a fleet") as told:
+        async with open_fleet(load_fleet(None, context(tmp_path, "prod", "ssh://ann@prod"))):
+            pass
+    assert "bayplan init ann@prod; or, for this machine, docker context use default" in told.value.todo
 
 
 def test_short(folder) -> None:
