@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -54,8 +55,7 @@ class Sight:
         asked -= {n for n in asked if not self._is_worth_waiting_for(n, whole=whole)}
         gateways = {n for n in names if n not in asked and self._has_pools(n)}
         self._changed -= asked  # what ends from now on counts for the next look
-        hosts = (self._aside.pop(n) if n in self._aside else self._host(n) for n in asked)
-        await asyncio.gather(*hosts, *(self._gateway(n) for n in gateways))
+        await asyncio.gather(*(self._asking(n, whole=whole) for n in asked), *(self._gateway(n) for n in gateways))
         self.is_good = all(n in asked or self._known[n].reachable or self._is_given_up(n) for n in names)
         return answered(self._ports.fleet, Facts({n: self._known[n] for n in names}))
 
@@ -117,6 +117,14 @@ class Sight:
         if host not in self._aside:
             self._aside[host] = asyncio.create_task(self._host(host))
         return self._aside[host].done()
+
+    def _asking(self, host: str, *, whole: bool) -> Awaitable[None]:
+        """What asks it aside; anew where that has ended long ago, and it answered or everybody is to be asked."""
+        task = self._aside.pop(host, None)
+        if task is None:
+            return self._host(host)
+        is_old = task.done() and self._ports.clock.now() - self._seen[host] >= GOOD_FOR
+        return self._host(host) if is_old and (whole or self._known[host].reachable) else task
 
     def _is_given_up(self, host: str) -> bool:
         return self._ports.clock.now() - self._given_up.get(host, -math.inf) < ASK_AGAIN
