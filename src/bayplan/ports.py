@@ -17,13 +17,17 @@ from bayplan.spec.options import Ulimit
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Progress of a pull, push or build. layer: short id, "" for the whole; bytes; total 0: not known. text: a line."""
+    """Progress of a pull, push or build. layer: short id, "" for the whole; bytes; total 0: not known. text: a line.
+
+    again: seconds until the engine tries again what the registry did not take; 0: it did.
+    """
 
     layer: str = ""
     status: str = ""
     done: int = 0
     total: int = 0
     text: str = ""
+    again: int = 0
 
 
 OnTransfer = Callable[[Transfer], None]

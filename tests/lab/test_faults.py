@@ -118,6 +118,21 @@ def test_two_ups_of_the_same_at_once(fresh: Site, tmp_path: Path) -> None:
 # -- a host, an engine, a gateway dies --------------------------------------------------------------------------------
 
 
+def test_a_registry_that_is_killed_while_an_image_is_made_is_started_again(site: Site) -> None:
+    """The push finds nobody, and somebody when it is tried again."""
+    dockerfile = site.directory / "web" / "Dockerfile"
+    before = dockerfile.read_text()
+    dockerfile.write_text(f"{before}RUN sleep 3\n")
+    site.renew()
+    try:
+        running = site.start("up").until("RUN sleep")
+        on(site.lab, "h1", "docker", "kill", f"bayplan-registry-{site.lab.name}")
+        assert "h1: started registry" in running.ended()
+        assert stands(site)
+    finally:
+        dockerfile.write_text(before)
+
+
 def test_a_host_that_is_cut_and_comes_back(site: Site) -> None:
     lab = site.lab
     with site.load() as load:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import Counter
@@ -38,7 +37,6 @@ MARKS = {
     "failed": ("✗", "red"),
 }
 SILENCE = 5.0  # seconds without a line, after which a person is told what is waited for
-RETRYING = re.compile(r"Retrying in (\d+) seconds?")  # what an engine says of a layer
 RECENT = 5  # lines of what has just happened
 DONE = {
     "run": "started",
@@ -154,8 +152,8 @@ class Progress:
             self.stages[-1].lines[event.service] = text
         if event.done or (event.transfer.text and not event.transfer.layer):
             self._say(f"{event.service}: {event.transfer.text or event.transfer.status}")
-        elif counted := RETRYING.fullmatch(event.transfer.status):
-            seconds, before = int(counted[1]), self._retrying.get(event.service, 0)
+        elif seconds := event.transfer.again:
+            before = self._retrying.get(event.service, 0)
             self._retrying[event.service] = seconds
             if seconds > before:  # it counts down, for each layer
                 self._say(f"{event.service}: the registry failed; tried again in {seconds} s")

@@ -14,6 +14,7 @@ from bayplan.ports import BuildRequest, Credentials, OnTransfer, Transfer
 
 KEPT_LINES = 25  # of a failed build's output
 
+_AGAIN = re.compile(r"Retrying in (\d+) seconds?")
 _PUSHED = re.compile(r": digest: (\S+:[0-9a-f]+) size: \d+$")
 
 # What engines make of a registry's 429 and 503. None tries a pull again, or a push after a 429.
@@ -47,6 +48,7 @@ def transfer(event: Event) -> Transfer:
         done=int(detail.get("current") or 0),
         total=int(detail.get("total") or 0),
         text="" if layer else status,
+        again=int(counted[1]) if (counted := _AGAIN.fullmatch(status)) else 0,
     )
 
 

@@ -14,13 +14,14 @@ from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, NotFoundError, PartialError, UnreadableError
 from bayplan.facts import Facts, Replica
-from bayplan.images import described, prepare
+from bayplan.images import described
 from bayplan.operate import doors, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
-from bayplan.operate.events import ImageEvent, Note, OnEvent, Stage
+from bayplan.operate.events import Note, OnEvent, Stage
 from bayplan.operate.left_behind import check_registry_stays, notes_on
+from bayplan.operate.prepare import prepared
 from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
@@ -33,7 +34,7 @@ from bayplan.plan.plan import plan, system_plan
 from bayplan.plan.routes import forgotten
 from bayplan.plan.slots import STOPPED
 from bayplan.plan.standing import ready_deadline
-from bayplan.ports import Engine, FleetPorts, LogLine, Transfer
+from bayplan.ports import Engine, FleetPorts, LogLine
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import host_paths
 
@@ -99,11 +100,12 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     strangers.check(wanted, hosts.facts)
     await doors.check(ports, wanted, hosts.facts)
     on(Stage("images", "images"))
-    pinned = await prepare(
+    pinned = await prepared(
+        ports,
         wanted,
         builder,
-        ports.registry,
-        image_events(on),
+        on,
+        partial(ready_hosts, ports, on, sight),
         force_build=wishes.force_build,
         pull=wishes.pull,
         only=wishes.services,
@@ -295,15 +297,6 @@ def builder_of(ports: FleetPorts, facts: Facts) -> Engine:
     answering = [h.name for h in facts.reachable()]
     own = ports.fleet.registry.host if ports.fleet.registry else None
     return ports.engines[own if own in answering and own else answering[0]]
-
-
-def image_events(on: OnEvent) -> Callable[[str, Transfer], None]:
-    """Tells `on` of a service's image, as `images.prepare` does."""
-
-    def tell(service: str, transfer: Transfer) -> None:
-        on(ImageEvent(service, transfer, done=transfer.status == "pinned"))
-
-    return tell
 
 
 async def _last_words(ports: FleetPorts, outcome: Outcome) -> dict[str, tuple[LogLine, ...]]:

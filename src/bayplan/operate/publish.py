@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from bayplan.converge.sight import Sight
-from bayplan.images import prepare
 from bayplan.operate.alone import alone
-from bayplan.operate.bring import builder_of, image_events, ready_hosts
+from bayplan.operate.bring import builder_of, ready_hosts
 from bayplan.operate.events import OnEvent, Stage
+from bayplan.operate.prepare import prepared
 from bayplan.operate.release import only
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
@@ -31,8 +32,8 @@ async def publish(
     async def work(sight: Sight) -> App:
         hosts = await ready_hosts(ports, on, sight)
         on(Stage("images", "images"))
-        builder, tell = builder_of(ports, hosts.facts), image_events(on)
-        return await prepare(wanted, builder, ports.registry, tell, force_build=force_build, pull=pull, secrets=secrets)
+        builder, mend = builder_of(ports, hosts.facts), partial(ready_hosts, ports, on, sight)
+        return await prepared(ports, wanted, builder, on, mend, force_build=force_build, pull=pull, secrets=secrets)
 
     on(Stage("hosts", "hosts"))
     pinned = await alone(ports, f"image push {app.name}", work, on, patience=patience)

@@ -47,8 +47,7 @@ def test_what_an_engine_tries_again_is_told_once_a_try(capfd: pytest.CaptureFixt
     """It counts down, for every layer."""
     with Progress("shop") as shown:
         for seconds in (5, 5, 4, 1, 10, 10, 9, 1):
-            status = f"Retrying in {seconds} second{'s' if seconds > 1 else ''}"
-            shown(ImageEvent("web", Transfer("abc", status), done=False))
+            shown(ImageEvent("web", Transfer("abc", again=seconds), done=False))
     assert said(capfd) == [f"web: the registry failed; tried again in {seconds} s" for seconds in (5, 10)]
 
 
