@@ -29,6 +29,7 @@ _ACCEPT = {"Accept": f"{_DOCKER}, {_DOCKER_LIST}, {_MANIFEST}, {_INDEX}"}
 _EMPTY = "application/vnd.oci.empty.v1+json"
 _BYTES = {"Content-Type": "application/octet-stream"}
 _PAGE = 1000
+_AT_ONCE = 16  # requests
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
 
@@ -115,8 +116,14 @@ class HttpRegistry:
     async def repositories(self) -> tuple[Repository, ...]:
         """Those under the prefix, in the registry's order."""
         names = [n async for page in self._pages(f"/v2/_catalog?n={_PAGE}") for n in page.get("repositories") or ()]
-        ours = [n.removeprefix(self._folder) for n in names if n.startswith(self._folder)]
-        return tuple([Repository(name, await self.tags(name)) for name in ours])
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def of(name: str) -> Repository:
+            async with turns:
+                return Repository(name, await self.tags(name))
+
+        ours = (n.removeprefix(self._folder) for n in names if n.startswith(self._folder))
+        return tuple(await asyncio.gather(*map(of, ours)))
 
     async def takes(self, repository: str) -> None:
         """An upload that is begun makes its directory, and so needs what the image would need."""
