@@ -34,6 +34,7 @@ from bayplan.plan.plan import plan, system_plan
 from bayplan.plan.routes import forgotten
 from bayplan.plan.slots import STOPPED
 from bayplan.plan.standing import ready_deadline
+from bayplan.plan.unanswered import unanswered
 from bayplan.ports import Engine, FleetPorts, LogLine
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import host_paths
@@ -114,6 +115,8 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
     whole = await versioned(whole, before.app if before else None, wishes.secrets)
     whole = await doors.reachable(ports, whole, hosts.facts, lambda text: on(Note(text)))
+    for note in unanswered(whole):
+        on(Note(note))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
     chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)

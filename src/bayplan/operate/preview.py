@@ -41,6 +41,7 @@ from bayplan.plan.steps import (
     kind,
     subject,
 )
+from bayplan.plan.unanswered import unanswered
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
 
@@ -84,6 +85,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     facts = answered(ports.fleet, await observe(ports))
     notes = [*notes_on(ports.fleet, facts)]
     latest, pinned, unmade = await foreseen(ports, app, secrets, facts, notes.append)
+    notes += unanswered(pinned, unmade)
     number = number_for(latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())

@@ -37,11 +37,11 @@ def others(app: App) -> Mapping[str, tuple[str, ...]]:
 
 def _lines(addressed: Iterable[Service], service: Service) -> Iterator[str]:
     for other in addressed:
-        if known := tuple(dict.fromkeys(_names_of(other, service))):
+        if known := tuple(dict.fromkeys(names_of(other, service))):
             yield f"{other.address} {' '.join(known)}"
 
 
-def _names_of(other: Service, service: Service) -> Iterator[str]:
+def names_of(other: Service, service: Service) -> Iterator[str]:
     """What `service` may call `other`: its name and its aliases on the networks that they share, and links."""
     shared = [aliases for network, aliases in other.networks.items() if network in service.networks]
     if shared:
