@@ -22,7 +22,7 @@ def origins(goal: Goal, services: Iterable[Service], gateway: GatewayFacts) -> M
     """By the name of a pool of the release, the one of before to which its listeners lead until they move.
 
     None where they come from several, since a server has one endpoint in a pool, nor where they are to speak HTTP and
-    nobody knows whether those of before do.
+    nobody knows whether those of before do: neither are they led to so, nor asked so.
     """
     pools = {p.name: p for p in gateway.table.pools}
     fronts = {(f.address, f.port): f for f in gateway.table.listeners}
@@ -31,7 +31,7 @@ def origins(goal: Goal, services: Iterable[Service], gateway: GatewayFacts) -> M
         front = fronts.get((port.address, port.published))
         for pool in (pools[r.pool] for r in front.routes if r.pool in pools) if front else ():
             if (pool.app, pool.service) == (goal.app.name, service.name):
-                fits = port.app_protocol == "tcp" or pool.mode == "http"
+                fits = port.app_protocol == "tcp" or pool.mode == "http" or pool.check.startswith("http ")
                 found[pool_name(goal.app.name, service.name, port.target)].add(pool.name if fits else "")
     single = {name: of.pop() for name, of in found.items() if len(of) == 1}
     return {name: pools[of] for name, of in single.items() if of and of != name}

@@ -18,10 +18,14 @@ GOAL = given.goal(FLEET, NEW, release=2)
 ONE = given.replica(OLD, 1, "h2")
 
 
-def table(ports: dict[int, int], mode: str = "tcp") -> Table:
-    """Listeners by port, and the ports of web to which they lead."""
+def table(ports: dict[int, int], speaks: str = "tcp") -> Table:
+    """Listeners by port, and the ports of web to which they lead. speaks: "tcp", "http", or "tcp, asked http"."""
+    mode, _, check = speaks.partition(", asked ")
     fronts = (Listener(port, "", "tcp", (Route(f"shop.web.{target}"),)) for port, target in ports.items())
-    pools = (Pool(f"shop.web.{target}", "shop", "web", mode) for target in {*ports.values(), 9090})  # type: ignore[arg-type]
+    pools = (
+        Pool(f"shop.web.{target}", "shop", "web", mode, f"{check} /" if check else "tcp")
+        for target in {*ports.values(), 9090}
+    )  # type: ignore[arg-type]
     return given.table(tuple(fronts), tuple(pools))
 
 
@@ -42,9 +46,15 @@ def web(*ports: Port) -> Service:
         ((given.ingress(80, 9090), given.ingress(81, 9090)), {80: 8080, 81: 7070}, "tcp", {}),
         ((given.ingress(80, 9090), given.ingress(81, 9090)), {80: 8080}, "tcp", {"shop.web.9090": "shop.web.8080"}),
         ((given.ingress(80, 9090, app_protocol="http"),), {80: 8080}, "tcp", {}),
+        (
+            (given.ingress(80, 9090, app_protocol="http"),),
+            {80: 8080},
+            "tcp, asked http",
+            {"shop.web.9090": "shop.web.8080"},
+        ),
         ((given.ingress(80, 9090),), {80: 8080}, "http", {"shop.web.9090": "shop.web.8080"}),
     ],
-    ids=["moves", "stays", "elsewhere", "from two", "one is new", "may not speak HTTP", "speaks HTTP"],
+    ids=["moves", "stays", "elsewhere", "from two", "one is new", "may not speak HTTP", "answers HTTP", "speaks HTTP"],
 )
 def test_where_a_listener_comes_from(
     ports: tuple[Port, ...], now: dict[int, int], mode: str, found: dict[str, str]
