@@ -64,6 +64,10 @@ def releases(draw: st.DrawFn) -> tuple[Service, Service]:
         "address": draw(st.sampled_from(("", "198.18.1.1"))),
     }
     one, two = (draw(webs(replicas)).model_copy(update=same) for _ in range(2))
+    if draw(st.booleans()):  # what is asked by HTTP is known to speak it
+        probe = one.probe if one.probe.kind == "http" else Probe(kind="http", path="/one")
+        one = one.model_copy(update={"probe": probe})
+        two = two.model_copy(update={"ports": tuple(p.model_copy(update={"app_protocol": "http"}) for p in two.ports)})
     return one, two
 
 
