@@ -505,7 +505,7 @@ async def test_rules_stay_while_a_guard_is_stopped_and_go_when_the_bridges_are_g
     await site.engine.remove(NAME, 0)
     await site.engine.remove_network(NAME)
     site.lab.on("h1", ["docker", "stop", guard])
-    rules = site.lab.on("h1", ["iptables", "-S"]).stdout
+    rules = site.lab.on("h1", ["sh", "-c", "iptables -S; iptables -t nat -S"]).stdout
     site.lab.on("h1", ["docker", "start", guard])
     assert bridge_prefix(FLEET) not in rules
     assert "DOCKER-USER" in rules
