@@ -252,7 +252,7 @@ class Progress:
 def step_failed(step: Step, error: BayplanError | None) -> str:
     """What was to be done and why it was not. An error that names it needs no other name before it."""
     what, about = error.what if error else "failed", subject(step)
-    return what if about and about in what else f"{kind(step)} {about}: {what}"
+    return what if about and about in what else f"{' '.join((kind(step), about)).rstrip()}: {what}"
 
 
 def _line(mark: RenderableType, text: RenderableType) -> Table:

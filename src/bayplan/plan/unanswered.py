@@ -28,8 +28,8 @@ def unanswered(app: App, unknown: Collection[str] = ()) -> tuple[str, ...]:
             if other.name not in unknown and port not in targets(other):
                 callers[other.name, port].append(f"{key} of {service.name}")
     return tuple(
-        f"nobody answers at {name}:{port}, which {who[0]} names: neither the file nor the image says that {name} has "
-        f'that port. expose: ["{port}"] at {name} does'
+        f"nobody answers at {name}:{port}, which {who[0]} names: neither the file nor the image of {name} has that "
+        f'port. Where it listens there, write expose: ["{port}"] at {name}'
         for (name, port), who in sorted(callers.items())
     )
 

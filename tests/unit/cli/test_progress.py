@@ -14,10 +14,10 @@ from bayplan.cli import progress
 from bayplan.cli.progress import Progress, step_failed
 from bayplan.converge.loop import PassEvent
 from bayplan.errors import BayplanError
-from bayplan.facts import Facts
+from bayplan.facts import Facts, Table
 from bayplan.operate.events import ImageEvent, Stage
 from bayplan.operate.status import _state
-from bayplan.plan.steps import Held, Plan, Pull, Waiting
+from bayplan.plan.steps import Configure, Held, Plan, Pull, Waiting
 from bayplan.ports import Transfer
 
 PLAN = Plan(
@@ -60,6 +60,11 @@ def test_what_an_engine_tries_again_is_told_once_a_try(capfd: pytest.CaptureFixt
 )
 def test_a_step_that_failed_is_named_once(what: str, told: str) -> None:
     assert step_failed(Pull("h1", "shop:1", "is not there"), BayplanError(what)) == told
+
+
+def test_a_step_of_a_whole_host_has_no_name() -> None:
+    failed = BayplanError("something else listens on port 80")
+    assert step_failed(Configure("h1", Table(), "adds port 80"), failed) == f"configure: {failed.what}"
 
 
 @pytest.mark.parametrize(
