@@ -85,7 +85,7 @@ async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
         )
 
 
-async def reachable(ports: FleetPorts, app: App, facts: Facts, say: Callable[[str], None]) -> App:
+async def without_taken(ports: FleetPorts, app: App, facts: Facts, say: Callable[[str], None]) -> App:
     """`app` without the ports that only its images name, and that something has on a host: nobody can change an image's
     EXPOSE, and it may well be silent there. say: told of each.
     """
@@ -122,14 +122,14 @@ def in_the_way(app: App, host: HostFacts, seen: Iterable[Door], balancers: Colle
     """
     gateway = host.gateway or GatewayFacts()
     strangers = {*seen, *_published(host)} - _its_own(gateway)
-    told = set[int]()
+    listeners = set[int]()
     for door, service in _new(app, gateway).items() if host.name in balancers else ():
         if any(one.is_in_the_way_of(door) for one in strangers):
-            told.add(door.port)
+            listeners.add(door.port)
             yield _taken(host, service, door.port)
     everywhere = {one.port for one in seen if not one.address} - {b.port for r in host.engine.replicas for b in r.ports}
     for port, service in _new_inner(app, gateway).items():
-        if port in everywhere - told:
+        if port in everywhere - listeners:
             yield _taken(host, service, port, inner=True)
 
 

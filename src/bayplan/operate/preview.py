@@ -160,7 +160,7 @@ async def foreseen(
     is_empty = is_new or bool(registry_moves(ports.fleet, facts))
     pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_empty)
     whole = await completed(ports, pinned, before, builder, facts, unmade=unmade)
-    return latest, await doors.reachable(ports, whole, facts, say), unmade
+    return latest, await doors.without_taken(ports, whole, facts, say), unmade
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:

@@ -12,7 +12,7 @@ from tests.given import facts, fleet, goal, ingress, service, up
 from bayplan.errors import PortTakenError
 from bayplan.facts import GatewayFacts, Listener, Pool, Route, Stranger, Table
 from bayplan.listening import listening
-from bayplan.operate.doors import Door, check, reachable
+from bayplan.operate.doors import Door, check, without_taken
 from bayplan.ports import ExecResult
 from bayplan.spec.model import App, Exposed
 
@@ -155,7 +155,7 @@ def test_a_port_that_only_the_image_names_is_left_out_where_something_has_it() -
     named = CALLED.services["api"].model_copy(update={"listens": (9000, 9100)})
     on = beside(App(name="shop", services={**CALLED.services, "api": named}), Table(), ("0.0.0.0", 9100))
     said: list[str] = []
-    whole = asyncio.run(reachable(on.ports, on.app, on.facts, said.append))
+    whole = asyncio.run(without_taken(on.ports, on.app, on.facts, said.append))
     assert whole.services["api"].listens == (9000,)
     [told] = said
     assert told.startswith("h2: something that is not this fleet's has port 9100, which the image of api names")
