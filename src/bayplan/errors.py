@@ -27,6 +27,11 @@ class BayplanError(Exception):
         return f"{head}\n  {self.todo}" if self.todo else head
 
 
+def in_words(error: Exception) -> str:
+    """What the system says of a failure, as the end of a sentence of ours: "no space left on device"."""
+    return str(getattr(error, "strerror", None) or error).lower()
+
+
 def make_room(host: str) -> str:
     """What to do where the disk that images are kept on is full."""
     return (

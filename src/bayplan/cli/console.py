@@ -25,7 +25,7 @@ def told(app: Callable[..., Any]) -> int:
     from typer import Abort
     from typer.exceptions import TyperException
 
-    from bayplan.errors import BayplanError, UsageError
+    from bayplan.errors import BayplanError, UsageError, in_words
 
     try:
         ended = app(prog_name="bayplan", standalone_mode=False)
@@ -50,7 +50,7 @@ def told(app: Callable[..., Any]) -> int:
     except OSError as error:  # a full disk below standard output, a file that may not be written
         _say_no_more()
         where = str(error.filename or "")
-        tell_error(BayplanError((error.strerror or str(error)).lower(), where=where))
+        tell_error(BayplanError(in_words(error), where=where))
         return 1
     return 0
 

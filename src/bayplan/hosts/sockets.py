@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bayplan.errors import BayplanError, DeadlineError
+from bayplan.errors import BayplanError, DeadlineError, in_words
 
 LONGEST = 108 - 1 - 17  # sun_path, its end, and what ssh adds while it makes a control socket
 _NAMES = len("/0123456789ab-01234567.s")
@@ -29,7 +29,7 @@ def private_dir() -> Path:
         seen = path.lstat()
     except OSError as error:
         raise BayplanError(
-            f"{path}, where connections to hosts are kept, cannot be made: {(error.strerror or str(error)).lower()}",
+            f"{path}, where connections to hosts are kept, cannot be made: {in_words(error)}",
             todo="name a directory of yours that can be written: XDG_RUNTIME_DIR",
         ) from error
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from bayplan.errors import DeadlineError, EngineError, HostRefusedError, HostUnreachableError
+from bayplan.errors import DeadlineError, EngineError, HostRefusedError, HostUnreachableError, in_words
 from bayplan.hosts import refusals
 from bayplan.hosts.process import Ended, ended, failed
 from bayplan.hosts.sockets import accepts, alone, private_dir
@@ -104,8 +104,7 @@ class SshReach:
                     raise
         except OSError as error:
             raise HostUnreachableError(
-                f"this machine cannot keep the connection: {error.filename or command.directory}: "
-                f"{(error.strerror or str(error)).lower()}",
+                f"this machine cannot keep the connection: {error.filename or command.directory}: {in_words(error)}",
                 where=self.host,
                 todo="make room there, or name another directory of yours: XDG_RUNTIME_DIR",
             ) from error

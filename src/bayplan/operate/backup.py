@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, cast
 from uuid import uuid4
 
 from bayplan.container import Mounted
-from bayplan.errors import BayplanError, NotFoundError, UsageError
+from bayplan.errors import BayplanError, NotFoundError, UsageError, in_words
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.tree_digest import Digest, digested
 from bayplan.operate.volumes import (
@@ -207,7 +207,7 @@ def _written(file: Path) -> Iterator[BinaryIO]:
         _settle(_checksum(file))
         _settle(file.parent)
     except OSError as error:
-        raise BayplanError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        raise BayplanError(f"{file} cannot be written: {in_words(error)}") from error
     finally:
         with suppress(OSError):  # of a file system that cannot be written at all
             part.unlink(missing_ok=True)
@@ -271,12 +271,8 @@ async def _read(file: Path, unread: list[BayplanError]) -> AsyncGenerator[bytes]
             while chunk := await asyncio.to_thread(source.read, _CHUNK):
                 yield chunk
         except _BROKEN as broken:
-            unread.append(BayplanError(f"{file} cannot be {'unpacked' if unpack else 'read'}: {_why(broken)}"))
+            unread.append(BayplanError(f"{file} cannot be {'unpacked' if unpack else 'read'}: {in_words(broken)}"))
             raise unread[0] from broken
-
-
-def _why(broken: Exception) -> str:
-    return str(getattr(broken, "strerror", None) or broken).lower()
 
 
 def _check_file(file: Path) -> None:
@@ -287,6 +283,6 @@ def _check_file(file: Path) -> None:
         with file.open("rb") as source:
             found = hashlib.file_digest(source, "sha256").hexdigest() if wanted else ""
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise UsageError(f"{file} cannot be read: {in_words(error)}") from error
     if wanted and wanted != [found]:
         raise BayplanError(f"{file} is not what was backed up: its checksum differs from {beside.name}")

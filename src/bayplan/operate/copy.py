@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import BayplanError, UsageError, in_words
 from bayplan.facts import Replica
 from bayplan.operate.tree_digest import Entry
 from bayplan.ports import Engine
@@ -67,7 +67,7 @@ def _told(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = (error.strerror or str(error)).lower()
+        said = in_words(error)
         todo = "make room on its disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise BayplanError(said, where=str(error.filename or place), todo=todo) from error
     except tarfile.TarError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import BayplanError, UsageError, in_words
 from bayplan.operate.private_net import PRIVATE, is_private
 from bayplan.operate.starter import SCHEMAS, HostEntry, label
 from bayplan.ports import FleetPorts
@@ -168,7 +168,7 @@ def write(directory: Path, texts: Mapping[str, str], *, force: bool) -> tuple[Pa
 def _unwritten(directory: Path, error: OSError) -> BayplanError:
     """A write that fails names no file."""
     todo = "make room there" if error.errno == errno.ENOSPC else "may this user write here?"
-    return BayplanError(f"cannot be written: {(error.strerror or str(error)).lower()}", where=str(directory), todo=todo)
+    return BayplanError(f"cannot be written: {in_words(error)}", where=str(directory), todo=todo)
 
 
 def _unused(path: Path) -> Path:
