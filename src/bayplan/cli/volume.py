@@ -12,7 +12,7 @@ import typer
 from bayplan.cli.options import Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
 
 if TYPE_CHECKING:
-    from bayplan.operate.volumes import Copied, OnBytes
+    from bayplan.operate.volume_data import Copied, OnBytes
 
 SILENCE = 5.0  # seconds without a line, where there is no terminal
 
@@ -133,7 +133,7 @@ def rm(
     """Remove a volume that nothing mounts, with all that is in it."""
     from bayplan.cli.console import out, show_json
     from bayplan.cli.session import on_fleet, read_name, written_volumes
-    from bayplan.operate.volumes import remove
+    from bayplan.operate.volume_data import remove
 
     name, where = read_name(files, project, fleet)
     written = written_volumes(files, project, fleet)

@@ -12,21 +12,8 @@ from bayplan.errors import BayplanError, NotFoundError, UsageError
 from bayplan.operate import backup_file
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.tree_digest import Digest, digested
-from bayplan.operate.volumes import (
-    AT,
-    Copied,
-    OnBytes,
-    Written,
-    as_made,
-    as_sent,
-    check_absent,
-    fill,
-    is_closed,
-    mount_at,
-    opened,
-    running,
-    volumes,
-)
+from bayplan.operate.volume_data import AT, Copied, OnBytes, as_made, as_sent, fill, is_closed, mount_at, opened
+from bayplan.operate.volumes import Written, check_absent, running, volumes
 from bayplan.ports import Engine, FleetPorts
 
 

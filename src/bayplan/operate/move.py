@@ -12,7 +12,8 @@ from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import required
-from bayplan.operate.volumes import Copied, OnBytes, check_move, copy, remove_whole, running, volumes_of
+from bayplan.operate.volume_data import Copied, OnBytes, copy, remove_whole
+from bayplan.operate.volumes import check_move, running, volumes_of
 from bayplan.ports import Engine, FleetPorts, VolumeEntry
 
 

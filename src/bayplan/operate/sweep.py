@@ -9,7 +9,8 @@ from bayplan import labels
 from bayplan.facts import Facts
 from bayplan.operate.release import last_that_ran
 from bayplan.operate.together import raise_failed, together
-from bayplan.operate.volumes import remove_whole, volumes_of
+from bayplan.operate.volume_data import remove_whole
+from bayplan.operate.volumes import volumes_of
 from bayplan.ports import FleetPorts, VolumeEntry
 
 

@@ -17,7 +17,7 @@ from bayplan.engines.memory import MemoryEngine
 from bayplan.errors import BayplanError, EngineError, HostUnreachableError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.backup import backup, restore
-from bayplan.operate.volumes import opened
+from bayplan.operate.volume_data import opened
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import replica_container
 from bayplan.ports import ExecResult, FleetPorts, Release
@@ -72,7 +72,7 @@ async def test_what_a_killed_backup_left_paused_goes_on_and_a_stranger_s_contain
 async def test_what_another_backup_paused_that_still_goes_on_stays_paused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bayplan.operate.volumes.DYING", 0.05)
+    monkeypatch.setattr("bayplan.operate.volume_data.DYING", 0.05)
     world = await World().begin()
     await world.engine.pause("shop-db-1-r1")
     async with opened(world.ports, "h1", Mounted(MOUNT, "shop_data")):
@@ -83,7 +83,7 @@ async def test_what_another_backup_paused_that_still_goes_on_stays_paused(
 async def test_what_another_backup_froze_may_go_on_at_any_moment_so_a_second_one_does_not_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bayplan.operate.volumes.DYING", 0.05)
+    monkeypatch.setattr("bayplan.operate.volume_data.DYING", 0.05)
     world = await World().begin()
     read, reading, go_on = world.engine.read_tree, asyncio.Event(), asyncio.Event()
 

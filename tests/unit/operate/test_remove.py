@@ -19,7 +19,8 @@ from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.remove import down
 from bayplan.operate.status import standing
 from bayplan.operate.sweep import _why_kept
-from bayplan.operate.volumes import as_made, remove, volumes
+from bayplan.operate.volume_data import as_made, remove
+from bayplan.operate.volumes import volumes
 from bayplan.plan.goal import Goal
 from bayplan.plan.system import guard_container
 from bayplan.ports import FleetPorts, Release, VolumeEntry
