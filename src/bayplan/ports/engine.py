@@ -1,4 +1,4 @@
-"""What bayplan needs of the world, as protocols; `wiring.py` chooses who gives it."""
+"""One host's Docker Engine, and what it is asked and answers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from bayplan.container import Container, File
-from bayplan.errors import HostUnreachableError, LockLostError
-from bayplan.facts import EngineFacts, GatewayFacts, Table
+from bayplan.facts import EngineFacts
 from bayplan.image_config import ImageConfig
-from bayplan.plan.steps import PoolChange
-from bayplan.spec.model import Fleet
+from bayplan.ports.registry import Credentials
 from bayplan.spec.options import Ulimit
 
 
@@ -52,27 +50,6 @@ class Usage:
     net_rx: int
     net_tx: int
     processes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What one replica used at one moment. time: seconds since 1970; cpus: cores; memory: bytes."""
-
-    time: float
-    app: str
-    service: str
-    replica: str
-    host: str
-    cpus: float
-    memory: int
-
-
-class UsageStore(Protocol):
-    """Samples of one fleet, kept from run to run. Methods raise BayplanError."""
-
-    async def add(self, samples: Sequence[Sample]) -> None: ...
-
-    async def since(self, app: str, start: float) -> tuple[Sample, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,38 +101,6 @@ class BuildRequest:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh: tuple[str, ...] = ()
     platform: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """For a registry. server: host[:port]."""
-
-    server: str
-    username: str
-    password: str = field(repr=False)
-
-
-class Reach(Protocol):
-    """The way to one host: where on this machine a socket of that host can be dialled."""
-
-    host: str
-
-    async def dial(self, target: str, *, fresh: bool = False) -> str:
-        """`unix:/path` or `tcp:ip:port` on this machine that leads to `target` on the host.
-
-        target: an absolute path of a UNIX socket there, or `ip:port` as seen from there; ENGINE_SOCKET is the engine,
-        wherever it listens. fresh: what dial said before does not answer; a connection that went stale is made anew.
-        Raises HostUnreachableError, HostRefusedError.
-        """
-
-    async def why_silent(self, target: str) -> HostUnreachableError:
-        """What stands in the way when `target` can be dialled, and closes the connection at once."""
-
-    async def run(self, argv: Sequence[str], deadline: float = 30.0) -> str:
-        """A command on the host itself, by its login; what it printed. Raises HostUnreachableError, EngineError."""
-
-    async def close(self) -> None:
-        """Let go. A shared connection stays up for the next command."""
 
 
 class Held(Protocol):
@@ -308,186 +253,3 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
-
-
-class Gateway(Protocol):
-    """The HAProxy on one host. Every method raises GatewayError or HostUnreachableError."""
-
-    host: str
-
-    async def observe(self) -> GatewayFacts:
-        """What it runs with, and whether the file that its restart reads says the same."""
-
-    async def configure(self, table: Table) -> None:
-        """Listeners, pools, registry: into the file, then a seamless reload. If it is refused, the old stays, in both.
-
-        Endpoints (and their state) of pools that stay are kept; a new pool is empty.
-        """
-
-    async def change(self, changes: Sequence[PoolChange]) -> Mapping[PoolChange, str]:
-        """Change endpoints at run time, without a reload, and in the file; the ones that could not be, with why.
-
-        Done again, or found done, is done.
-        """
-
-    async def rewrite(self) -> None:
-        """Write what runs into the file."""
-
-    async def close(self) -> None:
-        """Finish what is being written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a tag of the registry stands for. size: bytes of its compressed layers; is_image False: a document."""
-
-    digest: str
-    size: int
-    is_image: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """A repository of the registry and its tags."""
-
-    name: str
-    tags: tuple[str, ...]
-
-
-class Registry(Protocol):
-    """The fleet's registry, as its clients see it; repositories are named without the prefix.
-
-    Every method raises RegistryError.
-    """
-
-    prefix: str  # what image names start with on the hosts: "localhost:5000" or "registry.example.com/shop"
-
-    @property
-    def login(self) -> Credentials | None:
-        """What engines need to push and pull there; None: nothing. May run the password's command."""
-
-    async def ping(self) -> None:
-        """Answers at all, and lets us in."""
-
-    async def digest(self, repository: str, tag: str) -> str | None:
-        """The digest that a tag stands for; None if there is none."""
-
-    async def tags(self, repository: str) -> tuple[str, ...]:
-        """The tags of one repository; () if there is none."""
-
-    async def stored(self, repository: str, tag: str) -> Stored | None:
-        """What a tag stands for; None if there is none."""
-
-    async def image_config(self, repository: str, tag: str) -> ImageConfig:
-        """What an image says of itself. tag: or digest."""
-
-    async def repositories(self) -> tuple[Repository, ...]:
-        """What it holds."""
-
-    async def takes(self, repository: str) -> None:
-        """Begins an upload and lets it be: what an engine whose push was refused does not say, this raises."""
-
-    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
-        """Store a small document as an OCI artifact; its digest. The same content again is the same digest."""
-
-    async def get_document(self, repository: str, tag: str) -> bytes | None:
-        """A document stored so; None if there is none."""
-
-    async def close(self) -> None:
-        """Let go of connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The git commit that files are of, "" for none. dirty: and something in them that is not committed."""
-
-    commit: str = ""
-    dirty: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One immutable, numbered version of an app. spec: the resolved app as JSON, images pinned; at: Unix time.
-
-    stopped: services that are not to run, with their containers kept.
-    """
-
-    number: int
-    app: str
-    spec: str
-    by: str
-    at: float
-    why: str = ""
-    source: Source = Source()
-    stopped: tuple[str, ...] = ()
-
-
-class Releases(Protocol):
-    """What should run, recorded in the fleet. Every method raises RegistryError."""
-
-    async def get(self, app: str, number: int) -> Release | None:
-        """One of them. Raises UnreadableError for one that is damaged."""
-
-    async def numbers(self, app: str) -> tuple[int, ...]:
-        """All of them, ascending."""
-
-    async def put(self, release: Release) -> None:
-        """Record one. Its number must be new."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who changes the fleet, doing what ("up site"), since when (Unix time)."""
-
-    by: str
-    doing: str
-    at: float
-
-
-class Hold(Protocol):
-    """The lock while it is ours. was_free: nobody else had it when it was asked for."""
-
-    was_free: bool
-
-    async def until_lost(self) -> LockLostError:
-        """Wait, without end, until it is not ours any more; why."""
-
-    async def release(self) -> None:
-        """Give it back."""
-
-
-class Lock(Protocol):
-    """One operator at a time on a fleet. It vanishes with its holder."""
-
-    async def take(self, claim: Claim, *, patience: float, gone: frozenset[str], say: Callable[[str], None]) -> Hold:
-        """Ours, at once or as soon as whoever has it lets go. patience: seconds for that; gone: hosts judged down,
-        which have no vote; say: told what it waits for. Raises LockedError, NoMajorityError.
-        """
-
-
-class Clock(Protocol):
-    """Time, so that it can be a value in tests."""
-
-    def now(self) -> float:
-        """Seconds, monotonic."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class FleetPorts:
-    """Everything that a run on one fleet needs, by host name. registry None: one local host, images by id.
-
-    slow: is told a host for whose answer somebody has been waiting for a while.
-    """
-
-    fleet: Fleet
-    reaches: Mapping[str, Reach]
-    engines: Mapping[str, Engine]
-    gateways: Mapping[str, Gateway]
-    registry: Registry | None
-    releases: Releases
-    clock: Clock
-    lock: Lock
-    slow: Callable[[str], None] = lambda _: None
