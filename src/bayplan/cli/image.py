@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from bayplan.cli.options import Files, FleetFile, Json, Profiles, Project, Wait, WaitTimeout, patience
+from bayplan.cli.options import (
+    Build,
+    Files,
+    FleetFile,
+    Json,
+    Profiles,
+    Project,
+    Pull,
+    Services,
+    Wait,
+    WaitTimeout,
+    patience,
+)
 
 app = typer.Typer(no_args_is_help=True, help="The images of the fleet.")
 
@@ -40,13 +50,13 @@ def ls(fleet: FleetFile = None, json: Json = False) -> None:
 
 @app.command("push")
 def push(
-    services: Annotated[list[str] | None, typer.Argument(help="Only these services.", show_default="all")] = None,
+    services: Services = None,
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
     profile: Profiles = None,
-    build: Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")] = False,
-    pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
+    build: Build = False,
+    pull: Pull = False,
     wait: Wait = False,
     wait_timeout: WaitTimeout = None,
     json: Json = False,

@@ -30,6 +30,8 @@ Services = Annotated[
     list[str] | None,
     typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
 ]
+Build = Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")]
+Pull = Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")]
 Json = Annotated[bool, typer.Option("--json", help="A stable, documented shape for programs.")]
 AssumeDown = Annotated[
     list[str] | None,

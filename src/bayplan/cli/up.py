@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from bayplan.cli.complete import service_names
-from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Profiles, Project, WaitTimeout, patience
+from bayplan.cli.options import (
+    AssumeDown,
+    Build,
+    Files,
+    FleetFile,
+    Json,
+    Profiles,
+    Project,
+    Pull,
+    WaitTimeout,
+    patience,
+)
 
 
 def up(
@@ -21,8 +32,8 @@ def up(
     project: Project = None,
     fleet: FleetFile = None,
     profile: Profiles = None,
-    build: Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")] = False,
-    pull: Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")] = False,
+    build: Build = False,
+    pull: Pull = False,
     assume_down: AssumeDown = None,
     detach: Annotated[bool, typer.Option("-d", "--detach", hidden=True)] = False,
     wait: Annotated[
