@@ -229,7 +229,7 @@ ELSEWHERE: Final = {
     "ports[].app_protocol": "tests/lab/test_site.py",
     "ports[].name": "tests/unit/spec/test_app.py",
     "volumes[].consistency": "tests/unit/spec/test_every_key.py",
-    "volumes[].volume.subpath": "tests/unit/engines/test_mounts.py",
+    "volumes[].volume.subpath": "tests/unit/engines/test_mounts_body.py",
     "deploy.restart_policy.delay": "tests/unit/spec/test_every_key.py",
     "deploy.restart_policy.window": "tests/unit/spec/test_every_key.py",
 }
