@@ -11,8 +11,9 @@ from tests.given import IMAGE
 from tests.virtual_time import VirtualClock
 
 from bayplan.container import Container
-from bayplan.converge.loop import Convergence, Outcome, PassEvent, StepEvent
+from bayplan.converge.loop import Convergence
 from bayplan.converge.observe import observe
+from bayplan.converge.outcome import Outcome, PassEvent, StepEvent
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import Program
 from bayplan.engines.memory_hub import MemoryHub

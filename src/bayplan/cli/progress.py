@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bayplan.cli.console import err, waited_for
-from bayplan.converge.loop import PassEvent, StepEvent
+from bayplan.converge.outcome import PassEvent, StepEvent
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Note, Stage

@@ -10,13 +10,12 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 from bayplan.converge.apply import apply, change_pools
 from bayplan.converge.lanes import Lanes
 from bayplan.converge.learnt import Learnt
+from bayplan.converge.outcome import OnEvent, Outcome, PassEvent, StepEvent
 from bayplan.converge.overlay import overlay
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
@@ -34,7 +33,6 @@ from bayplan.plan.steps import (
     Run,
     Start,
     Step,
-    Waiting,
     key,
     subject,
 )
@@ -52,48 +50,6 @@ WAIT_LONGEST = 1.0
 GATHER = 0.2  # seconds that a pass waits for other steps that end at about the same time
 GATHER_LONGEST = 1.0
 LOOK_SHARE = 3  # times as long as a look took: looking is to take a part of a busy engine's time, not most of it
-
-
-@dataclass(frozen=True, slots=True)
-class StepEvent:
-    """A step began, moved on, ended or failed."""
-
-    step: Step
-    state: Literal["started", "progress", "done", "failed"]
-    transfer: Transfer | None = None
-    error: BayplanError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PassEvent:
-    """What a pass saw and planned."""
-
-    number: int
-    facts: Facts
-    plan: Plan
-
-
-OnEvent = Callable[[StepEvent | PassEvent], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where a run ended. errors: steps that could not be done. stalled: what it waited for when patience ended."""
-
-    facts: Facts
-    plan: Plan
-    passes: int
-    failures: tuple[Failure, ...] = ()
-    errors: tuple[tuple[Step, BayplanError], ...] = ()
-    stalled: tuple[Waiting, ...] = ()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether everything is where it should be, on every host."""
-        silent = any(not h.reachable for h in self.facts.hosts.values())
-        plan = self.plan
-        left = self.failures or self.errors or self.stalled or plan.unplaced or plan.presumed or plan.held
-        return not (left or silent)
 
 
 class Convergence:

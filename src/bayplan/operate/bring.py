@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bayplan.converge.loop import Convergence, Outcome
+from bayplan.converge.loop import Convergence
+from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, NotFoundError, PartialError, UnreadableError

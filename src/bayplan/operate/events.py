@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bayplan.converge.loop import PassEvent, StepEvent
+from bayplan.converge.outcome import PassEvent, StepEvent
 from bayplan.ports import Transfer
 
 

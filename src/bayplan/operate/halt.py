@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from math import ceil
 from typing import Any
 
-from bayplan.converge.loop import Convergence, Outcome
+from bayplan.converge.loop import Convergence
+from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import Facts, Replica

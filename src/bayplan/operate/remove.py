@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
-from bayplan.converge.loop import Outcome
+from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import ASIDE, Facts, Role

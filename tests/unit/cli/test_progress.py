@@ -12,7 +12,7 @@ from tests import given
 
 from bayplan.cli import progress
 from bayplan.cli.progress import Progress, step_failed
-from bayplan.converge.loop import PassEvent
+from bayplan.converge.outcome import PassEvent
 from bayplan.errors import BayplanError
 from bayplan.facts import Facts, Table
 from bayplan.operate.events import ImageEvent, Stage

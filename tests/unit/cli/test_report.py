@@ -8,7 +8,7 @@ from tests.given import fleet, goal, service
 
 from bayplan.cli.progress import Progress
 from bayplan.cli.report import as_json, exit_status, finish
-from bayplan.converge.loop import Outcome, StepEvent
+from bayplan.converge.outcome import Outcome, StepEvent
 from bayplan.errors import ImageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.bring import Result

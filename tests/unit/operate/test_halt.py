@@ -11,7 +11,7 @@ from tests.given import fleet, ingress, latest, service
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.converge.loop import StepEvent
+from bayplan.converge.outcome import StepEvent
 from bayplan.errors import EngineError, NotFoundError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Result, Wishes, scale
