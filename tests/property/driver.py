@@ -10,8 +10,7 @@ from tests.property.world import BrokenPromiseError, World, outcome_of
 
 from bayplan.errors import PortTakenError
 from bayplan.facts import Facts
-from bayplan.plan.goal import Goal
-from bayplan.plan.goal import Run as Memory
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Plan, PoolChange, Remove, Run, Start, Step, Stop, key
 from bayplan.spec.model import App

@@ -19,7 +19,7 @@ from bayplan.facts import HostFacts
 from bayplan.operate.bring import Result
 from bayplan.plan.endure import Risk
 from bayplan.plan.everywhere import wanted_slots
-from bayplan.plan.goal import Run
+from bayplan.plan.goal import Memory
 from bayplan.plan.guard import see_guard
 from bayplan.plan.standing import is_serving
 from bayplan.plan.steps import Pull, Unplaced, kind, subject
@@ -112,7 +112,7 @@ def as_json(result: Result) -> dict[str, Any]:
 def _ready(result: Result, service: Service) -> int:
     facts, fleet = result.outcome.facts, result.goal.fleet
     replicas = facts.replicas(result.goal.app.name, service.name)
-    serving = (r for r in replicas if is_serving(r, service, fleet, facts, Run(), 0.0))
+    serving = (r for r in replicas if is_serving(r, service, fleet, facts, Memory(), 0.0))
     return len({r.host if service.is_global else r.slot for r in serving})
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bayplan import labels
 from bayplan.facts import Binding, Facts
-from bayplan.plan.goal import Run as Memory
+from bayplan.plan.goal import Memory
 from bayplan.plan.steps import Plan, Pull, Run
 from bayplan.ports import Clock
 

@@ -21,7 +21,7 @@ from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, HostUnreachableError, PortTakenError
 from bayplan.facts import Binding, Facts, Replica, Table
-from bayplan.plan.goal import Run as Memory
+from bayplan.plan.goal import Memory
 from bayplan.plan.steps import (
     Configure,
     Failure,

@@ -11,7 +11,7 @@ from bayplan.operate.status import standing
 from bayplan.plan.board import Board
 from bayplan.plan.demand import Demand
 from bayplan.plan.filters import reject
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.pack import Ranking, hosts_apart
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Service
@@ -48,7 +48,7 @@ async def explain(ports: FleetPorts, app: str, service: str | None) -> tuple[Exp
 
 
 def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:
-    board = Board(goal, facts, Run())
+    board = Board(goal, facts, Memory())
     counts = Counter(r.host for r in facts.replicas(goal.app.name, service.name))
     board.counts[service.name].update(counts)
     rejected = {

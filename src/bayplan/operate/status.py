@@ -13,7 +13,7 @@ from bayplan.operate.ask import replicas_of
 from bayplan.operate.inferred import inferred
 from bayplan.operate.release import Chosen, current, is_new_fleet, unreleased
 from bayplan.plan.everywhere import wanted_slots
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import targets
 from bayplan.plan.slots import left_over
@@ -140,7 +140,7 @@ async def standing(ports: FleetPorts, app: str, *, every: bool = False) -> Stand
     chosen = chosen or unreleased(app)
     only = frozenset(chosen.app.services) - chosen.stopped if chosen.stopped else None
     goal = Goal(ports.fleet, chosen.app, chosen.number, chosen.before, only=only)
-    now = Plan() if unread else plan(goal, facts, ports.clock.now(), Run())
+    now = Plan() if unread else plan(goal, facts, ports.clock.now(), Memory())
     services = tuple(
         _stopped(goal, s, facts, every=every) if s.name in chosen.stopped else _service(goal, s, facts, now)
         for s in goal.app.services.values()
@@ -202,7 +202,7 @@ def _state(goal: Goal, service: Service, replica: Replica, facts: Facts) -> Inst
     """Read from the container's state and the pools, as plan/standing.py has it."""
     if word := word_for(replica, facts):
         return word
-    serving = is_serving(replica, service, goal.fleet, facts, Run(), 0.0)
+    serving = is_serving(replica, service, goal.fleet, facts, Memory(), 0.0)
     return "ready" if serving else "starting"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.demand import Demand, demand_of, minus, plus
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.packing.problem import Demand as Amount
 from bayplan.plan.replica import fixed_ports, free_targets, slot_and_host
 from bayplan.plan.volumes import homes_of
@@ -66,7 +66,7 @@ class Berth:
 class Board:
     """All hosts that answered, and the service's replicas on each: a value while nobody else holds it."""
 
-    def __init__(self, goal: Goal, facts: Facts, run: Run) -> None:
+    def __init__(self, goal: Goal, facts: Facts, run: Memory) -> None:
         there, everywhere = (h for h in facts.reachable() if h.name in goal.fleet.hosts), _everywhere(goal)
         self.berths = {h.name: _berth(goal, h, run, everywhere) for h in there}
         self.homes = homes_of(goal, facts, run, _outside(goal, facts))
@@ -130,7 +130,7 @@ class Board:
         return tuple(found)
 
 
-def _unfetched(goal: Goal, facts: Facts, run: Run) -> Mapping[tuple[str, str], str]:
+def _unfetched(goal: Goal, facts: Facts, run: Memory) -> Mapping[tuple[str, str], str]:
     """Why a host cannot have one of the app's images, or the gateway's, without which it starts none of them.
 
     Of images that some host has: what no host has may be nowhere, and then no host is better than another.
@@ -161,7 +161,7 @@ def _everywhere(goal: Goal) -> frozenset[str]:
     return frozenset(s.name for s in goal.app.services.values() if s.is_global)
 
 
-def _berth(goal: Goal, facts: HostFacts, run: Run, everywhere: frozenset[str]) -> Berth:
+def _berth(goal: Goal, facts: HostFacts, run: Memory, everywhere: frozenset[str]) -> Berth:
     engine, keep = facts.engine, 1 - goal.fleet.headroom
     berth = Berth(goal.fleet.hosts[facts.name], facts, engine.cpus * keep, engine.memory * keep)
     for replica in (r for r in engine.replicas if not r.ended):

@@ -20,7 +20,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.demand import Demand, fullest
 from bayplan.plan.filters import ROUNDING, filters_of, reject
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.names import half_name
 from bayplan.plan.packing.problem import peak
 from bayplan.plan.steps import Rejection
@@ -107,7 +107,7 @@ def _made_otherwise(goal: Goal, facts: Facts) -> Iterator[Risk]:
 def _unsurvived(goal: Goal, facts: Facts, standing: Sequence[Replica], lost: int) -> tuple[Risk, ...]:
     bound = Counter((r.service, r.host) for r in standing if r.volumes and r.app == goal.app.name)
     pinned = tuple(Risk("pinned", (host,), service, count) for (service, host), count in bound.items())
-    board = Board(goal, facts, Run())
+    board = Board(goal, facts, Memory())
     if len(board.berths) <= lost:
         return (Risk("no host", tuple(board.berths), "", lost), *pinned)
     return (*_Trial(goal, board, [r for r in standing if not r.volumes]).risks(lost), *pinned)

@@ -36,7 +36,7 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Memory:
     """What this run has learnt: facts that no host can tell.
 
     tried: ids of containers that this run started. first_seen: when it first saw an id (the clock's seconds).

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import wanted_slots
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.placement import Placer
 from bayplan.plan.pools import retire
 from bayplan.plan.presume import presumed_slots
@@ -38,7 +38,14 @@ class Job:
     """The plan for one job; `plan` is its only door. held: nothing is started, for that reason."""
 
     def __init__(
-        self, goal: Goal, service: Service, facts: Facts, run: Run, now: float, board: Board, held: Held | None = None
+        self,
+        goal: Goal,
+        service: Service,
+        facts: Facts,
+        run: Memory,
+        now: float,
+        board: Board,
+        held: Held | None = None,
     ) -> None:
         self.goal, self.service, self.facts, self.run, self.now = goal, service, facts, run, now
         self.spec = definition(service, goal.app)

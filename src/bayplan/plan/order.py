@@ -19,7 +19,7 @@ from typing import Final
 from bayplan.facts import Facts
 from bayplan.plan.calls import awaited
 from bayplan.plan.everywhere import seated, wanted_slots
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.replica import definition
 from bayplan.plan.slots import Reader, Slot, jobs_of
 from bayplan.plan.steps import Held, Plan
@@ -51,7 +51,7 @@ def in_order(app: App) -> Iterator[Service]:
 class Order:
     """One pass's answers. It is told of each service's plan, in order, since what failed is waited for by nobody."""
 
-    def __init__(self, goal: Goal, facts: Facts, run: Run, now: float) -> None:
+    def __init__(self, goal: Goal, facts: Facts, run: Memory, now: float) -> None:
         self._goal, self._facts, self._run, self._now = goal, facts, run, now
         self._failed = set(run.given_up)
         self._slots: dict[str, tuple[Slot, ...]] = {}
@@ -112,7 +112,7 @@ class Order:
 
 def held_now(goal: Goal, service: Service, facts: Facts, now: float) -> Held | None:
     """What would keep the service from starting anything, were it stopped now. now: seconds, the clock's."""
-    return Order(goal, seated(goal, facts), Run(), now).held(service)
+    return Order(goal, seated(goal, facts), Memory(), now).held(service)
 
 
 def _is_started(slot: Slot) -> bool:

@@ -10,7 +10,7 @@ from bayplan.plan.board import Board
 from bayplan.plan.calls import missed
 from bayplan.plan.everywhere import seated
 from bayplan.plan.filters import fetched, reject
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
 from bayplan.plan.order import Order, in_order
@@ -24,7 +24,7 @@ from bayplan.plan.system import plan_system, registry_endpoint, without_handed_o
 from bayplan.spec.model import Fleet, Service
 
 
-def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
+def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Plan:
     """What to do now. now: seconds, on the clock of `run.first_seen`. Converged facts give an empty plan.
 
     A listener that another app holds stops the app before anything of it is changed; so does a replica of a later
@@ -32,7 +32,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
     """
     if overtaken := _overtaken(goal, facts):
         return Plan(failures=overtaken)
-    run, facts = run or Run(), seated(goal, facts)
+    run, facts = run or Memory(), seated(goal, facts)
     hosts, called = _hosts(goal.fleet, facts), missed(goal, facts)
     services = tuple(_services(goal, facts, run, now, called))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
@@ -55,7 +55,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Run | None = None) -> Plan:
 
 
 def _services(
-    goal: Goal, facts: Facts, run: Run, now: float, called: Collection[str], *, cramped: bool = False
+    goal: Goal, facts: Facts, run: Memory, now: float, called: Collection[str], *, cramped: bool = False
 ) -> Iterator[Plan]:
     """Each service's own plan, after those of what it depends on; then what can be fetched for later.
 
@@ -142,14 +142,14 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
     return Plan(steps=steps, waiting=(*silent, *late))
 
 
-def _is_cramped(goal: Goal, facts: Facts, run: Run, unplaced: Collection[str], having: Collection[Replica]) -> bool:
+def _is_cramped(goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str], having: Collection[Replica]) -> bool:
     """Whether one of the unplaced would have a place if none of these stood."""
     board = Board(goal, facts, run).without(having) if having and unplaced else None
     return board is not None and any(_takes(board, goal.app.services[name], goal.fleet.ports) for name in unplaced)
 
 
 def _to_go_first(
-    goal: Goal, facts: Facts, run: Run, unplaced: Collection[str]
+    goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str]
 ) -> tuple[frozenset[str], Mapping[str, Pull | None]]:
     """Ids of those of them that have the host's port of a service which no other host can take: two cannot have it.
 

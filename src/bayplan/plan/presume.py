@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 
 from bayplan.facts import Facts
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.replica import slot_and_host
 from bayplan.spec.model import Service
 
 
 def presumed_slots(
-    goal: Goal, service: Service, facts: Facts, seen: Container[int], run: Run
+    goal: Goal, service: Service, facts: Facts, seen: Container[int], run: Memory
 ) -> dict[int, tuple[str, ...]]:
     """Slots that are wanted, not seen, and may stand on one of these hosts: no other is started in their place.
 

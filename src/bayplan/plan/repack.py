@@ -17,7 +17,7 @@ from bayplan.plan.board import Berth, Board
 from bayplan.plan.demand import Demand, demand_of
 from bayplan.plan.endure import risks
 from bayplan.plan.filters import filters_of, reject
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.pack import Ranking, zone_of
 from bayplan.plan.replica import definition
 from bayplan.spec.model import Host, Service
@@ -75,7 +75,7 @@ class _Repacking:
     def __init__(self, goals: Mapping[str, Goal], facts: Facts, most: int | None) -> None:
         self.goals, self.facts, self.left = goals, facts, most
         self.fleet = next(iter(goals.values())).fleet
-        self.boards = {app: Board(goal, facts, Run()) for app, goal in goals.items()}
+        self.boards = {app: Board(goal, facts, Memory()) for app, goal in goals.items()}
         self.berths = next(iter(self.boards.values())).berths
         self.specs = {(a, s.name): definition(s, g.app) for a, g in goals.items() for s in g.app.services.values()}
         self.on: dict[str, list[Replica]] = defaultdict(list)

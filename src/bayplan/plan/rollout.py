@@ -33,7 +33,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import seats, wanted_slots, wants_none
 from bayplan.plan.filters import barred, reject
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.grants import delivery
 from bayplan.plan.handover import invite, visits
 from bayplan.plan.leads import leads
@@ -56,7 +56,7 @@ class Rollout:
         goal: Goal,
         service: Service,
         facts: Facts,
-        run: Run,
+        run: Memory,
         now: float,
         board: Board,
         held: Held | None = None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import wanted_slots
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.replica import definition, host_ports, network_name
 from bayplan.plan.standing import endpoints, is_serving, why_failed
 from bayplan.spec.model import App, Service
@@ -73,7 +73,7 @@ class Reader:
     service: Service
     spec: str
     facts: Facts
-    run: Run
+    run: Memory
     now: float
 
     def slots(self) -> dict[int, Slot]:
@@ -167,5 +167,5 @@ def jobs_of(goal: Goal, job: Service, facts: Facts) -> dict[int, list[Replica]]:
     return found
 
 
-def _taken(host: HostFacts, run: Run) -> frozenset[tuple[str, int]]:
+def _taken(host: HostFacts, run: Memory) -> frozenset[tuple[str, int]]:
     return host.engine.taken | {("tcp", port) for name, port in run.taken if name == host.name}

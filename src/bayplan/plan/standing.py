@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica
-from bayplan.plan.goal import Run
+from bayplan.plan.goal import Memory
 from bayplan.plan.health import check_of
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import asked_targets, ingress_targets, pool_name, server_name
@@ -53,7 +53,7 @@ def word_for(replica: Replica, facts: Facts) -> Literal["ready", "standby", "fai
     return None
 
 
-def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, run: Run, now: float) -> bool:
+def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, run: Memory, now: float) -> bool:
     """Whether it does its work: takes traffic wherever a gateway leads to its service, or simply runs and stays.
 
     Balancers that do not answer are not asked: what they may still send here keeps others from going (`pools.retire`).
@@ -101,7 +101,7 @@ def silent_gateway(balancers: Iterable[str], facts: Facts) -> str | None:
     return next((name for name in balancers if name in facts.hosts and facts.hosts[name].gateway is None), None)
 
 
-def has_settled(replica: Replica, run: Run, now: float, seconds: float = SETTLE) -> bool:
+def has_settled(replica: Replica, run: Memory, now: float, seconds: float = SETTLE) -> bool:
     """Whether a replica of this run has stayed up for so long; one that was there before has. One that exits and is
     restarted again and again runs for a moment each time.
     """
@@ -124,7 +124,7 @@ def unhealthy_deadline(service: Service) -> float:
     return min(ready_deadline(service), check.start_period + check.retries * check.interval + GRACE)
 
 
-def why_failed(replica: Replica, service: Service, run: Run, now: float) -> str | None:
+def why_failed(replica: Replica, service: Service, run: Memory, now: float) -> str | None:
     """Why a replica will not become ready by waiting; None while it may.
 
     One that was, and runs, has its time again: a gateway that does not answer for a moment is no failure of it.

@@ -15,7 +15,7 @@ from bayplan import labels
 from bayplan.container import Mounted
 from bayplan.facts import Facts, HostFacts
 from bayplan.plan.constraints import unmet
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.names import half_name
 from bayplan.spec.model import App, Fleet, Host, Service
 from bayplan.spec.pinned import pinned
@@ -103,7 +103,7 @@ class Homes:
         return None
 
 
-def homes_of(goal: Goal, facts: Facts, run: Run, outside: Mapping[str, str]) -> Homes:
+def homes_of(goal: Goal, facts: Facts, run: Memory, outside: Mapping[str, str]) -> Homes:
     """As the facts tell it. outside: as in Homes."""
     silent = tuple(h.name for h in facts.hosts.values() if not h.reachable)
     lived: dict[str, frozenset[str]] = defaultdict(frozenset)

@@ -6,7 +6,7 @@ from tests import given
 
 from bayplan.converge.overlay import granted, overlay
 from bayplan.plan.board import Board
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Network, Pull, Remove, Start, Step, Stop
 from bayplan.spec.model import Resources
@@ -25,7 +25,7 @@ def test_what_is_being_made_stands_with_its_ports_and_its_reservation() -> None:
         (1, "h1", "creating", 1.0),
         (2, "h2", "creating", 1.0),
     ]
-    assert Board(GOAL, later, Run()).berths["h1"].used_memory == given.GB
+    assert Board(GOAL, later, Memory()).berths["h1"].used_memory == given.GB
     again = plan(GOAL, later, 0.0)
     assert again.steps == ()
     assert {w.why for w in again.waiting} == {"is starting"}

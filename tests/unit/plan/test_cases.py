@@ -18,7 +18,7 @@ import yaml
 from tests import given
 
 from bayplan.facts import Facts, GatewayFacts, HostFacts, Replica, ServerFacts
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import Plan, PoolChange, Step, kind, subject
@@ -179,7 +179,7 @@ def _join(in_pools: dict[str, list[ServerFacts]], replica: Replica, told: str) -
             servers.append(made())
 
 
-def _run(case: dict[str, Any], facts: Facts) -> Run:
+def _run(case: dict[str, Any], facts: Facts) -> Memory:
     """`this_run` started these replicas so many seconds ago; `seen` are those (web-1) that it saw on a host before."""
     started = case.get("this_run", {})
     ids = {
@@ -191,4 +191,4 @@ def _run(case: dict[str, Any], facts: Facts) -> Run:
         host: frozenset(("shop", name.rpartition("-")[0], int(name.rpartition("-")[2])) for name in names)
         for host, names in case.get("seen", {}).items()
     }
-    return Run(tried=frozenset(ids), first_seen=ids, given_up=frozenset(case.get("given_up", ())), stood=stood)
+    return Memory(tried=frozenset(ids), first_seen=ids, given_up=frozenset(case.get("given_up", ())), stood=stood)

@@ -13,10 +13,10 @@ from bayplan.facts import Facts
 from bayplan.plan.board import Board
 from bayplan.plan.endure import risks
 from bayplan.plan.filters import reject
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.repack import repack
-from bayplan.plan.steps import Run as Start
+from bayplan.plan.steps import Run
 from bayplan.spec.model import Fleet, Resources, Service, Usage
 
 GB = float(given.GB)
@@ -34,7 +34,7 @@ def placed(on: Fleet, *services: Service) -> dict[str, list[str]]:
     goal = given.goal(on, *services)
     found = plan(goal, given.standing(goal), 0.0)
     where = [(w.service, w.host) for w in found.waiting] + [
-        (s.service, s.host) for s in found.steps if isinstance(s, Start)
+        (s.service, s.host) for s in found.steps if isinstance(s, Run)
     ]
     by_service: dict[str, list[str]] = defaultdict(list)
     for service, host in where:
@@ -59,7 +59,7 @@ def test_an_app_s_own_usage_goes_before_that_of_any_app() -> None:
 
 def test_what_stands_counts_with_its_usage_and_the_reason_tells_when() -> None:
     goal = given.goal(fleet({"shop": DAY}, hosts=1), SHOP, BATCH)
-    board = Board(goal, given.standing(goal, given.replica(SHOP, 1, "h1")), Run())
+    board = Board(goal, given.standing(goal, given.replica(SHOP, 1, "h1")), Memory())
     assert reject(BATCH, board.berths["h1"], board, (20000, 29999)) == (
         "3 cores wanted, 1 of 4 free at the fullest time of the day"
     )
@@ -115,4 +115,4 @@ def test_no_slot_of_the_day_is_ever_over(asked: list[tuple[int, tuple[float, ...
 def test_without_usage_nothing_changes() -> None:
     goal = Goal(fleet({}), given.goal(fleet({}), SHOP).app, 1)
     facts: Facts = given.standing(goal)
-    assert Board(goal, facts, Run()).demand(SHOP).cpus == 3.0
+    assert Board(goal, facts, Memory()).demand(SHOP).cpus == 3.0

@@ -11,7 +11,7 @@ from bayplan.facts import INNER, Facts, GatewayFacts, Listener, Table, VolumeFac
 from bayplan.plan.board import Board
 from bayplan.plan.constraints import attribute, unmet
 from bayplan.plan.filters import reject
-from bayplan.plan.goal import Run
+from bayplan.plan.goal import Memory
 from bayplan.spec.model import Placement, Port, Resources, Service
 from bayplan.spec.storage import Mount, Volume
 
@@ -19,7 +19,7 @@ FLEET = given.fleet(given.host("h1", zone="a", labels={"disk": "ssd"}), headroom
 
 
 def verdict(service: Service, facts: Facts, port_range: tuple[int, int] = (20000, 29999), has: int = 0) -> str | None:
-    board = Board(given.goal(FLEET, service), facts, Run())
+    board = Board(given.goal(FLEET, service), facts, Memory())
     board.counts[service.name]["h1"] = has
     return reject(service, board.berths["h1"], board, port_range)
 
@@ -97,7 +97,7 @@ def test_an_image_goes_to_hosts_of_its_architecture(
     """What the registry has of an image is what the host that fetched it could run: elsewhere, an exec format error."""
     there = given.facts(given.up("h1", arch=h1), given.up("h2", arch=h2))
     web = given.service(image_architectures=made_for)
-    board = Board(given.goal(given.fleet("h1", "h2"), web), there, Run())
+    board = Board(given.goal(given.fleet("h1", "h2"), web), there, Memory())
     assert reject(web, board.berths["h1"], board, (20000, 29999)) == told
 
 
@@ -164,7 +164,7 @@ def test_the_engine_tells_its_architecture(constraint: str, why_not: str | None)
 
 def test_an_endpoint_leaves_the_port_free_that_the_gateway_listens_on() -> None:
     db = given.service("db", ports=(given.ingress(27017, 27017),))
-    board = Board(given.goal(given.fleet("h1", "h2"), db), given.facts(given.up("h1"), given.up("h2")), Run())
+    board = Board(given.goal(given.fleet("h1", "h2"), db), given.facts(given.up("h1"), given.up("h2")), Memory())
     ports = {name: board.ports_for(berth, db, (20000, 29999)) for name, berth in board.berths.items()}
     assert ports == {"h1": (27018,), "h2": (27017,)}, "h1 is the balancer"
 
@@ -172,7 +172,7 @@ def test_an_endpoint_leaves_the_port_free_that_the_gateway_listens_on() -> None:
 def test_an_endpoint_leaves_other_apps_listeners_free() -> None:
     other = GatewayFacts(Table(listeners=(Listener(20080), Listener(20081, INNER + "0.7"))))
     web = given.service(ports=(given.ingress(80, 80),))
-    board = Board(given.goal(given.fleet("h1"), web), given.facts(given.up("h1", gateway=other)), Run())
+    board = Board(given.goal(given.fleet("h1"), web), given.facts(given.up("h1", gateway=other)), Memory())
     assert board.ports_for(board.berths["h1"], web, (20000, 29999)) == (20081,)
 
 
@@ -201,5 +201,5 @@ def test_an_external_volume_on_several_hosts(
     goal = replace(goal, app=goal.app.model_copy(update={"volumes": volumes}))
     there = {"certs": VolumeFacts()}
     facts = given.facts(given.up("h1", volumes=there), given.up("h2", volumes=there), given.up("h3"))
-    board = Board(goal, facts, Run())
+    board = Board(goal, facts, Memory())
     assert {h: reject(service, board.berths[h], board, goal.fleet.ports) for h in told} == told

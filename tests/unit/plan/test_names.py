@@ -8,7 +8,7 @@ from tests import given
 
 from bayplan.facts import Binding, Names
 from bayplan.plan.addresses import BLOCK, addressed, taken_by_others
-from bayplan.plan.goal import Run
+from bayplan.plan.goal import Memory
 from bayplan.plan.hosts_file import names
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import bindings, definition, free_targets, targets
@@ -158,7 +158,7 @@ def test_a_worker_of_a_servers_image_counts_after_a_while() -> None:
     worker = quiet("worker", listens=(80,), address="198.18.1.1")
     one = given.replica(worker, 1, "h1")
     facts = given.facts(given.up("h1", one), given.up("h2"), given.up("h3"))
-    run = Run(tried=frozenset({one.id}), first_seen={one.id: 10.0})
+    run = Memory(tried=frozenset({one.id}), first_seen={one.id: 10.0})
     assert not is_serving(one, worker, FLEET, facts, run, 10.0 + QUIET - 1)
     assert is_serving(one, worker, FLEET, facts, run, 10.0 + QUIET)
     asked = worker.model_copy(update={"expose": (Exposed(port=80),)})
@@ -169,7 +169,7 @@ def test_of_ports_that_expose_names_a_program_may_leave_some_alone() -> None:
     """MariaDB listens on 3306, and many files have `expose: [3306, 33060]` of MySQL's: it was never ready."""
     db = quiet("db", expose=(Exposed(port=3306), Exposed(port=33060)), address="198.18.1.1")
     one = given.replica(db, 1, "h1", ports=(Binding(3306, 23306, "10.77.0.11"),))
-    run = Run(tried=frozenset({one.id}), first_seen={one.id: 10.0})
+    run = Memory(tried=frozenset({one.id}), first_seen={one.id: 10.0})
 
     def serves(service: Service, *ports: int, age: float) -> bool:
         there = given.serving(

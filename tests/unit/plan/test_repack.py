@@ -7,11 +7,10 @@ from dataclasses import replace
 from tests import given
 
 from bayplan.facts import Facts
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.repack import Repack, repack
-from bayplan.plan.steps import PoolChange
-from bayplan.plan.steps import Run as Start
+from bayplan.plan.steps import PoolChange, Run
 from bayplan.spec.model import Resources, Service, Update
 
 SMALL = Resources(reserved_cpus=0.5, reserved_memory=given.GB)
@@ -95,8 +94,8 @@ def test_a_move_starts_first_and_stays_once_it_is_made() -> None:
     found = packed(goal, facts)
     moves = {(m.service, m.slot): m.target for m in found.moves}
     assert plan(goal, facts, 0.0).is_empty
-    steps = plan(replace(goal, moves=moves), facts, 0.0, Run()).steps
-    assert [(s.host, s.slot) for s in steps if isinstance(s, Start)] == [(moves["web", 3], 3)]
+    steps = plan(replace(goal, moves=moves), facts, 0.0, Memory()).steps
+    assert [(s.host, s.slot) for s in steps if isinstance(s, Run)] == [(moves["web", 3], 3)]
     assert not any(isinstance(s, PoolChange) for s in steps)
     moved = [given.replica(WEB, n, moves.get(("web", n), f"h{n}"), port=20000 + n) for n in (1, 2, 3)]
     after = given.standing(goal, *moved)

@@ -10,7 +10,7 @@ from tests import given
 
 from bayplan import labels
 from bayplan.facts import Binding, Facts, Replica, VolumeFacts
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition, replica_container
 from bayplan.plan.steps import Plan, PoolChange, Remove, kind, subject
@@ -38,7 +38,7 @@ def told(found: Plan) -> set[str]:
     return {f"{kind(s)} {subject(s).removeprefix('shop-').partition('.')[0]}" for s in found.steps}
 
 
-def next_pass(goal: Goal, *replicas: Replica, run: Run | None = None) -> Plan:
+def next_pass(goal: Goal, *replicas: Replica, run: Memory | None = None) -> Plan:
     return plan(goal, given.standing(goal, *replicas), 0.0, run)
 
 
@@ -81,7 +81,7 @@ def test_a_stopped_one_whose_successor_serves_holds_up_no_other(state: str) -> N
 @pytest.mark.parametrize("order", ["start-first", "stop-first"])
 def test_a_service_that_was_given_up_is_left_as_it_is(order: str) -> None:
     goal = web(3, order)
-    assert told(next_pass(goal, *stood(goal, 1, 2, 3), run=Run(given_up=frozenset({"web"})))) == set()
+    assert told(next_pass(goal, *stood(goal, 1, 2, 3), run=Memory(given_up=frozenset({"web"})))) == set()
 
 
 def test_of_the_services_that_are_not_asked_for_nothing_is_touched() -> None:
@@ -141,7 +141,7 @@ def test_a_move_that_failed_is_not_tried_again_in_the_same_run() -> None:
     both = [given.replica(of, n, "h1", port=28080 + n, release=2) for n in (1, 2)]
     assert all(r.spec == current for r in both)
     assert told(next_pass(goal, *both)) == {"run web-2-r2"}
-    assert told(next_pass(goal, *both, run=Run(given_up=frozenset({"web"})))) == set()
+    assert told(next_pass(goal, *both, run=Memory(given_up=frozenset({"web"})))) == set()
 
 
 def test_an_app_that_is_taken_down_goes_as_its_listeners_do() -> None:
@@ -261,6 +261,6 @@ def test_what_has_the_host_port_of_another_service_serves_until_that_one_s_image
     for images, steps in ((frozenset[str](), {f"pull {dns.image}"}), (frozenset({dns.image}), leaves)):
         seen = given.facts(replace(lacking, images=images))
         assert {t for t in told(plan(now, seen, 0.0)) if not t.startswith("configure")} == steps
-    full = Run(unfetched={("h1", dns.image): "it has no room"})
+    full = Memory(unfetched={("h1", dns.image): "it has no room"})
     found = plan(now, given.facts(replace(lacking, images=frozenset())), 0.0, full)
     assert not any("base" in t for t in told(found))

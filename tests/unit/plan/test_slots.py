@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests import given
 
 from bayplan.facts import Facts, Replica
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, slot_and_host
 from bayplan.plan.slots import Reader, Slot
@@ -17,10 +17,10 @@ FLEET = given.fleet(given.host("h1", labels={"disk": "ssd"}), "h2", "h3")
 WEB = given.service(replicas=3)
 
 
-def slots(*replicas: Replica, goal: Goal | None = None, run: Run | None = None, now: float = 0.0) -> dict[int, Slot]:
+def slots(*replicas: Replica, goal: Goal | None = None, run: Memory | None = None, now: float = 0.0) -> dict[int, Slot]:
     to = goal or given.goal(FLEET, WEB)
     service = to.app.services["web"]
-    return Reader(to, service, definition(service), given.standing(to, *replicas), run or Run(), now).slots()
+    return Reader(to, service, definition(service), given.standing(to, *replicas), run or Memory(), now).slots()
 
 
 def web(slot: int, host: str, **more: object) -> Replica:
@@ -51,7 +51,7 @@ def test_of_two_with_data_the_one_stays_that_was_put_there_when_the_other_was_lo
     goal = given.goal(FLEET, WEB)
     facts = given.standing(goal, *app, put)
     h2 = replace(facts.hosts["h2"], engine=given.engine(replace(returned, made=3000.0)))
-    found = Reader(goal, WEB, definition(WEB), Facts({**facts.hosts, "h2": h2}), Run(), 0.0).slots()
+    found = Reader(goal, WEB, definition(WEB), Facts({**facts.hosts, "h2": h2}), Memory(), 0.0).slots()
     assert kept(found)[3] == "h1"
 
 
@@ -61,7 +61,7 @@ def test_a_stopped_one_does_not_stay_where_a_running_one_is() -> None:
 
 def test_nor_one_that_was_broken_before_this_run() -> None:
     broken = web(2, "h2", health="unhealthy")
-    run = Run(first_seen={broken.id: 0.0})
+    run = Memory(first_seen={broken.id: 0.0})
     assert kept(slots(web(1, "h1"), web(2, "h1"), broken, run=run, now=0.0))[2] == "h2"
     assert kept(slots(web(1, "h1"), web(2, "h1"), broken, run=run, now=61.0))[2] == "h1"
 
@@ -75,10 +75,10 @@ def test_one_where_the_constraints_do_not_let_it_stand_is_old() -> None:
 
 def test_a_stopped_one_whose_port_is_taken_is_old_and_a_running_one_is_not() -> None:
     for state, run, current in (
-        ("exited", Run(), True),
-        ("exited", Run(taken=frozenset({("h1", 28081)})), False),
-        ("exited", Run(taken=frozenset({("h2", 28081)})), True),
-        ("running", Run(taken=frozenset({("h1", 28081)})), True),
+        ("exited", Memory(), True),
+        ("exited", Memory(taken=frozenset({("h1", 28081)})), False),
+        ("exited", Memory(taken=frozenset({("h2", 28081)})), True),
+        ("running", Memory(taken=frozenset({("h1", 28081)})), True),
     ):
         assert bool(slots(web(1, "h1", state=state), run=run)[1].keeper) is current, (state, run)
 
@@ -95,7 +95,7 @@ def test_a_stopped_one_whose_network_was_removed_is_old() -> None:
     to = given.goal(FLEET, WEB)
     for state, networks, current in (("exited", (), False), ("exited", ("t-shop",), True), ("running", (), True)):
         one = given.up("h1", web(1, "h1", state=state), networks=frozenset(networks))
-        found = Reader(to, WEB, definition(WEB), given.facts(one), Run(), 0.0).slots()
+        found = Reader(to, WEB, definition(WEB), given.facts(one), Memory(), 0.0).slots()
         assert bool(found[1].keeper) is current, (state, networks)
 
 
@@ -106,14 +106,16 @@ def test_a_server_tells_its_slot_and_host() -> None:
     assert slot_and_host("something else") is None
 
 
-def presumed(facts: Facts, goal: Goal, *seen: int, run: Run | None = None) -> list[int]:
-    return sorted(presumed_slots(goal, WEB, facts, frozenset(seen), run or Run()))
+def presumed(facts: Facts, goal: Goal, *seen: int, run: Memory | None = None) -> list[int]:
+    return sorted(presumed_slots(goal, WEB, facts, frozenset(seen), run or Memory()))
 
 
 def test_what_this_run_saw_on_a_host_before_it_fell_silent_may_stand_there() -> None:
     goal = given.goal(FLEET, WEB)
     facts = given.standing(goal, web(1, "h1"), down=("h3",))
-    run = Run(stood={"h3": frozenset({("shop", "web", 2), ("shop", "api", 3)}), "h2": frozenset({("shop", "web", 3)})})
+    run = Memory(
+        stood={"h3": frozenset({("shop", "web", 2), ("shop", "api", 3)}), "h2": frozenset({("shop", "web", 3)})}
+    )
     assert presumed(facts, goal, 1, run=run) == [2]
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests import given
 
 from bayplan.facts import ServerFacts
-from bayplan.plan.goal import Run
+from bayplan.plan.goal import Memory
 from bayplan.plan.standing import (
     LOOP_DEADLINE,
     START_DEADLINE,
@@ -33,7 +33,7 @@ def serves(server: ServerFacts | None, **replica: Any) -> bool:
     at_h1 = given.serving(GOAL, {"shop.web.8080": (server,) if server else ()})
     at_h2 = given.serving(GOAL, {"shop.web.8080": (given.server(made),)})
     facts = given.facts(given.up("h1", made, gateway=at_h1), given.up("h2", gateway=at_h2))
-    return is_serving(made, WEB, FLEET, facts, Run(), 0.0)
+    return is_serving(made, WEB, FLEET, facts, Memory(), 0.0)
 
 
 ONE = given.replica(WEB, 1, "h1")
@@ -64,12 +64,12 @@ def test_it_serves_when_it_takes_traffic_at_every_balancer(
 def test_a_balancer_that_does_not_answer_is_not_asked() -> None:
     gateway = given.serving(GOAL, {"shop.web.8080": (given.server(ONE),)})
     facts = given.facts(given.up("h1", ONE, gateway=gateway), given.silent("h2"))
-    assert is_serving(ONE, WEB, FLEET, facts, Run(), 0.0)
+    assert is_serving(ONE, WEB, FLEET, facts, Memory(), 0.0)
     assert silent_gateway(FLEET.balancer.hosts, facts) == "h2"
 
 
 def test_one_that_served_has_its_time_again_when_a_gateway_does_not_answer() -> None:
-    begun = Run(frozenset({ONE.id}), {ONE.id: 0.0}, serving={ONE.id: 299.0})
+    begun = Memory(frozenset({ONE.id}), {ONE.id: 0.0}, serving={ONE.id: 299.0})
     assert why_failed(ONE, WEB, begun, 300.0) is None
     assert why_failed(ONE, WEB, begun, 359.0)
     assert why_failed(replace(ONE, state="restarting"), WEB, begun, 300.0)
@@ -79,23 +79,23 @@ def test_one_that_served_has_its_time_again_when_a_gateway_does_not_answer() -> 
 def test_without_a_listener_it_serves_when_it_has_stayed_up() -> None:
     worker = given.replica(WORKER, 1, "h1")
     facts = given.facts(given.up("h1", worker))
-    just_started = Run(frozenset({worker.id}), {worker.id: 10.0})
+    just_started = Memory(frozenset({worker.id}), {worker.id: 10.0})
     assert not is_serving(worker, WORKER, FLEET, facts, just_started, 10.5)
     assert is_serving(worker, WORKER, FLEET, facts, just_started, 11.0)
-    assert is_serving(worker, WORKER, FLEET, facts, Run(), 0.0)
+    assert is_serving(worker, WORKER, FLEET, facts, Memory(), 0.0)
 
 
 def test_one_that_exits_and_is_restarted_has_not_stayed_up_though_it_runs_now() -> None:
     worker = given.replica(WORKER, 1, "h1", young=True)
     facts = given.facts(given.up("h1", worker))
-    for run in (Run(frozenset({worker.id}), {worker.id: 10.0}), Run()):
+    for run in (Memory(frozenset({worker.id}), {worker.id: 10.0}), Memory()):
         assert not is_serving(worker, WORKER, FLEET, facts, run, 20.0)
 
 
 def test_with_a_health_check_and_no_listener_that_is_what_counts() -> None:
     checked = WORKER.model_copy(update={"healthcheck": Healthcheck(test=("CMD", "true"))})
     worker = given.replica(checked, 1, "h1", health="healthy")
-    run = Run(frozenset({worker.id}), {worker.id: 10.0})
+    run = Memory(frozenset({worker.id}), {worker.id: 10.0})
     assert is_serving(worker, checked, FLEET, given.facts(given.up("h1", worker)), run, 10.0)
 
 
@@ -141,7 +141,7 @@ def test_what_is_found_unhealthy_is_not_waited_for_until_its_check_would_time_ou
     service = given.service(healthcheck=Healthcheck(test=("CMD", "false"), interval=1, retries=2))  # timeout: 30 s
     for health, given_up_after in (("unhealthy", 12.0), ("starting", 72.0)):
         made = given.replica(service, 1, "h1", health=health)
-        run = Run(frozenset({made.id}), {made.id: 0.0})
+        run = Memory(frozenset({made.id}), {made.id: 0.0})
         assert why_failed(made, service, run, given_up_after - 1) is None
         assert f"(it is {health})" in (why_failed(made, service, run, given_up_after) or "")
 
@@ -175,6 +175,6 @@ def test_what_is_found_unhealthy_is_not_waited_for_until_its_check_would_time_ou
 )
 def test_why_waiting_does_not_help(replica: dict[str, Any], tried: bool, age: float, told: str | None) -> None:
     made = given.replica(WEB, 1, "h1", **replica)
-    run = Run(frozenset({made.id} if tried else ()), {made.id: 100.0})
+    run = Memory(frozenset({made.id} if tried else ()), {made.id: 100.0})
     found = why_failed(made, WEB, run, 100.0 + age)
     assert found == told if told is None else told in (found or "")

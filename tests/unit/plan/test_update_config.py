@@ -8,10 +8,9 @@ from typing import Any
 from tests import given
 
 from bayplan.facts import Replica
-from bayplan.plan.goal import Goal, Run
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
-from bayplan.plan.steps import Plan, Stop
-from bayplan.plan.steps import Run as Begin
+from bayplan.plan.steps import Plan, Run, Stop
 from bayplan.spec.model import Update
 
 FLEET = given.fleet("h1", "h2", "h3", "h4")
@@ -32,16 +31,16 @@ def new(goal: Goal, slot: int, **more: Any) -> Replica:
     return given.replica(goal.app.services["web"], slot, HOSTS[slot - 1], release=2, **more)
 
 
-def run(*started: Replica, served: dict[str, float] | None = None) -> Run:
+def run(*started: Replica, served: dict[str, float] | None = None) -> Memory:
     ids = {r.id: 0.0 for r in started}
-    return Run(tried=frozenset(ids), first_seen=ids, served=served or {})
+    return Memory(tried=frozenset(ids), first_seen=ids, served=served or {})
 
 
 def begun(made: Plan) -> list[int]:
-    return [s.slot for s in made.steps if isinstance(s, Begin)]
+    return [s.slot for s in made.steps if isinstance(s, Run)]
 
 
-def passed(goal: Goal, now: float, memory: Run, *replicas: Replica) -> Plan:
+def passed(goal: Goal, now: float, memory: Memory, *replicas: Replica) -> Plan:
     return plan(goal, given.standing(goal, *replicas), now, memory)
 
 
@@ -66,7 +65,7 @@ def test_when_it_began_to_serve_is_told_to_be_remembered_and_counts_from_then_on
 
 def test_what_an_earlier_run_started_does_not_rest() -> None:
     goal = web(delay=10.0)
-    assert begun(passed(goal, 0.0, Run(), new(goal, 1), *(old(goal, n) for n in (2, 3, 4)))) == [2]
+    assert begun(passed(goal, 0.0, Memory(), new(goal, 1), *(old(goal, n) for n in (2, 3, 4)))) == [2]
 
 
 def test_after_the_last_one_nothing_is_waited_for_but_the_monitor() -> None:
