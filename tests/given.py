@@ -8,25 +8,14 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from bayplan import labels
-from bayplan.facts import (
-    Binding,
-    EngineFacts,
-    Facts,
-    GatewayFacts,
-    HostFacts,
-    Names,
-    Replica,
-    Server,
-    ServerFacts,
-    SystemContainer,
-    Table,
-)
+from bayplan.facts import Binding, EngineFacts, Facts, GatewayFacts, HostFacts, Replica, ServerFacts, SystemContainer
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import definition, network_name, replica_name, server_name
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import System
 from bayplan.plan.system import plan_system
 from bayplan.ports import Release, Releases
+from bayplan.routing import Names, Server, Table
 from bayplan.spec.model import App, Balancer, Fleet, Host, Port, Service
 
 IMAGE = "shop/web@sha256:1"

@@ -19,12 +19,13 @@ from bayplan.engines.memory_container import Program
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.engines.memory_lock import MemoryLock
 from bayplan.errors import BayplanError, HostUnreachableError, ImageError
-from bayplan.facts import Facts, Server, Spoken
+from bayplan.facts import Facts
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import PoolChange, Step, kind
 from bayplan.ports import FleetPorts, LogLine
+from bayplan.routing import Server, Spoken
 from bayplan.spec.model import Fleet
 
 OTHER_IMAGE, BAD_IMAGE, EXITING_IMAGE = "shop/web@sha256:2", "shop/web@sha256:bad", "shop/web@sha256:exits"

@@ -18,7 +18,7 @@ from tests.gateways import answers, eventually, fleet_on, in_a_loop_of_its_own, 
 
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import GatewayError
-from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Spoken, Table
+from bayplan.facts import ServerFacts
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.gateways.runtime import ask
@@ -27,6 +27,7 @@ from bayplan.lab import Lab
 from bayplan.plan.names import run_directory, system_name
 from bayplan.plan.steps import PoolChange
 from bayplan.ports import Gateway, Reach
+from bayplan.routing import Listener, Pool, Route, Server, Spoken, Table
 from bayplan.spec.model import Fleet
 
 POOL = "site.web.80"

@@ -16,7 +16,7 @@ from tests.lab.web import Load, Reply, Web, ask, get
 from bayplan.container import Container, File
 from bayplan.engines.docker import DockerEngine
 from bayplan.errors import GatewayError
-from bayplan.facts import ASIDE, Binding, Listener, Pool, Route, Table
+from bayplan.facts import ASIDE, Binding
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.haproxy.places import CLOSING, SPEC
 from bayplan.hosts import reach_for
@@ -26,6 +26,7 @@ from bayplan.plan.names import bridge_name, bridge_prefix, run_directory
 from bayplan.plan.steps import PoolChange
 from bayplan.plan.system import GRACE, gateway_container
 from bayplan.ports import Reach
+from bayplan.routing import Listener, Pool, Route, Table
 from bayplan.spec.model import Fleet, Registry
 
 FLEET = "traffic"

@@ -8,7 +8,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from bayplan.facts import Server
+from bayplan.routing import Server
 
 PROXY_V2 = b"\r\n\r\n\x00\r\nQUIT\n"  # PROXY protocol, 2.2: the signature of version 2
 

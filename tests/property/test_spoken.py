@@ -9,9 +9,9 @@ from tests.property.driver import Driver
 from tests.property.stories import BROKEN, GOOD, fleets
 from tests.property.world import World
 
-from bayplan.facts import Pool, Server, Spoken
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import release_of
+from bayplan.routing import Pool, Server, Spoken
 from bayplan.spec.model import App, Fleet, Probe, Service, Update
 
 

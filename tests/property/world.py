@@ -24,12 +24,9 @@ from bayplan.facts import (
     Facts,
     GatewayFacts,
     HostFacts,
-    Pool,
     Replica,
-    Server,
     ServerFacts,
     SystemContainer,
-    Table,
     VolumeFacts,
 )
 from bayplan.plan.steps import (
@@ -47,6 +44,7 @@ from bayplan.plan.steps import (
     System,
 )
 from bayplan.plan.system import plan_system
+from bayplan.routing import Pool, Server, Table
 from bayplan.spec.model import Fleet
 
 SECONDS_TO_START = 2.0

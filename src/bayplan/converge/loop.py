@@ -20,7 +20,7 @@ from bayplan.converge.overlay import overlay
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, HostUnreachableError, PortTakenError
-from bayplan.facts import Binding, Facts, Replica, Table
+from bayplan.facts import Binding, Facts, Replica
 from bayplan.plan.goal import Memory
 from bayplan.plan.steps import (
     Configure,
@@ -37,6 +37,7 @@ from bayplan.plan.steps import (
     subject,
 )
 from bayplan.ports import Credentials, FleetPorts, Transfer
+from bayplan.routing import Table
 
 Planner = Callable[[Facts, float, Memory], Plan]
 GatewayStep = PoolChange | Configure | Rewrite

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bayplan.errors import GatewayError
-from bayplan.facts import ServerFacts, Table
+from bayplan.facts import ServerFacts
 from bayplan.gateways.moves import after, commands, pool_of
 from bayplan.haproxy.state import Pools
 from bayplan.plan.steps import PoolChange
+from bayplan.routing import Table
 
 
 @dataclass(frozen=True, slots=True)

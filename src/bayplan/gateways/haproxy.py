@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bayplan.container import File
 from bayplan.errors import EngineError, GatewayError
-from bayplan.facts import GatewayFacts, Table
+from bayplan.facts import GatewayFacts
 from bayplan.gateways.batch import Batch, prepare
 from bayplan.gateways.moves import refusal
 from bayplan.gateways.naming import argv
@@ -24,6 +24,7 @@ from bayplan.listening import TABLES
 from bayplan.plan.names import names_directory, run_directory, system_name
 from bayplan.plan.steps import PoolChange
 from bayplan.ports import Engine, Reach
+from bayplan.routing import Table
 
 _OLD_WORKER_DEADLINE = 1.0
 _A_MOMENT = 0.01

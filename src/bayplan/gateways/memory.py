@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bayplan.errors import GatewayError
-from bayplan.facts import GatewayFacts, Server, ServerFacts, Spoken, Table
+from bayplan.facts import GatewayFacts, ServerFacts
 from bayplan.gateways.batch import prepare
 from bayplan.gateways.reload import addresses
 from bayplan.haproxy.config import render
 from bayplan.haproxy.state import Pools
 from bayplan.haproxy.words import is_checked
 from bayplan.plan.steps import PoolChange
+from bayplan.routing import Server, Spoken, Table
 
 
 class MemoryGateway:

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from bayplan.errors import GatewayError
-from bayplan.facts import Pool, Server, ServerFacts, ServerState, Table
+from bayplan.facts import ServerFacts, ServerState
 from bayplan.haproxy.state import DRAINED
 from bayplan.haproxy.words import check_name, is_checked, server_words
 from bayplan.plan.steps import PoolChange
+from bayplan.routing import Pool, Server, Table
 
 _GO: Mapping[tuple[str, ServerState], ServerState] = {
     ("join", "maint"): "drain",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from bayplan.facts import Names
 from bayplan.haproxy.places import HAS_WAY
+from bayplan.routing import Names
 
 # $1 is the directory; then, for each file, its path below, its text and its size with the line end. A file that is
 # there is written over, never replaced: the containers that have it mounted are to see it. Files of services that are

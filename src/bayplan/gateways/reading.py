@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bayplan.errors import GatewayError
-from bayplan.facts import GatewayFacts, Server, ServerFacts, ServerState, Table
+from bayplan.facts import GatewayFacts, ServerFacts, ServerState
 from bayplan.haproxy.places import SPEC
 from bayplan.haproxy.state import DRAINED, MAP, SAVED, Pools, state_digest, unpack
 from bayplan.haproxy.words import AWAY
+from bayplan.routing import Server, Table
 
 # Management manual 3.0, "show servers state": srv_admin_state is a mask. 0x04 (maintenance is what the file says) stays
 # when the server has long been made ready. srv_check_result is nothing while a check is under way: `show stat` has the

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bayplan.facts import Table
 from bayplan.haproxy.fronts import bound
 from bayplan.listening import listening
+from bayplan.routing import Table
 
 _BIND = re.compile(r"cannot bind socket \(([^)]*)\) for \[([^\]]*)\]")
 _ALERT = re.compile(r"\[ALERT\]\s*\(\d+\) : (.*)")

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from bayplan.facts import Pool, ServerFacts, Table
+from bayplan.facts import ServerFacts
 from bayplan.haproxy.fronts import UNMATCHED, frontend
 from bayplan.haproxy.state import DRAINED, MAP, SAVED, Pools, pack, state_digest
 from bayplan.haproxy.words import AWAY, check_name, check_words, paths, paths_path, quote, server_words, tls_words
+from bayplan.routing import Pool, Table
 
 ADMIN: Final = "admin.sock"
 MASTER: Final = "master.sock"

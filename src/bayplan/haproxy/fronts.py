@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from bayplan.facts import Listener, Pool, Route
 from bayplan.haproxy.words import check_name, quote
+from bayplan.routing import Listener, Pool, Route
 
 UNMATCHED = "bayplan:unmatched"  # a pool's name never has a colon
 

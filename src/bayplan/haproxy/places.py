@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from bayplan.container import File
-from bayplan.facts import INNER, Table
 from bayplan.haproxy.config import ADMIN, COMPLETE, MASTER
 from bayplan.haproxy.words import DIRECTORY, ca_path, paths, paths_path
+from bayplan.routing import INNER, Table
 
 START: Final = f"{DIRECTORY}/start.sh"
 INITIAL: Final = f"{DIRECTORY}/initial.cfg"  # what the container was made with

@@ -13,7 +13,8 @@ from dataclasses import fields
 from typing import Any, Final
 
 from bayplan.container import digest
-from bayplan.facts import Listener, Names, Pool, Route, ServerFacts, Spoken, Table
+from bayplan.facts import ServerFacts
+from bayplan.routing import Listener, Names, Pool, Route, Spoken, Table
 
 TABLE: Final = "BAYPLAN_TABLE"  # how many parts there are; they follow as BAYPLAN_TABLE_0, …
 SAVED: Final = "BAYPLAN_SAVED"  # "GENERATION:DIGEST" of the file that the process has read

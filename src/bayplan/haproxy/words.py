@@ -7,7 +7,7 @@ from typing import Final
 
 from bayplan.container import digest
 from bayplan.errors import GatewayError
-from bayplan.facts import Pool, Server
+from bayplan.routing import Pool, Server
 
 # A new server is checked the moment it joins, and a starting one is asked often: this is what a client waits for.
 # Asked in HAProxy 3.0, 27 servers that joined at once were all up after 16 ms with 10 ms, after 257 ms with 250 ms.

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayplan.converge.observe import answered, observe
-from bayplan.facts import GatewayFacts, HostFacts, Listener, Pool, ServerFacts, ServerState, takes_traffic
+from bayplan.facts import GatewayFacts, HostFacts, ServerFacts, ServerState, takes_traffic
 from bayplan.ports import FleetPorts
+from bayplan.routing import Listener, Pool
 
 GatewayState = Literal["running", "silent", "absent", "unreachable"]
 

@@ -7,7 +7,8 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from bayplan.container import digest
-from bayplan.facts import INNER, Facts
+from bayplan.facts import Facts
+from bayplan.routing import INNER
 from bayplan.spec.model import App, Service
 
 BLOCK: Final = IPv4Network(f"{INNER}0.0/16")

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from bayplan.facts import Facts, Listener, Replica, Table
+from bayplan.facts import Facts, Replica
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import ingress_targets, service_of, targets
 from bayplan.plan.slots import left_over, predecessors, predecessors_of
 from bayplan.plan.standing import endpoints
+from bayplan.routing import Listener, Table
 from bayplan.spec.model import Service
 
 

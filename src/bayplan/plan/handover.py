@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from bayplan.facts import Endpoint, Facts, GatewayFacts, Pool, Replica, Server
+from bayplan.facts import Endpoint, Facts, GatewayFacts, Replica
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import ingress_targets, pool_name, server_name
 from bayplan.plan.standing import endpoints
 from bayplan.plan.steps import PoolChange
+from bayplan.routing import Pool, Server
 from bayplan.spec.model import Service
 
 

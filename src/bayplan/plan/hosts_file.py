@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final
 
-from bayplan.facts import INNER, Names
 from bayplan.plan.goal import Goal
+from bayplan.routing import INNER, Names
 from bayplan.spec.model import App, Host, Service
 
 HOST_GATEWAY = "host-gateway"  # as Docker has it in extra_hosts: the host itself

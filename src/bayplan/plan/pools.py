@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bayplan.facts import Endpoint, Facts, HostFacts, Replica, Server, ServerFacts
+from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import endpoint, pool_name, server_name, service_of, slot_and_host
 from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
+from bayplan.routing import Server
 from bayplan.spec.model import Service
 
 NO_HOST: Final = "its host is not of this fleet"

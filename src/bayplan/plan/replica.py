@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from bayplan import labels
 from bayplan.container import Container, digest
-from bayplan.facts import Binding, Replica, Server
+from bayplan.facts import Binding, Replica
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import granted_mounts, grants_definition
 from bayplan.plan.health import check_of
 from bayplan.plan.names import hosts_file
 from bayplan.plan.volumes import mounted, mounts_definition, volumes_label
+from bayplan.routing import Server
 from bayplan.spec.model import App, Fleet, Host, Port, Service
 
 # What a container is made of. The rest of a service (how many, where, behind which listener) changes no container.

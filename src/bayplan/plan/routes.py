@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from bayplan.facts import Facts, GatewayFacts, HostFacts, Listener, Mode, Names, Pool, Route, Server, Table
+from bayplan.facts import Facts, GatewayFacts, HostFacts
 from bayplan.plan.calls import former, kept_open
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
@@ -22,6 +22,7 @@ from bayplan.plan.leads import led_at
 from bayplan.plan.replica import definition, pool_name, server_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
 from bayplan.plan.system import registry_endpoint
+from bayplan.routing import Listener, Mode, Names, Pool, Route, Server, Table
 from bayplan.spec.model import WEB_PORTS, Fleet, Port, Service
 
 Front = tuple[str, int]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bayplan.container import Container
-from bayplan.facts import Role, Server, Table
+from bayplan.facts import Role
+from bayplan.routing import Server, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bayplan.facts import GatewayFacts, Table
+from bayplan.facts import GatewayFacts
 from bayplan.plan.steps import PoolChange
+from bayplan.routing import Table
 
 
 class Gateway(Protocol):

@@ -14,11 +14,12 @@ from bayplan.cli import progress
 from bayplan.cli.progress import Progress, step_failed
 from bayplan.converge.outcome import PassEvent
 from bayplan.errors import BayplanError
-from bayplan.facts import Facts, Table
+from bayplan.facts import Facts
 from bayplan.operate.events import ImageEvent, Stage
 from bayplan.operate.status import _state
 from bayplan.plan.steps import Configure, Held, Plan, Pull, Waiting
 from bayplan.ports import Transfer
+from bayplan.routing import Table
 
 PLAN = Plan(
     waiting=(Waiting("h1", "job", "shop-job-1-r1", "has not ended yet", open_end=True),),

@@ -19,7 +19,7 @@ from bayplan.converge.observe import HOST_DEADLINE
 from bayplan.converge.sight import Sight
 from bayplan.engines.memory_container import Program
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
-from bayplan.facts import EngineFacts, Facts, Table
+from bayplan.facts import EngineFacts, Facts
 from bayplan.plan.goal import Goal
 from bayplan.plan.goal import Run as Memory
 from bayplan.plan.guard import KEPT
@@ -27,6 +27,7 @@ from bayplan.plan.plan import plan
 from bayplan.plan.standing import LOOP_DEADLINE
 from bayplan.plan.steps import Configure, Plan, PoolChange, Pull, Run, Start, kind, subject
 from bayplan.ports import ExecResult
+from bayplan.routing import Table
 from bayplan.spec.model import Dependency, Healthcheck, Placement, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 

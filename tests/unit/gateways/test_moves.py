@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from bayplan.facts import Pool, Server, ServerFacts, Table
+from bayplan.facts import ServerFacts
 from bayplan.gateways.batch import Batch, prepare
 from bayplan.gateways.moves import refusal
 from bayplan.haproxy.state import DRAINED
 from bayplan.plan.steps import PoolChange
+from bayplan.routing import Pool, Server, Table
 
 POOL = Pool("site.web.80", "site", "web")
 SERVER = Server("web-1.h1", "10.0.0.1", 20080)

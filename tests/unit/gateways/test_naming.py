@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.facts import Names
 from bayplan.gateways.naming import argv
+from bayplan.routing import Names
 
 LOCAL = "127.0.0.1 localhost\n"
 WEB = Names("shop", "web", f"{LOCAL}198.18.1.2 db\n")

@@ -10,10 +10,11 @@ from dataclasses import asdict
 import pytest
 
 from bayplan.errors import GatewayError
-from bayplan.facts import Listener, Names, Pool, Route, Server, ServerFacts, Spoken, Table
+from bayplan.facts import ServerFacts
 from bayplan.gateways.reading import old_workers, read_look, read_sessions, with_sessions
 from bayplan.gateways.reload import new_addresses, reload_fault, taken
 from bayplan.haproxy.state import SAVED, pack, state_digest, unpack
+from bayplan.routing import Listener, Names, Pool, Route, Server, Spoken, Table
 
 POOL = "a.b.80"
 TABLE = Table((), (Pool(POOL, "a", "b"), Pool("a.c.80", "a", "c")))

@@ -14,11 +14,11 @@ from bayplan.container import File
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.errors import GatewayError, HostUnreachableError
-from bayplan.facts import Pool, Server, Table
 from bayplan.gateways.haproxy import HaproxyGateway
 from bayplan.haproxy.config import ADMIN, MASTER
 from bayplan.haproxy.state import SAVED, pack
 from bayplan.plan.steps import PoolChange
+from bayplan.routing import Pool, Server, Table
 
 OLD, NEW = Table(), Table((), (Pool("site.web.80", "site", "web"),))
 JOIN = PoolChange("h1", "join", "site.web.80", Server("site-web-1-r1.h1", "10.0.0.1", 20001), "test")

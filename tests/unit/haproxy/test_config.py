@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayplan.errors import GatewayError
-from bayplan.facts import Listener, Pool, Route, Server, ServerFacts, Spoken, Table
+from bayplan.facts import ServerFacts
 from bayplan.haproxy.config import COMPLETE, render
 from bayplan.haproxy.places import named_files
 from bayplan.haproxy.state import TABLE, pack, state_digest, unpack
+from bayplan.routing import Listener, Pool, Route, Server, Spoken, Table
 
 WEB = "site.web.80"
 HTTP = Pool(WEB, "site", "web", "http")

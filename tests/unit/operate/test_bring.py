@@ -11,11 +11,12 @@ from tests.memory_fleet import MemoryFleet
 from tests.unit.operate.test_halt import World
 from tests.virtual_time import run
 
-from bayplan.facts import GatewayFacts, Table
+from bayplan.facts import GatewayFacts
 from bayplan.operate.bring import Wishes, scale, up
 from bayplan.operate.halt import restart, start
 from bayplan.plan.names import system_name
 from bayplan.ports import Release
+from bayplan.routing import Table
 from bayplan.spec.model import App, Build
 from bayplan.store import DirectoryReleases
 

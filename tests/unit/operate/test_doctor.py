@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, Listener, SystemContainer, Table
+from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, SystemContainer
 from bayplan.operate.doctor.files import file_findings, secrets
 from bayplan.operate.doctor.fleet import fleet_findings, net_findings
 from bayplan.operate.doctor.host import clock_finding, engine_findings, reading_findings
@@ -18,6 +18,7 @@ from bayplan.operate.doctor.readings import Readings, command, read
 from bayplan.operate.doctor.system import _get, gateway_finding
 from bayplan.operate.doors import Door
 from bayplan.ports import FleetPorts
+from bayplan.routing import Listener, Table
 from bayplan.spec.model import App, Balancer, Fleet, Host, Port, Service
 from bayplan.wiring import open_fleet
 

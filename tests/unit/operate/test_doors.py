@@ -10,10 +10,11 @@ import pytest
 from tests.given import facts, fleet, goal, ingress, service, up
 
 from bayplan.errors import PortTakenError
-from bayplan.facts import GatewayFacts, Listener, Pool, Route, Stranger, Table
+from bayplan.facts import GatewayFacts, Stranger
 from bayplan.listening import listening
 from bayplan.operate.doors import Door, check, without_taken
 from bayplan.ports import ExecResult
+from bayplan.routing import Listener, Pool, Route, Table
 from bayplan.spec.model import App, Exposed
 
 TABLES = """\

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from tests import given
 
-from bayplan.facts import INNER, Facts, GatewayFacts, Listener, Table, VolumeFacts
+from bayplan.facts import Facts, GatewayFacts, VolumeFacts
 from bayplan.plan.board import Board
 from bayplan.plan.constraints import attribute, unmet
 from bayplan.plan.filters import reject
 from bayplan.plan.goal import Memory
+from bayplan.routing import INNER, Listener, Table
 from bayplan.spec.model import Placement, Port, Resources, Service
 from bayplan.spec.storage import Mount, Volume
 

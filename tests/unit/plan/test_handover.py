@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from tests import given
 
-from bayplan.facts import Binding, Facts, GatewayFacts, Listener, Pool, Route, Table
+from bayplan.facts import Binding, Facts, GatewayFacts
 from bayplan.plan.goal import Goal
 from bayplan.plan.handover import invite, origins, visits
+from bayplan.routing import Listener, Pool, Route, Table
 from bayplan.spec.model import Port, Service
 
 FLEET = given.fleet("h1", "h2")

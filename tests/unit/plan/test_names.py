@@ -6,7 +6,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 from tests import given
 
-from bayplan.facts import Binding, Names
+from bayplan.facts import Binding
 from bayplan.plan.addresses import BLOCK, addressed, taken_by_others
 from bayplan.plan.goal import Memory
 from bayplan.plan.hosts_file import names
@@ -14,6 +14,7 @@ from bayplan.plan.leads import leads
 from bayplan.plan.replica import bindings, definition, free_targets, targets
 from bayplan.plan.routes import desired, inner_fronts
 from bayplan.plan.standing import QUIET, is_serving
+from bayplan.routing import Names
 from bayplan.spec import local_fleet
 from bayplan.spec.model import App, Exposed, Link, Service
 from bayplan.spec.options import Options

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from tests import given
 
-from bayplan.facts import Facts, GatewayFacts, Listener, Pool, Replica, Route, ServerFacts, Spoken, Table
+from bayplan.facts import Facts, GatewayFacts, Replica, ServerFacts
 from bayplan.plan.calls import missed
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import configure, desired, pools, routed_services
 from bayplan.plan.steps import Configure, Remove
+from bayplan.routing import Listener, Pool, Route, Spoken, Table
 from bayplan.spec.model import Exposed, Http, Placement, Probe, Service
 
 FLEET = given.fleet("h1", "h2")

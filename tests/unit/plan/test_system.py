@@ -19,15 +19,10 @@ from bayplan.facts import (
     Facts,
     GatewayFacts,
     HostFacts,
-    Listener,
-    Pool,
     Replica,
     Role,
-    Route,
-    Server,
     ServerFacts,
     SystemContainer,
-    Table,
 )
 from bayplan.haproxy.places import INITIAL, start_script
 from bayplan.plan.guard import Watch, rules, script, ways
@@ -35,6 +30,7 @@ from bayplan.plan.names import bridge_name, bridge_prefix
 from bayplan.plan.plan import system_plan
 from bayplan.plan.steps import Pull, Remove, Start, System, subject
 from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
+from bayplan.routing import Listener, Pool, Route, Server, Table
 from bayplan.spec.model import Balancer, Fleet, Registry
 
 IMAGES = frozenset({"haproxy:3.2", "registry:2"})
