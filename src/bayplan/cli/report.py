@@ -143,11 +143,11 @@ def _tell_services(result: Result, console: Console, took: float, *, changed: bo
     counts += (", " if wanted and result.stopped else "") + ", ".join(f"{n} stopped" for n in sorted(result.stopped))
     what = "  nothing to do" if is_done and not changed else ""
     console.print(f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts}{what}  [dim]{took:.1f} s[/]")
-    for address in addresses(result):
+    for address in _addresses(result):
         console.print(f"  {address}")
 
 
-def addresses(result: Result) -> Iterator[str]:
+def _addresses(result: Result) -> Iterator[str]:
     """Where clients reach it."""
     for service in result.goal.app.services.values():
         for port in service.ports:

@@ -42,7 +42,7 @@ def stats(
     if json:
         show_json(found)
     else:
-        out().print(picture(found))
+        out().print(_picture(found))
 
 
 async def _watch(ports: FleetPorts, app: str, services: frozenset[str], *, json: bool) -> None:
@@ -58,20 +58,20 @@ async def _watch(ports: FleetPorts, app: str, services: frozenset[str], *, json:
     console = out()
     found = await measured(ports, app, services)
     if console.is_terminal and not json:
-        with Live(picture(found), console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        with Live(_picture(found), console=console, auto_refresh=False, vertical_overflow="visible") as live:
             while True:
                 await ports.clock.sleep(EVERY)
-                live.update(picture(await measured(ports, app, services)), refresh=True)
+                live.update(_picture(await measured(ports, app, services)), refresh=True)
     while True:
         if json:
             print(encoder.dumps(asdict(found)), flush=True)
         else:
-            console.print(picture(found))
+            console.print(_picture(found))
         await ports.clock.sleep(EVERY)
         found = await measured(ports, app, services)
 
 
-def picture(found: Stats) -> Group:
+def _picture(found: Stats) -> Group:
     """Both tables, and the hosts that did not answer."""
     from rich.console import Group
     from rich.markup import escape

@@ -32,7 +32,7 @@ SENT: Final = 0.25  # seconds for a request to be on its way: an engine finishes
 PROGRAM: Final = f'while c=$(timeout {PATIENCE} head -c 1) && [ -n "$c" ]; do printf %s "$c"; done'
 
 
-def hold_body(container: Container) -> dict[str, Any]:
+def _hold_body(container: Container) -> dict[str, Any]:
     """As the engine is asked to create it."""
     body = create_body(container)
     body |= {
@@ -131,7 +131,7 @@ def hang_up(stream: Stream) -> None:
 
 async def _create(client: Client, container: Container) -> str:
     async with client.calling(SLOW) as docker:
-        return (await docker.containers.create(hold_body(container), name=container.name)).id
+        return (await docker.containers.create(_hold_body(container), name=container.name)).id
 
 
 async def _discard(client: Client, creating: asyncio.Task[str]) -> None:

@@ -52,7 +52,7 @@ def transfer(event: Event) -> Transfer:
     )
 
 
-def login(credentials: Credentials | None) -> dict[str, str] | None:
+def _login(credentials: Credentials | None) -> dict[str, str] | None:
     """As the library has it (Docker Engine API, "Authentication")."""
     if credentials is None:
         return None
@@ -69,7 +69,7 @@ async def pull(client: Client, image: str, on: OnTransfer, credentials: Credenti
     async def fetch() -> None:
         docker = await client.docker()
         with client.translating():
-            events = docker.images.pull(image, auth=login(credentials), stream=True)
+            events = docker.images.pull(image, auth=_login(credentials), stream=True)
             async for event in patient(events):
                 on(transfer(event))
             await docker.images.inspect(image)  # the library takes a broken connection for the stream's end
@@ -89,7 +89,7 @@ async def push(client: Client, image: str, on: OnTransfer, credentials: Credenti
         digest = ""
         docker = await client.docker()
         with client.translating():
-            async for event in patient(docker.images.push(image, auth=login(credentials), stream=True)):
+            async for event in patient(docker.images.push(image, auth=_login(credentials), stream=True)):
                 digest = pushed(event) or digest
                 on(transfer(event))
         return digest

@@ -55,7 +55,7 @@ async def ensure(
             if is_settled(network):
                 return
             await _delete(client, network["Id"])
-        place = next_place([n for n in there if n not in own], own, within, refused)
+        place = _next_place([n for n in there if n not in own], own, within, refused)
         try:
             await _create(client, name, bridge, told, place)
         except EngineError as error:
@@ -82,7 +82,7 @@ async def names(client: Client, fleet: str) -> dict[str, str]:
     return {n["Name"]: n["Id"] for n in found if is_settled(n)}
 
 
-def next_place(
+def _next_place(
     others: Sequence[Entry], chosen: Sequence[Entry], within: Sequence[IPv4Network], refused: Collection[IPv4Network]
 ) -> Place:
     """Where the next network goes. others: all that are there; chosen: its own, as the engine chose for it.

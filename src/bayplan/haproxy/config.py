@@ -99,7 +99,7 @@ def _backend(pool: Pool, servers: tuple[ServerFacts, ...]) -> Iterator[str]:
         cookie = (pool.cookie or pool.name).replace(".", "-")
         yield f"  cookie {check_name(f'BAYPLAN-{cookie}')} insert indirect nocache httponly"
     if pool.fixed:
-        words = (pool.fixed, check_words(pool), _BY_NAME if by_name(pool) else "", tls_words(pool) if pool.tls else "")
+        words = (pool.fixed, check_words(pool), _BY_NAME if _by_name(pool) else "", tls_words(pool) if pool.tls else "")
         yield f"  server {AWAY} {' '.join(word for word in words if word)}"
     yield from (f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}" for s in servers)
 
@@ -129,11 +129,11 @@ def _registry(table: Table) -> Iterator[str]:
 
 def _resolvers(table: Table) -> Iterator[str]:
     """Who is asked, again and again, where a service is that is not run here."""
-    if any(by_name(pool) for pool in table.pools):
+    if any(_by_name(pool) for pool in table.pools):
         yield from ("resolvers bayplan", "  parse-resolv-conf", "  hold valid 10s", "")
 
 
-def by_name(pool: Pool) -> bool:
+def _by_name(pool: Pool) -> bool:
     """Whether what it leads to has a host name and no address."""
     return bool(pool.fixed) and not re.fullmatch(r"[\d.]+", pool.fixed.rpartition(":")[0])
 

@@ -42,7 +42,7 @@ def frontend(listener: Listener, pools: Mapping[str, Pool]) -> Iterator[str]:
     address = listener.address or "0.0.0.0"  # noqa: S104  a listener is what is to be open
     yield f"frontend {check_name(f'listener:{address}:{listener.port}')}"
     yield f"  bind {address}:{bound(listener)}"
-    if is_http(listener, pools):
+    if _is_http(listener, pools):
         yield from (f"  {line}" for line in (_HTTP_INNER if listener.is_inner else _HTTP))
         yield from (f"  {line}" for line in _rules(listener.routes))
     else:
@@ -56,7 +56,7 @@ def bound(listener: Listener) -> int:
     return INNER_PORTS.get(listener.port, listener.port) if listener.is_inner else listener.port
 
 
-def is_http(listener: Listener, pools: Mapping[str, Pool]) -> bool:
+def _is_http(listener: Listener, pools: Mapping[str, Pool]) -> bool:
     """Whether it speaks HTTP: it says so, or a pool behind it does (a port may be published both ways)."""
     return listener.mode == "http" or any(pools[r.pool].mode == "http" for r in listener.routes if r.pool in pools)
 

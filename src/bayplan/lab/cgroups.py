@@ -18,7 +18,7 @@ _BASE = Path("/sys/fs/cgroup")
 
 
 @cache
-def hierarchies() -> tuple[Path, ...]:
+def _hierarchies() -> tuple[Path, ...]:
     """The roots of all trees; the first is the one that tells which processes are where."""
     if (_BASE / "cgroup.controllers").exists():
         return (_BASE,)
@@ -30,7 +30,7 @@ def hierarchies() -> tuple[Path, ...]:
 def create(group: str) -> None:
     """Make the group in every tree. group: a path like bayplan-lab/lab/h1."""
     parts = Path(group).parts
-    for tree in hierarchies():
+    for tree in _hierarchies():
         (tree / group).mkdir(parents=True, exist_ok=True)
         for depth in range(1, len(parts) + 1):
             _ready(tree.joinpath(*parts[:depth]))
@@ -49,7 +49,7 @@ def _ready(step: Path) -> None:
 
 def joining(group: str, argv: Sequence[str]) -> list[str]:
     """The command that runs argv in the group; in version 2 in its leaf, once it has one (see beginning)."""
-    groups = " ".join(str(tree / group) for tree in hierarchies())
+    groups = " ".join(str(tree / group) for tree in _hierarchies())
     leaf = 'if [ -d "$g/init" ]; then g=$g/init; fi'
     enter = f'for g in {groups}; do {leaf}; echo $$ > "$g/cgroup.procs" || exit 1; done; exec "$@"'
     return ["sh", "-c", enter, "sh", *argv]
@@ -68,7 +68,7 @@ def beginning(group: str, argv: Sequence[str]) -> list[str]:
 def processes(group: str) -> list[int]:
     """Process ids in the group and all below it."""
     found: list[int] = []
-    for directory in _below(hierarchies()[0] / group):
+    for directory in _below(_hierarchies()[0] / group):
         with contextlib.suppress(OSError):
             found += [int(pid) for pid in (directory / "cgroup.procs").read_text().split()]
     return found
@@ -93,12 +93,12 @@ def init_process(group: str) -> int | None:
 def destroy(group: str) -> None:
     """Kill every process in the group, paused ones too, and remove the group."""
     wait_for(lambda: _kill(group), f"the processes in {group} end", deadline=20)
-    for tree in hierarchies():
+    for tree in _hierarchies():
         wait_for(lambda top=tree / group: _remove(top), f"{tree / group} is removed", deadline=10)  # type: ignore[misc]
 
 
 def _kill(group: str) -> bool:
-    for tree in hierarchies():
+    for tree in _hierarchies():
         for directory in _below(tree / group):  # a frozen process does not die before it thaws
             with contextlib.suppress(OSError):
                 (directory / "freezer.state").write_text("THAWED")

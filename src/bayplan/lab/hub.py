@@ -23,11 +23,11 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _EPOCH = "2024-01-01T00:00:00Z"
 
 
-def url(lab: Layout) -> str:
+def _url(lab: Layout) -> str:
     return f"http://{lab.router_ip}:{HUB_PORT}"
 
 
-def storage() -> Path:
+def _storage() -> Path:
     """All labs' mirrors serve the same files."""
     return cache() / "hub"
 
@@ -39,13 +39,13 @@ def start(lab: Layout, say: Say) -> None:
         log = lab.state / "hub.log"
         spawn(_command(lab), log)
         wait_for(lambda: answers(lab), "the Docker Hub mirror answers", deadline=15, log=log)
-    seed(lab, say)
+    _seed(lab, say)
     say("docker hub mirror", ", ".join(f"{i.repository.removeprefix('library/')}:{i.tag}" for i in IMAGES), True)
 
 
 def answers(lab: Layout) -> bool:
     try:
-        with urllib.request.urlopen(f"{url(lab)}/v2/", timeout=2) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{_url(lab)}/v2/", timeout=2) as answer:  # noqa: S310
             return bool(answer.status == 200)  # noqa: PLR2004
     except OSError:
         return False
@@ -53,9 +53,9 @@ def answers(lab: Layout) -> bool:
 
 def _command(lab: Layout) -> list[str]:
     root = store.directory(REGISTRY.root)
-    storage().mkdir(parents=True, exist_ok=True)
+    _storage().mkdir(parents=True, exist_ok=True)
     serve = (
-        f"mount --bind {storage()} {root}/var/lib/registry && cd / && "
+        f"mount --bind {_storage()} {root}/var/lib/registry && cd / && "
         f"exec chroot {root} /entrypoint.sh /etc/docker/registry/config.yml"
     )
     cgroups.create(lab.group("hub"))
@@ -64,18 +64,18 @@ def _command(lab: Layout) -> list[str]:
     return cgroups.joining(lab.group("hub"), [*clean, *network.inside(lab.netns("router"), unshared)])
 
 
-def seed(lab: Layout, say: Say) -> None:
+def _seed(lab: Layout, say: Say) -> None:
     """Push the images that this storage does not hold yet."""
     for image in IMAGES:
-        mark = storage() / f"seeded-{digest([image.repository, image.tag])}"
+        mark = _storage() / f"seeded-{digest([image.repository, image.tag])}"
         if mark.exists() and mark.read_text() == image.key:
             continue
         say("docker hub mirror", f"making {image.repository}:{image.tag}", False)
-        push(url(lab), image)
+        _push(_url(lab), image)
         mark.write_text(image.key)
 
 
-def push(registry: str, image: Image) -> None:
+def _push(registry: str, image: Image) -> None:
     """Make a one-layer image of the recipe's root and push it. registry: its URL."""
     packed, diff_id = _layer(image)
     config = json.dumps(_configuration(image, diff_id)).encode()

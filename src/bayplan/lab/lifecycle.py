@@ -30,7 +30,7 @@ _TOOLS = {
 }
 
 
-def quiet(stage: str, text: str, done: bool) -> None:
+def _quiet(stage: str, text: str, done: bool) -> None:
     """A Say that tells nobody."""
 
 
@@ -39,14 +39,14 @@ def up(
     hosts: int = 3,
     engine: EngineKind = "debian12",
     directory: Path | None = None,
-    say: Say = quiet,
+    say: Say = _quiet,
 ) -> Lab:
     """Make the lab, or mend and enlarge one that is there.
 
     directory: where fleet.yaml and the SSH files go, .bayplan/labs/NAME by default. Raises LabError, UsageError.
     """
     check_name(name)
-    check_machine()
+    _check_machine()
     if not 1 <= hosts <= MOST_HOSTS:
         raise UsageError(f"a lab of {hosts} hosts cannot be made", todo=f"ask for 1 to {MOST_HOSTS}")
     store.ensure(engine, say)
@@ -121,7 +121,7 @@ def names() -> list[str]:
 
 def status(name: str = "lab") -> LabStatus:
     """How the lab stands. Raises LabError when it is not up."""
-    check_machine()
+    _check_machine()
     return find(name).status()
 
 
@@ -130,7 +130,7 @@ def down(name: str = "lab") -> bool:
 
     What stays on purpose: the cache, and the unreachable routes that keep the lab's traffic on this machine.
     """
-    check_machine()
+    _check_machine()
     check_name(name)
     with _alone():
         there = name in names()
@@ -140,7 +140,7 @@ def down(name: str = "lab") -> bool:
 
 def down_all() -> list[str]:
     """Remove every lab and their unreachable routes; the names of those that were."""
-    check_machine()
+    _check_machine()
     gone = names()
     for name in gone:
         down(name)
@@ -182,7 +182,7 @@ def _indexes() -> list[int]:
     return [lab.index for name in names() if (lab := recorded(RUN / name)[0]) is not None]
 
 
-def check_machine() -> None:
+def _check_machine() -> None:
     """Raises LabError when this machine cannot hold a lab."""
     if sys.platform != "linux":
         raise LabError(f"a lab needs Linux, this is {sys.platform}", todo="use a Linux VM")

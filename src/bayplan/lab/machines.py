@@ -92,9 +92,9 @@ def _resolver() -> str:
 
 
 def start_sshd(member: Member) -> None:
-    if not listens(member):
+    if not _listens(member):
         run(on_console(member, ["/usr/sbin/sshd"]))
-        wait_for(lambda: listens(member), f"sshd on {member.name} answers", deadline=15)
+        wait_for(lambda: _listens(member), f"sshd on {member.name} answers", deadline=15)
 
 
 def start_engine(member: Member) -> None:
@@ -130,7 +130,7 @@ def _ask(path: str, target: str) -> bytes:
         connection.close()
 
 
-def listens(member: Member) -> bool:
+def _listens(member: Member) -> bool:
     """Whether sshd answers on the host's own loopback (the host's link may be cut)."""
     probe = on_console(member, ["sh", "-c", "ss -Hltn 'sport = :22' | grep -q ."])
     return bool(probe) and succeeds(probe)

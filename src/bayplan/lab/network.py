@@ -111,7 +111,7 @@ def _translate(lab: Layout) -> None:
     clamp = "-p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"
     for rule in ("-t nat -A POSTROUTING -o uplink -j MASQUERADE", f"-t mangle -A FORWARD -o uplink {clamp}"):
         run(inside(lab.netns("router"), ["iptables", "-w", *rule.split()]))
-    remember_forwarding()
+    _remember_forwarding()
     _FORWARD.write_text("1")
     mark = f"-m comment --comment {lab.comment}"
     for rule in (
@@ -123,7 +123,7 @@ def _translate(lab: Layout) -> None:
         run(["iptables", "-w", *rule.split()])
 
 
-def remember_forwarding() -> None:
+def _remember_forwarding() -> None:
     """What ip_forward was before the first lab, so that the last one to go can put it back."""
     before = RUN / "ip_forward"
     if not before.exists():
@@ -133,7 +133,7 @@ def remember_forwarding() -> None:
 def plug_in(lab: Layout, member: Member) -> None:
     """The host's namespace, and its two wires to the switch; what a host that went off had of them goes first."""
     switch = lab.netns("switch")
-    unplug(member.netns)
+    _unplug(member.netns)
     for side in ("private", "public"):  # a namespace's wires go some time after it, these now
         succeeds(inside(switch, ["ip", "link", "del", f"{member.name}-{side}"]))
     _ip([f"netns add {member.netns}"])
@@ -157,7 +157,7 @@ def plug_in(lab: Layout, member: Member) -> None:
     )
 
 
-def unplug(netns: str) -> None:
+def _unplug(netns: str) -> None:
     if (_NETNS / netns).exists():
         run(["ip", "netns", "del", netns])
 
@@ -166,7 +166,7 @@ def is_plugged_in(netns: str) -> bool:
     return (_NETNS / netns).exists()
 
 
-def namespaces(lab: Layout) -> list[str]:
+def _namespaces(lab: Layout) -> list[str]:
     prefix = lab.netns("")
     return sorted(path.name for path in _NETNS.glob(f"{prefix}*")) if _NETNS.exists() else []
 
@@ -176,8 +176,8 @@ def remove(lab: Layout) -> None:
     for link in (lab.operator_link, lab.up_link):
         if Path("/sys/class/net", link).exists():
             run(["ip", "link", "del", link])
-    for netns in namespaces(lab):
-        unplug(netns)
+    for netns in _namespaces(lab):
+        _unplug(netns)
     _remove_rules(lab.comment)
     for link in (lab.operator_link, lab.up_link):
         wait_for(lambda link=link: not Path("/sys/class/net", link).exists(), f"{link} goes", deadline=10)  # type: ignore[misc]

@@ -49,7 +49,7 @@ def wait_for(probe: Callable[[], T | None], what: str, *, deadline: float, log: 
         if found is not None and found is not False:
             return found
         if time.monotonic() > end:
-            raise LabError(f"{what}: not after {deadline:.0f} s{tail(log)}")
+            raise LabError(f"{what}: not after {deadline:.0f} s{_tail(log)}")
         time.sleep(0.02)
 
 
@@ -69,7 +69,7 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
-def tail(log: Path | None, lines: int = 12) -> str:
+def _tail(log: Path | None, lines: int = 12) -> str:
     if log is None or not log.exists():
         return ""
     last = log.read_text(errors="replace").splitlines()[-lines:]

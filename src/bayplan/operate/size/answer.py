@@ -77,10 +77,10 @@ def answer(asked: Asked, *, effort: int, seconds: float, clock: Callable[[], flo
             where=asked.hosts_file,
             todo=_MORE[bool(asked.type_line)],
         )
-    return of(asked.problem, packing, took)
+    return _of(asked.problem, packing, took)
 
 
-def of(problem: Problem, packing: Packing, seconds: float) -> Answer:
+def _of(problem: Problem, packing: Packing, seconds: float) -> Answer:
     """The answer that a packing is."""
     alone = one_service_a_host(problem)
     return Answer(problem, packing, alone, figures(problem, packing.hosts), figures(problem, alone), seconds)

@@ -32,7 +32,7 @@ class Row:
     why: str
 
 
-def bound_rows(given: Arrays, clique: Clique, names: list[str]) -> list[Row]:
+def _bound_rows(given: Arrays, clique: Clique, names: list[str]) -> list[Row]:
     """All rows worth having. names: of services."""
     rows = list(_resources(given))
     if clique.hosts:
@@ -106,7 +106,7 @@ class Lowest:
 
 def lowest(given: Arrays, names: list[str]) -> Lowest:
     """The fewest hosts, the lowest cost, and what hosts it would be."""
-    rows = bound_rows(given, heaviest_clique(given), names)
+    rows = _bound_rows(given, heaviest_clique(given), names)
     fewest, fleet, share = _bound(replace(given, price=np.ones_like(given.price)), rows)
     if np.ptp(given.price) == 0.0:
         return Lowest(fewest, Bound(fewest.value * float(given.price[0]), fewest.why), fleet, share)

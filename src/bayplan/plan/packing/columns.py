@@ -90,7 +90,7 @@ def columns_of(kept: Kept) -> list[Column]:
     return [(host_type, tuple(sorted(on.items()))) for host_type, on in kept if on]
 
 
-def stow(given: Arrays, columns: Iterable[Column]) -> Stowage:
+def _stow(given: Arrays, columns: Iterable[Column]) -> Stowage:
     """Hosts filled as the columns say, less what stands elsewhere already."""
     stowage = Stowage(given)
     for host_type, on in columns:
@@ -124,7 +124,7 @@ def dive(master: Columns, budget: Budget, finish: Callable[[Stowage], None]) -> 
         budget.spend(25)
     for service, replicas in enumerate(given.replicas.tolist()):
         master.solver.changeRowBounds(service, float(replicas), highspy.kHighsInf)
-    finish(stow(given, taken))
+    finish(_stow(given, taken))
 
 
 def _surest(chosen: list[tuple[Column, float]], left: Ints) -> list[Column]:

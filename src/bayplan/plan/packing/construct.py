@@ -24,11 +24,6 @@ def never() -> bool:
     return False
 
 
-def sizes(given: Arrays, weight: Floats) -> Floats:
-    """(S,) one number a service: its share of the largest host in each dimension, weighted."""
-    return (given.demand / given.scale) @ weight
-
-
 def first_fit(given: Arrays, order: Ints, types: Ints, stop: Stop = never) -> Stowage:
     """Each service in turn on the first hosts that take it. types: those to open, the first that will do."""
     stowage = Stowage(given)
@@ -41,7 +36,7 @@ def first_fit(given: Arrays, order: Ints, types: Ints, stop: Stop = never) -> St
                 stowage.add(host, service, count)
             if not stowage.left[service]:
                 break
-        open_for(stowage, service, types)
+        _open_for(stowage, service, types)
     return stowage
 
 
@@ -116,7 +111,7 @@ class _ByDotProduct:
     def open_and_put(self, service: int, types: Ints) -> None:
         """What is left, on hosts that are opened one by one: the next replica may find room on the last."""
         self.put(service)
-        while self.stowage.left[service] and open_for(self.stowage, service, types, at_most=1):
+        while self.stowage.left[service] and _open_for(self.stowage, service, types, at_most=1):
             self.put(service)
 
     def put(self, service: int, at_most: int = 1 << 30, host_type: int | None = None) -> None:
@@ -156,7 +151,7 @@ def close_empty(stowage: Stowage) -> None:
             stowage.close(int(host))
 
 
-def open_for(stowage: Stowage, service: int, types: Ints, at_most: int | None = None) -> bool:
+def _open_for(stowage: Stowage, service: int, types: Ints, at_most: int | None = None) -> bool:
     """Open hosts for what is left of a service, and fill them with it. at_most: replicas on each. Whether any was."""
     given, opened = stowage.given, False
     for host_type in types:

@@ -33,12 +33,12 @@ def figures(problem: Problem, hosts: Sequence[Stowed]) -> Figures:
     for resource in dict.fromkeys(r for t in problem.types for r in t.capacity):
         has = sum(types[name].capacity.get(resource, 0.0) * count for name, count in by_type.items())
         if has:
-            use[resource] = fullest(problem, replicas, resource) / has
+            use[resource] = _fullest(problem, replicas, resource) / has
     in_order = {t.name: by_type[t.name] for t in problem.types if by_type[t.name]}
     return Figures(len(hosts), in_order, sum(types[host.type].price for host in hosts), use)
 
 
-def fullest(problem: Problem, replicas: Mapping[str, int], resource: str) -> float:
+def _fullest(problem: Problem, replicas: Mapping[str, int], resource: str) -> float:
     """What these replicas need of a resource together, in the slot of the day in which that is most."""
     total: np.ndarray = np.zeros(1)
     for load in problem.loads:
