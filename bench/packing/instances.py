@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayplan.plan.packing.problem import Apart, Demand, HostType, Load, Problem
+from bayplan.plan.packing.problem import Amount, Apart, HostType, Load, Problem
 
 _KINDS = {
     "small": ((100, 401), 1000),
@@ -39,7 +39,7 @@ def _redrawn(load: Load, index: int, rng: np.random.Generator) -> Load:
     return Load(f"s{index}", min(load.replicas, 160), demand, int(rng.integers(1, 5)) if load.replicas > 1 else None)
 
 
-def _scaled(profile: Sequence[float], factor: float) -> Demand:
+def _scaled(profile: Sequence[float], factor: float) -> Amount:
     return tuple(round(min(v * factor, max(v, 60.0)), 4) for v in profile)
 
 

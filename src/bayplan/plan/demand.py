@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bayplan.plan.packing.problem import Demand as Amount
-from bayplan.plan.packing.problem import peak
+from bayplan.plan.packing.problem import Amount, peak
 from bayplan.spec.model import Fleet
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bayplan.plan.packing.problem import Apart, Demand, HostType, Load, Problem, peak
+from bayplan.plan.packing.problem import Amount, Apart, HostType, Load, Problem, peak
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
 from bayplan.spec.table import Row, Table, read_table
@@ -107,7 +107,7 @@ def _loads(services: Table, hosts: Table) -> tuple[dict[str, Load], dict[str, in
         if name in loads:
             row.wrong("service", f"{name} is in line {line[name]} already", "give each service one line")
         elif name is not None:
-            known: dict[str, Demand] = {r: v for r, v in demand.items() if v is not None}
+            known: dict[str, Amount] = {r: v for r, v in demand.items() if v is not None}
             loads[name] = Load(name, replicas or 0, known)
             line[name] = row.line
     return loads, line
@@ -116,7 +116,7 @@ def _loads(services: Table, hosts: Table) -> tuple[dict[str, Load], dict[str, in
 def _with_profiles(loads: dict[str, Load], usage: Table) -> dict[str, Load]:
     if usage.rows and not slots(usage):
         usage.rows[0].mistakes.add("has no values", Place(usage.file, 1), "add columns after resource: v0,v1,…")
-    profiles: dict[str, dict[str, Demand]] = {}
+    profiles: dict[str, dict[str, Amount]] = {}
     for row, name, resource, values in whole(usage):
         if name not in loads:
             row.wrong("service", f"there is no service {name}", "correct the name, or add it to the services")

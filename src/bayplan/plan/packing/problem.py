@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Profile = tuple[float, ...]
-Demand = float | Profile
+Amount = float | Profile
 
 
-def peak(demand: Demand) -> float:
+def peak(demand: Amount) -> float:
     """The most that one replica takes."""
     return max(demand) if isinstance(demand, tuple) else demand
 
@@ -33,7 +33,7 @@ class Load:
 
     name: str
     replicas: int
-    demand: Mapping[str, Demand]
+    demand: Mapping[str, Amount]
     limit: int | None = None
     types: frozenset[str] | None = None
     pinned: bool = False
