@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from bayplan import labels
 from bayplan.container import Container, File, digest
@@ -16,6 +17,8 @@ from bayplan.plan.steps import Configure, PoolChange, Pull, Remove, Rewrite, Sta
 from bayplan.spec.model import ENGINE_SOCKET, Fleet, Host
 
 RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
+
+_KEPT = 512  # definitions: each pass asks for every host's again, and to tell what one is takes as long as the rest
 
 GRACE = 30.0  # seconds that a gateway which ends gives to what it still serves
 
@@ -44,7 +47,7 @@ _REGISTRY_FILE = "/etc/bayplan/registry.yml"
 def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
     """Steps for each host that answered and lacks a container of bayplan's, or has a stopped or an old one."""
     hosts = [host for host in facts.reachable() if host.name in fleet.hosts]
-    gateway = _gateway(fleet)
+    gateway = _gateway(fleet.name, fleet.gateway_image)
     steps = (
         step
         for host in hosts
@@ -85,17 +88,18 @@ def registry_endpoint(fleet: Fleet, facts: Facts) -> RegistryEndpoint | None:
 
 def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Container:
     """The gateway of a host. now: what the one that it replaces runs with, so that it goes on with that."""
-    now, container = now or GatewayFacts(), _gateway(fleet)
+    now, container = now or GatewayFacts(), _gateway(fleet.name, fleet.gateway_image)
     initial = File(INITIAL, render(fleet.name, run_directory(fleet.name), now.table, now.pools, 0).encode())
     return replace(container, files=(*container.files, initial, *named_files(now.table)))
 
 
-def _gateway(fleet: Fleet) -> Container:
+@lru_cache(maxsize=_KEPT)
+def _gateway(fleet: str, image: str) -> Container:
     """But for what it starts with, which is no part of its definition."""
-    run = run_directory(fleet.name)
+    run = run_directory(fleet)
     container = Container(
-        name=system_name("gateway", fleet.name),
-        image=fleet.gateway_image,
+        name=system_name("gateway", fleet),
+        image=image,
         entrypoint=("/bin/sh", START),
         command=(),
         user="0",
@@ -103,7 +107,7 @@ def _gateway(fleet: Fleet) -> Container:
         stop_signal="SIGUSR1",  # it stops listening and lets requests end
         stop_grace=GRACE,
         network="host",
-        binds={path: path for path in (run, names_directory(fleet.name))},
+        binds={path: path for path in (run, names_directory(fleet))},
         files=(File(START, start_script(run).encode(), 0o755),),
         cap_drop=("ALL",),
         cap_add=_GATEWAY_MAY,
@@ -124,9 +128,14 @@ def guard_container(fleet: Fleet, host: Host, registry: RegistryEndpoint | None)
         registry=registry[1:] if registry else None,
         peers=tuple(sorted(h.private_ip for h in fleet.hosts.values())) if is_registry else (),
     )
+    return _guard(fleet.name, fleet.gateway_image, watch)
+
+
+@lru_cache(maxsize=_KEPT)
+def _guard(fleet: str, image: str, watch: Watch) -> Container:
     container = Container(
-        name=system_name("guard", fleet.name),
-        image=fleet.gateway_image,
+        name=system_name("guard", fleet),
+        image=image,
         entrypoint=("chroot", "/host", "/bin/sh", "-c", script(watch)),
         command=(),
         user="0",
@@ -155,7 +164,7 @@ def registry_container(fleet: Fleet, endpoint: RegistryEndpoint) -> Container:
         files=(File(_REGISTRY_FILE, _REGISTRY_CONFIG.format(address=address, port=port).encode()),),
         labels={labels.PORTS: f"{loopback}={address}:{port}/tcp"},
     )
-    return _labelled(fleet, "registry", container)
+    return _labelled(fleet.name, "registry", container)
 
 
 def _wanted(fleet: Fleet, facts: Facts, host: HostFacts, gateway: Container) -> Iterator[tuple[Container, Role]]:
@@ -239,9 +248,9 @@ def _twin(fleet: Fleet, facts: Facts, host: HostFacts) -> GatewayFacts | None:
     return next((other.gateway for other in others if other and other.reachable and other.gateway), None)
 
 
-def _labelled(fleet: Fleet, role: Role, container: Container) -> Container:
+def _labelled(fleet: str, role: Role, container: Container) -> Container:
     spec = digest(container)
-    told = {**container.labels, labels.FLEET: fleet.name, labels.ROLE: role, labels.SPEC: spec}
+    told = {**container.labels, labels.FLEET: fleet, labels.ROLE: role, labels.SPEC: spec}
     return replace(container, labels=told, environment={SPEC: spec} if role == "gateway" else {})
 
 
