@@ -16,12 +16,12 @@ import pytest
 from tests.given import latest
 
 from bayplan.errors import ImageError, RegistryError
-from bayplan.images.listing import list_images
 from bayplan.images.login import Login
 from bayplan.images.pin import known_pins, prepare
 from bayplan.images.registry import HttpRegistry
 from bayplan.lab import Lab
 from bayplan.operate.bring import ready_hosts
+from bayplan.operate.kept_images import list_images
 from bayplan.plan.names import system_name
 from bayplan.ports import Engine, FleetPorts, Release, Transfer
 from bayplan.spec import load_fleet

@@ -28,7 +28,7 @@ def ls(fleet: FleetFile = None, json: Json = False) -> None:
     """List the registry's images, and which hosts have each."""
     from bayplan.cli.console import err, out, show_json, table
     from bayplan.cli.session import on_fleet, read_fleet
-    from bayplan.images.listing import list_images
+    from bayplan.operate.kept_images import list_images
 
     found = on_fleet(read_fleet(fleet), lambda ports: list_images(ports.registry, ports.engines))
     if json:

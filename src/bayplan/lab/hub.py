@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bayplan.errors import LabError
 from bayplan.lab import cgroups, network, store
-from bayplan.lab.layout import HUB_PORT, Layout, Say, cache
+from bayplan.lab.layout import Layout, Say, cache
 from bayplan.lab.process import spawn, wait_for
 from bayplan.lab.recipes import IMAGES, REGISTRY, Image, digest
 
@@ -21,10 +21,6 @@ _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _EPOCH = "2024-01-01T00:00:00Z"
-
-
-def _url(lab: Layout) -> str:
-    return f"http://{lab.router_ip}:{HUB_PORT}"
 
 
 def _storage() -> Path:
@@ -45,7 +41,7 @@ def start(lab: Layout, say: Say) -> None:
 
 def answers(lab: Layout) -> bool:
     try:
-        with urllib.request.urlopen(f"{_url(lab)}/v2/", timeout=2) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{lab.mirror}/v2/", timeout=2) as answer:  # noqa: S310
             return bool(answer.status == 200)  # noqa: PLR2004
     except OSError:
         return False
@@ -71,7 +67,7 @@ def _seed(lab: Layout, say: Say) -> None:
         if mark.exists() and mark.read_text() == image.key:
             continue
         say("docker hub mirror", f"making {image.repository}:{image.tag}", False)
-        _push(_url(lab), image)
+        _push(lab.mirror, image)
         mark.write_text(image.key)
 
 

@@ -74,6 +74,11 @@ class Layout:
         return f"198.19.{self.index}.1"
 
     @property
+    def mirror(self) -> str:
+        """The Docker Hub mirror's URL, as hosts and this machine reach it."""
+        return f"http://{self.router_ip}:{HUB_PORT}"
+
+    @property
     def outside_ip(self) -> str:
         return f"198.19.{self.index}.2"
 

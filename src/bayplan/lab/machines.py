@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bayplan.lab import cgroups, network, store
-from bayplan.lab.layout import HUB_PORT, Layout, Member
+from bayplan.lab.layout import Layout, Member
 from bayplan.lab.process import run, spawn, succeeds, wait_for
-from bayplan.lab.recipes import DEPLOY_UID, HOSTS, EngineKind
+from bayplan.lab.recipes import DEPLOY_UID, HOSTS, PATH, EngineKind
 
 _BOOT = Path(__file__).with_name("boot.sh")
 _CLEAN = (
     "env",
     "-i",
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH,
     "HOME=/root",
     "LANG=C.UTF-8",
 )
@@ -67,7 +67,7 @@ def furnish(lab: Layout, member: Member, place: Path, host_key: Path, login: Pat
     (etc / "docker").mkdir(exist_ok=True)
     daemon = etc / "docker/daemon.json"
     if not daemon.exists():
-        mirrors = {"registry-mirrors": [f"http://{lab.router_ip}:{HUB_PORT}"]}
+        mirrors = {"registry-mirrors": [lab.mirror]}
         daemon.write_text(json.dumps(mirrors, indent=2) + "\n")
     for suffix in ("", ".pub"):
         target = etc / f"ssh/ssh_host_ed25519_key{suffix}"

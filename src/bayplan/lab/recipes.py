@@ -16,7 +16,7 @@ DEPLOY_UID = 1000
 _MERGED = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 # Ubuntu's apt trusts Ubuntu, and mmdebstrap looks for others' keys with gpg only, which a small system lacks.
 _KEYRINGS = (Path("/etc/apt/trusted.gpg.d"), Path("/usr/share/keyrings/debian-archive-keyring.gpg"))
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # As debuerreotype-slimify does for the official "slim" images: no documentation, no translations.
 _SLIM = (
@@ -155,7 +155,7 @@ DEBIAN = Image(
     "library/debian",
     "bookworm-slim",
     Root("debian-bookworm-slim", "bookworm", hooks=(_NO_SERVICES, _NO_REMAINS)),
-    {"Env": [_PATH], "Cmd": ["bash"]},
+    {"Env": [PATH], "Cmd": ["bash"]},
 )
 HAPROXY = Image(
     "library/haproxy",
@@ -167,7 +167,7 @@ HAPROXY = Image(
         (_HAPROXY_ENTRYPOINT, _NO_SERVICES),
     ),
     {
-        "Env": [_PATH],
+        "Env": [PATH],
         "User": "haproxy",
         "WorkingDir": "/var/lib/haproxy",
         "StopSignal": "SIGUSR1",
@@ -180,7 +180,7 @@ REGISTRY = Image(
     "2",
     Root("registry", "bookworm", ("docker-registry", "ca-certificates"), (_REGISTRY_ENTRYPOINT, _NO_SERVICES)),
     {
-        "Env": [_PATH],
+        "Env": [PATH],
         "ExposedPorts": {"5000/tcp": {}},
         "Volumes": {"/var/lib/registry": {}},
         "Entrypoint": ["/entrypoint.sh"],

@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from bayplan.errors import HostUnreachableError, NoHostError
-from bayplan.images.listing import list_images
 from bayplan.images.memory import MemoryRegistry
+from bayplan.operate.kept_images import list_images
 from bayplan.ports import Engine
 
 

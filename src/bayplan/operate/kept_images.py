@@ -1,4 +1,4 @@
-"""What the fleet has of images: in its registry, and which hosts can start it without a pull."""
+"""What the fleet keeps of images, which `image ls` lists: in its registry, and which hosts start it without a pull."""
 
 from __future__ import annotations
 
