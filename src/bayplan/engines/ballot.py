@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bayplan import labels
 from bayplan.errors import BayplanError, HostUnreachableError
-from bayplan.ports import Claim, Held
+from bayplan.ports import Claim, HeldContainer
 
 FIRST_ALONE = 0.5  # seconds that a host is asked before another is asked in its place
 ANSWER = 10.0  # seconds for a host to answer
@@ -37,14 +37,14 @@ class Taken:
         return self.state in ("exited", "dead")
 
 
-Ask = Callable[[str], Awaitable[Held | Taken]]
+Ask = Callable[[str], Awaitable[HeldContainer | Taken]]
 
 
 @dataclass(slots=True)
 class Votes:
     """What the hosts said in one round. unable: they answered, and the lock's container cannot be had there."""
 
-    held: dict[str, Held] = field(default_factory=dict)
+    held: dict[str, HeldContainer] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     silent: dict[str, str] = field(default_factory=dict)
     unable: dict[str, BayplanError] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Round:
         else:
             await self._count(host, said)
 
-    async def _count(self, host: str, said: Held | Taken) -> None:
+    async def _count(self, host: str, said: HeldContainer | Taken) -> None:
         if isinstance(said, Taken):
             self._votes.taken.append(said)
         elif self._over:
@@ -133,6 +133,6 @@ def read_claim(told: Mapping[str, str]) -> Claim | None:
         return None
 
 
-async def let_go(held: Iterable[Held]) -> None:
+async def let_go(held: Iterable[HeldContainer]) -> None:
     """All of them, whatever becomes of any."""
     await asyncio.gather(*(one.let_go() for one in held), return_exceptions=True)

@@ -23,7 +23,7 @@ from bayplan.ports import (
     BuildRequest,
     Credentials,
     ExecResult,
-    Held,
+    HeldContainer,
     How,
     LogLine,
     OnTransfer,
@@ -141,7 +141,7 @@ class DockerEngine:
             async with self._client.calling(SLOW) as docker:
                 await (await docker.networks.get(name)).delete()
 
-    async def hold(self, container: Container) -> Held:
+    async def hold(self, container: Container) -> HeldContainer:
         return await hold.hold(self._client, container)
 
     async def until_removed(self, container: str) -> None:

@@ -27,7 +27,7 @@ from bayplan.engines.ballot import ANSWER, Round, Taken, Votes, read_claim
 from bayplan.engines.lock_hold import EngineHold, Others
 from bayplan.errors import BayplanError, ConflictError, ImageError, LockedError, NoMajorityError, NotFoundError
 from bayplan.plan.names import lock_name
-from bayplan.ports import Claim, Clock, Credentials, Engine, Held, Hold
+from bayplan.ports import Claim, Clock, Credentials, Engine, HeldContainer, Hold
 from bayplan.units import show_seconds
 
 Say = Callable[[str], None]
@@ -111,7 +111,7 @@ class EngineLock:
             was_free=was_free,
         )
 
-    async def _another(self, claim: Claim, hosts: Sequence[str]) -> tuple[str, Held] | None:
+    async def _another(self, claim: Claim, hosts: Sequence[str]) -> tuple[str, HeldContainer] | None:
         """The first of these hosts that can be won; tried again for a moment, as others who ask let it go again."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MAKE_UP):
@@ -148,7 +148,7 @@ class EngineLock:
         if self._asking:
             await asyncio.wait(self._asking, timeout=REST)
 
-    async def _ask(self, host: str, claim: Claim, say: Say) -> Held | Taken:
+    async def _ask(self, host: str, claim: Claim, say: Say) -> HeldContainer | Taken:
         """One host. Raises BayplanError when it does not answer, or cannot have the image."""
         try:
             return await self._win(host, claim)
@@ -158,7 +158,7 @@ class EngineLock:
             await self._engines[host].pull(self._image, lambda _: None, login)
         return await self._win(host, claim)
 
-    async def _win(self, host: str, claim: Claim) -> Held | Taken:
+    async def _win(self, host: str, claim: Claim) -> HeldContainer | Taken:
         """One that has ended is nobody's: an engine that cannot remove it at once would leave it there for ever."""
         try:
             return await self._hold(host, claim)
@@ -172,7 +172,7 @@ class EngineLock:
         except ConflictError:
             return await self._whose(host)
 
-    async def _hold(self, host: str, claim: Claim) -> Held:
+    async def _hold(self, host: str, claim: Claim) -> HeldContainer:
         told = {
             labels.FLEET: self._fleet,
             labels.ROLE: "lock",

@@ -10,7 +10,7 @@ from typing import Any
 
 from bayplan.engines.ballot import let_go
 from bayplan.errors import BayplanError, DeadlineError, HostUnreachableError, LockLostError
-from bayplan.ports import Held
+from bayplan.ports import HeldContainer
 
 LATER = 3.0  # seconds until those are started that others could make up for; with `hold.START`, less than `lock.STUCK`
 
@@ -22,7 +22,7 @@ class Others:
     """
 
     clear: Callable[[], Coroutine[Any, Any, None]]
-    another: Callable[[Iterable[str]], Awaitable[tuple[str, Held] | None]]
+    another: Callable[[Iterable[str]], Awaitable[tuple[str, HeldContainer] | None]]
     is_silent: Callable[[str], Awaitable[bool]]
     rest: Callable[[], Awaitable[None]]
 
@@ -35,7 +35,7 @@ class EngineHold:
 
     def __init__(
         self,
-        held: Mapping[str, Held],
+        held: Mapping[str, HeldContainer],
         need: int,
         *,
         later: frozenset[str],
@@ -45,7 +45,7 @@ class EngineHold:
         self.was_free = was_free
         self._others = others
         self._need, self._later = need, later
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldContainer] = {}
         self._why: dict[str, str] = {}
         self._hurry, self._mending = asyncio.Event(), asyncio.Lock()
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -66,7 +66,7 @@ class EngineHold:
         await asyncio.gather(let_go(self._held.values()), self._others.rest())
         self._held.clear()
 
-    def _add(self, host: str, held: Held) -> None:
+    def _add(self, host: str, held: HeldContainer) -> None:
         self._held[host] = held
         watching = asyncio.create_task(self._watch(host, held))
         watching.add_done_callback(self._unwatched)
@@ -77,7 +77,7 @@ class EngineHold:
         if not task.cancelled() and (error := task.exception()) and not self._lost.done():
             self._lost.set_result(f"{type(error).__name__}: {error}")
 
-    async def _watch(self, host: str, held: Held) -> None:
+    async def _watch(self, host: str, held: HeldContainer) -> None:
         why = "its container is gone"
         try:
             if host in self._later:
@@ -98,7 +98,7 @@ class EngineHold:
         with suppress(BayplanError):
             await held.let_go()
 
-    async def _made_up(self, held: Held) -> bool:
+    async def _made_up(self, held: HeldContainer) -> bool:
         """Whether others are ours instead of a host that fell silent, and were before that one could be another's.
         Whoever was hung itself knows nothing of what happened meanwhile.
         """

@@ -30,7 +30,7 @@ from bayplan.ports import (
     BuildRequest,
     Credentials,
     ExecResult,
-    Held,
+    HeldContainer,
     How,
     LogLine,
     OnTransfer,
@@ -103,7 +103,7 @@ class MemoryEngine:
         self._containers[container.name] = made
         return made.id
 
-    async def hold(self, container: Container) -> Held:
+    async def hold(self, container: Container) -> HeldContainer:
         made = await self._create(container)
         self._containers[container.name] = made
         return MemoryHeld(made, self.remove)

@@ -18,7 +18,7 @@ from bayplan.operate.tree_digest import Digest, digested
 from bayplan.operate.volumes import Volumes, Written, opened_prefix, remains_of, volumes
 from bayplan.plan.names import half_name
 from bayplan.plan.volumes import mounted
-from bayplan.ports import Engine, FleetPorts, Held, How, VolumeEntry
+from bayplan.ports import Engine, FleetPorts, HeldContainer, How, VolumeEntry
 from bayplan.spec.model import Service
 from bayplan.spec.storage import Mount
 
@@ -192,7 +192,7 @@ async def opened(ports: FleetPorts, host: str, *volumes: Mounted) -> AsyncIterat
         await asyncio.shield(_put_away(engine, name, held, living))
 
 
-async def _put_away(engine: Engine, name: str, held: Held, living: asyncio.Task[None]) -> None:
+async def _put_away(engine: Engine, name: str, held: HeldContainer, living: asyncio.Task[None]) -> None:
     """Gone when this ends, unless its host is."""
     await held.let_go()
     await asyncio.gather(living, return_exceptions=True)

@@ -103,7 +103,7 @@ class BuildRequest:
     platform: str = ""
 
 
-class Held(Protocol):
+class HeldContainer(Protocol):
     """A container that lives as long as this process holds it."""
 
     @property
@@ -172,7 +172,7 @@ class Engine(Protocol):
     async def remove_network(self, name: str) -> None:
         """Remove a network; gone already is done already."""
 
-    async def hold(self, container: Container) -> Held:
+    async def hold(self, container: Container) -> HeldContainer:
         """Create it, not started yet; it ends, and is removed, with this process. Its program reads bytes and says them
         back. Raises ConflictError (name), NotFoundError (image).
         """
