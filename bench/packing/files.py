@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bayplan.plan.packing.problem import Problem, peak
+from bayplan.plan.packing.amount import peak
+from bayplan.plan.packing.problem import Problem
 
 
 def write(problem: Problem, folder: Path) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayplan.plan.packing.problem import Amount, Apart, HostType, Load, Problem
+from bayplan.plan.packing.amount import Amount
+from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
 
 _KINDS = {
     "small": ((100, 401), 1000),

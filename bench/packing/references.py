@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bayplan.plan.packing.problem import Problem, peak
+from bayplan.plan.packing.amount import peak
+from bayplan.plan.packing.problem import Problem
 
 Floats = NDArray[np.float64]
 Score = Callable[["Fleet", Floats], Floats]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 from bayplan.operate.size.answer import Answer
+from bayplan.plan.packing.amount import peak
 from bayplan.plan.packing.figures import Figures
-from bayplan.plan.packing.problem import Load, Problem, Stowed, peak
+from bayplan.plan.packing.problem import Load, Problem, Stowed
 
 _PANEL, _GAP, _MARGIN, _TOP = 560, 60, 36, 150
 _TALLEST = 900  # of a panel

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.demand import Demand, demand_of, minus, plus
 from bayplan.plan.goal import Goal, Memory
-from bayplan.plan.packing.problem import Amount
+from bayplan.plan.packing.amount import Amount
 from bayplan.plan.replica import fixed_ports, free_targets, slot_and_host
 from bayplan.plan.volumes import homes_of
 from bayplan.spec.model import Host, Port, Service

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bayplan.plan.packing.problem import Amount, peak
+from bayplan.plan.packing.amount import Amount, peak
 from bayplan.spec.model import Fleet
 
 

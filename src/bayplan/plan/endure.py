@@ -22,7 +22,7 @@ from bayplan.plan.demand import Demand, fullest
 from bayplan.plan.filters import ROUNDING, filters_of, reject
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.names import half_name
-from bayplan.plan.packing.problem import peak
+from bayplan.plan.packing.amount import peak
 from bayplan.plan.steps import Rejection
 from bayplan.spec.model import Resources, Service
 

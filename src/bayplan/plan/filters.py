@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bayplan.plan.board import Berth, Board
 from bayplan.plan.constraints import foreign, unmet
 from bayplan.plan.demand import fullest
-from bayplan.plan.packing.problem import Amount
+from bayplan.plan.packing.amount import Amount
 from bayplan.plan.replica import free_targets, host_ports
 from bayplan.plan.volumes import unmountable
 from bayplan.spec.model import Service

@@ -22,7 +22,7 @@ from math import hypot
 from bayplan.plan.board import Berth
 from bayplan.plan.constraints import attribute
 from bayplan.plan.demand import Demand
-from bayplan.plan.packing.problem import peak
+from bayplan.plan.packing.amount import peak
 from bayplan.spec.model import Host, Service
 from bayplan.units import show_bytes
 

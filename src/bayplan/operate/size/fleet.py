@@ -12,7 +12,8 @@ from bayplan.facts import Facts, HostFacts
 from bayplan.operate.size.reading import Asked, shortage
 from bayplan.plan.constraints import unmet
 from bayplan.plan.demand import Demand, demand_of
-from bayplan.plan.packing.problem import Amount, Apart, HostType, Load, Problem
+from bayplan.plan.packing.amount import Amount
+from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
 from bayplan.plan.replica import fixed_ports, host_ports
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Fleet, Service, Usage

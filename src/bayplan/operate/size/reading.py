@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bayplan.plan.packing.problem import Amount, Apart, HostType, Load, Problem, peak
+from bayplan.plan.packing.amount import Amount, peak
+from bayplan.plan.packing.problem import Apart, HostType, Load, Problem
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
 from bayplan.spec.table import Row, Table, read_table

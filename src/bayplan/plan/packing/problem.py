@@ -1,20 +1,11 @@
-"""What is to be packed, and a packing of it: plain values, no numpy.
-
-A demand is a number, or a profile: its values over the day, as many for every service. Units are the caller's.
-"""
+"""What is to be packed, and a packing of it: plain values, no numpy. Units are the caller's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-Profile = tuple[float, ...]
-Amount = float | Profile
-
-
-def peak(demand: Amount) -> float:
-    """The most that one replica takes."""
-    return max(demand) if isinstance(demand, tuple) else demand
+from bayplan.plan.packing.amount import Amount
 
 
 @dataclass(frozen=True, slots=True)
