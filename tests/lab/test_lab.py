@@ -18,7 +18,9 @@ import pytest
 from bayplan import lab as labs
 from bayplan.errors import LabError, UsageError
 from bayplan.lab import Lab, cgroups, network
+from bayplan.lab.layout import RUN
 from bayplan.lab.process import wait_for
+from bayplan.lab.running import recorded
 
 HOSTS = ("h1", "h2", "h3")
 _LAB = re.compile(r"bayplan-lab/([^/\n]+)")  # in a process's control groups
@@ -292,11 +294,18 @@ def _traces(lab: Lab) -> list[str]:
     layout = lab.layout
     commands = (["ip", "netns"], ["ip", "link"], ["iptables-save"], ["cat", "/proc/self/mountinfo"], ["ps", "axww"])
     told = [line for argv in commands for line in subprocess.check_output(argv, text=True).splitlines()]
-    own = (layout.netns(""), f"bayplan-lab/{lab.name}", layout.comment)
-    marks = (*own, layout.operator_link, layout.up_link)
+    routes = [r for r in subprocess.check_output(["ip", "route"], text=True).splitlines() if r[:11] != "unreachable"]
+    marks, nets = [layout.netns(""), f"bayplan-lab/{lab.name}", layout.comment], []
+    if all(other.index != lab.index for other in _others(lab)):  # else what is named by the number may be that one's
+        marks += [layout.operator_link, layout.up_link]
+        nets = [layout.private_net, layout.public_net, layout.uplink[0]]
     found = [line for line in told if any(mark in line for mark in marks)]
-    routes = subprocess.check_output(["ip", "route"], text=True).splitlines()
-    nets = (layout.private_net, layout.public_net, layout.uplink[0])
-    found += [line for line in routes if any(net in line for net in nets) and not line.startswith("unreachable")]
+    found += [line for line in routes if any(net in line for net in nets)]
     places = [layout.state, layout.data, lab.fleet_file, *Path("/sys/fs/cgroup").glob(f"**/bayplan-lab/{lab.name}")]
     return found + [str(place) for place in places if place.exists()]
+
+
+def _others(lab: Lab) -> list[Lab]:
+    """Labs that are up or are being made: recorded before anything of them is there."""
+    known = (recorded(RUN / name)[0] for name in labs.names() if name != lab.name)
+    return [other for other in known if other]
