@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,21 +13,20 @@ from bayplan.converge.loop import Convergence
 from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
-from bayplan.errors import BayplanError, NotFoundError, PartialError, UnreadableError
-from bayplan.facts import Facts, Replica
-from bayplan.images import described
+from bayplan.errors import BayplanError, PartialError, UnreadableError
+from bayplan.facts import Facts
 from bayplan.operate import doors, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
 from bayplan.operate.events import Note, OnEvent, Stage
+from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import check_registry_stays, notes_on
 from bayplan.operate.prepare import prepared
 from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
+from bayplan.operate.restart_policy import forget_restart, wake
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
-from bayplan.operate.together import together
-from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import led_at
@@ -156,27 +155,6 @@ async def record_next(
     return await record(ports.releases, app, why, facts, latest=now, source=now.source, stopped=stopped)
 
 
-async def wake(ports: FleetPorts, before: Chosen | None, stopped: frozenset[str], facts: Facts) -> None:
-    """Containers of services that are to run again get their restart policy back (`halt.stop` takes it): before it is
-    recorded that they run, so that whoever is killed in between leaves none without. What is dead, or gone by now, is
-    replaced anyway. Raises BayplanError, once all are asked, for one that cannot be given it.
-    """
-    if before is None:
-        return
-    awake = {name: s.restart for name, s in before.app.services.items() if name in before.stopped - stopped}
-    kept = (r for r in facts.replicas(before.app.name) if r.service in awake and r.state not in ("dead", "removing"))
-    failed = await together(ports.engines[r.host].set_restart(r.name, awake[r.service]) for r in kept)
-    if error := next((e for e in failed if not isinstance(e, NotFoundError)), None):
-        raise error
-
-
-async def forget_restart(ports: FleetPorts, replicas: Iterable[Replica]) -> None:
-    """An engine that starts brings back what is to restart always, whoever stopped it. A host that is silent by now is
-    told of at the end.
-    """
-    await together(ports.engines[r.host].set_restart(r.name, "no") for r in replicas)
-
-
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
     """Gateways, guards and the registry on every host that answers. A host where that fails is told of at the end, by
     the same steps; raises PartialError when there is no other.
@@ -275,32 +253,6 @@ async def _brought(
 def _longest_wait(service: Service) -> float:
     """Seconds in which nothing may be seen to move."""
     return ready_deadline(service) + service.drain + max(service.update.delay, service.update.monitor)
-
-
-async def completed(
-    ports: FleetPorts,
-    pinned: App,
-    before: App | None,
-    builder: Engine,
-    facts: Facts,
-    *,
-    unmade: Collection[str] = (),
-) -> App:
-    """The pinned app as a release records it: with what its images say of themselves, and its services' own addresses.
-
-    unmade: services whose image is yet to be made; what it says of itself is not known.
-    """
-    made = pinned.model_copy(update={"services": {n: s for n, s in pinned.services.items() if n not in unmade}})
-    known = await described(made, before, builder, ports.registry)
-    listens = pinned.model_copy(update={"services": {**pinned.services, **known.services}})
-    return addressed(ports.fleet.name, listens, before, taken_by_others(facts, pinned.name))
-
-
-def builder_of(ports: FleetPorts, facts: Facts) -> Engine:
-    """Where images are built. The registry's own host if it answers, else the first that does."""
-    answering = [h.name for h in facts.reachable()]
-    own = ports.fleet.registry.host if ports.fleet.registry else None
-    return ports.engines[own if own in answering and own else answering[0]]
 
 
 async def _last_words(ports: FleetPorts, outcome: Outcome) -> dict[str, tuple[LogLine, ...]]:

@@ -12,10 +12,11 @@ from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import Result, Wishes, changing, converge, forget_restart, ready_hosts, record_next
+from bayplan.operate.bring import Result, Wishes, changing, converge, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
 from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, check_known, required
+from bayplan.operate.restart_policy import forget_restart
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
 from bayplan.plan.order import held_now, in_order

@@ -13,7 +13,7 @@ from bayplan.facts import Facts
 from bayplan.images import known_pins
 from bayplan.operate import doors, strangers
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import builder_of, completed
+from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import notes_on, registry_moves
 from bayplan.operate.release import Chosen, is_new_fleet, last_readable, number_for
 from bayplan.operate.secrets import versioned

@@ -7,8 +7,9 @@ from functools import partial
 
 from bayplan.converge.sight import Sight
 from bayplan.operate.alone import alone
-from bayplan.operate.bring import builder_of, ready_hosts
+from bayplan.operate.bring import ready_hosts
 from bayplan.operate.events import OnEvent, Stage
+from bayplan.operate.images import builder_of
 from bayplan.operate.prepare import prepared
 from bayplan.operate.release import only
 from bayplan.ports import FleetPorts

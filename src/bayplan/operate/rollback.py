@@ -8,11 +8,12 @@ from bayplan.facts import Facts
 from bayplan.images import gone
 from bayplan.operate import doors, strangers
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import Result, Wishes, changing, converge, wake
+from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import Note, OnEvent
 from bayplan.operate.history import release
 from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, current, if_readable, last_readable, record, spec_of
+from bayplan.operate.restart_policy import wake
 from bayplan.operate.secrets import versioned
 from bayplan.plan.addresses import addressed, taken_by_others
 from bayplan.ports import FleetPorts, Release
