@@ -20,8 +20,7 @@ from bayplan.converge.sight import Sight
 from bayplan.engines.memory_container import Program
 from bayplan.errors import EngineError, GatewayError, HostUnreachableError, NoHostError, PortTakenError
 from bayplan.facts import EngineFacts, Facts
-from bayplan.plan.goal import Goal
-from bayplan.plan.goal import Run as Memory
+from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.guard import KEPT
 from bayplan.plan.plan import plan
 from bayplan.plan.standing import LOOP_DEADLINE
