@@ -95,10 +95,12 @@ def _why_silent(balancer: HostFacts, replica: Replica) -> str:
 def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
     """Servers of the app that nothing stands behind, and those of gateways that are no balancer any more.
 
-    One on a host that does not answer stays: it may well serve. So does one on a host that fleet.yaml has no more, or
-    under another name, while it answers and nobody else does.
+    One on a host that does not answer stays: it may well serve. So does, while it answers and nobody else does, one on
+    a host that fleet.yaml has no more, or under another name; and one whose endpoint a later replica of the service has
+    by now, as at a gateway that was off meanwhile.
     """
     standing = {server_name(r.name, r.host) for r in facts.replicas(goal.app.name)}
+    held = frozenset(_held(goal.app.name, facts))
     for host in facts.reachable():
         pools = host.gateway.pools if host.gateway else {}
         routed = host.gateway.table.routed if host.gateway else frozenset()
@@ -109,9 +111,16 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
             is_missed = alone and pool in routed and _is_wanted(pool, goal, facts)
             for known in pools[pool]:
                 why = gone.get(known)
-                if is_left or (why and not (is_missed and why == NO_HOST and known.takes_traffic)):
+                answers = why == NO_HOST or (pool, known.server.address, known.server.port) in held
+                if is_left or (why and not (is_missed and answers and known.takes_traffic)):
                     left = f"{host.name} is no balancer any more"
                     yield PoolChange(host.name, "leave", pool, known.server, why or left)
+
+
+def _held(app: str, facts: Facts) -> Iterator[tuple[str, str, int]]:
+    """Pool, address and port of all that runs of the app, under whatever name a gateway has it."""
+    for replica in (r for r in facts.replicas(app) if r.state == "running"):
+        yield from ((pool_name(app, replica.service, b.target), b.address, b.port) for b in replica.ports)
 
 
 def _is_wanted(pool: str, goal: Goal, facts: Facts) -> bool:

@@ -264,3 +264,19 @@ def test_what_has_the_host_port_of_another_service_serves_until_that_one_s_image
     full = Memory(unfetched={("h1", dns.image): "it has no room"})
     found = plan(now, given.facts(replace(lacking, images=frozenset())), 0.0, full)
     assert not any("base" in t for t in told(found))
+
+
+@pytest.mark.parametrize(
+    ("service", "joined", "goes"), [("web", False, False), ("web", True, True), ("api", False, True)]
+)
+def test_an_endpoint_that_a_later_replica_has_by_now_stays_until_that_one_is_led_to_by_its_own_name(
+    service: str, joined: bool, goes: bool
+) -> None:
+    """As at a gateway that was off while two releases went by: host ports alternate."""
+    goal = given.goal(FLEET, given.service(), given.service("api", ports=(given.ingress(81),)), release=3)
+    now = given.replica(goal.app.services[service], 1, "h2", release=3)
+    before = given.server(given.replica(goal.app.services["web"], 1, "h2", release=1))
+    there = (before, given.server(now)) if joined else (before,)
+    gateway = given.serving(goal, {"shop.web.8080": there})
+    facts = given.facts(given.up("h1", gateway=gateway), given.up("h2", now), *(given.up(f"h{n}") for n in (3, 4)))
+    assert ("leave web-1-r1" in told(plan(goal, facts, 0.0))) is goes
