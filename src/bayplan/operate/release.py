@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from bayplan.errors import UnreadableError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.operator import operator
 from bayplan.ports import Release, Releases, Source
-from bayplan.spec.model import App, Fleet
+from bayplan.spec.checks_listeners import same_listener
+from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import writes_volume
 
 LOST = "the registry has lost it"
@@ -181,13 +183,28 @@ def check_known(app: App, services: Iterable[str]) -> None:
 
 
 def only(chosen: Chosen | None, app: App, services: frozenset[str] | None) -> App:
-    """`app`, with the services that are not asked for as the newest release has them."""
+    """`app`, with the services that are not asked for as the newest release has them.
+
+    Raises UsageError for one that the app does not have, and for one whose listener another one keeps that way.
+    """
     if services is None:
         return app
     check_known(app, sorted(services))
     old = chosen.app.services if chosen else {}
     kept = {n: s for n, s in app.services.items() if n in services}
+    _check_listeners(kept.values(), [s for n, s in old.items() if n not in kept], app)
     return app.model_copy(update={**(around(chosen.app, app) if chosen else {}), "services": {**old, **kept}})
+
+
+def _check_listeners(asked: Iterable[Service], staying: Iterable[Service], app: App) -> None:
+    """A listener that moves from one service to another moves when both are brought up: two cannot have it."""
+    for one, two in product(asked, staying):
+        if port := same_listener(one, two):
+            both = f" {one.name} {two.name}" if two.name in app.services else ""
+            raise UsageError(
+                f"port {port} is {one.name}'s in the file, and {two.name}'s, which would stay as it is released",
+                todo=f"bring both up: bayplan up{both}",
+            )
 
 
 def around(before: App, now: App) -> dict[str, dict[str, Any]]:

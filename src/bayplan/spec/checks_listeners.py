@@ -106,6 +106,12 @@ def _of_two_files(one: Published, two: Published, around: Surroundings) -> str:
     return f"files add up their ports: in {later}, ports: !override [...] takes the place of those in {earlier}"
 
 
+def same_listener(one: Service, two: Service) -> int | None:
+    """The port of the balancer that both are to have for the same requests, if there is one."""
+    here, there = ([Published(s, n, p, is_implied=False) for n, p in enumerate(s.ports)] for s in (one, two))
+    return next((b.port.published for a in here for b in there if _clash(a, b)), None)
+
+
 def _clash(one: Published, two: Published) -> tuple[str, str] | None:
     """Why both cannot be had, and what to do."""
     a, b = one.port, two.port

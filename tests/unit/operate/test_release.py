@@ -9,8 +9,8 @@ from tests import given
 
 from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts, Facts, HostFacts
-from bayplan.operate.release import record, scaled
-from bayplan.spec.model import App
+from bayplan.operate.release import Chosen, only, record, scaled
+from bayplan.spec.model import App, Http, Service
 from bayplan.spec.storage import Mount, Volume
 from bayplan.store.directory import DirectoryReleases
 
@@ -34,6 +34,32 @@ def test_what_writes_a_volume_has_one_replica_but_on_this_machine_alone() -> Non
     with pytest.raises(UsageError, match="db writes to the volume shop_data: one replica a volume"):
         scaled(app, {"db": 2}, given.fleet("h1", "h2"))
     assert scaled(app, {"db": 2}, given.fleet("h1", local=True)).services["db"].replicas == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "todo"),
+    [
+        ({"web": given.service(ports=()), "proxy": given.service("proxy")}, "bring both up: bayplan up proxy web"),
+        ({"proxy": given.service("proxy")}, "bring both up: bayplan up"),
+    ],
+)
+def test_a_listener_does_not_move_to_a_service_that_alone_is_brought_up(file: dict[str, Service], todo: str) -> None:
+    """It led to the one that has it, and both were told to be ready."""
+    with pytest.raises(
+        UsageError, match="port 80 is proxy's in the file, and web's, which would stay as it is"
+    ) as told:
+        only(Chosen(1, SHOP, is_new=False, before={}), App(name="shop", services=file), frozenset({"proxy"}))
+    assert told.value.todo == todo
+
+
+def test_of_one_listener_services_are_told_apart_by_host_name() -> None:
+    shop, blog = (
+        given.service(name, ports=(given.ingress(app_protocol="http"),), http=Http(hosts=(f"{name}.example.com",)))
+        for name in ("shop", "blog")
+    )
+    now = App(name="shop", services={"shop": shop, "blog": blog})
+    before = Chosen(1, App(name="shop", services={"shop": shop}), is_new=False, before={})
+    assert only(before, now, frozenset({"blog"})).services.keys() == {"shop", "blog"}
 
 
 async def test_what_says_the_same_is_the_same_release(tmp_path: Path) -> None:
