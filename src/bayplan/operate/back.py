@@ -7,16 +7,19 @@ from collections.abc import Collection, Iterable, Iterator
 from bayplan.operate.release import Chosen, around
 from bayplan.plan.replica import definition
 from bayplan.plan.steps import Failure
+from bayplan.spec.checks_listeners import same_listener
 from bayplan.spec.model import App, Service
 
 
 def to_go_back(before: Chosen | None, now: Chosen, failures: Iterable[Failure]) -> tuple[str, ...]:
-    """Services that failed, want that, are another thing than the release before had, and were in it."""
+    """Services that failed, want that, are another thing than the release before had, and were in it; and those that
+    cannot be what they are now once these are what they were: of them, one that the release before had not goes.
+    """
     if before is None or not now.is_new:
         return ()
     failed = dict.fromkeys(f.service for f in failures if not f.tolerated)
     first = [n for n in failed if _wants(n, now.app, before.app)]
-    return (*first, *_in_the_same_boat(first, before.app, now.app))
+    return _in_the_same_boat(first, before.app, now.app)
 
 
 def _wants(name: str, now: App, before: App) -> bool:
@@ -26,13 +29,32 @@ def _wants(name: str, now: App, before: App) -> bool:
     return new != old or definition(new, now) != definition(old, before)
 
 
-def _in_the_same_boat(services: Collection[str], before: App, now: App) -> Iterator[str]:
-    """Others that mount a secret or config which goes back with these: nobody has had the one without the other."""
-    back = {(kind, key) for name in services for kind, key in _files(before.services[name])}
+def _in_the_same_boat(services: Iterable[str], before: App, now: App) -> tuple[str, ...]:
+    """With all that mount a secret or config which goes back with these: nobody has had the one without the other; and
+    with all from whom a listener moved to them, or to whom one of theirs did: two cannot have it, and one is to.
+    """
+    found = list(services)
+    for name in found:  # grows meanwhile
+        for other in dict.fromkeys((*now.services, *before.services)):
+            if other not in found and (_mounts_with(name, other, before, now) or _has_moved(name, other, before, now)):
+                found.append(other)
+    return tuple(found)
+
+
+def _mounts_with(name: str, other: str, before: App, now: App) -> bool:
+    """Whether the other one mounts a file of it that is to be another."""
+    if name not in before.services or other not in before.services or other not in now.services:
+        return False
+    back = _files(before.services[name])
     changed = {(kind, key) for kind, key in back if getattr(before, kind).get(key) != getattr(now, kind).get(key)}
-    for name, service in now.services.items():
-        if name not in services and name in before.services and changed & set(_files(service)):
-            yield name
+    return bool(changed & set(_files(now.services[other])))
+
+
+def _has_moved(name: str, other: str, before: App, now: App) -> bool:
+    """Whether a listener of the one was the other's."""
+    pairs = ((name, other), (other, name))
+    both = ((before.services.get(one), now.services.get(two)) for one, two in pairs)
+    return any(one and two and same_listener(one, two) for one, two in both)
 
 
 def _files(service: Service) -> Iterator[tuple[str, str]]:
@@ -41,12 +63,13 @@ def _files(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def undone(before: App, now: App, services: Collection[str]) -> App:
-    """The app with these services, and the secrets and configs that they mount, as they were before."""
-    old = {name: before.services[name] for name in services}
+    """The app with these services, and the secrets and configs that they mount, as they were before, if they were."""
+    old = {name: before.services[name] for name in services if name in before.services}
+    stay = {name: service for name, service in now.services.items() if name not in services or name in old}
     named = around(before, now)
     for kind, key in (file for service in old.values() for file in _files(service)):
         named[kind][key] = getattr(before, kind)[key]
-    return now.model_copy(update={**named, "services": {**now.services, **old}})
+    return now.model_copy(update={**named, "services": {**stay, **old}})
 
 
 def by_rollback_config(app: App) -> App:

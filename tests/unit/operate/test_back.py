@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests import given
 
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
@@ -26,9 +27,9 @@ def failure(of: str, *, tolerated: bool = False) -> Failure:
 
 
 def test_who_asked_for_it_failed_and_was_another_before() -> None:
-    web, api, db = (given.service(n, image="old", update=BACK) for n in ("web", "api", "db"))
+    web, api, db = (given.service(n, image="old", ports=(), update=BACK) for n in ("web", "api", "db"))
     changed = [web.model_copy(update={"image": "new"}), api.model_copy(update={"image": "new", "update": Update()}), db]
-    now = chosen(*changed, given.service("late", update=BACK))
+    now = chosen(*changed, given.service("late", ports=(), update=BACK))
     failures = [failure(n) for n in ("web", "api", "db", "late")]
     assert to_go_back(chosen(web, api, db, number=1), now, failures) == ("web",)
     assert to_go_back(chosen(web, api, db, number=1), now, [failure("web", tolerated=True)]) == ()
@@ -50,7 +51,7 @@ def test_the_others_stay_as_they_are_now() -> None:
 
 def test_a_config_goes_back_too_and_with_it_who_mounts_it() -> None:
     mounts = (Grant(source="conf", target="/conf"),)
-    web, api = (given.service(n, update=BACK, configs=mounts) for n in ("web", "api"))
+    web, api = (given.service(n, ports=(), update=BACK, configs=mounts) for n in ("web", "api"))
     good, bad = ({"conf": Config(name="conf", content=text)} for text in ("good", "bad"))
     before, now = chosen(web, api, number=1, configs=good), chosen(web, api, configs=bad)
     back = to_go_back(before, now, [failure("web")])
@@ -60,6 +61,25 @@ def test_a_config_goes_back_too_and_with_it_who_mounts_it() -> None:
         assert definition(app.services[service.name], app) == definition(service, before.app)
     another_image = chosen(web.model_copy(update={"image": "new"}), configs=bad)
     assert undone(before.app, another_image.app, ["web"]).configs == good
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_listener_goes_back_to_whom_it_was_taken_from(is_kept: bool) -> None:
+    """Nobody had it: who had got it was as before, and who had had it was as in the release that failed, or gone."""
+    site, web = given.service("site"), given.service("web", image="old", ports=(), update=BACK)
+    kept = (site.model_copy(update={"ports": ()}),) if is_kept else ()
+    before, now = chosen(site, web, number=1), chosen(*kept, given.service("web", update=BACK))
+    back = to_go_back(before, now, [failure("web")])
+    assert undone(before.app, now.app, back).services == before.app.services
+
+
+def test_who_got_a_listener_of_one_that_goes_back_does_so_too_or_goes_where_it_is_new() -> None:
+    web = given.service("web", image="old", update=BACK)
+    behind = web.model_copy(update={"ports": (), "image": "new"})
+    before, now = chosen(web, number=1), chosen(behind, given.service("proxy"))
+    back = to_go_back(before, now, [failure("web")])
+    assert back == ("web", "proxy")
+    assert undone(before.app, now.app, back).services == {"web": web}
 
 
 def test_going_back_has_a_pace_of_its_own() -> None:
