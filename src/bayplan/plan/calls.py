@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from bayplan.facts import Facts, Replica
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import ingress_targets, service_of, targets
+from bayplan.plan.replica import ingress_targets, service_of, slot_and_host, targets
 from bayplan.plan.slots import left_over, predecessors, predecessors_of
 from bayplan.plan.standing import endpoints
 from bayplan.routing import Listener, Table
@@ -41,10 +41,21 @@ def missed(goal: Goal, facts: Facts) -> frozenset[str]:
 
 def kept_open(goal: Goal, facts: Facts, called: Collection[str]) -> frozenset[str]:
     """Services that are led to where the release does not have them: what stands of before may serve for good, where
-    the release fails. called: as `missed` says, less what is to make room.
+    the release fails; also on a host that does not answer. called: as `missed` says, less what is to make room.
     """
-    standing = predecessors(goal, facts) if any(_lost(goal, facts)) else ()
-    return frozenset((*called, *(old.service for old in standing)))
+    lost = frozenset(_lost(goal, facts))
+    standing = (old.service for old in predecessors(goal, facts)) if lost else ()
+    return frozenset((*called, *standing, *(_unseen(goal, facts) if lost & goal.app.services.keys() else ())))
+
+
+def _unseen(goal: Goal, facts: Facts) -> Iterator[str]:
+    """Services of the release of which gateways lead to replicas on hosts that do not answer, where it has them not."""
+    silent = {h.name for h in facts.hosts.values() if not h.reachable and h.name not in goal.assume_down}
+    for gateway in (h.gateway for h in facts.reachable() if silent and h.gateway):
+        for pool in {r.pool for front in former(goal, gateway.table, goal.app.services) for r in front.routes}:
+            told = (slot_and_host(s.server.name) for s in gateway.pools.get(pool, ()) if s.takes_traffic)
+            if any(t and t[1] in silent for t in told):
+                yield service_of(pool, goal.app.name)
 
 
 def _lost(goal: Goal, facts: Facts) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests import given
 
 from bayplan.facts import Facts, GatewayFacts, Replica, ServerFacts
@@ -12,7 +13,7 @@ from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import configure, desired, pools, routed_services
 from bayplan.plan.steps import Configure, Remove
-from bayplan.routing import Listener, Pool, Route, Spoken, Table
+from bayplan.routing import Listener, Pool, Route, Server, Spoken, Table
 from bayplan.spec.model import Exposed, Http, Placement, Probe, Service
 
 FLEET = given.fleet("h1", "h2")
@@ -270,3 +271,19 @@ def test_what_the_release_has_no_more_makes_room_for_what_has_no_other_place() -
     [step] = (s for s in configure(goal, seen)[0] if s.host == "h1")
     assert isinstance(step, Configure)
     assert reached(step.table) == {"site", "proxy"}
+
+
+@pytest.mark.parametrize(("gone", "stays"), [((), True), (("h2",), False)])
+def test_a_port_that_the_release_has_no_more_is_led_to_while_one_of_before_may_serve_on_a_host_that_does_not_answer(
+    gone: tuple[str, ...], stays: bool
+) -> None:
+    was = inner("api", 1, image="shop/api@sha256:1")
+    goal = given.goal(FLEET, was.model_copy(update={"expose": (Exposed(port=9000),)}), release=2)
+    goal = replace(goal, before={"api": 1}, assume_down=frozenset(gone))
+    before = desired(given.goal(FLEET, was), given.facts(given.up("h1")), given.up("h1"), GatewayFacts(Table()))
+    on_h2 = ServerFacts(Server("shop-api-1-r1.h2", "10.77.0.12", 28000), "ready", up=True)
+    there = given.up("h1", gateway=GatewayFacts(before, {"shop.api.8000": (on_h2,)}))
+    seen = given.settled(FLEET, given.facts(there, given.silent("h2")))
+    [step] = configure(goal, seen, missed(goal, seen))[0]
+    assert isinstance(step, Configure)
+    assert {f.port for f in step.table.listeners} == ({8000, 9000} if stays else {9000})
