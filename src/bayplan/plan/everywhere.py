@@ -34,7 +34,11 @@ def seats(goal: Goal, service: Service, facts: Facts) -> Mapping[int, str]:
 
 
 def wants_none(goal: Goal, service: Service, facts: Facts) -> bool:
-    """Whether it is to have no replica at all; of a global service, as soon as every host has answered."""
+    """Whether it is to have no replica at all, or none that runs; of a global service, as soon as every host has
+    answered.
+    """
+    if service.name in goal.stopped:
+        return True
     known = all(h.reachable or h.name in goal.assume_down for h in facts.hosts.values())
     return not wanted_slots(goal, service, facts) and (known or not service.replicas)
 

@@ -46,7 +46,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Pla
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
     first, late = _to_go_first(goal, facts, run, unplaced)
-    stands_still = any(s.failures or s.unplaced for s in services)
+    stands_still = goal.only is not None or any(s.failures or s.unplaced for s in services)
     orphans = Plan() if is_held else _orphans(goal, facts, first, late, stands_still=stands_still)
     fetches = Plan(steps=tuple(step for step in late.values() if step))
     out = (_stopped(goal, facts), fetches, orphans, Plan(steps=tuple(sweep(goal, facts))))
@@ -190,8 +190,8 @@ def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
 def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[str], *, stands_still: bool) -> Plan:
     """Replicas of services that the app does not have any more go, once no listener leads to them.
 
-    first: ids of those that do not wait for that. late: of those that stay for now. stands_still: what calls them may
-    stay, so nothing waits for that.
+    first: ids of those that do not wait for that. late: of those that stay for now. stands_still: what calls them, or
+    is to have their listener, may stay as it is, so nothing waits for that.
     """
     waiting: list[Waiting] = []
     steps: list[Step] = []

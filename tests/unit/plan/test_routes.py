@@ -287,3 +287,18 @@ def test_a_port_that_the_release_has_no_more_is_led_to_while_one_of_before_may_s
     [step] = configure(goal, seen, missed(goal, seen))[0]
     assert isinstance(step, Configure)
     assert {f.port for f in step.table.listeners} == ({8000, 9000} if stays else {9000})
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_what_the_release_has_no_more_does_not_wait_for_one_that_is_to_have_its_listener_and_is_not_brought_up(
+    is_stopped: bool,
+) -> None:
+    """It did, in every run of the others, until patience ended."""
+    site, api, other = given.service("site"), given.service("api"), given.service("other", ports=())
+    was = given.standing(given.goal(FLEET, site, other), given.replica(site, 1, "h1"), given.replica(other, 1, "h2"))
+    goal = replace(given.goal(FLEET, api, other, release=2), only=frozenset({"other"}))
+    goal = replace(goal, stopped=frozenset({"api"} if is_stopped else ()))
+    found = plan(goal, was, 0.0)
+    assert not found.waiting
+    dropped = [s for s in found.steps if isinstance(s, Configure) and s.host == "h1" and not s.table.listeners]
+    assert bool(dropped) is is_stopped
