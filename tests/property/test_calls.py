@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given as with_any
 from hypothesis import strategies as st
 from tests import given
@@ -35,11 +37,18 @@ class Calling(World):
 
     def check(self) -> None:
         super().check()
-        at_work = set().union(*(names for (_, service), names in self.serving().items() if service == "web"))
-        for name in at_work:
+        for name in set(self._at_work()):
             call, told = self.calls.get(release_of(name)), slot_and_host(name)
             if call and told and not self._is_answered(call, told[1]):
                 raise BrokenPromiseError(f"{name} takes traffic and calls {call}, where nobody answers")
+
+    def _at_work(self) -> Iterator[str]:
+        """The web that answers clients."""
+        for gateway in (machine.gateway for machine in self.hosts.values()):
+            led = {r.pool for front in gateway.table.listeners if not front.is_inner for r in front.routes}
+            for pool in (p for p in gateway.table.pools if p.service == "web" and p.name in led):
+                there = gateway.pools.get(pool.name, {}).values()
+                yield from (s.server.name for s in there if s.state == "ready" and self.is_well(pool, s.server))
 
     def _is_answered(self, call: Call, host: str) -> bool:
         gateway, pool = self.hosts[host].gateway, f"shop.{call.service}.{call.port}"
@@ -132,3 +141,18 @@ def test_where_not_all_can_stay_that_are_called_the_release_stands_all_the_same(
     assert end.is_empty
     assert not end.unplaced
     assert {r.release for r in world.replicas()} == {2}
+
+
+@pytest.mark.parametrize("replicas", [2, 1])
+def test_two_that_clients_ask_and_that_both_lose_a_port_do_not_keep_each_other(replicas: int) -> None:
+    """Those of before took requests for good, beside those of the release, and nothing told it."""
+
+    def release(*exposed: int, replicas: int = 2) -> App:
+        more = {"replicas": replicas, "expose": tuple(Exposed(port=p) for p in exposed)}
+        web, api = (_service(n, ports=(given.ingress(p, 8080),), **more) for n, p in (("web", 80), ("api", 81)))
+        return App(name="shop", services={"web": web, "api": api})
+
+    driver, world = standing(given.fleet("h1", "h2"), release(9000), Call("api", 9000))
+    driver.release(release(replicas=replicas))
+    assert driver.settle().is_empty
+    assert [r.release for r in world.replicas()] == [2] * 2 * replicas

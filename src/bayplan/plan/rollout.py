@@ -40,9 +40,9 @@ from bayplan.plan.leads import leads
 from bayplan.plan.placement import Placer
 from bayplan.plan.pools import join, retire, way_out
 from bayplan.plan.presume import presumed_slots
-from bayplan.plan.replica import definition, fixed_ports, host_ports, replica_name
+from bayplan.plan.replica import definition, fixed_ports, host_ports, pool_name, replica_name, targets
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
-from bayplan.plan.standing import is_led_to, is_lent
+from bayplan.plan.standing import endpoints, is_led_to, is_lent
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 from bayplan.spec.pinned import writes_volume
@@ -74,6 +74,7 @@ class Rollout:
         self.failures: list[Failure] = []
         self.unplaced: list[Unplaced] = []
         self.leaving: set[tuple[str, str]] = set()
+        self.aside: set[tuple[str, str]] = set()  # those that stay for what the release has no more, and only for that
         self.fetched_first: dict[int, str] = {}  # hosts to which a slot's image comes before what makes room goes
         reader = Reader(goal, service, self.spec, facts, run, now)
         self.slots = reader.slots()
@@ -361,6 +362,8 @@ class Rollout:
                 self._let_go([*keeper, *slot.extra, *slot.old], self._why_surplus())
             if self.led_to and (slot.serves if number in self.wanted else serves):
                 self._end_visits(slot)
+                if self.lent:
+                    self._stand_aside(slot.old)
 
     def _displace(self) -> None:
         """What had its volume under another name goes first, if some host can take the service then."""
@@ -407,10 +410,22 @@ class Rollout:
             why, there = "the handover of its listener is over", visits(replica, self.facts)
             self.steps += way_out(replica, there, self.service.drain, why, self.waiting)
 
+    def _stand_aside(self, replicas: Iterable[Replica]) -> None:
+        """Those that stay to be called where the release has no port leave the pools in which others serve in their
+        place: two services that clients ask, and that both lose a port, would keep each other for good.
+        """
+        mine = {pool_name(self.goal.app.name, self.service.name, target) for target in targets(self.service)}
+        for replica in replicas:
+            if (replica.host, replica.name) not in self.leaving:
+                self.aside.add((replica.host, replica.name))
+                there = (e for e in endpoints(replica, self.facts) if e.pool in mine)
+                why = f"release {self.goal.release} serves in its place"
+                self.steps += way_out(replica, there, self.service.drain, why, self.waiting)
+
     # -- who takes traffic --------------------------------------------------------------------------------------------
 
     def _join(self) -> None:
-        out = self.leaving | {(f.host, f.replica) for f in self.failures} | self._displaced_by_others()
+        out = self.leaving | self.aside | {(f.host, f.replica) for f in self.failures} | self._displaced_by_others()
         for replica in self.facts.replicas(self.goal.app.name, self.service.name):
             if replica.alive and (replica.host, replica.name) not in out:
                 self.steps += join(self.goal, self.service, replica, self.facts)
