@@ -14,7 +14,7 @@ from bayplan.facts import Facts, Replica
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import ingress_targets, service_of, slot_and_host, targets
-from bayplan.plan.slots import left_over, predecessors, predecessors_of
+from bayplan.plan.slots import left_over, of_before, predecessors, predecessors_of
 from bayplan.plan.standing import endpoints
 from bayplan.routing import Listener, Table
 from bayplan.spec.model import Service
@@ -44,7 +44,7 @@ def kept_open(goal: Goal, facts: Facts, called: Collection[str]) -> frozenset[st
     the release fails; also on a host that does not answer. called: as `missed` says, less what is to make room.
     """
     lost = frozenset(_lost(goal, facts))
-    standing = (old.service for old in predecessors(goal, facts)) if lost else ()
+    standing = (old.service for old in of_before(goal, facts)) if lost else ()
     return frozenset((*called, *standing, *(_unseen(goal, facts) if lost & goal.app.services.keys() else ())))
 
 
@@ -72,7 +72,7 @@ def _callers(goal: Goal, facts: Facts, lost: Iterable[str]) -> tuple[set[str], s
     """
     sure, late = set[str](), set[str]()
     led = {pool.rpartition(".")[0] for pools in facts.routed.values() for pool in pools}
-    for old in predecessors(goal, facts):
+    for old in of_before(goal, facts):
         if old.service not in lost or _is_led_to(old, facts):
             sure.add(old.service)
         elif endpoints(old, facts) and ingress_targets(goal.app.services[old.service]):

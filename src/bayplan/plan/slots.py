@@ -23,11 +23,15 @@ def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
     return tuple(r for r in facts.replicas(goal.app.name) if r.service not in goal.app.services)
 
 
-def predecessors(goal: Goal, facts: Facts) -> Iterator[Replica]:
-    """What runs of another definition than its service has by now, and is going to be replaced."""
-    planned = (s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name))
-    for service in planned:
+def of_before(goal: Goal, facts: Facts) -> Iterator[Replica]:
+    """What runs of another definition than its service has by now."""
+    for service in (s for s in goal.app.services.values() if not s.is_job):
         yield from predecessors_of(service, goal, facts)
+
+
+def predecessors(goal: Goal, facts: Facts) -> Iterator[Replica]:
+    """Those that are going to be replaced."""
+    return (old for old in of_before(goal, facts) if goal.touches(old.service))
 
 
 def predecessors_of(service: Service, goal: Goal, facts: Facts) -> Iterator[Replica]:

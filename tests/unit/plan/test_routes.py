@@ -302,3 +302,18 @@ def test_what_the_release_has_no_more_does_not_wait_for_one_that_is_to_have_its_
     assert not found.waiting
     dropped = [s for s in found.steps if isinstance(s, Configure) and s.host == "h1" and not s.table.listeners]
     assert bool(dropped) is is_stopped
+
+
+def test_a_port_that_the_release_has_no_more_is_led_to_while_one_of_before_stands_that_this_run_does_not_replace() -> (
+    None
+):
+    """A run of the others closed it, after one that was killed."""
+    was, db = inner("api", 1, image="shop/api@sha256:1"), given.service("db", ports=())
+    now = was.model_copy(update={"expose": (Exposed(port=9000),)})
+    goal = replace(given.goal(FLEET, now, db, release=2), only=frozenset({"db"}))
+    before = desired(given.goal(FLEET, was, db), given.facts(given.up("h1")), given.up("h1"), GatewayFacts(Table()))
+    there = given.up("h1", given.replica(was, 1, "h1"), gateway=GatewayFacts(before, {"shop.api.8000": ()}))
+    seen = given.settled(FLEET, given.facts(there, given.up("h2")))
+    [step] = (s for s in configure(goal, seen, missed(goal, seen))[0] if s.host == "h1")
+    assert isinstance(step, Configure)
+    assert {f.port for f in step.table.listeners} == {8000, 9000}
