@@ -95,7 +95,7 @@ class Homes:
                 "answers: name the host there again, restore a backup here (bayplan volume restore), or stop it there"
             )
         lived = self.lived.get(service.name, frozenset())
-        if self.silent and (self.before.get(service.name) or lived & set(self.silent)):
+        if self.silent and (service.name in self.before or lived & set(self.silent)):
             return (
                 f"its volume {name} may be on {' or '.join(self.silent)}, which does not answer: bring it back, or "
                 "restore a backup here (bayplan volume restore)"
