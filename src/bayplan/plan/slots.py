@@ -46,7 +46,7 @@ def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]
     another name: two must not, so they go before it starts.
     """
     names = written_volumes(goal.app, service)
-    if not names:
+    if not names or not wanted_slots(goal, service, facts):
         return ()
     others = (r for r in facts.replicas(goal.app.name) if r.service != service.name and r.state not in STOPPED)
     return tuple(r for r in others if not names.isdisjoint(_had(goal.app, r)))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests import given
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, slot_and_host
-from bayplan.plan.slots import Reader, Slot
-from bayplan.spec.model import Placement
+from bayplan.plan.slots import Reader, Slot, displaced
+from bayplan.spec.model import App, Placement
+from bayplan.spec.storage import Mount, Volume
 
 FLEET = given.fleet(given.host("h1", labels={"disk": "ssd"}), "h2", "h3")
 WEB = given.service(replicas=3)
@@ -135,3 +137,14 @@ def test_a_gateway_that_knows_the_service_tells_which() -> None:
 def test_all_hosts_answer_so_nothing_is_presumed() -> None:
     goal = replace(given.goal(FLEET, WEB), before={"web": 3})
     assert presumed(given.standing(goal), goal) == []
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_a_service_of_which_none_is_to_run_takes_no_volume_from_another(replicas: int) -> None:
+    data = (Mount(kind="volume", source="data", target="/d"),)
+    db, worker = given.service("db", replicas, ports=(), mounts=data), given.service("worker", ports=())
+    services = {"db": db, "worker": worker}
+    app = App(name="shop", services=services, volumes={"data": Volume(name="shop_data")})
+    stands = given.replica(worker.model_copy(update={"mounts": data}), 1, "h1", volumes=("shop_data",))
+    seen = given.facts(given.up("h1", stands))
+    assert displaced(Goal(given.fleet("h1"), app, 2), db, seen) == ((stands,) if replicas else ())
