@@ -50,10 +50,14 @@ def check_registry_stays(fleet: Fleet, facts: Facts) -> None:
 
 
 def _former(fleet: Fleet, facts: Facts) -> dict[str, list[str]]:
-    """By host that fleet.yaml does not have, the replicas there that gateways still lead to."""
+    """By host that fleet.yaml does not have, the replicas there that gateways still lead to. One at an address that it
+    has is called otherwise now, and runs what it ran.
+    """
     found: dict[str, list[str]] = defaultdict(list)
-    for server in sorted(facts.endpoints):
+    addresses = {host.private_ip for host in fleet.hosts.values()}
+    for server, led in sorted(facts.endpoints.items()):
         at = slot_and_host(server)
-        if at and at[1] not in fleet.hosts:
+        is_renamed = any(e.facts.server.address in addresses for e in led)
+        if at and at[1] not in fleet.hosts and not is_renamed:
             found[at[1]].append(server.removesuffix(f".{at[1]}"))
     return dict(found)

@@ -98,3 +98,11 @@ def test_a_host_that_fleet_yaml_has_no_more_is_told_while_gateways_lead_to_it() 
     (note,) = notes_on(left, Facts({"h1": there.hosts["h1"]}))
     assert note.startswith("h2 is in fleet.yaml no more: nothing leads to shop-web-2-r1 there from now on")
     assert [*notes_on(wanted.fleet, there)] == []
+
+
+def test_a_host_that_is_called_otherwise_by_now_has_not_left() -> None:
+    """Who cleaned it as it was told to removed what ran."""
+    web = service(replicas=2)
+    there = standing(goal(fleet("h1", "h2"), web), replica(web, 1, "h1"), replica(web, 2, "h2"))
+    renamed = fleet("h1", "shop2")
+    assert [*notes_on(renamed, Facts({"h1": there.hosts["h1"], "shop2": there.hosts["h2"]}))] == []
