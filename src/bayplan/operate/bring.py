@@ -13,15 +13,15 @@ from bayplan.converge.loop import Convergence
 from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
-from bayplan.errors import BayplanError, PartialError, UnreadableError
+from bayplan.errors import BayplanError, PartialError
 from bayplan.facts import Facts
-from bayplan.operate import doors, strangers
+from bayplan.operate import doors, lost, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
 from bayplan.operate.events import Note, OnEvent, Stage
 from bayplan.operate.images import builder_of, completed
-from bayplan.operate.left_behind import check_registry_stays, notes_on
+from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on, registry_moves
 from bayplan.operate.prepare import prepared
 from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
 from bayplan.operate.restart_policy import forget_restart, wake
@@ -90,7 +90,8 @@ async def changing(
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
-    for note in notes_on(ports.fleet, await sight.look()):
+    seen = await sight.look()
+    for note in notes_on(ports.fleet, seen):
         on(Note(note))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
@@ -98,8 +99,15 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     builder = builder_of(ports, hosts.facts)
     before = await _released_before(ports, app.name, wishes, on)
     wanted = only(before, app, wishes.services)
+    released = before.app if before else None
+    lost.check(wanted, released, hosts.facts)
     strangers.check(wanted, hosts.facts)
     await doors.check(ports, wanted, hosts.facts)
+    forgotten_by = (
+        history_lost(app.name, hosts.facts) if before is None and not registry_moves(ports.fleet, seen) else ()
+    )
+    for note in (*forgotten_by, *lost.notes(wanted, released, hosts.facts)):
+        on(Note(note))
     on(Stage("images", "images"))
     pinned = await prepared(
         ports,
@@ -112,8 +120,8 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
         only=wishes.services,
         secrets=wishes.secrets,
     )
-    whole = await completed(ports, pinned, before.app if before else None, builder, hosts.facts)
-    whole = await versioned(whole, before.app if before else None, wishes.secrets)
+    whole = await completed(ports, pinned, released, builder, hosts.facts)
+    whole = await versioned(whole, released, wishes.secrets)
     whole = await doors.without_taken(ports, whole, hosts.facts, lambda text: on(Note(text)))
     for note in unanswered(whole):
         on(Note(note))
@@ -139,6 +147,7 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
         facts = await sight.look()
         check_registry_stays(ports.fleet, facts)
         now = await required(ports.releases, app)
+        lost.check(now.app, now.app, facts)
         chosen = await record_next(
             ports, now, scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas), why, facts
         )
@@ -174,8 +183,10 @@ async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> No
         hosts = forgotten(ports.fleet, other, facts)
         try:
             released = await current(ports.releases, other) if hosts else None
-        except UnreadableError as damaged:
-            on(Note(f"{', '.join(sorted(hosts))}: {other} is not led to again: {damaged.what}"))
+            if released:
+                lost.check(released.app, released.app, facts)
+        except BayplanError as error:
+            on(Note(f"{', '.join(sorted(hosts))}: {other} is not led to again: {error.what}"))
             continue
         services = released.app.services.values() if released else ()
         if released and any(led_at(ports.fleet, service, host) for service in services for host in hosts):

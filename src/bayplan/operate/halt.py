@@ -11,6 +11,7 @@ from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import Facts, Replica
+from bayplan.operate import lost
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge, ready_hosts, record_next
 from bayplan.operate.events import Event, OnEvent, Stage
@@ -61,6 +62,7 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
         now = await required(ports.releases, app)
         names = _named(now.app, wishes)
         names |= now.app.with_needed(names) & now.stopped
+        lost.check(now.app, now.app, facts)
         chosen = await record_next(ports, now, now.app, now.stopped - names, _why("start", wishes), facts)
         return await converge(ports, chosen, Wishes(names, wishes.assume_down), on, sight)
 
@@ -76,6 +78,7 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
         check_registry_stays(ports.fleet, await sight.look())
         now = await required(ports.releases, app)
         names = _running(now, wishes)
+        lost.check(now.app, now.app, await sight.look())
         on(Stage("replicas", f"release {now.number}"))
         for service, batch in _batches(now.app, names, await sight.look()):
             result = await _again(ports, now, service, batch, wishes, quietly, sight)

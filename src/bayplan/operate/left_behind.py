@@ -30,6 +30,15 @@ def notes_on(fleet: Fleet, facts: Facts) -> Iterator[str]:
         )
 
 
+def history_lost(app: str, facts: Facts) -> Iterator[str]:
+    """A sentence for who brings up an app of which replicas stand and no release is recorded."""
+    if standing := max((r.release for r in facts.replicas(app)), default=0):
+        yield (
+            f"release {standing} of {app} stands, and none is recorded: what the registry held is lost. Images are "
+            "made again, history begins anew, and rollback cannot go back to before"
+        )
+
+
 def registry_moves(fleet: Fleet, facts: Facts) -> str:
     """The host on which the fleet's own registry still runs while it is to be on another; its images are not taken
     along. "" when it does not move.

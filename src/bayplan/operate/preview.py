@@ -11,10 +11,10 @@ from bayplan.converge.observe import answered, observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts
 from bayplan.images import known_pins
-from bayplan.operate import doors, strangers
+from bayplan.operate import doors, lost, strangers
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.images import builder_of, completed
-from bayplan.operate.left_behind import notes_on, registry_moves
+from bayplan.operate.left_behind import history_lost, notes_on, registry_moves
 from bayplan.operate.release import Chosen, is_new_fleet, last_readable, number_for
 from bayplan.operate.secrets import versioned
 from bayplan.plan.endure import Risk, risks
@@ -96,7 +96,12 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     more, less = later(goal, facts, found.steps), going(goal, facts, found.steps)
     taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(ports, pinned, facts))
     shared = (Failure(s.host, s.service, "", s.why) for s in strangers.writers(pinned, facts))
-    failures = (*found.failures, *taken, *shared)
+    released = latest.app if latest else None
+    gone = (Failure(v.host, v.service, "", v.why) for v in lost.volumes(app, released, facts))
+    if latest is None and not registry_moves(ports.fleet, facts):
+        notes += history_lost(app.name, facts)
+    notes += lost.notes(app, released, facts)
+    failures = (*found.failures, *taken, *shared, *gone)
     jobs = tuple(w for w in found.waiting if w.open_end)
     return Preview(
         found.steps,

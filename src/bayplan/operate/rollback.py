@@ -6,7 +6,7 @@ from bayplan.converge.sight import Sight
 from bayplan.errors import ImageError, UsageError
 from bayplan.facts import Facts
 from bayplan.images import gone
-from bayplan.operate import doors, strangers
+from bayplan.operate import doors, lost, strangers
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.bring import Result, Wishes, changing, converge
 from bayplan.operate.events import Note, OnEvent
@@ -40,6 +40,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         wanted = await _wanted(ports, spec_of(to), now, facts, wishes)
         _check_differs(to, wanted, now)
         await _check_images(ports, to, wanted, facts)
+        lost.check(wanted, now.app if now else None, facts)
         strangers.check(wanted, facts)
         await doors.check(ports, wanted, facts)
         why = f"rollback to {to.number}"

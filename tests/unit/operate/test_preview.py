@@ -10,7 +10,7 @@ from tests.given import IMAGE, fleet, goal, replica, service, standing
 from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts, Facts, HostFacts, SystemContainer
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.left_behind import check_registry_stays, notes_on, registry_moves
+from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on, registry_moves
 from bayplan.operate.preview import Preview, _all_at_once, as_json, going, later
 from bayplan.plan.plan import plan
 from bayplan.plan.steps import Failure, Pull, Run, System
@@ -106,3 +106,12 @@ def test_a_host_that_is_called_otherwise_by_now_has_not_left() -> None:
     there = standing(goal(fleet("h1", "h2"), web), replica(web, 1, "h1"), replica(web, 2, "h2"))
     renamed = fleet("h1", "shop2")
     assert [*notes_on(renamed, Facts({"h1": there.hosts["h1"], "shop2": there.hosts["h2"]}))] == []
+
+
+def test_an_app_that_stands_and_is_recorded_nowhere_is_told() -> None:
+    """The registry's volume was gone: an up made all anew, and said nothing of it."""
+    web = service(replicas=1)
+    there = standing(goal(fleet("h1"), web), replica(web, 1, "h1", release=7))
+    (note,) = history_lost("shop", there)
+    assert note.startswith("release 7 of shop stands, and none is recorded")
+    assert [*history_lost("blog", there)] == []

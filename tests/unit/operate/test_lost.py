@@ -1,0 +1,101 @@
+"""A host that was installed anew: an empty database under the old name, which nobody was told of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from tests.given import fleet, goal, ingress, replica, service, standing
+from tests.unit.operate.test_halt import World
+from tests.virtual_time import run
+
+from bayplan.errors import BayplanError
+from bayplan.facts import EngineFacts, Facts, HostFacts, VolumeFacts
+from bayplan.operate.bring import Wishes, scale
+from bayplan.operate.halt import restart, start
+from bayplan.operate.lost import check, notes, volumes
+from bayplan.ports import Release
+from bayplan.spec.model import App, Service
+from bayplan.spec.storage import Mount, Volume
+
+DB = service("db", mounts=(Mount(kind="volume", source="data", target="/data"),))
+WEB = service("web")
+DB_BEHIND = DB.model_copy(update={"ports": (ingress(81, 8081),)})
+
+
+def app(*services: Service, volume: str = "shop_data", external: bool = False) -> App:
+    made = goal(fleet("h1", "h2"), *services).app
+    return made.model_copy(update={"volumes": {"data": Volume(name=volume, external=external)}})
+
+
+def seen(*, anew: bool = False, volumes: frozenset[str] = frozenset()) -> Facts:
+    """h2 has the database, and h1 the gateway that leads to it. anew: h2 has nothing of before. volumes: what h1 has."""
+    there = standing(goal(fleet("h1", "h2"), DB), replica(DB, 1, "h2", volumes=("shop_data",)))
+    h1, h2 = there.hosts["h1"], there.hosts["h2"]
+    h1 = replace(h1, engine=replace(h1.engine, volumes=dict.fromkeys(volumes, VolumeFacts())))
+    return Facts({"h1": h1, "h2": replace(h2, engine=EngineFacts(), gateway=None) if anew else h2})
+
+
+@pytest.mark.parametrize("before", [app(DB), None])
+def test_a_host_that_lost_its_volume_begins_no_empty_one(before: App | None) -> None:
+    """before: nothing is known of the registry's releases, which were on that host, too."""
+    with pytest.raises(BayplanError, match="db lived here on the volume shop_data; both are gone") as told:
+        check(app(DB), before, seen(anew=True))
+    assert told.value.where == "h2"
+    assert "bayplan volume restore shop_data FILE --host h2" in told.value.todo
+    assert "docker volume create shop_data on h2" in told.value.todo
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "facts"),
+    [
+        (app(DB), app(DB), seen()),
+        (
+            app(DB),
+            app(DB),
+            seen(anew=True, volumes=frozenset({"shop_data"})),
+        ),  # from a backup, or an empty one on purpose
+        (app(DB), app(WEB), seen(anew=True)),
+        (app(DB), app(service("db")), seen(anew=True)),
+        (app(service("db")), app(DB), seen(anew=True)),
+        (app(DB, volume="other"), app(DB), seen(anew=True)),
+        (app(DB, external=True), app(DB, external=True), seen(anew=True)),
+        (app(DB), app(DB), Facts(seen().hosts | {"h2": HostFacts("h2", reachable=False)})),
+    ],
+)
+def test_nothing_is_lost_that_is_there_or_was_never_or_may_be_on_a_silent_host(
+    wanted: App, before: App, facts: Facts
+) -> None:
+    assert [*volumes(wanted, before, facts)] == []
+
+
+def test_what_was_released_and_is_nowhere_is_told_where_gateways_have_forgotten_it() -> None:
+    """After --assume-down of the host that came back anew."""
+    nowhere = Facts({name: replace(host, gateway=None) for name, host in seen(anew=True).hosts.items()})
+    (note,) = notes(app(DB), app(DB), nowhere)
+    assert note.startswith("no host has the volume shop_data: db begins on an empty one")
+    assert [*notes(app(DB), None, nowhere)] == [*notes(app(DB), app(DB), seen())] == []
+    silent = Facts(nowhere.hosts | {"h2": replace(nowhere.hosts["h2"], reachable=False)})
+    assert [*notes(app(DB), app(DB), silent)] == []
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_no_verb_takes_the_trace_of_it_away() -> None:
+    """The endpoint left the pools with the next scale, and the up after that knew nothing any more."""
+
+    async def story() -> None:
+        world = World()
+        await world.ports.releases.put(Release(1, "shop", app(WEB, DB_BEHIND).model_dump_json(), "ann", 0.0, "up"))
+        await world.do(start)
+        there = next(r for r in (await world.memory.facts()).replicas("shop", "db"))
+        await world.memory.engines[there.host].remove(there.name, 0)
+        await world.memory.engines[there.host].remove_volume("shop_data")
+        before = await world.memory.taking_traffic()
+        for verb in (start, restart, partial(scale, replicas={"web": 2})):
+            with pytest.raises(BayplanError, match="db lived here on the volume shop_data"):
+                await verb(world.ports, "shop", wishes=Wishes(), on=lambda _: None)
+        assert await world.memory.taking_traffic() == before
+        assert [*(await world.memory.facts()).replicas("shop", "db")] == []
+
+    run(story())
