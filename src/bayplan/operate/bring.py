@@ -13,9 +13,9 @@ from bayplan.converge.loop import Convergence
 from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
-from bayplan.errors import BayplanError, PartialError
+from bayplan.errors import BayplanError, GatewayError, PartialError
 from bayplan.facts import Facts
-from bayplan.operate import doors, lost, strangers
+from bayplan.operate import doors, lost, restarting, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
@@ -170,11 +170,24 @@ async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None
     """
     run = Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on, sight=sight)
     outcome = await run.run()
+    await _tell_restarting(ports, outcome.facts, on)
     ready = {h.name for h in outcome.facts.reachable()} - {step.host for step, _ in outcome.errors}
     if not ready:
         step, error = outcome.errors[0]
         raise PartialError(f"{step.host} is not ready: {error.what}", where=error.where, todo=error.todo) from error
     return outcome
+
+
+async def _tell_restarting(ports: FleetPorts, facts: Facts, on: OnEvent) -> None:
+    """Gateways that cannot start. Raises GatewayError for the one by which the fleet's own registry is reached."""
+    registry = ports.fleet.registry
+    for host in facts.reachable():
+        if (words := await restarting.why(ports, host, "gateway")) is None:
+            continue
+        told, todo = restarting.told("gateway", words), restarting.todo(ports.fleet.name, host.name, "gateway")
+        if registry and registry.host == host.name:
+            raise GatewayError(f"{told}; no other way leads to the registry", where=host.name, todo=todo)
+        on(Note(f"{host.name}: {told}; {todo}"))
 
 
 async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from bayplan.facts import Facts, Replica
+from bayplan.facts import Facts, Replica, SystemContainer
 from bayplan.plan.board import Board
 from bayplan.plan.calls import missed
 from bayplan.plan.everywhere import seated
@@ -13,6 +13,7 @@ from bayplan.plan.filters import fetched, reject
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
+from bayplan.plan.names import system_name
 from bayplan.plan.order import Order, in_order
 from bayplan.plan.pools import retire, sweep
 from bayplan.plan.replica import fixed_ports, release_of
@@ -129,7 +130,7 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
         if h.gateway and not h.gateway.in_step
     )
     silent = (
-        Waiting(h.name, "", "gateway", "has started and does not answer yet")
+        Waiting(h.name, "", "gateway", _why_silent(fleet, h.name, c))
         for h in facts.reachable()
         if h.gateway is None and (c := h.system("gateway")) and c.state in ("running", "restarting")
     )
@@ -140,6 +141,12 @@ def _hosts(fleet: Fleet, facts: Facts) -> Plan:
     )
     steps = (*plan_system(fleet, facts), *without_handed_over(out_of_step, facts))
     return Plan(steps=steps, waiting=(*silent, *late))
+
+
+def _why_silent(fleet: Fleet, host: str, gateway: SystemContainer) -> str:
+    if gateway.state == "running":
+        return "has started and does not answer yet"
+    return f"ends as soon as it starts: docker logs {system_name('gateway', fleet.name)} on {host} says why"
 
 
 def _is_cramped(goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str], having: Collection[Replica]) -> bool:

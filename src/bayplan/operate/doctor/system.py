@@ -9,6 +9,7 @@ from bayplan.converge.observe import unguarded
 from bayplan.dialled import connected
 from bayplan.errors import BayplanError
 from bayplan.facts import HostFacts, Role
+from bayplan.operate import restarting
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.plan.guard import see_guard
 from bayplan.ports import FleetPorts
@@ -20,9 +21,19 @@ _OK = range(200, 500)  # 401 is an answer too: it wants a login
 
 async def system_findings(ports: FleetPorts, facts: HostFacts) -> tuple[Finding, ...]:
     """The host's gateway, guard and registry, and a pull's way through its loopback."""
-    gateway = gateway_finding(facts)
-    guard, *rest = await asyncio.gather(_guard(ports, facts), *_registry(ports, facts))
-    return (gateway, guard, *rest)
+    return tuple(await asyncio.gather(_gateway(ports, facts), _guard(ports, facts), *_registry(ports, facts)))
+
+
+async def _gateway(ports: FleetPorts, facts: HostFacts) -> Finding:
+    return await _restarting(ports, facts, "gateway") or gateway_finding(facts)
+
+
+async def _restarting(ports: FleetPorts, facts: HostFacts, role: Role) -> Finding | None:
+    words = await restarting.why(ports, facts, role)
+    if words is None:
+        return None
+    todo = restarting.todo(ports.fleet.name, facts.name, role)
+    return Finding("fail", role, facts.name, restarting.told(role, words), todo)
 
 
 def gateway_finding(facts: HostFacts) -> Finding:
@@ -40,7 +51,7 @@ def gateway_finding(facts: HostFacts) -> Finding:
 
 
 async def _guard(ports: FleetPorts, facts: HostFacts) -> Finding:
-    wrong = _container(facts, "guard")
+    wrong = await _restarting(ports, facts, "guard") or _container(facts, "guard")
     if wrong:
         return wrong
     try:
@@ -70,13 +81,14 @@ def _registry(ports: FleetPorts, facts: HostFacts) -> Iterator[asyncio.Task[Find
     if registry is None or registry.host is None:
         return
     if registry.host == facts.name:
-        yield asyncio.create_task(_registry_container(facts))
+        yield asyncio.create_task(_registry_container(ports, facts))
     if facts.gateway is not None:
         yield asyncio.create_task(_loopback(ports, facts.name, registry.port))
 
 
-async def _registry_container(facts: HostFacts) -> Finding:
-    return _container(facts, "registry") or Finding("ok", "registry", facts.name, "its container runs")
+async def _registry_container(ports: FleetPorts, facts: HostFacts) -> Finding:
+    wrong = await _restarting(ports, facts, "registry") or _container(facts, "registry")
+    return wrong or Finding("ok", "registry", facts.name, "its container runs")
 
 
 async def _loopback(ports: FleetPorts, host: str, port: int) -> Finding:
