@@ -40,6 +40,14 @@ def make_room(host: str) -> str:
     )
 
 
+def restart_engine(host: str) -> str:
+    """What to do where the engine's own rules are in the firewall no more: it writes them as it starts."""
+    return (
+        f"something took the engine's own rules out of the firewall of {host}: restart the engine there "
+        "(sudo systemctl restart docker), and after each reload of the firewall"
+    )
+
+
 class HostUnreachableError(BayplanError):
     """A host did not answer: its state is unknown, which is never the same as empty."""
 

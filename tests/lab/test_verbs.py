@@ -347,18 +347,21 @@ def test_doctor_finds_what_is_broken_on_each_host(project: Project) -> None:
     lab.on("h1", ["iptables", "-F", "DOCKER-USER"])
     lab.on("h1", ["sh", "-c", "docker pause $(docker ps -qf name=bayplan-guard)"])
     lab.on("h2", ["sh", "-c", "docker rm -f $(docker ps -qf name=bayplan-gateway)"])
+    lab.on("h2", ["sh", "-c", "iptables-save -t nat >/run/nat; iptables -t nat -F"])
     lab.fault("kill-engine", "h3")
     try:
         wrong = findings(project, status=1)
         assert "docker" in wrong["reach", "h3"]["todo"].lower()
         assert "gone" in wrong["gateway", "h2"]["what"]
         assert wrong["guard", "h1"]["level"] == "fail"
+        assert "replicas reach nothing outside" in wrong["guard", "h2"]["what"]
         assert all(f["todo"] for f in wrong.values())
         text = project.bayplan("doctor", status=1).stdout
         assert "✗ reach" in text
         assert "failed" in text.splitlines()[-1]
     finally:
         lab.fault("start-engine", "h3")
+        lab.on("h2", ["sh", "-c", "iptables-restore -T nat </run/nat"])
         lab.on("h1", ["sh", "-c", "docker unpause $(docker ps -qf name=bayplan-guard)"])
         project.bayplan("up")
 

@@ -12,6 +12,7 @@ from bayplan.errors import (
     NotFoundError,
     PortTakenError,
     make_room,
+    restart_engine,
 )
 
 NOT_FOUND, CONFLICT = 404, 409
@@ -19,6 +20,7 @@ NO_CONNECTION = 900  # aiodocker's own status for it
 
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 _NO_POOL = ("available, non-overlapping IPv4 address pool", "predefined address pools have been fully subnetted")
+_FLUSHED = "iptables failed"
 _REASON = re.compile(r"\[([^\[\]]+)\]+$")  # the last of what aiohttp nests
 _BIND = re.compile(r"((?:(?:\d+\.){3}\d+|\[[\da-fA-F:]*\]):\d+)")
 # runc's words, at the end of those of the engine, the shim and itself.
@@ -58,5 +60,5 @@ def translated(status: int, said: str, host: str) -> EngineError | HostUnreachab
         return NotFoundError(message, where=host, status=status)
     if status == CONFLICT and "is already in use by container" in message:
         return ConflictError(message, where=host, status=status)
-    todo = make_room(host) if "no space left" in message else ""
+    todo = make_room(host) if "no space left" in message else restart_engine(host) if _FLUSHED in message else ""
     return EngineError(message, where=host, todo=todo, status=status)

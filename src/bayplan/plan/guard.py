@@ -67,6 +67,20 @@ done
 """
 
 
+def unmasked(bridges: str) -> str:
+    """For /bin/sh in the host's root: prints the fleet's bridges whose replicas reach nothing outside, as the engine's
+    own rules for that are in the firewall no more. bridges: as a Watch has them.
+    """
+    return f"""\
+nft list table ip docker-bridges >/dev/null 2>&1 && exit
+rules=$(iptables -w 5 -t nat -S POSTROUTING) || exit
+for link in /sys/class/net/{bridges}*; do
+    name=${{link##*/}}
+    [ ! -e "$link" ] || echo "$rules" | grep -q -e "! -o $name .*MASQUERADE" || echo "$name"
+done
+"""
+
+
 def see_guard(fleet: str, host: str) -> str:
     """What to do about one that cannot keep the firewall."""
     name = system_name("guard", fleet)

@@ -220,3 +220,12 @@ def test_usage_of_either_control_group_version() -> None:
     assert usage(one).memory == 700
     stopped = {"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "precpu_stats": {}, "memory_stats": {}}
     assert usage(stopped).cpus == 0.0
+
+
+def test_an_engine_whose_rules_were_flushed_is_to_be_restarted() -> None:
+    """A firewall's reload takes them all: nothing can be started, and iptables' own words say nothing of that."""
+    said = (
+        "driver failed programming external connectivity: (iptables failed: iptables --wait -t nat -A DOCKER: No chain)"
+    )
+    error = translated(500, said, "h2")
+    assert "restart the engine there (sudo systemctl restart docker)" in error.todo

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from bayplan.converge.observe import unguarded
 from bayplan.dialled import connected
-from bayplan.errors import BayplanError
+from bayplan.errors import BayplanError, restart_engine
 from bayplan.facts import HostFacts, Role
 from bayplan.operate import restarting
 from bayplan.operate.doctor.finding import Finding, failed
-from bayplan.plan.guard import see_guard
+from bayplan.plan.guard import see_guard, unmasked
+from bayplan.plan.names import bridge_prefix, system_name
 from bayplan.ports import FleetPorts
 
 REGISTRY_DEADLINE = 10.0  # seconds
@@ -61,7 +62,19 @@ async def _guard(ports: FleetPorts, facts: HostFacts) -> Finding:
     if why:
         told = f"it cannot keep the firewall, so that replicas' ports may answer from outside: {why}"
         return Finding("fail", "guard", facts.name, told, see_guard(ports.fleet.name, facts.name))
+    if await _is_unmasked(ports, facts):
+        told = "the engine's own rules are not in the firewall: replicas reach nothing outside, or none can be started"
+        return Finding("warn", "guard", facts.name, told, restart_engine(facts.name))
     return Finding("ok", "guard", facts.name, f"only {ports.fleet.private_net} reaches replicas' ports")
+
+
+async def _is_unmasked(ports: FleetPorts, facts: HostFacts) -> bool:
+    argv = ("chroot", "/host", "/bin/sh", "-c", unmasked(bridge_prefix(ports.fleet.name)))
+    try:
+        told = await ports.engines[facts.name].exec(system_name("guard", ports.fleet.name), argv)
+    except BayplanError:  # it was asked a moment ago
+        return False
+    return bool(told.output.strip())
 
 
 def _container(facts: HostFacts, role: Role) -> Finding | None:
