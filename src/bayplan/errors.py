@@ -36,7 +36,7 @@ def make_room(host: str) -> str:
     """What to do where the disk that images are kept on is full."""
     return (
         f"make room on {host}: docker system df says what takes it there, and docker image prune -a takes away what no "
-        "container uses"
+        "container uses; where there is room, it is the number of files: df -i"
     )
 
 

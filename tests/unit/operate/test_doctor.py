@@ -30,7 +30,7 @@ FLEET = Fleet(
     balancer=Balancer(hosts=("h1",), address="10.0.0.1"),
 )
 WELL = Readings(
-    disk_total=100 << 30, disk_free=50 << 30, memory_total=8 << 30, memory_free=4 << 30,
+    disk_total=100 << 30, disk_free=50 << 30, files_total=1 << 20, files_free=1 << 19, memory_total=8 << 30, memory_free=4 << 30,
     addresses=frozenset({"127.0.0.1", "10.0.0.1"}), listening=frozenset({Door(22)}), outgoing=(32768, 60999),
 )  # fmt: skip
 SEEN = HostFacts("h1", reachable=True, engine=EngineFacts("26.1", "1.45"))
@@ -54,6 +54,14 @@ def test_a_host_that_is_well() -> None:
 )
 def test_room_on_the_disk(free: int, level: str) -> None:
     assert judged(replace(WELL, disk_free=free))["disk"] == level
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "level"), [(0, 0, "ok"), (1000, 200, "ok"), (1000, 90, "warn"), (1000, 1, "fail")]
+)
+def test_room_for_more_files(total: int, free: int, level: str) -> None:
+    """Half the disk was free, nothing could be written, and doctor found it well."""
+    assert judged(replace(WELL, files_total=total, files_free=free))["disk"] == level
 
 
 def test_little_memory_another_address_and_ports_that_overlap() -> None:
@@ -127,7 +135,7 @@ def test_listening_ports_are_read() -> None:
 
 
 def test_nothing_said_is_nothing_known() -> None:
-    assert read("") == Readings(0, 0, 0, 0, frozenset(), frozenset(), (0, 0))
+    assert read("") == Readings(0, 0, 0, 0, 0, 0, frozenset(), frozenset(), (0, 0))
 
 
 @pytest.mark.parametrize(

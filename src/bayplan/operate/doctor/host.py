@@ -26,6 +26,7 @@ OLDEST_API = (1, 41)
 SKEW = 2.0  # seconds that two clocks may differ
 _SLOW_DRIVERS = {"vfs": "copies every layer whole", "devicemapper": "is slow, and gone from Docker 25"}
 _DISK_FAIL, _DISK_WARN = (1 << 30, 0.02), (5 << 30, 0.10)  # bytes free, share free
+_FILES_WARN = 0.10
 _MEMORY_WARN = 0.05
 _PORTS_WARN = 0.5
 
@@ -158,6 +159,9 @@ def _disk(host: str, r: Readings) -> Finding:
         return Finding("fail", "disk", host, f"only {told}", todo)
     if r.disk_free < _DISK_WARN[0] or share < _DISK_WARN[1]:
         return Finding("warn", "disk", host, f"only {told}", todo)
+    if r.files_total and (left := r.files_free / r.files_total) < _FILES_WARN:
+        told = f"only {r.files_free} more files have room where images are kept, of {r.files_total}"
+        return Finding("fail" if left < _DISK_FAIL[1] else "warn", "disk", host, told, todo)
     return Finding("ok", "disk", host, told)
 
 

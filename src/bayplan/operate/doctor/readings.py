@@ -11,6 +11,7 @@ from bayplan.operate.doors import Door, doors
 _MARK = "=== bayplan"
 _SCRIPT = f"""\
 df -Pk "$1" 2>/dev/null; echo '{_MARK}'
+df -Pi "$1" 2>/dev/null; echo '{_MARK}'
 cat /proc/meminfo; echo '{_MARK}'
 cat /proc/net/fib_trie; echo '{_MARK}'
 {" ".join(TABLES)} 2>/dev/null; echo '{_MARK}'
@@ -21,10 +22,15 @@ _LINE = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Bytes. addresses: the host's own, IPv4. listening: on TCP. outgoing: the range for outgoing connections."""
+    """Bytes. files_total: that the disk has room for, by number; 0 where it has no such limit.
+
+    addresses: the host's own, IPv4. listening: on TCP. outgoing: the range for outgoing connections.
+    """
 
     disk_total: int
     disk_free: int
+    files_total: int
+    files_free: int
     memory_total: int
     memory_free: int
     addresses: frozenset[str]
@@ -39,17 +45,27 @@ def command(root: str) -> list[str]:
 
 def read(said: str) -> Readings:
     """What it printed. A part that is missing is 0 or empty."""
-    disk, memory, routes, sockets, outgoing = (*said.split(_MARK), "", "", "", "", "")[:5]
+    disk, files, memory, routes, sockets, outgoing = (*said.split(_MARK), "", "", "", "", "", "")[:6]
     amounts = {key: int(value) << 10 for key, value in _LINE.findall(memory)}
-    columns = (disk.strip().splitlines() or [""])[-1].split()
-    total, free = (int(columns[1]) << 10, int(columns[3]) << 10) if len(columns) > 5 else (0, 0)  # noqa: PLR2004  POSIX
+    total, free = _columns(disk)
+    most, left = _columns(files)
     low, high = (*map(int, outgoing.split()), 0, 0)[:2]
     return Readings(
-        disk_total=total,
-        disk_free=free,
+        disk_total=total << 10,
+        disk_free=free << 10,
+        files_total=most,
+        files_free=left,
         memory_total=amounts.get("MemTotal", 0),
         memory_free=amounts.get("MemAvailable", amounts.get("MemFree", 0)),
         addresses=frozenset(_LOCAL.findall(routes)),
         listening=frozenset(doors(sockets)),
         outgoing=(low, high),
     )
+
+
+def _columns(said: str) -> tuple[int, int]:
+    """(all, free) of the last line of what `df -P` prints."""
+    columns = (said.strip().splitlines() or [""])[-1].split()
+    if len(columns) <= 5 or not (columns[1].isdigit() and columns[3].isdigit()):  # noqa: PLR2004  POSIX
+        return 0, 0
+    return int(columns[1]), int(columns[3])
