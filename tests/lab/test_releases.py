@@ -84,6 +84,16 @@ def test_what_the_registry_s_disk_has_damaged_is_told_and_up_goes_on(site: Site)
     assert site.is_whole()
 
 
+def test_a_registry_that_lost_all_that_it_held_is_filled_again(site: Site) -> None:
+    """It runs, and its disk is empty: what it remembered of that was not sent again, and every `up` failed."""
+    number, registry = newest(site), f"bayplan-registry-{site.lab.name}"
+    on(site.lab, "h1", "docker", "exec", registry, "sh", "-c", "rm -rf /var/lib/registry/*")
+    said = site.bayplan("up")
+    assert f"release {number} of {site.name} stands, and none is recorded" in said
+    assert newest(site) == number + 1
+    assert site.is_whole()
+
+
 def test_wrong_numbers_are_refused(site: Site) -> None:
     assert "has no release 999" in site.bayplan("rollback", "999", status=2)
     assert "never released" in site.bayplan("history", "-p", "nobody", status=2)

@@ -34,7 +34,6 @@ version: 0.1
 log: {{level: info}}
 storage:
   filesystem: {{rootdirectory: /var/lib/registry}}
-  cache: {{blobdescriptor: inmemory}}
   delete: {{enabled: true}}
 http:
   addr: '{address}:{port}'
