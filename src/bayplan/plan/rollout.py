@@ -426,11 +426,21 @@ class Rollout:
 
     def _join(self) -> None:
         out = self.leaving | self.aside | {(f.host, f.replica) for f in self.failures} | self._displaced_by_others()
+        outdated = self._outdated()
         for replica in self.facts.replicas(self.goal.app.name, self.service.name):
             if replica.alive and (replica.host, replica.name) not in out:
-                self.steps += join(self.goal, self.service, replica, self.facts)
+                steps = join(self.goal, self.service, replica, self.facts)
+                self.steps += (s for s in steps if s.action != "join" or replica.name not in outdated)
         if not self.led_to:
             self.steps += invite(self.goal, self.service, self.facts)
+
+    def _outdated(self) -> set[str]:
+        """Names of old ones that come back, with a host that was away: they enter no pool while who took their place
+        has traffic.
+        """
+        taken = (s for s in self.slots.values() if s.old and s.keeper)
+        replaced = (s for s in taken if s.keeper and any(e.facts.has_passed for e in endpoints(s.keeper, self.facts)))
+        return {r.name for s in replaced for r in s.old}
 
     def _displaced_by_others(self) -> set[tuple[str, str]]:
         """What makes room for a service that has its volume by now: that one's plan has it."""

@@ -280,3 +280,19 @@ def test_an_endpoint_that_a_later_replica_has_by_now_stays_until_that_one_is_led
     gateway = given.serving(goal, {"shop.web.8080": there})
     facts = given.facts(given.up("h1", gateway=gateway), given.up("h2", now), *(given.up(f"h{n}") for n in (3, 4)))
     assert ("leave web-1-r1" in told(plan(goal, facts, 0.0))) is goes
+
+
+def test_what_comes_back_with_its_host_takes_no_traffic_where_its_successor_does() -> None:
+    """Weeks old, it answered for a moment: its host's own gateway did not lead to its successor yet."""
+    on = given.fleet("h1", "h2", balancers=("h1", "h2"))
+    goal = given.goal(on, given.service(replicas=1), release=2)
+    now = given.replica(goal.app.services["web"], 1, "h1", release=2)
+    old = replace(given.replica(goal.app.services["web"], 1, "h2", port=28081, release=1), spec=OLD)
+    alone, back = given.standing(goal, now), given.standing(goal, old)
+    facts = Facts({"h1": alone.hosts["h1"], "h2": back.hosts["h2"]})
+    joins = {
+        (s.host, s.server.name)
+        for s in plan(goal, facts, 0.0).steps
+        if isinstance(s, PoolChange) and s.action == "join"
+    }
+    assert joins == {("h2", "shop-web-1-r2.h1")}
