@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
+    from bayplan.cli.listing import Listing
     from bayplan.errors import Mistake
 
 INTERRUPTED = 130
+NEVER_WRAPPED = 10_000  # columns of what is no terminal: its lines are for programs
 TOGETHER = 1.0  # seconds within which two SIGTERM are one
 T = TypeVar("T")
 
@@ -74,22 +75,15 @@ def _console(*, stderr: bool) -> Console:
     from bayplan.cli.screen import Screen
 
     stream = sys.stderr if stderr else sys.stdout
-    wide = None if stream.isatty() or "COLUMNS" in os.environ else 160
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else NEVER_WRAPPED
     return Screen(file=stream, highlight=False, width=wide, soft_wrap=not stream.isatty())
 
 
-def table(*columns: str, right: Collection[str] = ()) -> Table:
-    """A line below its head, and no other; what is too wide goes on below: half a name is none.
+def table(*columns: str, right: Collection[str] = (), indent: int = 0, among: Sequence[Sequence[str]] = ()) -> Listing:
+    """A line below its head, and no other; see Listing."""
+    from bayplan.cli.listing import Listing
 
-    right: columns that stand to the right, as numbers do.
-    """
-    from rich import box
-    from rich.table import Table
-
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return made
+    return Listing(columns, right, indent, among)
 
 
 def tell_warning(warning: Mistake) -> None:

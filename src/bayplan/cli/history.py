@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bayplan.operate.history import Entry
     from bayplan.ports import Release, Source
 
-SHORT = 12  # digits of a commit
+SHORT = 10  # digits of a commit
 
 app = typer.Typer(help="The app's releases: who, when, why, from which commit, and what changed.")
 
@@ -30,7 +30,7 @@ def history(
     """The app's releases, newest first: who, when, why, from which commit, and what changed."""
     if ctx.invoked_subcommand is not None:
         return
-    from bayplan.cli.console import out, show_json
+    from bayplan.cli.console import out, show_json, table
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.history import as_json
     from bayplan.operate.history import history as read
@@ -41,16 +41,20 @@ def history(
     if json:
         show_json({"fleet": where.name, "app": name, "releases": [as_json(e) for e in found]})
         return
+    rows = table("release", "when", "by", "commit", "why", "changed")
     for entry in found:
-        out().print(_line(entry), soft_wrap=True)
+        rows.add_row(*_row(entry))
+    out().print(rows if found else "[dim]no releases yet: bayplan up makes the first[/]")
 
 
-def _line(entry: Entry) -> str:
+def _row(entry: Entry) -> tuple[str, ...]:
     from rich.markup import escape
 
-    if entry.release is None:
-        return f"[bold]{entry.number:>4}[/]  [red]cannot be read: {escape(entry.unread)}[/]"
-    return f"{_head(entry.release)}  [dim]{escape(_changed(entry))}[/]"
+    r = entry.release
+    if r is None:
+        return (f"[bold]{entry.number}[/]", "", "", "", "", f"[red]cannot be read: {escape(entry.unread)}[/]")
+    told = (_when(r), escape(r.by), _commit(r.source), f"[cyan]{escape(r.why)}[/]", escape(_changed(entry)))
+    return (f"[bold]{entry.number}[/]", *told)
 
 
 def _changed(entry: Entry) -> str:
@@ -59,17 +63,14 @@ def _changed(entry: Entry) -> str:
     return "; ".join(entry.changes) or "the same as before"
 
 
-def _head(r: Release) -> str:
+def _when(r: Release) -> str:
     from datetime import datetime
 
-    from rich.markup import escape
-
-    at = f"{datetime.fromtimestamp(r.at).astimezone():%Y-%m-%d %H:%M}"
-    return f"[bold]{r.number:>4}[/]  {at}  {escape(r.by)}  {_commit(r.source)}[cyan]{escape(r.why)}[/]"
+    return f"{datetime.fromtimestamp(r.at).astimezone():%Y-%m-%d %H:%M}"
 
 
 def _commit(source: Source) -> str:
-    return f"[yellow]{source.commit[:SHORT]}{'+' if source.dirty else ''}[/]  " if source.commit else ""
+    return f"[yellow]{source.commit[:SHORT]}{'+' if source.dirty else ''}[/]" if source.commit else ""
 
 
 @app.command()
@@ -96,5 +97,6 @@ def show(
     if json:
         show_json(as_json(Entry(number, found)) | {"spec": jsons.loads(found.spec)})
         return
-    err().print(_head(found), soft_wrap=True)
+    told = (f"release [bold]{number}[/]", _when(found), escape(found.by), _commit(found.source), escape(found.why))
+    err().print("  ".join(part for part in told if part), soft_wrap=True)
     out().print(escape(render(spec_of(found))), end="", soft_wrap=True)

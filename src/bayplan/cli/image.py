@@ -20,7 +20,7 @@ from bayplan.cli.options import (
 
 app = typer.Typer(no_args_is_help=True, help="The images of the fleet.")
 
-DIGEST = 19  # characters that are shown: sha256: and as many as a person compares
+DIGEST = 12  # digits of it that are shown, as docker does
 
 
 @app.command("ls")
@@ -42,7 +42,7 @@ def ls(fleet: FleetFile = None, json: Json = False) -> None:
     for image in found.images:
         size = show_bytes(image.size) if image.size is not None else "-"
         hosts = " ".join(image.hosts) or "[dim]none[/]"
-        rows.add_row(image.repository, image.tag, image.digest[:DIGEST], size, hosts)
+        rows.add_row(image.repository, image.tag, image.digest.rpartition(":")[2][:DIGEST], size, hosts)
     out().print(rows if found.images else "[dim]no images yet: bayplan image push, or bayplan up[/]")
     for host, why in found.unknown.items():
         err().print(f"[yellow]![/] {host}: {escape(why)}")

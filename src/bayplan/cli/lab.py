@@ -36,6 +36,15 @@ class FaultKind(StrEnum):
     slow = "slow"
 
 
+DONE = {
+    FaultKind.cut: "its link is cut",
+    FaultKind.heal: "its link is whole again",
+    FaultKind.kill_engine: "its engine is killed",
+    FaultKind.start_engine: "its engine is started",
+    FaultKind.slow: "its link is slow",
+}
+
+
 @app.command()
 def up(
     hosts: Annotated[int, typer.Option("--hosts", help="How many.")] = 3,
@@ -97,17 +106,17 @@ def status(name: Name = "lab", json: Json = False) -> None:
 
 
 def _status_table(found: LabStatus) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from bayplan.cli.console import out, table
 
-    table = Table("host", "state", "engine", "private", "public", "zone", box=None, header_style="bold")
+    rows = table("host", "state", "engine", "private", "public", "zone")
     for host in found.hosts:
         colour = "green" if host.state == "up" else "red"
-        state = f"[{colour}]{host.state}[/]"
-        table.add_row(host.host, state, host.engine or "-", host.private_ip, host.public_ip, host.zone)
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(f"[bold]{found.lab}[/]: {found.fleet_file}, Docker Hub mirror {'up' if found.mirror else '[red]down[/]'}")
-    out.print(table)
+        rows.add_row(
+            host.host, f"[{colour}]{host.state}[/]", host.engine or "-", host.private_ip, host.public_ip, host.zone
+        )
+    mirror = "up" if found.mirror else "[red]down[/]"
+    out().print(f"[bold]{found.lab}[/]: {found.fleet_file}, Docker Hub mirror {mirror}")
+    out().print(rows)
 
 
 @app.command()
@@ -121,7 +130,7 @@ def fault(
     from bayplan import lab
 
     lab.find(name).fault(kind.value, host, rate)
-    typer.echo(f"{host}: {kind.value}")
+    typer.echo(f"{host}: {DONE[kind]}")
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from bayplan.cli.options import Files, FleetFile, Json, Project
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
+    from bayplan.cli.listing import Listing
     from bayplan.operate.status import Instance, InstanceState, ServiceView, Status
 
 STYLES: dict[InstanceState, str] = {
@@ -50,14 +50,15 @@ def ps(
         return
     console = out()
     console.print(f"[bold]{name}[/] release {found.status.release or '-'} on fleet [bold]{where.name}[/]\n")
+    every_row = [_row(i) for i in _shown(found.status)]
     for service in found.status.services:
         _print_head(service, console)
-        console.print(_instances(service.instances) if service.instances else "")
+        _print_instances(service.instances, every_row, console)
     if found.status.left_over:
         console.print("[bold]left over[/]  [yellow]of services that the release does not have[/]")
-        console.print(_instances(found.status.left_over))
+        _print_instances(found.status.left_over, every_row, console)
     if found.status.runs:
-        console.print(_runs(found.status))
+        console.print(_runs(found.status), "", sep="\n")
     console.print(_hosts(found.status))
     for hint in _hints(found.status):
         err().print(f"[yellow]![/] {hint}")
@@ -82,32 +83,38 @@ def _hints(status: Status) -> Iterator[str]:
 def _print_head(service: ServiceView, console: Console) -> None:
     r = service.replicas
     style = "green" if r.ready == r.desired else "yellow"
-    fronts = "  ".join(f"{x.address}:{x.port} -> {x.target_port}" for x in service.listeners)
+    fronts = "".join(f"  {x.address}:{x.port} -> {x.target_port}" for x in service.listeners)
     what = "done" if any(i.job for i in service.instances) else "ready"
-    if service.stopped:
-        console.print(f"[bold]{service.service}[/]  [dim]stopped[/]  [cyan]{fronts}[/]")
-        return
-    console.print(f"[bold]{service.service}[/]  [{style}]{r.ready}/{r.desired} {what}[/]  [cyan]{fronts}[/]")
+    stand = "[dim]stopped[/]" if service.stopped else f"[{style}]{r.ready}/{r.desired} {what}[/]"
+    console.print(f"[bold]{service.service}[/]  {stand}[cyan]{fronts}[/]")
 
 
-def _instances(instances: Sequence[Instance]) -> Table:
-    rows = table("  replica", "host", "state", "endpoint", "release")
-    for i in instances:
-        state = f"[{STYLES[i.state]}]{f'job {i.job}' if i.job else i.state}[/]"
-        rows.add_row(f"  {i.name}", i.host, state, i.endpoint, str(i.release or ""))
-    rows.add_row()
-    return rows
+def _shown(status: Status) -> Iterator[Instance]:
+    for service in status.services:
+        yield from service.instances
+    yield from status.left_over
 
 
-def _runs(status: Status) -> Table:
+def _row(i: Instance) -> tuple[str, ...]:
+    state = f"[{STYLES[i.state]}]{f'job {i.job}' if i.job else i.state}[/]"
+    return (i.name, i.host, state, i.endpoint, str(i.release or ""))
+
+
+def _print_instances(instances: Sequence[Instance], every_row: Sequence[Sequence[str]], console: Console) -> None:
+    rows = table("replica", "host", "state", "endpoint", "release", indent=2, among=every_row)
+    for instance in instances:
+        rows.add_row(*_row(instance))
+    console.print(*([rows] if instances else []), "", sep="\n")
+
+
+def _runs(status: Status) -> Listing:
     rows = table("run", "host", "state", "service", "image")
     for one in status.runs:
         rows.add_row(one.name, one.host, one.state, one.service or "-", one.image)
-    rows.add_row()
     return rows
 
 
-def _hosts(status: Status) -> Table:
+def _hosts(status: Status) -> Listing:
     from bayplan.units import show_bytes
 
     rows = table("host", "state", "cores reserved", "memory reserved")

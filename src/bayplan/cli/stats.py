@@ -11,8 +11,8 @@ from bayplan.cli.options import Files, FleetFile, Json, Project, Services
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
 
+    from bayplan.cli.listing import Listing
     from bayplan.operate.stats import HostUse, ReplicaUse, Share, Stats
     from bayplan.ports import FleetPorts
 
@@ -81,12 +81,12 @@ def _picture(found: Stats) -> Group:
     return Group(replicas, "", _hosts([h for h in found.hosts if not h.why]), *silent)
 
 
-def _replicas(used: tuple[ReplicaUse, ...]) -> Table:
+def _replicas(used: tuple[ReplicaUse, ...]) -> Listing:
     from rich.markup import escape
 
     from bayplan.units import show_bytes
 
-    numbers = ("cores", "memory", "of its limit", "net in", "net out", "processes")
+    numbers = ("cores", "memory", "of its limit", "net in", "net out", "pids")
     rows = table("replica", "host", *numbers, right=numbers)
     for u in used:
         if u.why:
@@ -101,7 +101,7 @@ def _replicas(used: tuple[ReplicaUse, ...]) -> Table:
     return rows
 
 
-def _hosts(hosts: list[HostUse]) -> Table:
+def _hosts(hosts: list[HostUse]) -> Listing:
     from bayplan.units import show_bytes
 
     numbers = ("replicas", "cores", "", "memory", "")

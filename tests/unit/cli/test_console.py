@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import signal
@@ -13,19 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from rich.markup import escape
 
 from bayplan.cli.console import out, run, table, tell_error, told
 from bayplan.errors import Mistake, RegistryError, SpecError
-
-
-def test_a_narrow_terminal_cuts_no_name() -> None:
-    rows = table("replica", "host", "state", "endpoint", "release")
-    rows.add_row("shop-web-1-r1", "h1", "ready", "10.77.0.11:20080", "1")
-    said = io.StringIO()
-    Console(file=said, width=40).print(rows)
-    assert "…" not in said.getvalue()
 
 
 def test_what_others_say_moves_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
