@@ -26,9 +26,16 @@ def cp(
     project: Project = None,
     fleet: FleetFile = None,
     slot: Annotated[
-        int | None, typer.Option("--replica", "--index", metavar="N", help="With this one: 3 is web-3.")
+        int | None,
+        typer.Option(
+            "--replica",
+            "--index",
+            metavar="N",
+            help="This one: 3 is web-3.",
+            show_default="to copy from, one; to copy into, all",
+        ),
     ] = None,
-    host: Annotated[str | None, typer.Option("--host", help="With the ones on this host.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Those on this host.")] = None,
 ) -> None:
     """Copy files out of a replica of a service, or into all of them. What is copied in is gone with the replica.
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 def exec_(
-    service: Annotated[str, typer.Argument(help="In a replica of this service.", autocompletion=service_names)],
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The command and its arguments.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="In a replica of this service.", autocompletion=service_names)
+    ],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="The command and its arguments.")],
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
@@ -23,7 +25,10 @@ def exec_(
     tty: Tty = False,
     no_tty: NoTty = False,
     slot: Annotated[
-        int | None, typer.Option("--replica", "--index", metavar="N", help="In this one: 3 is web-3.")
+        int | None,
+        typer.Option(
+            "--replica", "--index", metavar="N", help="In this one: 3 is web-3.", show_default="one that is ready"
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option("--host", help="In one on this host.")] = None,
     env: Env = None,

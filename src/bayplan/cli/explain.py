@@ -10,7 +10,9 @@ from bayplan.cli.options import Files, FleetFile, Json, Project
 
 
 def explain(
-    service: Annotated[str | None, typer.Argument(help="One service.", show_default="all")] = None,
+    service: Annotated[
+        str | None, typer.Argument(metavar="SERVICE", help="Only this service.", show_default="all")
+    ] = None,
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,

@@ -23,8 +23,11 @@ def history(
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
-    last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="So many.", show_default="20")] = None,
-    every: Annotated[bool, typer.Option("-a", "--all", help="All of them.")] = False,
+    last: Annotated[
+        int | None,
+        typer.Option("-n", "--last", metavar="N", min=1, help="Only so many, the newest.", show_default="20"),
+    ] = None,
+    every: Annotated[bool, typer.Option("-a", "--all", help="However many there are.")] = False,
     json: Json = False,
 ) -> None:
     """The app's releases, newest first: who, when, why, from which commit, and what changed."""

@@ -20,11 +20,14 @@ IMAGE_PORT = 80
 def init(
     hosts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[HOST]...", help="As you would ssh to them: deploy@10.0.0.11", show_default="asked"),
+        typer.Argument(metavar="HOST", help="As you would ssh to them: deploy@10.0.0.11", show_default="asked"),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The app's name.", show_default="the folder's")] = None,
     ssh_config: Annotated[
-        Path | None, typer.Option("--ssh-config", help="A file for ssh, written into fleet.yaml.", show_default="yours")
+        Path | None,
+        typer.Option(
+            "--ssh-config", metavar="FILE", help="A file for ssh, written into fleet.yaml.", show_default="yours"
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Ask nothing: take what is proposed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write anew what is there; the old is kept as .old.")] = False,

@@ -47,7 +47,7 @@ DONE = {
 
 @app.command()
 def up(
-    hosts: Annotated[int, typer.Option("--hosts", help="How many.")] = 3,
+    hosts: Annotated[int, typer.Option("--hosts", metavar="N", help="How many.")] = 3,
     name: Name = "lab",
     engine: Annotated[Engine, typer.Option(help="Docker 20.10 (debian12) or 26.1 (debian13).")] = Engine.debian12,
     directory: Annotated[

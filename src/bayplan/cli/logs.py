@@ -28,7 +28,7 @@ def logs(
     services: Services = None,
     files: Annotated[
         list[Path] | None,
-        typer.Option("--file", help="Compose file (-f is --follow here).", show_default="compose.yaml"),
+        typer.Option("--file", metavar="FILE", help="Compose file (-f is --follow here).", show_default="compose.yaml"),
     ] = None,
     project: Project = None,
     fleet: FleetFile = None,
@@ -43,7 +43,9 @@ def logs(
     timestamps: Annotated[bool, typer.Option("-t", "--timestamps", help="Begin each line with its time.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
     no_prefix: Annotated[bool, typer.Option("--no-log-prefix", help="Only what the replicas wrote.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, an object a line; its shape is documented and stable.")
+    ] = False,
 ) -> None:
     """Show what the replicas write: all hosts merged by time, each line with its replica and host.
 

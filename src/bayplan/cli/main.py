@@ -37,7 +37,7 @@ from bayplan.cli import (
     up,
     volume,
 )
-from bayplan.cli.overview import Overview
+from bayplan.cli.overview import Overview, in_plain_text
 
 app = typer.Typer(
     name="bayplan",
@@ -98,6 +98,7 @@ app.add_typer(volume.app, name="volume", rich_help_panel=_APP)
 app.add_typer(image.app, name="image", rich_help_panel=_FLEET)
 app.add_typer(balancer.app, name="balancer", rich_help_panel=_FLEET)
 app.add_typer(lab.app, name="lab", rich_help_panel=_FLEET)
+in_plain_text(app)
 
 
 # What a terminal's encoding may lack (ISO 8859-1, GBK): a sign that says the same there.

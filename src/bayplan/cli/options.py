@@ -13,33 +13,41 @@ from bayplan.cli.complete import service_names
 
 Files = Annotated[
     list[Path] | None,
-    typer.Option("-f", "--file", help="Compose file; several merge in order.", show_default="compose.yaml"),
+    typer.Option(
+        "-f", "--file", metavar="FILE", help="Compose file; several merge in order.", show_default="compose.yaml"
+    ),
 ]
 Project = Annotated[
     str | None, typer.Option("-p", "--project-name", help="The app's name.", show_default="the file's, or the folder's")
 ]
 FleetFile = Annotated[
     Path | None,
-    typer.Option("--fleet", envvar="BAYPLAN_FLEET", help="Fleet file.", show_default="fleet.yaml, or this machine"),
+    typer.Option(
+        "--fleet",
+        metavar="FILE",
+        envvar="BAYPLAN_FLEET",
+        help="Fleet file.",
+        show_default="fleet.yaml, or this machine",
+    ),
 ]
 Profiles = Annotated[
     list[str] | None,
-    typer.Option("--profile", metavar="NAME", help="With the services of this profile, or of all: '*'."),
+    typer.Option("--profile", metavar="NAME", help="Also the services of this profile; '*': of all."),
 ]
 Services = Annotated[
     list[str] | None,
-    typer.Argument(help="Only these services.", show_default="all", autocompletion=service_names),
+    typer.Argument(metavar="SERVICE", help="Only these services.", show_default="all", autocompletion=service_names),
 ]
 Build = Annotated[bool, typer.Option("--build", help="Build images even if nothing in them changed.")]
 Pull = Annotated[bool, typer.Option("--pull", help="Look tags up again, even if they were before.")]
-Json = Annotated[bool, typer.Option("--json", help="A stable, documented shape for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; its shape is documented and stable.")]
 AssumeDown = Annotated[
     list[str] | None,
-    typer.Option("--assume-down", metavar="HOST", help="This host is gone for good: replace what stood on it."),
+    typer.Option("--assume-down", metavar="HOST", help="This host is gone for good, with what stood on it."),
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="If somebody else is changing the fleet, wait until they are done.")]
 WaitTimeout = Annotated[
-    float | None, typer.Option("--wait-timeout", metavar="SECONDS", help="Wait for them so long at most.")
+    float | None, typer.Option("--wait-timeout", metavar="SECONDS", help="As --wait, for so long at most.")
 ]
 
 Interactive = Annotated[bool, typer.Option("-i", "--interactive", help="Pass standard input on (default).")]

@@ -18,7 +18,7 @@ def run(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SERVICE] [COMMAND…]",
+            metavar="SERVICE [COMMAND]",
             help="The service, and the command and its arguments.",
             show_default="the service's own command",
             autocompletion=service_names,
@@ -38,7 +38,7 @@ def run(
     workdir: Annotated[
         str, typer.Option("-w", "--workdir", help="In this directory.", show_default="the service's")
     ] = "",
-    entrypoint: Annotated[str, typer.Option("--entrypoint", help="Instead of its entrypoint.")] = "",
+    entrypoint: Annotated[str, typer.Option("--entrypoint", help="In place of the image's entrypoint.")] = "",
 ) -> None:
     """Run one command in a container of its own, with a service's image, environment and network; its exit status.
 

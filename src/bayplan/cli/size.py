@@ -50,11 +50,15 @@ def size(
         int | None, typer.Option(metavar="N", min=0, help="Hosts that may be lost at once.", show_default=_AS_FLEET)
     ] = None,
     headroom: Annotated[
-        str | None, typer.Option(metavar="P", help="Share of every host to keep free.", show_default=_AS_FLEET)
+        str | None,
+        typer.Option(metavar="SHARE", help="How much of every host to keep free: 20%.", show_default=_AS_FLEET),
     ] = None,
-    seconds: Annotated[float, typer.Option(metavar="S", min=0, help="How long it may search.")] = 20.0,
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long it may search.")] = 20.0,
     effort: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Search so much: the same answer on any machine.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Search so much, for the same answer on any machine.", show_default="200,000"
+        ),
     ] = None,
     placement: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write host,type,service,replicas.", rich_help_panel=_FILES)

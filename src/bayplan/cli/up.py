@@ -25,7 +25,10 @@ def up(
     services: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Only these services, and what they depend on.", show_default="all", autocompletion=service_names
+            metavar="SERVICE",
+            help="Only these services, and what they depend on.",
+            show_default="all",
+            autocompletion=service_names,
         ),
     ] = None,
     files: Files = None,
