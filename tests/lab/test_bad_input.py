@@ -168,7 +168,7 @@ def test_a_replica_that_exits_at_once_shows_its_last_lines_and_the_old_serve_on(
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
-        pytest.param({"command": ["sleep", "infinity"]}, "nothing answers on its port", id="never listens"),
+        pytest.param({"command": ["sleep", "infinity"]}, "GET / on port 80 is not answered", id="never listens"),
         pytest.param({"healthcheck": {"test": ["CMD", "false"]}}, "health check has not passed", id="never healthy"),
     ],
 )

@@ -143,13 +143,21 @@ def _tell_services(result: Result, console: Console, took: float, *, changed: bo
     counts += (", " if wanted and result.stopped else "") + ", ".join(f"{n} stopped" for n in sorted(result.stopped))
     what = "  nothing to do" if is_done and not changed else ""
     console.print(f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts}{what}  [dim]{took:.1f} s[/]")
-    for address in _addresses(result):
+    for address in addresses(result):
         console.print(f"  {address}")
 
 
-def _addresses(result: Result) -> Iterator[str]:
-    """Where clients reach it."""
-    for service in result.goal.app.services.values():
+def _stands(result: Result, service: str) -> bool:
+    """Whether a replica of it runs that has not failed."""
+    failed = {f.replica for f in result.outcome.failures}
+    there = result.outcome.facts.replicas(result.goal.app.name, service)
+    return any(r.alive and not r.job and r.name not in failed for r in there)
+
+
+def addresses(result: Result) -> Iterator[str]:
+    """Where clients reach it, as far as anything answers there."""
+    services = result.goal.app.services.values()
+    for service in (s for s in services if s.external or _stands(result, s.name)):
         for port in service.ports:
             if port.mode == "ingress":
                 yield from _urls(service, port, port.address or result.goal.fleet.balancer.address)
@@ -174,15 +182,15 @@ def tell_problems(result: Result, console: Console) -> None:
         for line in result.logs.get(failure.replica, ()):
             console.print(f"  [dim]│[/] {escape(plain(line.text))}", soft_wrap=True)
         if failure.replica:
-            console.print(
-                f"  its rollout stands still; what served before serves on. Its log: bayplan logs {failure.service}"
-            )
+            on = "; what served before serves on" if _stands(result, failure.service) else ""
+            console.print(f"  its rollout stands still{on}. Its log: bayplan logs {failure.service}")
     for step, error in outcome.errors:
         console.print(f"[bold red]✗[/] [bold]{step.host}[/]: {escape(step_failed(step, error))}")
         if error.todo:
             console.print(f"  {escape(error.todo)}")
     for held in outcome.plan.held:
-        console.print(f"[yellow]![/] [bold]{held.service}[/] {escape(held.why)}; what it had serves on")
+        on = "; what it had serves on" if _stands(result, held.service) else ""
+        console.print(f"[yellow]![/] [bold]{held.service}[/] {escape(held.why)}{on}")
     for unplaced in outcome.plan.unplaced:
         _tell_unplaced(unplaced, console)
     for host in _unguarded(result):

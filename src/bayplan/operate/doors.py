@@ -72,14 +72,14 @@ async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
     """Raises PortTakenError for a port that another app has, or that something other than the gateway listens on."""
     for theirs in _of_other_apps(ports.fleet, app, facts):
         raise PortTakenError(
-            f"{theirs.why}; nothing was changed",
+            f"{theirs.why}; nothing of the app was changed",
             where=theirs.host,
             todo=f"publish another port for {theirs.service}, tell the two apart by host name or path "
             "(x-bayplan: http), or take that app down",
         )
     for taken in await by_strangers(ports, app, facts):
         raise PortTakenError(
-            f"{taken.why}; nothing was changed",
+            f"{taken.why}; nothing of the app was changed",
             where=taken.host,
             todo=taken.todo,
         )

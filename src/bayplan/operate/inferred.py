@@ -33,8 +33,8 @@ def _service(facts: Facts, app: str, name: str) -> Service:
 
 
 def _ports(facts: Facts, pool: str, target: int) -> Iterator[Port]:
-    """The listeners that lead to the pool."""
+    """The listeners that lead to the pool; not those of services' own addresses."""
     for host in facts.reachable():
         for front in host.gateway.table.listeners if host.gateway else ():
-            if any(route.pool == pool for route in front.routes):
+            if not front.is_inner and any(route.pool == pool for route in front.routes):
                 yield Port(target=target, published=front.port, address=front.address, app_protocol=front.mode)

@@ -88,6 +88,6 @@ async def _check_images(ports: FleetPorts, to: Release, wanted: App, facts: Fact
         told = "\n  ".join(f"{name}: {image}" for name, image in lost.items())
         raise ImageError(
             f"release {to.number} cannot run again: {len(lost)} of its images {'is' if len(lost) == 1 else 'are'} gone "
-            "from the registry and from every host that answers; nothing was changed",
+            "from the registry and from every host that answers; nothing of the app was changed",
             todo=f"{told}\n  check out the commit that it was of{commit} and build it: bayplan up",
         )

@@ -35,7 +35,7 @@ class Shared:
 def check(app: App, facts: Facts) -> None:
     """Two would write to one volume. Raises BayplanError."""
     for shared in writers(app, facts):
-        raise BayplanError(f"{shared.why}; nothing was changed", where=shared.host, todo=shared.todo)
+        raise BayplanError(f"{shared.why}; nothing of the app was changed", where=shared.host, todo=shared.todo)
 
 
 def writers(app: App, facts: Facts) -> Iterator[Shared]:

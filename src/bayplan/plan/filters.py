@@ -35,7 +35,7 @@ def cpus(service: Service, berth: Berth, board: Board, _range: tuple[int, int]) 
     used, wanted = fullest(berth.used_cpus, asked)
     if wanted and used + wanted > berth.cpus + ROUNDING:
         left = f"{max(berth.cpus - used, 0):.2g} of {berth.cpus:.3g} free"
-        return f"{wanted:g} cores wanted, {left}{_when(berth.used_cpus, asked)}"
+        return f"{wanted:g} core{'' if wanted == 1 else 's'} wanted, {left}{_when(berth.used_cpus, asked)}"
     return None
 
 

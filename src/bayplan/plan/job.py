@@ -27,7 +27,7 @@ from bayplan.plan.pools import retire
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, replica_name
 from bayplan.plan.slots import jobs_of
-from bayplan.plan.standing import why_failed
+from bayplan.plan.standing import BEING, why_failed
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Remove, Start, Step, Stop, Waiting
 from bayplan.spec.model import Service
 
@@ -140,7 +140,7 @@ class Job:
         """Away with what has ended, or is no job."""
         for replica in replicas:
             if replica.state == "removing":
-                self._wait(replica, "is removing")
+                self._wait(replica, f"is being {BEING[replica.state]}")
             elif replica.job and replica.state in _RUNS:
                 self._wait(replica, "has not ended yet")
             else:

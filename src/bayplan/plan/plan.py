@@ -20,6 +20,7 @@ from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import displaced, left_over, predecessors
+from bayplan.plan.standing import BEING
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Pull, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
 from bayplan.spec.model import Fleet, Service
@@ -206,8 +207,8 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[
     planned = [s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name)]
     elsewhere = {r.id for s in planned for r in displaced(goal, s, facts)}  # their successor's own plan has them
     for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere and r.id not in late):
-        if replica.state in ("removing", "creating"):
-            waiting.append(Waiting(replica.host, replica.service, replica.name, f"is {replica.state}"))
+        if replica.state in BEING:
+            waiting.append(Waiting(replica.host, replica.service, replica.name, f"is being {BEING[replica.state]}"))
         elif replica.service in routed and replica.id not in first:
             if not stands_still:
                 waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))

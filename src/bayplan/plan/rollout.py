@@ -42,7 +42,7 @@ from bayplan.plan.pools import join, retire, way_out
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, fixed_ports, host_ports, pool_name, replica_name, targets
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
-from bayplan.plan.standing import endpoints, is_led_to, is_lent
+from bayplan.plan.standing import BEING, endpoints, is_led_to, is_lent
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 from bayplan.spec.pinned import writes_volume
@@ -252,7 +252,7 @@ class Rollout:
             elif slot is None and self.displaced:
                 continue
             elif slot is None and number not in self.presumed:
-                placer.place(number, f"{len(self.wanted)} wanted, {standing} stand")
+                placer.place(number, f"{len(self.wanted)} wanted, {standing} {'stands' if standing == 1 else 'stand'}")
             elif slot and not slot.keeper and number in window and not self.stop_first:
                 placer.place(number, f"release {self.goal.release} replaces {slot.old[0].name}", slot.old[0].host)
         self._start_placed(placer)
@@ -376,11 +376,11 @@ class Rollout:
         if self.wanted and self._is_fetched_first(min(self.wanted), host):
             return
         for replica in self.displaced:
-            if replica.state not in ("removing", "creating"):
+            if replica.state not in BEING:
                 why = f"makes room for {self.service.name}, which has its volume in release {self.goal.release}"
                 self.steps += retire(self.goal, replica, None, self.facts, why, self.waiting)
             else:
-                self._wait(replica, f"is {replica.state}")
+                self._wait(replica, f"is being {BEING[replica.state]}")
 
     def _why_surplus(self) -> str:
         return "its host is not one for it" if self.service.is_global else f"{self.service.replicas} wanted"
@@ -397,10 +397,10 @@ class Rollout:
     def _let_go(self, replicas: Iterable[Replica], why: str) -> None:
         for replica in replicas:
             self.leaving.add((replica.host, replica.name))
-            if replica.state not in ("removing", "creating"):
+            if replica.state not in BEING:
                 self.steps += retire(self.goal, replica, self.service, self.facts, why, self.waiting)
             else:
-                self._wait(replica, f"is {replica.state}")
+                self._wait(replica, f"is being {BEING[replica.state]}")
 
     def _end_visits(self, slot: Slot) -> None:
         """Those that stay leave the pools in which they are guests."""

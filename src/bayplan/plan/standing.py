@@ -28,6 +28,7 @@ from bayplan.spec.model import Fleet, Service
 
 START_DEADLINE = 60.0  # seconds to be ready, for a service whose health check does not say
 GRACE = 10.0  # seconds on top of what a health check says, for the engine to run it
+BEING = {"removing": "stopped", "creating": "made"}  # what is being done to a replica in such a state
 SETTLE = 1.0  # seconds that a replica nobody asks must run before it counts
 # Seconds after which a replica counts that answers on no port that its image, and nothing else, names: of one image,
 # there may be a server and a worker. So for one that answers on some of the ports that `expose` names: it is a note.
@@ -142,7 +143,7 @@ def why_failed(replica: Replica, service: Service, run: Memory, now: float) -> s
     deadline = unhealthy_deadline(service) if is_ill else ready_deadline(service)
     left_off = -math.inf if is_ill else run.serving.get(replica.id, -math.inf)
     if replica.state in ("running", "paused") and min(age, now - left_off) >= deadline:
-        return _late(replica, deadline)
+        return _late(replica, service, deadline)
     return None
 
 
@@ -150,7 +151,17 @@ def _if_a_job(replica: Replica) -> str:
     return "; what ends when it is done is a job (deploy: {mode: replicated-job})" if replica.exit_code == 0 else ""
 
 
-def _late(replica: Replica, deadline: float) -> str:
+def _late(replica: Replica, service: Service, deadline: float) -> str:
     if replica.health in ("starting", "unhealthy"):
         return f"its health check has not passed within {deadline:g} s (it is {replica.health})"
-    return f"the gateway's probe has not passed within {deadline:g} s: nothing answers on its port"
+    return f"the gateway's probe has not passed within {deadline:g} s: {_unanswered(replica, service)}"
+
+
+def _unanswered(replica: Replica, service: Service) -> str:
+    """What is asked, so that a wrong port or path is seen."""
+    asked = sorted(ingress_targets(service) or asked_targets(service) or {b.target for b in replica.ports})
+    how = f"GET {service.probe.path}" if service.probe.kind == "http" else ""
+    if len(asked) > 1:
+        return f"its ports {', '.join(map(str, asked))} do not all answer{f' ({how})' if how else ''}"
+    where = f"port {asked[0]}" if asked else "its port"
+    return f"{how} on {where} is not answered with 2xx or 3xx" if how else f"nothing answers on {where}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import typer
+from tests import given
 from tests.given import fleet, goal, service
 
 from bayplan.cli.progress import Progress
@@ -86,3 +87,20 @@ def test_nothing_to_do_is_not_said_of_a_restart_nor_of_what_is_not_whole(capsys:
     finish(result, progress, json=False)
     told = [line for line in capsys.readouterr().out.splitlines() if "release" in line]
     assert ["nothing to do" in line for line in told] == [True, False, False]
+
+
+@pytest.mark.parametrize("had_one", [True, False])
+def test_what_never_served_is_not_said_to_serve_on(had_one: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first release of an app whose replica never becomes ready; and where clients reach what there is none of."""
+    web = service("web", 1)
+    broken = given.replica(web, 1, "h1", release=2, state="exited")
+    before = [given.replica(web, 1, "h1", release=1)] if had_one else []
+    failed = (Failure("h1", "web", broken.name, "exited with status 1"),)
+    outcome = Outcome(given.facts(given.up("h1", broken, *before)), Plan(), passes=3, failures=failed)
+    with pytest.raises(typer.Exit):
+        finish(
+            Result(goal(fleet("h1"), web, release=2), outcome, is_new=True), Progress("shop", quiet=True), json=False
+        )
+    told = capsys.readouterr()
+    assert ("what served before serves on" in told.err) is had_one
+    assert ("://" in told.out) is had_one

@@ -109,7 +109,9 @@ def test_another_fleet_s_gateway_on_that_host_is_named() -> None:
 
 def test_a_listener_of_another_app_is_told_before_anything_is_changed() -> None:
     front = Listener(8080, "", "http", (Route("blog.web.8080"),))
-    with pytest.raises(PortTakenError, match="port 8080 of the balancer is held by the app blog; nothing was changed"):
+    with pytest.raises(
+        PortTakenError, match="port 8080 of the balancer is held by the app blog; nothing of the app was changed"
+    ):
         asked(SHOP, replace(INNER, listeners=(front,)), ("0.0.0.0", 8080))
 
 

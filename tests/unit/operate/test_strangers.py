@@ -27,7 +27,7 @@ def test_two_do_not_write_to_one_volume() -> None:
         BayplanError, match="shop-db-1, which docker compose runs, writes to the volume shop_data"
     ) as told:
         check(app(), facts(up("h1", strangers=(THEIRS,))))
-    assert "nothing was changed" in told.value.what
+    assert "nothing of the app was changed" in told.value.what
     assert "docker compose -p shop down" in told.value.todo
 
 

@@ -19,7 +19,7 @@ from bayplan.plan.standing import (
     silent_gateway,
     why_failed,
 )
-from bayplan.spec.model import Healthcheck, Service
+from bayplan.spec.model import Exposed, Healthcheck, Probe, Service
 
 FLEET = given.fleet("h1", "h2", balancers=("h1", "h2"))
 WEB = given.service()
@@ -163,7 +163,7 @@ def test_what_is_found_unhealthy_is_not_waited_for_until_its_check_would_time_ou
         ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE - 1, None),
         ({"state": "restarting", "exit_code": 1}, False, LOOP_DEADLINE, "exits and is restarted again and again"),
         ({}, True, START_DEADLINE - 1, None),
-        ({}, True, START_DEADLINE, "the gateway's probe has not passed within 60 s: nothing answers on its port"),
+        ({}, True, START_DEADLINE, "the gateway's probe has not passed within 60 s: nothing answers on port 8080"),
         (
             {"health": "unhealthy"},
             False,
@@ -178,3 +178,19 @@ def test_why_waiting_does_not_help(replica: dict[str, Any], tried: bool, age: fl
     run = Memory(frozenset({made.id} if tried else ()), {made.id: 100.0})
     found = why_failed(made, WEB, run, 100.0 + age)
     assert found == told if told is None else told in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        (WEB, "nothing answers on port 8080"),
+        (given.service(probe=Probe(kind="http", path="/up")), "GET /up on port 8080 is not answered with 2xx or 3xx"),
+        (given.service(ports=(given.ingress(), given.ingress(90, 9090))), "its ports 8080, 9090 do not all answer"),
+        (given.service(ports=(), expose=(Exposed(port=5432),)), "nothing answers on port 5432"),
+    ],
+)
+def test_a_wrong_port_or_path_is_seen(service: Service, told: str) -> None:
+    late = given.replica(service, 1, "h1")
+    why = why_failed(late, service, Memory(frozenset({late.id}), {late.id: 0.0}), START_DEADLINE)
+    assert why
+    assert why.endswith(told)
