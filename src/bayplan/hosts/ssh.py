@@ -61,7 +61,7 @@ class SshReach:
                 await self._connect(command)
         try:
             async with self._sessions:
-                done = await ended(command.run(argv), deadline=deadline)
+                done = await self._ended(command.run(argv), deadline)
         except TimeoutError as late:
             raise DeadlineError(f"'{shlex.join(argv)}' did not end within {deadline:g} s", where=self.host) from late
         if done.status == SSH_FAILED and not accepts(command.control):
@@ -137,18 +137,12 @@ class SshReach:
         40 ms. Where commands are forbidden it stays so.
         """
         with suppress(TimeoutError):
-            await ended(command.run(["true"]), deadline=QUICK_DEADLINE)
+            await self._ended(command.run(["true"]), QUICK_DEADLINE)
 
     async def _effective(self, command: SshCommand) -> dict[str, list[str]]:
         """What the user's configuration comes to."""
         try:
-            done = await ended(command.effective(), deadline=QUICK_DEADLINE)
-        except FileNotFoundError as missing:
-            if missing.filename is None:  # no directory for temporary files can be written
-                raise
-            raise HostUnreachableError(
-                "there is no ssh on this machine", where=self.host, todo="install OpenSSH (apt install openssh-client)"
-            ) from missing
+            done = await self._ended(command.effective(), QUICK_DEADLINE)
         except TimeoutError as late:
             raise HostUnreachableError("ssh -G does not answer", where=self.host) from late
         if done.status:
@@ -162,7 +156,7 @@ class SshReach:
     async def _start(self, command: SshCommand, *, strict: bool) -> int:
         command.log.write_bytes(b"")
         try:
-            done = await ended(command.master(strict=strict), deadline=CONNECT_DEADLINE)
+            done = await self._ended(command.master(strict=strict), CONNECT_DEADLINE)
         except TimeoutError:
             done = Ended(SSH_FAILED, "", "Connection timed out")
         with command.log.open("a") as log:  # what a jump host's own ssh said is not in it yet
@@ -182,9 +176,20 @@ class SshReach:
             command.control.unlink(missing_ok=True)
             command.forwarded(target).unlink(missing_ok=True)
 
+    async def _ended(self, argv: Sequence[str], deadline: float) -> Ended:
+        """Raises TimeoutError. A connection that another run left leads to the host until a command is needed."""
+        try:
+            return await ended(argv, deadline=deadline)
+        except FileNotFoundError as missing:
+            if missing.filename is None:  # no directory for temporary files can be written
+                raise
+            raise HostUnreachableError(
+                "there is no ssh on this machine", where=self.host, todo="install OpenSSH (apt install openssh-client)"
+            ) from missing
+
     async def _ask(self, argv: Sequence[str]) -> Ended:
         try:
-            return await ended(argv, deadline=QUICK_DEADLINE)
+            return await self._ended(argv, QUICK_DEADLINE)
         except TimeoutError as late:
             raise HostUnreachableError("the ssh connection does not answer", where=self.host) from late
 

@@ -291,3 +291,14 @@ async def test_tls_leads_to_the_engine_only() -> None:
         await reach.dial("/run/bayplan/admin.sock")
     with pytest.raises(HostRefusedError, match="over TLS"):
         await reach.run(["true"])
+
+
+def test_no_ssh_is_told_too_where_another_run_left_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doctor` said '✗ ssh: no such file or directory', `up` that a gateway does not answer yet."""
+    reach = SshReach(host("ssh://a@b"), Ssh())
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(reach._ssh().control))
+        left.listen()
+        with pytest.raises(HostUnreachableError, match="there is no ssh on this machine"):
+            asyncio.run(reach.run(["true"]))
