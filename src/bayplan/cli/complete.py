@@ -10,15 +10,44 @@ import typer
 
 def service_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Services of the Compose file that begin so and are not named yet."""
+    named = ctx.params.get("services") or ()
+    return [n for n in _keys(ctx, "services", incomplete) if n not in named]
+
+
+def service_counts(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Services as `scale` takes them: `web=`."""
+    return [f"{name}=" for name in _keys(ctx, "services", incomplete)]
+
+
+def volume_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Volumes of the Compose file that begin so."""
+    return _keys(ctx, "volumes", incomplete)
+
+
+def host_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Hosts of fleet.yaml that begin so."""
+    import os
+
+    from bayplan.spec import load_fleet
+
     try:
-        names = sorted(_services(ctx.params.get("files")))
+        fleet = ctx.params.get("fleet") or os.environ.get("BAYPLAN_FLEET")
+        files = [Path(f) for f in ctx.params.get("files") or ()]
+        hosts = load_fleet(Path(fleet) if fleet else None, os.environ, files).hosts
+    except Exception:  # noqa: BLE001  as _keys
+        return []
+    return [name for name in hosts if name.startswith(incomplete)]
+
+
+def _keys(ctx: typer.Context, section: str, incomplete: str) -> list[str]:
+    try:
+        names = sorted(_written(ctx.params.get("files"), section))
     except Exception:  # noqa: BLE001  a shell that completes must not see a traceback, whatever is wrong with the file
         return []
-    named = ctx.params.get("services") or ()
-    return [n for n in names if n.startswith(incomplete) and n not in named]
+    return [n for n in names if n.startswith(incomplete)]
 
 
-def _services(files: Iterable[str | Path] | None) -> set[str]:
+def _written(files: Iterable[str | Path] | None, section: str) -> set[str]:
     import os
 
     from bayplan.spec.document import read_document
@@ -28,7 +57,7 @@ def _services(files: Iterable[str | Path] | None) -> set[str]:
     found: set[str] = set()
     for path in compose_files([Path(f) for f in files or ()], os.environ):
         document = read_document(path.read_text(encoding="utf-8"), str(path), Mistakes())
-        services = document.value.get("services") if document and isinstance(document.value, dict) else None
-        if services is not None and isinstance(services.value, dict):
-            found |= set(services.value)
+        under = document.value.get(section) if document and isinstance(document.value, dict) else None
+        if under is not None and isinstance(under.value, dict):
+            found |= set(under.value)
     return found

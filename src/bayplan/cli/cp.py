@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayplan.cli.complete import host_names
 from bayplan.cli.options import Files, FleetFile, Project
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def cp(
             show_default="to copy from, one; to copy into, all",
         ),
     ] = None,
-    host: Annotated[str | None, typer.Option("--host", help="Those on this host.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Those on this host.", autocompletion=host_names)] = None,
 ) -> None:
     """Copy files out of a replica of a service, or into all of them. What is copied in is gone with the replica.
 

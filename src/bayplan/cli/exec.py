@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayplan.cli.complete import service_names
+from bayplan.cli.complete import host_names, service_names
 from bayplan.cli.options import Env, Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal, variables
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def exec_(
             "--replica", "--index", metavar="N", help="In this one: 3 is web-3.", show_default="one that is ready"
         ),
     ] = None,
-    host: Annotated[str | None, typer.Option("--host", help="In one on this host.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="In one on this host.", autocompletion=host_names)] = None,
     env: Env = None,
     user: Annotated[str, typer.Option("-u", "--user", help="As this user.", show_default="the image's")] = "",
     workdir: Annotated[

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from bayplan.cli.complete import service_names
 from bayplan.cli.options import Files, FleetFile, Json, Project
 
 
 def explain(
     service: Annotated[
-        str | None, typer.Argument(metavar="SERVICE", help="Only this service.", show_default="all")
+        str | None,
+        typer.Argument(metavar="SERVICE", help="Only this service.", autocompletion=service_names, show_default="all"),
     ] = None,
     files: Files = None,
     project: Project = None,

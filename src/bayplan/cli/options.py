@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bayplan.cli.complete import service_names
+from bayplan.cli.complete import host_names, service_names
 
 Files = Annotated[
     list[Path] | None,
@@ -43,7 +43,12 @@ Pull = Annotated[bool, typer.Option("--pull", help="Look tags up again, even if 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; its shape is documented and stable.")]
 AssumeDown = Annotated[
     list[str] | None,
-    typer.Option("--assume-down", metavar="HOST", help="This host is gone for good, with what stood on it."),
+    typer.Option(
+        "--assume-down",
+        metavar="HOST",
+        help="This host is gone for good, with what stood on it.",
+        autocompletion=host_names,
+    ),
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="If somebody else is changing the fleet, wait until they are done.")]
 WaitTimeout = Annotated[

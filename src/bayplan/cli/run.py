@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayplan.cli.complete import service_names
+from bayplan.cli.complete import host_names, service_names
 from bayplan.cli.options import Env, Files, FleetFile, Interactive, NoTty, Project, Tty, bare, terminal, variables
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def run(
     project: Project = None,
     fleet: FleetFile = None,
     image: Annotated[str, typer.Option("--image", help="No service: this image.")] = "",
-    host: Annotated[str, typer.Option("--host", help="On this host.", show_default="the best one")] = "",
+    host: Annotated[
+        str, typer.Option("--host", help="On this host.", autocompletion=host_names, show_default="the best one")
+    ] = "",
     rm: Annotated[bool, typer.Option("--rm", help="Remove it when it ends (always).")] = True,
     interactive: Interactive = True,
     tty: Tty = False,

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from bayplan.cli.complete import service_counts
 from bayplan.cli.options import AssumeDown, Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
 
 
 def scale(
-    counts: Annotated[list[str], typer.Argument(metavar="SERVICE=N", help="How many replicas of which service.")],
+    counts: Annotated[
+        list[str],
+        typer.Argument(metavar="SERVICE=N", help="How many replicas of which service.", autocompletion=service_counts),
+    ],
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,

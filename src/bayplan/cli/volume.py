@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayplan.cli.complete import host_names, volume_names
 from bayplan.cli.options import Files, FleetFile, Json, Project, Wait, WaitTimeout, patience
 
 if TYPE_CHECKING:
@@ -18,8 +19,13 @@ SILENCE = 5.0  # seconds without a line, where there is no terminal
 
 app = typer.Typer(no_args_is_help=True, help="The app's volumes: where they are, backup, restore, move.")
 
-Name = Annotated[str, typer.Argument(help="The volume: its key in the Compose file, or its name on the host.")]
-OnHost = Annotated[str | None, typer.Option("--host", help="Where it is, if several hosts have one of that name.")]
+Name = Annotated[
+    str, typer.Argument(help="Its key in the Compose file, or its name on the host.", autocompletion=volume_names)
+]
+OnHost = Annotated[
+    str | None,
+    typer.Option("--host", help="Where it is, if several hosts have one of that name.", autocompletion=host_names),
+]
 
 
 @app.command("ls")
@@ -75,7 +81,7 @@ def backup(
 def restore(
     volume: Name,
     file: Annotated[Path, typer.Argument(help="A tar that `backup` wrote, or any other, packed or not.")],
-    host: Annotated[str, typer.Option("--host", help="The host that is to have it.")],
+    host: Annotated[str, typer.Option("--host", help="The host that is to have it.", autocompletion=host_names)],
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,
@@ -95,7 +101,9 @@ def restore(
 @app.command("move")
 def move(
     volume: Name,
-    to: Annotated[str, typer.Option("--to", metavar="HOST", help="The host that is to have it.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="HOST", help="The host that is to have it.", autocompletion=host_names)
+    ],
     files: Files = None,
     project: Project = None,
     fleet: FleetFile = None,

@@ -74,3 +74,22 @@ def test_each_shell_can_install_it(tmp_path: Path, shell: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert any("bayplan" in p.read_text() for p in tmp_path.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("scale", "w"), ["web=", "worker="]),
+        (("explain", "d"), ["db"]),
+        (("image", "push", "d"), ["db"]),
+        (("up", "--assume-down", "h"), ["h1", "h2"]),
+        (("run", "--host", "h"), ["h1", "h2"]),
+        (("volume", "move", "d"), ["data"]),
+        (("volume", "move", "data", "--to", ""), ["h1", "h2"]),
+    ],
+)
+def test_each_name_that_the_files_hold_is_offered(project: Path, words: tuple[str, ...], offered: list[str]) -> None:
+    (project / "compose.yaml").write_text(COMPOSE + "volumes: {data: {}}\n")
+    hosts = "{h1: ssh://a@10.0.0.1, h2: ssh://a@10.0.0.2}"
+    (project / "fleet.yaml").write_text(f"{{name: f, private_net: 10.0.0.0/24, hosts: {hosts}}}\n")
+    assert in_bash(project, "bayplan", *words) == offered
