@@ -33,11 +33,13 @@ def explain(
     from rich.markup import escape
 
     console = out()
-    for s in found:
+    for number, s in enumerate(found):
+        if number:
+            console.print()
         console.print(f"[bold]{s.service}[/]  {s.summary}")
+        longest = max((len(host.host) for host in s.hosts), default=0)
         for host in s.hosts:
             mark = "[green]✓[/]" if host.could else "[red]✗[/]"
-            console.print(f"  {mark} [bold]{host.host:8}[/] {host.has} there  [dim]{escape(host.verdict)}[/]")
+            console.print(f"  {mark} [bold]{host.host:{longest}}[/]  {host.has} there  [dim]{escape(host.verdict)}[/]")
         for note in s.notes:
             console.print(f"  [dim]{escape(note)}[/]")
-        console.print()

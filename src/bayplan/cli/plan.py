@@ -72,13 +72,14 @@ def _print_steps(found: Preview, console: Console) -> None:
 
     if found.is_empty:
         console.print("[green]✓[/] nothing to do")
-    for name in found.builds:
-        console.print(f"[cyan]~[/] build   {name}  [dim]its files changed, or it was never built[/]")
-    for name in found.copies:
-        console.print(f"[cyan]~[/] copy    {name}  [dim]its image is not in the fleet's registry yet[/]")
-    for step in found.steps:
-        sign = SIGNS.get(kind(step), "[cyan]~[/]")
-        console.print(f"{sign} {kind(step):9} {step.host:6} {escape(subject(step))}  [dim]{escape(step.why)}[/]")
+    lines = [("build", "", name, "its files changed, or it was never built") for name in found.builds]
+    lines += [("copy", "", name, "its image is not in the fleet's registry yet") for name in found.copies]
+    lines += [(kind(step), step.host, subject(step), step.why) for step in found.steps]
+    whats, hosts = (max((len(line[at]) for line in lines), default=0) for at in (0, 1))
+    for what, host, about, why in lines:
+        sign = SIGNS.get(what, "[cyan]~[/]")
+        told = f"{escape(about)}  " if about else ""
+        console.print(f"{sign} {what:{whats}}  {host:{hosts}}  {told}[dim]{escape(why)}[/]")
     for service, count in found.later.items():
         console.print(f"[cyan]…[/] then {count} more of [bold]{service}[/], as these are done")
     for service, count in found.going.items():

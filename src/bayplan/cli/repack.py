@@ -92,9 +92,12 @@ def _tell(found: Repack, console: Console) -> None:
         console.print(f"[dim]{kept.host} stays in use: {escape(kept.why)}[/]")
     before, after = len(found.used), len(found.used) - len(found.emptied)
     if not found.moves:
-        console.print(f"[green]✓[/] nothing to move: {before} hosts in use, and none of them can be emptied")
+        console.print(
+            f"[green]✓[/] nothing to move: {before} host{'' if before == 1 else 's'} in use, and none can be emptied"
+        )
         return
     (cpus, memory), (cpus_after, memory_after) = found.reserved, found.after
     shares = f"cores reserved {cpus:.0%} → {cpus_after:.0%}, memory {memory:.0%} → {memory_after:.0%}"
     console.print(f"hosts in use [bold]{before} → {after}[/]; on them, {shares}")
-    console.print(f"[bold]{', '.join(found.emptied)}[/] can be given back: take it out of fleet.yaml")
+    them = "it" if len(found.emptied) == 1 else "them"
+    console.print(f"[bold]{', '.join(found.emptied)}[/] can be given back: take {them} out of fleet.yaml")
