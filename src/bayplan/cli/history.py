@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bayplan.operate.history import Entry
     from bayplan.ports import Release, Source
 
-SHORT = 10  # digits of a commit
+SHORT = 12  # digits of a commit
 
 app = typer.Typer(help="The app's releases: who, when, why, from which commit, and what changed.")
 
