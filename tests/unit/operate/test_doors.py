@@ -129,7 +129,7 @@ def beside(app: App, there: Table, *listens: tuple[str, int]) -> SimpleNamespace
 
 def test_what_has_a_port_of_a_service_s_own_address_is_told_wherever_it_is() -> None:
     on = beside(CALLED, Table(), ("0.0.0.0", 9000))
-    with pytest.raises(PortTakenError, match="has port 9000, on which others reach api; nothing was changed") as told:
+    with pytest.raises(PortTakenError, match="9000, on which others reach api; nothing of the app was changed") as told:
         asyncio.run(check(on.ports, on.app, on.facts))
     assert told.value.where == "h2"
     assert "or have api listen on another port" in told.value.todo
