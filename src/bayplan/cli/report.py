@@ -143,7 +143,7 @@ def _tell_services(result: Result, console: Console, took: float, *, changed: bo
     counts += (", " if wanted and result.stopped else "") + ", ".join(f"{n} stopped" for n in sorted(result.stopped))
     what = "  nothing to do" if is_done and not changed else ""
     console.print(f"{mark} [bold]{app.name}[/] release {result.goal.release}: {counts}{what}  [dim]{took:.1f} s[/]")
-    for address in addresses(result):
+    for address in _addresses(result):
         console.print(f"  {address}")
 
 
@@ -154,7 +154,7 @@ def _stands(result: Result, service: str) -> bool:
     return any(r.alive and not r.job and r.name not in failed for r in there)
 
 
-def addresses(result: Result) -> Iterator[str]:
+def _addresses(result: Result) -> Iterator[str]:
     """Where clients reach it, as far as anything answers there."""
     services = result.goal.app.services.values()
     for service in (s for s in services if s.external or _stands(result, s.name)):

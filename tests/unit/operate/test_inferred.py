@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests import given
 
-from bayplan.facts import GatewayFacts, Listener, Route
+from bayplan.facts import GatewayFacts
 from bayplan.operate.inferred import inferred
+from bayplan.routing import Listener, Route
 
 WEB = given.service()
 POOL = "shop.web.8080"
