@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
 from bayplan.operate.events import Note, OnEvent, Stage
 from bayplan.operate.images import builder_of, completed
-from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on, registry_moves
+from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on
 from bayplan.operate.prepare import prepared
 from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
 from bayplan.operate.restart_policy import forget_restart, wake
@@ -91,8 +91,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
     seen = await sight.look()
-    for note in notes_on(ports.fleet, seen):
-        on(Note(note))
+    _tell(on, notes_on(ports.fleet, seen))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
@@ -103,11 +102,9 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     lost.check(wanted, released, hosts.facts)
     strangers.check(wanted, hosts.facts)
     await doors.check(ports, wanted, hosts.facts)
-    forgotten_by = (
-        history_lost(app.name, hosts.facts) if before is None and not registry_moves(ports.fleet, seen) else ()
-    )
-    for note in (*forgotten_by, *lost.notes(wanted, released, hosts.facts)):
-        on(Note(note))
+    if before is None:
+        _tell(on, history_lost(ports.fleet, app.name, seen))
+    _tell(on, lost.notes(wanted, released, hosts.facts))
     on(Stage("images", "images"))
     pinned = await prepared(
         ports,
@@ -123,12 +120,16 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     whole = await completed(ports, pinned, released, builder, hosts.facts)
     whole = await versioned(whole, released, wishes.secrets)
     whole = await doors.without_taken(ports, whole, hosts.facts, lambda text: on(Note(text)))
-    for note in unanswered(whole):
-        on(Note(note))
+    _tell(on, unanswered(whole))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
     chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
     return await _converge_or_back(ports, before, chosen, wishes, on, sight)
+
+
+def _tell(on: OnEvent, notes: Iterable[str]) -> None:
+    for note in notes:
+        on(Note(note))
 
 
 async def _released_before(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Chosen | None:

@@ -30,9 +30,12 @@ def notes_on(fleet: Fleet, facts: Facts) -> Iterator[str]:
         )
 
 
-def history_lost(app: str, facts: Facts) -> Iterator[str]:
-    """A sentence for who brings up an app of which replicas stand and no release is recorded."""
-    if standing := max((r.release for r in facts.replicas(app)), default=0):
+def history_lost(fleet: Fleet, app: str, facts: Facts) -> Iterator[str]:
+    """A sentence for who brings up an app of which replicas stand and no release is recorded. A registry that moves is
+    told of otherwise.
+    """
+    standing = max((r.release for r in facts.replicas(app)), default=0)
+    if standing and not registry_moves(fleet, facts):
         yield (
             f"release {standing} of {app} stands, and none is recorded: what the registry held is lost. Images are "
             "made again, history begins anew, and rollback cannot go back to before"

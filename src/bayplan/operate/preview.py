@@ -98,8 +98,8 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     shared = (Failure(s.host, s.service, "", s.why) for s in strangers.writers(pinned, facts))
     released = latest.app if latest else None
     gone = (Failure(v.host, v.service, "", v.why) for v in lost.volumes(app, released, facts))
-    if latest is None and not registry_moves(ports.fleet, facts):
-        notes += history_lost(app.name, facts)
+    if latest is None:
+        notes += history_lost(ports.fleet, app.name, facts)
     notes += lost.notes(app, released, facts)
     failures = (*found.failures, *taken, *shared, *gone)
     jobs = tuple(w for w in found.waiting if w.open_end)

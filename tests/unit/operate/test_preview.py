@@ -112,6 +112,6 @@ def test_an_app_that_stands_and_is_recorded_nowhere_is_told() -> None:
     """The registry's volume was gone: an up made all anew, and said nothing of it."""
     web = service(replicas=1)
     there = standing(goal(fleet("h1"), web), replica(web, 1, "h1", release=7))
-    (note,) = history_lost("shop", there)
+    (note,) = history_lost(fleet("h1"), "shop", there)
     assert note.startswith("release 7 of shop stands, and none is recorded")
-    assert [*history_lost("blog", there)] == []
+    assert [*history_lost(fleet("h1"), "blog", there)] == []
