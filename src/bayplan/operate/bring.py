@@ -101,7 +101,8 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     released = before.app if before else None
     lost.check(wanted, released, hosts.facts)
     strangers.check(wanted, hosts.facts)
-    await doors.check(ports, wanted, hosts.facts)
+    listened = doors.Listened(ports)
+    await doors.check(listened, wanted, hosts.facts)
     if before is None:
         _tell(on, history_lost(ports.fleet, app.name, seen))
     _tell(on, lost.notes(wanted, released, hosts.facts))
@@ -119,7 +120,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     )
     whole = await completed(ports, pinned, released, builder, hosts.facts)
     whole = await versioned(whole, released, wishes.secrets)
-    whole = await doors.without_taken(ports, whole, hosts.facts, lambda text: on(Note(text)))
+    whole = await doors.without_taken(listened, whole, hosts.facts, lambda text: on(Note(text)))
     _tell(on, unanswered(whole))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)

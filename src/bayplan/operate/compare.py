@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bayplan.converge.observe import answered, observe
 from bayplan.operate.diff import Change, changes
+from bayplan.operate.doors import Listened
 from bayplan.operate.history import release
 from bayplan.operate.preview import foreseen
 from bayplan.operate.release import chosen_of, current, is_new_fleet, spec_of, unreleased
@@ -36,7 +37,7 @@ async def with_file(ports: FleetPorts, app: App, number: int | None, secrets: Ma
     asked = chosen_of(await release(ports.releases, app.name, number)) if number is not None else None
     if asked is None and not is_new_fleet(ports.fleet, facts):
         await current(ports.releases, app.name)
-    latest, new, unmade = await foreseen(ports, app, secrets, facts, lambda _: None)
+    latest, new, unmade = await foreseen(Listened(ports), app, secrets, facts, lambda _: None)
     old = asked or latest or unreleased(app.name)
     found = (c for c in changes(old.app, new) if not (_is_images(c.key) and c.where in _named(unmade)))
     return Comparison(old.number, 0, tuple(found), unmade)

@@ -7,8 +7,8 @@ service's own address is opened on every host: what listens on all addresses of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from bayplan.errors import BayplanError, PortTakenError
 from bayplan.facts import Facts, GatewayFacts, HostFacts, Stranger
@@ -68,16 +68,31 @@ class Taken:
         return f"{look}\n  if {told(self.beside)} has it: {how_to_stop(self.beside)}" if self.beside else look
 
 
-async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
+@dataclass
+class Listened:
+    """What is listened on, on hosts as they are asked for: each is asked once, which takes it a process."""
+
+    ports: FleetPorts
+    seen: dict[str, tuple[Door, ...]] = field(default_factory=dict)
+
+    async def on(self, hosts: Sequence[HostFacts]) -> list[tuple[Door, ...]]:
+        """On each of them."""
+        new = [host.name for host in hosts if host.name not in self.seen]
+        found = await asyncio.gather(*(_listened(self.ports.engines[name], self.ports.fleet.name) for name in new))
+        self.seen |= dict(zip(new, found, strict=True))
+        return [self.seen[host.name] for host in hosts]
+
+
+async def check(listened: Listened, app: App, facts: Facts) -> None:
     """Raises PortTakenError for a port that another app has, or that something other than the gateway listens on."""
-    for theirs in _of_other_apps(ports.fleet, app, facts):
+    for theirs in _of_other_apps(listened.ports.fleet, app, facts):
         raise PortTakenError(
             f"{theirs.why}; nothing of the app was changed",
             where=theirs.host,
             todo=f"publish another port for {theirs.service}, tell the two apart by host name or path "
             "(x-bayplan: http), or take that app down",
         )
-    for taken in await by_strangers(ports, app, facts):
+    for taken in await by_strangers(listened, app, facts):
         raise PortTakenError(
             f"{taken.why}; nothing of the app was changed",
             where=taken.host,
@@ -85,11 +100,11 @@ async def check(ports: FleetPorts, app: App, facts: Facts) -> None:
         )
 
 
-async def without_taken(ports: FleetPorts, app: App, facts: Facts, say: Callable[[str], None]) -> App:
+async def without_taken(listened: Listened, app: App, facts: Facts, say: Callable[[str], None]) -> App:
     """`app` without the ports that only its images name, and that something has on a host: nobody can change an image's
     EXPOSE, and it may well be silent there. say: told of each.
     """
-    taken = {t.port: t for t in await by_strangers(ports, app, facts) if t.inner}
+    taken = {t.port: t for t in await by_strangers(listened, app, facts) if t.inner}
     left_out = {name: {*s.listens} & taken.keys() - asked_targets(s) for name, s in app.services.items()}
     services = dict(app.services)
     for name, gone in left_out.items():
@@ -103,11 +118,11 @@ async def without_taken(ports: FleetPorts, app: App, facts: Facts, say: Callable
     return app.model_copy(update={"services": services}) if any(left_out.values()) else app
 
 
-async def by_strangers(ports: FleetPorts, app: App, facts: Facts) -> list[Taken]:
+async def by_strangers(listened: Listened, app: App, facts: Facts) -> list[Taken]:
     """Ports of new listeners, and of services' own addresses, that something other than the gateway listens on."""
-    balancers = ports.fleet.balancer.hosts
+    balancers = listened.ports.fleet.balancer.hosts
     asked = [host for host in facts.reachable() if _opens(app, host, balancers)]
-    found = await asyncio.gather(*(_listened(ports.engines[host.name], ports.fleet.name) for host in asked))
+    found = await listened.on(asked)
     return [taken for host, seen in zip(asked, found, strict=True) for taken in in_the_way(app, host, seen, balancers)]
 
 

@@ -84,7 +84,8 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     check_hosts(ports.fleet, assume_down)
     facts = answered(ports.fleet, await observe(ports))
     notes = [*notes_on(ports.fleet, facts)]
-    latest, pinned, unmade = await foreseen(ports, app, secrets, facts, notes.append)
+    listened = doors.Listened(ports)
+    latest, pinned, unmade = await foreseen(listened, app, secrets, facts, notes.append)
     notes += unanswered(pinned, unmade)
     number = number_for(latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
@@ -94,7 +95,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     copies = tuple(name for name in unmade if not app.services[name].build)
     after = risks(goal, overlay(facts, found.steps))
     more, less = later(goal, facts, found.steps), going(goal, facts, found.steps)
-    taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(ports, pinned, facts))
+    taken = (Failure(t.host, t.service, "", t.why) for t in await doors.by_strangers(listened, pinned, facts))
     shared = (Failure(s.host, s.service, "", s.why) for s in strangers.writers(pinned, facts))
     released = latest.app if latest else None
     gone = (Failure(v.host, v.service, "", v.why) for v in lost.volumes(app, released, facts))
@@ -152,12 +153,13 @@ def going(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:
 
 
 async def foreseen(
-    ports: FleetPorts, app: App, secrets: Mapping[str, bytes], facts: Facts, say: Callable[[str], None]
+    listened: doors.Listened, app: App, secrets: Mapping[str, bytes], facts: Facts, say: Callable[[str], None]
 ) -> tuple[Chosen | None, App, tuple[str, ...]]:
     """The newest release, the app as the next would record it, and the services whose image would be made first.
 
     say: as `last_readable` has it.
     """
+    ports = listened.ports
     is_new = is_new_fleet(ports.fleet, facts)
     latest = None if is_new else await last_readable(ports.releases, app.name, say)
     before, builder = latest.app if latest else None, builder_of(ports, facts)
@@ -165,7 +167,7 @@ async def foreseen(
     is_empty = is_new or bool(registry_moves(ports.fleet, facts))
     pinned, unmade = await known_pins(known, builder, ports.registry, is_empty=is_empty)
     whole = await completed(ports, pinned, before, builder, facts, unmade=unmade)
-    return latest, await doors.without_taken(ports, whole, facts, say), unmade
+    return latest, await doors.without_taken(listened, whole, facts, say), unmade
 
 
 def _all_at_once(goal: Goal, facts: Facts, now: float) -> Plan:

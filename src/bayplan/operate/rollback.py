@@ -42,7 +42,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         await _check_images(ports, to, wanted, facts)
         lost.check(wanted, now.app if now else None, facts)
         strangers.check(wanted, facts)
-        await doors.check(ports, wanted, facts)
+        await doors.check(doors.Listened(ports), wanted, facts)
         why = f"rollback to {to.number}"
         kept = now.stopped & wanted.services.keys() if now else frozenset[str]()  # only `start` and `up` bring it back
         await wake(ports, now, kept, facts)

@@ -12,7 +12,7 @@ from tests.given import facts, fleet, goal, ingress, service, up
 from bayplan.errors import PortTakenError
 from bayplan.facts import GatewayFacts, Stranger
 from bayplan.listening import listening
-from bayplan.operate.doors import Door, check, without_taken
+from bayplan.operate.doors import Door, Listened, check, without_taken
 from bayplan.ports import ExecResult
 from bayplan.routing import Listener, Pool, Route, Table
 from bayplan.spec.model import App, Exposed
@@ -57,16 +57,26 @@ class Told:
 
     def __init__(self, *listens: tuple[str, int]) -> None:
         self._tables = "".join(line(*at) for at in listens)
+        self.times = 0
 
     async def exec(self, *_: object) -> ExecResult:
+        self.times += 1
         return ExecResult(0, self._tables.encode())
+
+
+def test_a_host_is_asked_once() -> None:
+    engine = Told()
+    listened = Listened(SimpleNamespace(fleet=fleet("h1"), engines={"h1": engine}))  # type: ignore[arg-type]
+    for _ in range(2):
+        asyncio.run(check(listened, SHOP, facts(up("h1", gateway=GatewayFacts()))))
+    assert engine.times == 1
 
 
 def asked(app: App, there: Table, *listens: tuple[str, int]) -> None:
     on = fleet("h1")
     seen = facts(up("h1", gateway=GatewayFacts(table=there)))
     ports = SimpleNamespace(fleet=on, engines={"h1": Told(*listens)})
-    asyncio.run(check(ports, app, seen))  # type: ignore[arg-type]
+    asyncio.run(check(Listened(ports), app, seen))  # type: ignore[arg-type]
 
 
 SHOP = goal(fleet("h1"), service(ports=(ingress(8080),))).app
@@ -94,7 +104,7 @@ def test_whose_container_has_the_port_is_told_and_how_docker_compose_is_followed
     on, seen = fleet("h1"), facts(up("h1", taken=frozenset({("tcp", 8080)}), strangers=(theirs,)))
     ports = SimpleNamespace(fleet=on, engines={"h1": Told()})
     with pytest.raises(PortTakenError, match="shop-web-1, which docker compose runs, has port 8080") as told:
-        asyncio.run(check(ports, SHOP, seen))  # type: ignore[arg-type]
+        asyncio.run(check(Listened(ports), SHOP, seen))  # type: ignore[arg-type]
     assert "docker compose -p shop down" in told.value.todo
 
 
@@ -103,7 +113,7 @@ def test_another_fleet_s_gateway_on_that_host_is_named() -> None:
     on, seen = fleet("h1"), facts(up("h1", strangers=(Stranger("bayplan-gateway-local", fleet="local"),)))
     ports = SimpleNamespace(fleet=on, engines={"h1": Told(("0.0.0.0", 8080))})
     with pytest.raises(PortTakenError, match="not this fleet's has port 8080") as told:
-        asyncio.run(check(ports, SHOP, seen))  # type: ignore[arg-type]
+        asyncio.run(check(Listened(ports), SHOP, seen))  # type: ignore[arg-type]
     assert "if bayplan-gateway-local of the fleet local has it: take the app down in that fleet" in told.value.todo
 
 
@@ -130,7 +140,7 @@ def beside(app: App, there: Table, *listens: tuple[str, int]) -> SimpleNamespace
 def test_what_has_a_port_of_a_service_s_own_address_is_told_wherever_it_is() -> None:
     on = beside(CALLED, Table(), ("0.0.0.0", 9000))
     with pytest.raises(PortTakenError, match="9000, on which others reach api; nothing of the app was changed") as told:
-        asyncio.run(check(on.ports, on.app, on.facts))
+        asyncio.run(check(Listened(on.ports), on.app, on.facts))
     assert told.value.where == "h2"
     assert "or have api listen on another port" in told.value.todo
 
@@ -140,26 +150,26 @@ def test_what_listens_elsewhere_is_in_the_way_of_no_service_s_own_address(listen
     """On an address of the host's own; where sshd does; where clients' listener is another host's."""
     git = service("git", ports=(ingress(2222, 22, app_protocol="tcp"),))
     on = beside(App(name="shop", services={**CALLED.services, "git": git}), Table(), listens)
-    asyncio.run(check(on.ports, on.app, on.facts))
+    asyncio.run(check(Listened(on.ports), on.app, on.facts))
 
 
 def test_a_service_alone_has_no_address_that_anything_could_be_in_the_way_of() -> None:
     alone = App(name="shop", services={"api": CALLED.services["api"]})
     on = beside(alone, Table(), ("0.0.0.0", 9000))
-    asyncio.run(check(on.ports, on.app, on.facts))
+    asyncio.run(check(Listened(on.ports), on.app, on.facts))
 
 
 def test_a_port_that_the_gateway_answers_on_is_its_own() -> None:
     on = beside(CALLED, Table((Listener(9000, "198.18.0.9"),)), ("198.18.0.9", 9000), ("0.0.0.0", 9000))
-    asyncio.run(check(on.ports, on.app, on.facts))
+    asyncio.run(check(Listened(on.ports), on.app, on.facts))
 
 
 def test_a_port_that_only_the_image_names_is_left_out_where_something_has_it() -> None:
     named = CALLED.services["api"].model_copy(update={"listens": (9000, 9100)})
     on = beside(App(name="shop", services={**CALLED.services, "api": named}), Table(), ("0.0.0.0", 9100))
     said: list[str] = []
-    whole = asyncio.run(without_taken(on.ports, on.app, on.facts, said.append))
+    whole = asyncio.run(without_taken(Listened(on.ports), on.app, on.facts, said.append))
     assert whole.services["api"].listens == (9000,)
     [told] = said
     assert told.startswith("h2: something that is not this fleet's has port 9100, which the image of api names")
-    asyncio.run(check(on.ports, whole, on.facts))
+    asyncio.run(check(Listened(on.ports), whole, on.facts))
