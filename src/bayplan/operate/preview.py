@@ -15,7 +15,7 @@ from bayplan.operate import doors, lost, strangers
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import history_lost, notes_on, registry_moves
-from bayplan.operate.release import Chosen, is_new_fleet, last_readable, number_for
+from bayplan.operate.release import Chosen, asked_before, is_new_fleet, last_readable, number_for
 from bayplan.operate.secrets import versioned
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
@@ -88,7 +88,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     latest, pinned, unmade = await foreseen(listened, app, secrets, facts, notes.append)
     notes += unanswered(pinned, unmade)
     number = number_for(latest, pinned, frozenset(), facts)
-    goal = Goal(ports.fleet, pinned, number, latest.before if latest else {}, assume_down)
+    goal = Goal(ports.fleet, pinned, number, await asked_before(ports.releases, latest), assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
     silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
     builds = tuple(name for name in unmade if app.services[name].build)

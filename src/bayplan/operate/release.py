@@ -155,11 +155,20 @@ async def record(
     number = number_for(latest, app, stopped, facts)
     if latest and number == latest.number:
         return latest
-    before = latest.before if latest else {}
+    before = await asked_before(releases, latest)
     await releases.put(
         Release(number, app.name, app.model_dump_json(), operator(), time.time(), why, source, tuple(sorted(stopped)))
     )
     return Chosen(number, app, is_new=True, before=before, source=source, stopped=stopped)
+
+
+async def asked_before(releases: Releases, latest: Chosen | None) -> Mapping[str, int]:
+    """A Goal's `before`, for a release that follows on `latest`. What a `down` took away ran before, too: nothing of it
+    stands, and a host that does not answer may have its volumes.
+    """
+    if latest is None or latest.app.services:
+        return latest.before if latest else {}
+    return dict.fromkeys((await last_that_ran(releases, latest.app.name)).services, 0)
 
 
 def number_for(latest: Chosen | None, app: App, stopped: frozenset[str], facts: Facts) -> int:

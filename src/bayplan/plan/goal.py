@@ -15,7 +15,8 @@ NOTHING: Mapping[str, int] = MappingProxyType({})
 class Goal:
     """The fleet and one release of an app on it.
 
-    before: replicas by service that the release before asked for: what may stand on a host that does not answer.
+    before: replicas by service that the release before asked for: what may stand on a host that does not answer. 0: the
+    service ran before that.
     assume_down: hosts that a person judged down; what stood there is replaced. only: services to touch; None is all.
     moves: by service and slot, the host where it is to stand. stopped: services of which nothing is to run, and what
     there is of them is kept.

@@ -14,9 +14,11 @@ from bayplan import labels
 from bayplan.container import Container, Mounted
 from bayplan.errors import HostUnreachableError, NoHostError, UsageError
 from bayplan.images.memory import MemoryRegistry
+from bayplan.operate.bring import Wishes
 from bayplan.operate.events import Event, Stage
 from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.remove import down
+from bayplan.operate.rollback import rollback
 from bayplan.operate.status import standing
 from bayplan.operate.sweep import _why_kept
 from bayplan.operate.volume_data import as_made, remove
@@ -247,5 +249,25 @@ def test_an_external_volume_is_not_removed(stored: Stored) -> None:
         with pytest.raises(UsageError, match="theirs is external"):
             await remove(world.ports, "shop", "theirs", None, lambda: written)
         assert "theirs" in await world.there()
+
+    run(story())
+
+
+def test_after_down_a_volume_may_be_on_a_host_that_does_not_answer(stored: Stored) -> None:
+    """An empty one was begun elsewhere: the newest release, of a `down`, had no services that ran before."""
+
+    async def story() -> None:
+        mounts, volumes = (Mount(kind="volume", source="data", target="/data"),), {"data": Volume(name="shop_data")}
+        app = App(name="shop", services={"db": service("db", ports=(), mounts=mounts)}, volumes=volumes)
+        await stored.ports.releases.put(Release(1, "shop", app.model_dump_json(), "ann", 0.0, "up"))
+        assert (await stored.memory.up(Goal(stored.memory.fleet, app, 1))).is_whole
+        [home] = [host for host, engine in stored.memory.engines.items() if await engine.volumes()]
+        assert await stored.down(with_volumes=False) == ()
+        stored.memory.engines[home].inner.answers = False
+        result = await rollback(stored.ports, "shop", 1, Wishes(), lambda _: None)
+        [left] = result.outcome.plan.unplaced
+        assert [w.host for w in left.why if f"its volume shop_data may be on {home}" in w.reason] != []
+        stored.memory.engines[home].inner.answers = True
+        assert await stored.there() == {"shop_data"}
 
     run(story())
