@@ -216,7 +216,7 @@ def _not_handed_over(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterato
     """On a host that was a balancer: what one of now lacks stays until it stands there, too."""
     if all(front.is_inner for front in gateway.table.listeners):  # most hosts, of many
         return
-    for service in (s for s in goal.app.services.values() if s.replicas):
+    for service in (s for s in goal.app.services.values() if not wants_none(goal, s, facts)):
         for port in (p for p in service.ports if p.mode == "ingress"):
             front = _front(goal, service, port)
             if not all(_stands_on(front, facts, h) for h in goal.fleet.balancer.hosts):

@@ -317,3 +317,13 @@ def test_a_port_that_the_release_has_no_more_is_led_to_while_one_of_before_stand
     [step] = (s for s in configure(goal, seen, missed(goal, seen))[0] if s.host == "h1")
     assert isinstance(step, Configure)
     assert {f.port for f in step.table.listeners} == {8000, 9000}
+
+
+def test_a_host_that_was_a_balancer_keeps_no_listener_for_one_that_no_host_is_to_have() -> None:
+    """It did, and what the release has no more waited for that without end."""
+    site = given.service("site")
+    nowhere = given.service("all", mode="global", placement=Placement(constraints=("node.labels.disk == ssd",)))
+    was = given.standing(given.goal(given.fleet("h1", "h2"), site), given.replica(site, 1, "h1"))
+    goal = given.goal(given.fleet("h1", "h2", balancers=("h2",)), nowhere, release=2)
+    [at_h1] = [s for s in plan(goal, was, 0.0).steps if isinstance(s, Configure) and s.host == "h1"]
+    assert not at_h1.table.listeners
