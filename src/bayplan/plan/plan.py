@@ -80,9 +80,19 @@ def _services(
 
 
 def _stopped(goal: Goal, facts: Facts) -> Plan:
-    """What runs of a stopped service stops: its host was silent then, or whoever stopped it was killed."""
-    which = {(r.host, r.name) for r in facts.replicas(goal.app.name) if r.service in goal.stopped}
+    """What runs of a stopped service stops: its host was silent then, or whoever stopped it was killed. What makes room
+    for another is in that one's plan.
+    """
+    elsewhere = _displaced_by_any(goal, facts) if goal.stopped else frozenset[str]()
+    there = (r for r in facts.replicas(goal.app.name) if r.service in goal.stopped and r.id not in elsewhere)
+    which = {(r.host, r.name) for r in there}
     return halt(goal, which, facts, "its service is stopped")
+
+
+def _displaced_by_any(goal: Goal, facts: Facts) -> frozenset[str]:
+    """Ids of those that make room for a service which is to have their volume: its own plan has them."""
+    planned = (s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name))
+    return frozenset(r.id for s in planned for r in displaced(goal, s, facts))
 
 
 def _overtaken(goal: Goal, facts: Facts) -> tuple[Failure, ...]:
@@ -204,8 +214,7 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[
     waiting: list[Waiting] = []
     steps: list[Step] = []
     routed = routed_services(facts, goal.app.name)
-    planned = [s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name)]
-    elsewhere = {r.id for s in planned for r in displaced(goal, s, facts)}  # their successor's own plan has them
+    elsewhere = _displaced_by_any(goal, facts)
     for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere and r.id not in late):
         if replica.state in BEING:
             waiting.append(Waiting(replica.host, replica.service, replica.name, f"is being {BEING[replica.state]}"))

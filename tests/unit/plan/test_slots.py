@@ -9,9 +9,11 @@ from tests import given
 
 from bayplan.facts import Facts, Replica
 from bayplan.plan.goal import Goal, Memory
+from bayplan.plan.plan import plan
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, slot_and_host
 from bayplan.plan.slots import Reader, Slot, displaced
+from bayplan.plan.steps import Remove, subject
 from bayplan.spec.model import App, Placement
 from bayplan.spec.storage import Mount, Volume
 
@@ -148,3 +150,15 @@ def test_a_service_of_which_none_is_to_run_takes_no_volume_from_another(replicas
     stands = given.replica(worker.model_copy(update={"mounts": data}), 1, "h1", volumes=("shop_data",))
     seen = given.facts(given.up("h1", stands))
     assert displaced(Goal(given.fleet("h1"), app, 2), db, seen) == ((stands,) if replicas else ())
+
+
+def test_what_runs_of_a_stopped_service_and_makes_room_for_another_is_in_one_plan_alone() -> None:
+    """It was stopped and removed in the same pass."""
+    data = (Mount(kind="volume", source="data", target="/d"),)
+    db, worker = given.service("db", ports=(), mounts=data), given.service("worker", ports=())
+    app = App(name="shop", services={"db": db, "worker": worker}, volumes={"data": Volume(name="shop_data")})
+    stands = given.replica(worker.model_copy(update={"mounts": data}), 1, "h1", volumes=("shop_data",))
+    goal = Goal(given.fleet("h1"), app, 2, only=frozenset({"db"}), stopped=frozenset({"worker"}))
+    facts = given.facts(given.up("h1", stands, images=frozenset({db.image})))
+    about = [s for s in plan(goal, facts, 0.0).steps if subject(s) == stands.name]
+    assert [type(s) for s in about] == [Remove]
