@@ -51,6 +51,8 @@ async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, 
             started(await engine.run(step.container))
             await hooks.after_start(engine, step.container.name, step.container.labels)
         case Start():
+            if step.restart:
+                await engine.set_restart(step.replica, step.restart)
             await hooks.again(engine, step.replica)
         case Stop():
             await hooks.before_stop(engine, step.replica)

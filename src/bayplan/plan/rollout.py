@@ -219,7 +219,7 @@ class Rollout:
             self._wait(replica, "waits for its secrets and configs")
             return
         why = "was stopped" if replica.state != "created" else "was created and never started"
-        self.steps.append(Start(replica.host, self.service.name, replica.name, why))
+        self.steps.append(Start(replica.host, self.service.name, replica.name, why, self.service.restart))
 
     def _what_is_missing(self, replica: Replica) -> str:
         if not replica.alive:

@@ -80,12 +80,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start a replica that is there and stopped (or paused)."""
+    """Start a replica that is there and stopped (or paused).
+
+    restart: what it is to have for a restart policy, whatever somebody gave it; "": what it has.
+    """
 
     host: str
     service: str
     replica: str
     why: str
+    restart: str = ""
 
 
 @dataclass(frozen=True, slots=True)

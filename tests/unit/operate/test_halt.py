@@ -84,6 +84,20 @@ def test_a_stopped_service_leaves_the_pools_first_and_keeps_its_containers() -> 
     run(story())
 
 
+def test_what_fell_over_without_its_restart_policy_has_it_again_once_it_is_started() -> None:
+    """Somebody took it with `docker update --restart=no`: the host's next boot would have left it out again."""
+
+    async def story() -> None:
+        world = await World().begin()
+        await world.memory.engines["h1"].set_restart("shop-web-1-r1", "no")
+        world.falls_over("shop-web-1-r1")
+        assert (await world.do(start)).outcome.is_whole
+        assert (await world.states())["shop-web-1-r1"] == "running"
+        assert world.policies() == {"always"}
+
+    run(story())
+
+
 def test_nothing_but_start_or_up_brings_it_back() -> None:
     async def story() -> None:
         world = await World().begin()
@@ -110,7 +124,7 @@ def test_what_its_engine_cannot_change_any_more_keeps_nothing_from_starting() ->
         first, second = world.memory.engines["h1"], world.memory.engines["h2"]
         first.inner._containers["shop-web-1-r1"].state = "dead"
         first.refuses("set_restart", "shop-web-1-r1", EngineError("Container is marked for removal", where="h1"))
-        second.refuses("set_restart", "shop-web-2-r1", NotFoundError("No such container", where="h2"))
+        second.fails["set_restart"] = [NotFoundError("No such container", where="h2")]
         await world.do(start, "web")
         states = await world.states()
         assert sum(s == "running" for n, s in states.items() if "web" in n) == 4
