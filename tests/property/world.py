@@ -36,6 +36,7 @@ from bayplan.plan.steps import (
     PoolChange,
     Pull,
     Remove,
+    Rename,
     Rewrite,
     Run,
     Start,
@@ -232,7 +233,7 @@ class World:
                 container.facts = replace(container.facts, state="exited", exit_code=137)
             case Remove():
                 machine.containers.pop(step.replica, None)
-            case Configure() | PoolChange() | Rewrite():
+            case Configure() | PoolChange() | Rewrite() | Rename():
                 pass
         return ""
 

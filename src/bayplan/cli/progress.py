@@ -45,6 +45,7 @@ DONE = {
     "deliver": "has secrets and configs of",
     "network": "created network",
     "start": "started again",
+    "rename": "has its name again:",
     "stop": "stopped",
     "remove": "removed",
     "configure": "listeners configured",

@@ -14,6 +14,7 @@ from bayplan.plan.steps import (
     PoolChange,
     Pull,
     Remove,
+    Rename,
     Rewrite,
     Run,
     Start,
@@ -45,6 +46,8 @@ async def _engine(step: Step, engine: Engine, on: OnTransfer, started: Started, 
             await engine.ensure_network(step.name, step.bridge, step.labels)
         case System():
             await _replace(step, engine)
+        case Rename():
+            await engine.rename(step.name, step.to)
         case Pull():
             await engine.pull(step.image, on, _login_for(step.image, login))
         case Run():

@@ -37,6 +37,16 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """Give a container that bayplan itself needs its own name back: it is spoken to by that."""
+
+    host: str
+    name: str
+    to: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pull:
     """Fetch an image to a host."""
 
@@ -145,7 +155,7 @@ class Rewrite:
     why: str
 
 
-Step = Network | System | Pull | Deliver | Run | Start | Stop | Remove | Configure | PoolChange | Rewrite
+Step = Network | System | Rename | Pull | Deliver | Run | Start | Stop | Remove | Configure | PoolChange | Rewrite
 
 
 def kind(step: Step) -> str:
@@ -160,6 +170,8 @@ def subject(step: Step) -> str:
             return step.name
         case System():
             return step.role
+        case Rename():
+            return step.to
         case Pull():
             return step.image
         case Deliver():

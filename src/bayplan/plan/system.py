@@ -13,7 +13,7 @@ from bayplan.haproxy.config import render
 from bayplan.haproxy.places import INITIAL, SPEC, START, named_files, start_script
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
-from bayplan.plan.steps import Configure, PoolChange, Pull, Remove, Rewrite, Start, Step, System, key
+from bayplan.plan.steps import Configure, PoolChange, Pull, Remove, Rename, Rewrite, Start, Step, System, key
 from bayplan.spec.model import ENGINE_SOCKET, Fleet, Host
 
 RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
@@ -206,8 +206,11 @@ def without_handed_over(steps: Iterable[Step], facts: Facts) -> Iterator[Step]:
 
 def _missing(
     fleet: Fleet, facts: Facts, host: HostFacts, role: Role, container: Container
-) -> Iterator[System | Pull | Start]:
+) -> Iterator[System | Rename | Remove | Pull | Start]:
     there = host.system(role)
+    if named_otherwise := _named_otherwise(host, role, container.name):
+        yield from named_otherwise
+        return
     if there is None:
         why = f"no {role} is here"
     elif role == "gateway" and there.state in ("exited", "paused"):
@@ -228,6 +231,18 @@ def _missing(
         yield _system(fleet, facts, host, role, container, why)
     else:
         yield Pull(host.name, container.image, why)
+
+
+def _named_otherwise(host: HostFacts, role: Role, name: str) -> tuple[Rename | Remove, ...]:
+    """Of a container that somebody renamed; where another one has its name by now, it goes."""
+    there = [c for c in host.engine.system if c.role == role and not c.aside]
+    others = [c for c in there if c.name not in ("", name)]
+    rest = others if len(others) < len(there) else others[1:]
+    back = [Rename(host.name, c.name, name, f"the {role} was renamed to {c.name}") for c in others if c not in rest]
+    gone = [
+        Remove(host.name, "", c.name, GRACE if role == "gateway" else 0, f"another {role} has its place") for c in rest
+    ]
+    return (*back, *gone)
 
 
 def _system(fleet: Fleet, facts: Facts, host: HostFacts, role: Role, container: Container, why: str) -> System:

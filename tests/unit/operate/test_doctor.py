@@ -15,7 +15,7 @@ from bayplan.operate.doctor.fleet import fleet_findings, net_findings
 from bayplan.operate.doctor.host import clock_finding, engine_findings, reading_findings
 from bayplan.operate.doctor.machine import ssh_finding
 from bayplan.operate.doctor.readings import Readings, command, read
-from bayplan.operate.doctor.system import _get, gateway_finding
+from bayplan.operate.doctor.system import _get, gateway_finding, renamed
 from bayplan.operate.doors import Door
 from bayplan.ports import FleetPorts
 from bayplan.routing import Listener, Table
@@ -163,6 +163,16 @@ def test_gateways() -> None:
     assert level("exited", None) == "fail"
     assert level(None, None) == "fail"
     assert gateway_finding(HostFacts("h", reachable=True)).level == "ok"  # nothing of the fleet is there yet
+
+
+def test_what_was_renamed_is_told_with_the_name_that_it_is_to_have() -> None:
+    there = SystemContainer("i", "guard", "s", "running", name="mine")
+    found = renamed("t", HostFacts("h", True, engine=EngineFacts(system=(there,))), "guard")
+    assert found is not None
+    assert (found.level, found.check) == ("fail", "guard")
+    assert "mine instead of bayplan-guard-t" in found.what
+    named = replace(there, name="bayplan-guard-t")
+    assert renamed("t", HostFacts("h", True, engine=EngineFacts(system=(named,))), "guard") is None
 
 
 def test_environment_that_looks_like_a_secret() -> None:

@@ -98,6 +98,20 @@ def test_what_fell_over_without_its_restart_policy_has_it_again_once_it_is_start
     run(story())
 
 
+def test_what_bayplan_runs_has_its_name_again_after_somebody_renamed_it() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        engine = world.memory.engines["h1"]
+        for role in ("guard", "gateway"):
+            await engine.rename(f"bayplan-{role}-t", f"mine-{role}")
+        assert (await world.do(start)).outcome.is_whole
+        assert set(world.done) == {("rename", "bayplan-guard-t"), ("rename", "bayplan-gateway-t")}
+        system = (await world.memory.facts()).hosts["h1"].engine.system
+        assert {c.name for c in system} == {"bayplan-guard-t", "bayplan-gateway-t"}
+
+    run(story())
+
+
 def test_nothing_but_start_or_up_brings_it_back() -> None:
     async def story() -> None:
         world = await World().begin()

@@ -28,7 +28,7 @@ from bayplan.haproxy.places import INITIAL, start_script
 from bayplan.plan.guard import Watch, rules, script, ways
 from bayplan.plan.names import bridge_name, bridge_prefix
 from bayplan.plan.plan import system_plan
-from bayplan.plan.steps import Pull, Remove, Start, System, subject
+from bayplan.plan.steps import Pull, Remove, Rename, Start, System, subject
 from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
 from bayplan.routing import Listener, Pool, Route, Server, Table
 from bayplan.spec.model import Balancer, Fleet, Registry
@@ -140,6 +140,29 @@ def test_a_gateway_that_answers_goes_on_until_the_next_one_does() -> None:
     (relieved,) = plan_system(on, answering(both, new.spec))
     assert isinstance(relieved, Remove)
     assert relieved.replica == "bayplan-gateway-t.old"
+
+
+def test_one_that_was_renamed_gets_its_name_back_and_nothing_else_is_done_with_it_before() -> None:
+    on = own_registry()
+    there = as_planned(on, seen(bare("h1"), bare("h2")), name="mine", spec="of-yesterday").hosts["h1"]
+    steps = [s for s in plan_system(on, seen(there)) if not isinstance(s, Pull)]
+    assert [(s.name, s.to) for s in steps if isinstance(s, Rename)] == [
+        ("mine", f"bayplan-{role}-t") for role in ("guard", "gateway", "registry")
+    ]
+    assert len(steps) == 3
+
+
+def test_one_that_was_renamed_goes_where_another_has_its_name() -> None:
+    on = fleet("h1")
+    there = as_planned(on, seen(bare("h1"))).hosts["h1"]
+    strays = tuple(SystemContainer(n, "guard", "of-yesterday", "running", name=n) for n in ("mine", "yours"))
+    both = replace(there, engine=replace(there.engine, system=(*strays, *there.engine.system)))
+    assert [(type(s), subject(s)) for s in plan_system(on, seen(both))] == [(Remove, "mine"), (Remove, "yours")]
+    alone = replace(there, engine=replace(there.engine, system=(*strays, *there.engine.system[1:])))
+    assert [(type(s), subject(s)) for s in plan_system(on, seen(alone))] == [
+        (Rename, "bayplan-guard-t"),
+        (Remove, "yours"),
+    ]
 
 
 def test_the_one_aside_goes_before_the_next_is_replaced() -> None:

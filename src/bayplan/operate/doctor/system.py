@@ -26,7 +26,20 @@ async def system_findings(ports: FleetPorts, facts: HostFacts) -> tuple[Finding,
 
 
 async def _gateway(ports: FleetPorts, facts: HostFacts) -> Finding:
-    return await _restarting(ports, facts, "gateway") or gateway_finding(facts)
+    return await _wrong(ports, facts, "gateway") or gateway_finding(facts)
+
+
+async def _wrong(ports: FleetPorts, facts: HostFacts, role: Role) -> Finding | None:
+    return renamed(ports.fleet.name, facts, role) or await _restarting(ports, facts, role)
+
+
+def renamed(fleet: str, facts: HostFacts, role: Role) -> Finding | None:
+    """Of a container that somebody gave another name: it runs, and nobody reaches it."""
+    container, name = facts.system(role), system_name(role, fleet)
+    if container is None or container.name in ("", name):
+        return None
+    told = f"its container has the name {container.name} instead of {name}, by which it is spoken to"
+    return Finding("fail", role, facts.name, told, "bayplan up gives it that name back")
 
 
 async def _restarting(ports: FleetPorts, facts: HostFacts, role: Role) -> Finding | None:
@@ -52,7 +65,7 @@ def gateway_finding(facts: HostFacts) -> Finding:
 
 
 async def _guard(ports: FleetPorts, facts: HostFacts) -> Finding:
-    wrong = await _restarting(ports, facts, "guard") or _container(facts, "guard")
+    wrong = await _wrong(ports, facts, "guard") or _container(facts, "guard")
     if wrong:
         return wrong
     try:
@@ -100,7 +113,7 @@ def _registry(ports: FleetPorts, facts: HostFacts) -> Iterator[asyncio.Task[Find
 
 
 async def _registry_container(ports: FleetPorts, facts: HostFacts) -> Finding:
-    wrong = await _restarting(ports, facts, "registry") or _container(facts, "registry")
+    wrong = await _wrong(ports, facts, "registry") or _container(facts, "registry")
     return wrong or Finding("ok", "registry", facts.name, "its container runs")
 
 
