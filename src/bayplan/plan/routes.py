@@ -117,14 +117,23 @@ def routed_services(facts: Facts, app: str) -> frozenset[str]:
 
 def forgotten(fleet: Fleet, app: str, facts: Facts) -> frozenset[str]:
     """Hosts whose gateways may lead to nothing of an app though clients, or replicas of its own there, reach it through
-    them: whoever removed the one before removed its files.
+    them: whoever removed the one before removed its files. And balancers without a listener of it that stands on
+    another host: fleet.yaml has them as balancers only since.
     """
     there = [r for r in facts.replicas(app) if r.alive]
     led = [f for t in facts.tables() for f in t.listeners if any(r.pool.startswith(f"{app}.") for r in f.routes)]
-    asked = set(fleet.balancer.hosts) if any(r.ports for r in there) else set()
-    asked |= {r.host for r in there} if any(front.is_inner for front in led) else set()
-    seen = (h for h in facts.reachable() if h.gateway and h.name in asked)
-    return frozenset(h.name for h in seen if h.gateway and all(p.app != app for p in h.gateway.table.pools))
+    balancers = set(fleet.balancer.hosts) if any(r.ports for r in there) else set()
+    asked = balancers | ({r.host for r in there} if any(front.is_inner for front in led) else set())
+    seen = {h.name: h.gateway.table for h in facts.reachable() if h.gateway and h.name in asked}
+    fronts = frozenset[tuple[Front, Route]]().union(*(_led_from(table, app) for table in facts.tables()))
+    empty = {name for name, table in seen.items() if all(p.app != app for p in table.pools)}
+    return frozenset(empty | {n for n, table in seen.items() if n in balancers and not fronts <= _led_from(table, app)})
+
+
+def _led_from(table: Table, app: str) -> frozenset[tuple[Front, Route]]:
+    """Where clients are led to the app from."""
+    fronts = (f for f in table.listeners if not f.is_inner)
+    return frozenset(((f.address, f.port), r) for f in fronts for r in f.routes if r.pool.startswith(f"{app}."))
 
 
 def _pool(app: str, service: Service, target: int) -> Pool:

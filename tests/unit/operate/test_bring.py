@@ -59,6 +59,27 @@ def test_a_gateway_that_was_removed_leads_to_every_app_again_whichever_is_change
     run(story())
 
 
+@pytest.mark.parametrize("addressed", [True, False])
+def test_another_balancer_in_the_fleet_file_gets_the_listeners_of_every_app_whichever_is_brought_up(
+    addressed: bool,
+) -> None:
+    async def story() -> None:
+        address = "198.18.1.1" if addressed else ""
+        world = await World().begin()
+        site = service("site", 2, ports=(ingress(82, 8082),), address=address)
+        blog = App(name="blog", services={"site": site})
+        await world.ports.releases.put(Release(1, "blog", blog.model_dump_json(), "ann", 0.0, "up"))
+        await start(world.ports, "blog", Wishes(), lambda _: None)
+        balancer = world.ports.fleet.balancer.model_copy(update={"hosts": ("h2",)})
+        world.ports = replace(world.ports, fleet=world.ports.fleet.model_copy(update={"balancer": balancer}))
+        await world.do(start)
+        for host, expected in (("h1", set[int]()), ("h2", {80, 81, 82})):
+            table = (await world.memory.gateways[host].observe()).table
+            assert {f.port for f in table.listeners if not f.is_inner} == expected
+
+    run(story())
+
+
 def test_what_is_built_on_the_only_engine_is_fetched_from_nowhere(tmp_path: Path) -> None:
     """Its images were listed before."""
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
