@@ -27,7 +27,7 @@ from bayplan.plan.pools import retire
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, replica_name
 from bayplan.plan.slots import jobs_of
-from bayplan.plan.standing import BEING, why_failed
+from bayplan.plan.standing import BEING, exit_status, why_failed
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Remove, Start, Step, Stop, Waiting
 from bayplan.spec.model import Service
 
@@ -105,7 +105,7 @@ class Job:
     def _tend(self, job: Replica) -> None:
         why = why_failed(job, self.service, self.run, self.now) if job.state not in ("running", "paused") else None
         if why is not None:
-            self.failures.append(Failure(job.host, self.service.name, job.name, _as_a_job(job, why)))
+            self.failures.append(Failure(job.host, self.service.name, job.name, self._as_a_job(job, why)))
             if job.state == "restarting":
                 self.steps.append(self._stop(job))
         elif job.state in _RUNS:
@@ -160,6 +160,5 @@ class Job:
     def _name(self, slot: int) -> str:
         return replica_name(self.goal.app.name, self.service.name, slot, self.goal.release)
 
-
-def _as_a_job(job: Replica, why: str) -> str:
-    return f"ended with status {job.exit_code}" if job.state in ("exited", "dead") else why
+    def _as_a_job(self, job: Replica, why: str) -> str:
+        return f"ended with {exit_status(job, self.service)}" if job.state in ("exited", "dead") else why

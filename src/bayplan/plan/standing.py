@@ -25,6 +25,7 @@ from bayplan.plan.health import check_of
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import asked_targets, ingress_targets, pool_name, server_name
 from bayplan.spec.model import Fleet, Service
+from bayplan.units import show_bytes
 
 START_DEADLINE = 60.0  # seconds to be ready, for a service whose health check does not say
 GRACE = 10.0  # seconds on top of what a health check says, for the engine to run it
@@ -34,6 +35,7 @@ SETTLE = 1.0  # seconds that a replica nobody asks must run before it counts
 # there may be a server and a worker. So for one that answers on some of the ports that `expose` names: it is a note.
 QUIET = 10.0
 LOOP_DEADLINE = 15.0  # seconds for which a replica may exit and be restarted: what it needs may start a moment later
+_KILLED = 137  # 128 and SIGKILL: so engines tell it
 
 
 def endpoints(replica: Replica, facts: Facts) -> tuple[Endpoint, ...]:
@@ -136,15 +138,24 @@ def why_failed(replica: Replica, service: Service, run: Memory, now: float) -> s
         how = replica.health if replica.state == "running" else replica.state
         return f"was ready, and is {how} within {monitor:g} s of it"
     if replica.state in ("exited", "dead") and tried:
-        return f"exited with status {replica.exit_code} right after its start{_if_a_job(replica)}"
+        return f"exited with {exit_status(replica, service)} right after its start{_if_a_job(replica)}"
     if replica.state == "restarting" and age >= LOOP_DEADLINE:
-        return f"exits and is restarted again and again, last with status {replica.exit_code}{_if_a_job(replica)}"
+        return f"exits and is restarted again and again, last with {exit_status(replica, service)}{_if_a_job(replica)}"
     is_ill = replica.health == "unhealthy"
     deadline = unhealthy_deadline(service) if is_ill else ready_deadline(service)
     left_off = -math.inf if is_ill else run.serving.get(replica.id, -math.inf)
     if replica.state in ("running", "paused") and min(age, now - left_off) >= deadline:
         return _late(replica, service, deadline)
     return None
+
+
+def exit_status(replica: Replica, service: Service) -> str:
+    """With what a log does not tell: who is killed for the memory that it takes says nothing any more."""
+    if replica.exit_code != _KILLED:
+        return f"status {replica.exit_code}"
+    most = service.resources.limit_memory
+    room = f"its limit of {show_bytes(most)}" if most else "its host has free"
+    return f"status {_KILLED} (it was killed: as a rule, for more memory than {room})"
 
 
 def _if_a_job(replica: Replica) -> str:

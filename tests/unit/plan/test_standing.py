@@ -19,7 +19,7 @@ from bayplan.plan.standing import (
     silent_gateway,
     why_failed,
 )
-from bayplan.spec.model import Exposed, Healthcheck, Probe, Service
+from bayplan.spec.model import Exposed, Healthcheck, Probe, Resources, Service
 
 FLEET = given.fleet("h1", "h2", balancers=("h1", "h2"))
 WEB = given.service()
@@ -135,6 +135,20 @@ def test_the_deadline_follows_from_the_health_check(check: Healthcheck | None, s
 def test_an_images_own_check_may_take_longer(own: Healthcheck | None, images: Healthcheck, seconds: float) -> None:
     """`HEALTHCHECK --interval=5m`, the Dockerfile reference's example, is asked for the first time after 5 minutes."""
     assert ready_deadline(given.service(healthcheck=own, image_healthcheck=images)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (64 << 20, "last with status 137 (it was killed: as a rule, for more memory than its limit of 64 MB)"),
+        (None, "last with status 137 (it was killed: as a rule, for more memory than its host has free)"),
+    ],
+)
+def test_who_is_killed_again_and_again_has_left_no_word_and_its_limit_is_told(limit: int | None, told: str) -> None:
+    service = given.service(resources=Resources(limit_memory=limit))
+    made = given.replica(service, 1, "h1", state="restarting", exit_code=137)
+    found = why_failed(made, service, Memory(frozenset({made.id}), {made.id: 0.0}), LOOP_DEADLINE)
+    assert told in (found or "")
 
 
 def test_what_is_found_unhealthy_is_not_waited_for_until_its_check_would_time_out() -> None:
