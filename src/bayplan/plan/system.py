@@ -215,7 +215,7 @@ def _missing(
         why = f"no {role} is here"
     elif role == "gateway" and there.state in ("exited", "paused"):
         # The listeners of every app are in its files and nowhere else: a new one would begin with none.
-        yield Start(host.name, "", container.name, f"the {role} was stopped ({there.state})")
+        yield Start(host.name, "", container.name, f"the {role} was stopped ({there.state})", container.restart)
         return
     elif role == "gateway" and there.state == "restarting" and there.spec == container.labels[labels.SPEC]:
         return  # its engine starts it again, with its files

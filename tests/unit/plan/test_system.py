@@ -111,7 +111,7 @@ def test_a_gateway_that_was_stopped_is_started_as_it_was_for_its_files_hold_ever
     guard, gateway = plan_system(on, as_planned(on, facts, state="exited", **spec))
     assert isinstance(guard, System)
     assert isinstance(gateway, Start)
-    assert gateway.replica == "bayplan-gateway-t"
+    assert (gateway.replica, gateway.restart) == ("bayplan-gateway-t", "always")
 
 
 def test_a_gateway_that_its_engine_restarts_is_waited_for() -> None:
