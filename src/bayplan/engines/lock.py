@@ -34,6 +34,7 @@ Say = Callable[[str], None]
 
 DYING = 3.0  # seconds for a holder that has just died to vanish; without more patience, nobody waits longer
 STUCK = 18.0  # seconds that a container may be created and not running; longer than `hold.START`
+SKEW = 2.0  # seconds that two clocks may differ
 SLICE = 1.0  # seconds between looks at one that starts
 MAKE_UP = 4.0  # seconds to win another host for one that fell silent; with `hold.ANSWER`, less than `hold.PATIENCE`
 SPREAD = 0.1  # seconds within which those who waited try again
@@ -209,11 +210,13 @@ class EngineLock:
 
 
 def describe(claim: Claim | None) -> str:
-    """`ann@laptop: up site, since 14:02:11 (12 s ago)`."""
+    """`ann@laptop: up site, since 14:02:11 (12 s ago)`; the time is the claimant's own machine's."""
     if claim is None:
         return "somebody else"
-    ago = show_seconds(max(0.0, time.time() - claim.at))
-    return f"{claim.by}: {claim.doing}, since {datetime.fromtimestamp(claim.at).astimezone():%H:%M:%S} ({ago} ago)"
+    age = time.time() - claim.at
+    ahead = f"by its clock, which is {show_seconds(-age)} or more ahead of this machine's"
+    ago = f"{show_seconds(max(0.0, age))} ago" if age > -SKEW else ahead
+    return f"{claim.by}: {claim.doing}, since {datetime.fromtimestamp(claim.at).astimezone():%H:%M:%S} ({ago})"
 
 
 def _voters(engines: Iterable[str], gone: frozenset[str]) -> tuple[str, ...]:

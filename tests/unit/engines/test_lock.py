@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from tests.virtual_time import VirtualClock, run
 from bayplan.container import Container
 from bayplan.engines.ballot import read_claim
 from bayplan.engines.hold import ANSWER, BEAT, PATIENCE, START
-from bayplan.engines.lock import DYING, MAKE_UP, STUCK, EngineLock
+from bayplan.engines.lock import DYING, MAKE_UP, STUCK, EngineLock, describe
 from bayplan.engines.lock_hold import LATER
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import MemoryHeld
@@ -22,6 +24,14 @@ from bayplan.ports import Claim, Hold
 
 IMAGE, NAME = "haproxy:3.2", lock_name("t")
 CLAIM = Claim("ann@laptop", "up shop", 1000.0)
+
+
+def test_a_holder_whose_clock_is_ahead_is_not_told_to_have_begun_this_moment() -> None:
+    now = time.time()
+    assert re.search(r"^ann: up, since [\d:]+ \(60 s ago\)$", describe(Claim("ann", "up", now - 60)))
+    assert describe(Claim("ann", "up", now + 3600)).endswith(
+        "(by its clock, which is 60 min or more ahead of this machine's)"
+    )
 
 
 class World:
