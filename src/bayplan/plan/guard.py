@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from bayplan.haproxy.fronts import INNER_PORTS
 from bayplan.haproxy.places import CLOSING, LET_CLOSE, OWNER
 from bayplan.plan.addresses import BLOCK
-from bayplan.plan.names import system_name
+from bayplan.plan.names import ANY_BRIDGE, system_name
 
 LOOK = 3  # seconds between looks at the firewall, each of which takes some ten processes
 
@@ -135,7 +135,7 @@ def _taken_in(watch: Watch) -> Iterator[str]:
         yield from (f"-s {peer}/32 {to_registry} -j RETURN" for peer in watch.peers)
         yield f"{to_registry} -j DROP"
     yield f"-i {watch.bridges}+ -d {BLOCK} -j ACCEPT"  # whatever the host's own firewall says of containers
-    yield f"-d {BLOCK} -j DROP"
+    yield f"! -i {ANY_BRIDGE}+ -d {BLOCK} -j DROP"  # another fleet's replicas are for its own guard to judge
     yield f"-i {watch.bridges}+ -j RETURN"
     yield f"-s {watch.private_net} -j RETURN"
     first, last = watch.ports

@@ -9,6 +9,7 @@ from bayplan.container import digest
 from bayplan.facts import Role
 
 # An interface's name has 15 characters at most (IFNAMSIZ): "bp", 4 hex digits of the fleet, 6 of the app.
+ANY_BRIDGE: Final = "bp"
 _FLEET_DIGITS: Final = 4
 _APP_DIGITS: Final = 6
 
@@ -16,7 +17,7 @@ _APP_DIGITS: Final = 6
 @lru_cache
 def bridge_prefix(fleet: str) -> str:
     """`bp3fa9`: what the interfaces of all the fleet's bridges start with; `bp3fa9+` in a firewall's rule."""
-    return f"bp{digest(fleet)[:_FLEET_DIGITS]}"
+    return f"{ANY_BRIDGE}{digest(fleet)[:_FLEET_DIGITS]}"
 
 
 @lru_cache

@@ -324,13 +324,20 @@ def test_the_guards_rules() -> None:
         f"{into} -s 10.77.0.12/32 {registry} -j RETURN",
         f"{into} {registry} -j DROP",
         f"{into} -i bp12ab+ -d 198.18.0.0/16 -j ACCEPT",
-        f"{into} -d 198.18.0.0/16 -j DROP",
+        f"{into} ! -i bp+ -d 198.18.0.0/16 -j DROP",
         f"{into} -i bp12ab+ -j RETURN",
         f"{into} -s 10.77.0.0/24 -j RETURN",
         f"{into} -d 10.77.0.11/32 -p tcp -m tcp --dport 20000:29999 -j DROP",
         f"{into} -d 10.77.0.11/32 -p udp -m udp --dport 20000:29999 -j DROP",
         "COMMIT",
     ]
+
+
+def test_replicas_of_another_fleet_reach_their_services_past_our_guard() -> None:
+    """Two fleets on one machine: what each guard drops of the addresses, no other fleet's bridge leads to."""
+    dropped = [rule for rule in rules(WATCH) if "198.18.0.0/16 -j DROP" in rule]
+    assert dropped == ["-A BAYPLAN-bp12ab-IN ! -i bp+ -d 198.18.0.0/16 -j DROP"]
+    assert bridge_name("another", "site").startswith("bp")
 
 
 def test_what_is_sent_to_a_service_s_own_address_arrives_there_whatever_is_redirected() -> None:
