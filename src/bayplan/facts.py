@@ -202,13 +202,15 @@ def takes_traffic(state: ServerState, *, up: bool | None) -> bool:
 class GatewayFacts:
     """What a gateway runs with. in_step: the file that a restart reads says the same as the running process.
 
-    spec: the definition of the container that answered; "" is not known.
+    spec: the definition of the container that answered; "" is not known. away: by pool, where a service is that is not
+    run here; "maint" is that its name is not found.
     """
 
     table: Table = field(default_factory=Table)
     pools: Mapping[str, tuple[ServerFacts, ...]] = field(default_factory=dict)
     in_step: bool = True
     spec: str = ""
+    away: Mapping[str, ServerFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from bayplan.gateways.batch import prepare
 from bayplan.gateways.reload import addresses
 from bayplan.haproxy.config import render
 from bayplan.haproxy.state import Pools
-from bayplan.haproxy.words import is_checked
+from bayplan.haproxy.words import AWAY, is_checked
 from bayplan.plan.steps import PoolChange
-from bayplan.routing import Server, Spoken, Table
+from bayplan.routing import Pool, Server, Spoken, Table
 
 
 class MemoryGateway:
@@ -44,7 +44,8 @@ class MemoryGateway:
     async def observe(self) -> GatewayFacts:
         self._ask()
         pools = {pool: tuple(self._seen(pool, s) for s in servers) for pool, servers in self._pools.items()}
-        return GatewayFacts(self._table, pools, in_step=self._saved == self._now())
+        away = {p.name: self._seen_away(p) for p in self._table.pools if p.fixed}
+        return GatewayFacts(self._table, pools, in_step=self._saved == self._now(), away=away)
 
     async def configure(self, table: Table) -> None:
         self._ask()
@@ -96,6 +97,12 @@ class MemoryGateway:
         now = self._clock()
         since = now - self._changed.get((pool, server.server.name, server.state), now)
         return replace(server, up=up, check=check, sessions=sessions, since=since)
+
+    def _seen_away(self, pool: Pool) -> ServerFacts:
+        address, _, port = pool.fixed.rpartition(":")
+        server = Server(AWAY, address, int(port))
+        up = self.answers(server, pool.spoken)
+        return ServerFacts(server, "ready", up, "L4OK" if up else "L4CON")
 
     def _checked(self, name: str, server: Server) -> tuple[bool | None, str]:
         pool = next(p for p in self._table.pools if p.name == name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bayplan.errors import GatewayError
 from bayplan.facts import GatewayFacts, ServerFacts, ServerState
@@ -43,6 +43,7 @@ class Look:
     saved: str
     uptime: float
     spec: str = ""
+    away: Mapping[str, ServerFacts] = field(default_factory=dict)
 
     @property
     def generation(self) -> int:
@@ -51,7 +52,7 @@ class Look:
     @property
     def facts(self) -> GatewayFacts:
         in_step = self.saved.partition(":")[2] == state_digest(self.table, self.pools)
-        return GatewayFacts(table=self.table, pools=self.pools, in_step=in_step, spec=self.spec)
+        return GatewayFacts(self.table, self.pools, in_step, self.spec, self.away)
 
 
 def read_look(answers: Iterable[str]) -> Look:
@@ -68,8 +69,9 @@ def read_look(answers: Iterable[str]) -> Look:
             "the HAProxy at the gateway's socket is not one that bayplan configured",
             todo="stop whatever else was started there; `bayplan up` starts the gateway again",
         ) from error
-    pools = {pool.name: tuple(servers.get(pool.name, ())) for pool in table.pools}
-    return Look(table, pools, saved, uptime, variables.get(SPEC, ""))
+    pools = {p.name: tuple(s for s in servers.get(p.name, ()) if s.server.name != AWAY) for p in table.pools}
+    away = {p.name: s for p in table.pools for s in servers.get(p.name, ()) if s.server.name == AWAY}
+    return Look(table, pools, saved, uptime, variables.get(SPEC, ""), away)
 
 
 def read_sessions(stats: str) -> dict[tuple[str, str], tuple[int, str]]:
@@ -125,8 +127,6 @@ def _servers(
     found: dict[str, list[ServerFacts]] = defaultdict(list)
     for line in lines[2:]:
         row = dict(zip(names, line.split(), strict=True))
-        if row["srv_name"] == AWAY:
-            continue
         open_now, check = sessions.get((row["be_name"], row["srv_name"]), (0, ""))
         found[row["be_name"]].append(_server(row, open_now, check, draining))
     return found

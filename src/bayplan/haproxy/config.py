@@ -101,7 +101,11 @@ def _backend(pool: Pool, servers: tuple[ServerFacts, ...]) -> Iterator[str]:
     if pool.fixed:
         words = (pool.fixed, check_words(pool), _BY_NAME if _by_name(pool) else "", tls_words(pool) if pool.tls else "")
         yield f"  server {AWAY} {' '.join(word for word in words if word)}"
-    yield from (f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}" for s in servers)
+    if pool.fixed and servers:
+        yield "  option allbackups"
+    spare = " backup" if pool.fixed else ""  # what ran here before serves while the managed service does not answer
+    for s in servers:
+        yield f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}{spare}"
 
 
 def _check(pool: Pool) -> Iterator[str]:

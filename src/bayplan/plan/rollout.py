@@ -30,6 +30,7 @@ from functools import cached_property
 from math import ceil, inf
 
 from bayplan.facts import Facts, Replica
+from bayplan.plan import away
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import seats, wanted_slots, wants_none
 from bayplan.plan.filters import barred, reject
@@ -351,6 +352,8 @@ class Rollout:
     # -- what goes ----------------------------------------------------------------------------------------------------
 
     def _retire(self, window: set[int]) -> None:
+        if self._is_awaited_away():
+            return
         serves = any(s.serves for n, s in self.slots.items() if n in self.wanted)
         for number in sorted(self.slots):
             slot = self.slots[number]
@@ -364,6 +367,19 @@ class Rollout:
                 self._end_visits(slot)
                 if self.lent:
                     self._stand_aside(slot.old)
+
+    def _is_awaited_away(self) -> bool:
+        """Whether what stands is to serve until the managed service answers that is to take its place."""
+        external = self.service.external
+        there = [r for r in self.facts.replicas(self.goal.app.name, self.service.name) if r.alive]
+        if external is None or not there or self.service.name in self.goal.stopped:
+            return False
+        why = away.unreached(self.goal, self.service, self.facts)
+        if not all(why.values()):
+            self._wait(there[0], f"serves until {away.place(external)} was asked")
+        elif why:
+            self.held_by, self.is_held = away.held(self.service, external, why), True
+        return bool(why)
 
     def _displace(self) -> None:
         """What had its volume under another name goes first, if some host can take the service then."""

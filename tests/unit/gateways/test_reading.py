@@ -54,6 +54,23 @@ def test_states_checks_sessions_and_times_are_told_apart() -> None:
     }
 
 
+def test_where_a_managed_service_is_is_no_server_of_the_pool_and_told_beside_it() -> None:
+    states = "4 a.b.80 5 bayplan:away 192.0.2.7 0 0 1 1 5 7 0 0 7 0 0 0 - 80 - 0 0 - - 0"
+    unnamed = "5 a.c.80 1 bayplan:away - 0 32 1 1 6 1 0 0 14 0 0 0 db.example.com 80 - 0 0 - - 0"
+    told = look()
+    told[0], told[1] = (
+        f"{STATES}\n{states}\n{unnamed}",
+        f"{STAT}\na.b.80,bayplan:away,0,* L4TOUT,-\na.c.80,bayplan:away,0,,-",
+    )
+    seen = read_look(told).facts
+    assert len(seen.pools[POOL]) == 4
+    assert seen.pools["a.c.80"] == ()
+    assert {pool: (s.state, s.up, s.check) for pool, s in seen.away.items()} == {
+        POOL: ("ready", False, "L4TOUT"),
+        "a.c.80": ("maint", None, ""),
+    }
+
+
 def test_how_long_a_server_drains_is_counted_from_when_it_was_told_to() -> None:
     told = "0x1 a.b.80/n4.h1 7.0\n0x2 a.b.80/n4.h1 98.25\n0x3 a.b.80/n1.h1 100.500\n0x4 a.b.80/n3.h1 1.0"
     seen = read_look(look(drained=told))
