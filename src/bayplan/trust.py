@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from typing import Final
+
+REGISTRIES: Final = "/etc/docker/certs.d"  # where Docker looks for a private registry's authority: so do we
+
+
+def how_to_trust(registry: str) -> str:
+    """What to do about a registry, `host:port`, whose certificate nobody knows."""
+    return f"put its authority's certificate into {REGISTRIES}/{registry}/ca.crt, here and on every host"
 
 
 def trust(ca: str | None = None) -> ssl.SSLContext:

@@ -303,8 +303,9 @@ async def test_a_registry_with_its_own_authority(
     port = make_registry(tls=f", tls: {{certificate: {keys}/cert.pem, key: {keys}/key.pem}}")
     monkeypatch.setattr("bayplan.images.transport._is_plain", lambda _host: False)
     stranger = HttpRegistry(f"localhost:{port}")
-    with pytest.raises(RegistryError, match="not trusted"):
+    with pytest.raises(RegistryError, match="not trusted") as told:
         await stranger.ping()
+    assert f"certs.d/localhost:{port}/ca.crt, here and on every host" in told.value.todo
     folder = tmp_path / f"localhost:{port}"
     folder.mkdir()
     (folder / "ca.crt").write_bytes((keys / "cert.pem").read_bytes())

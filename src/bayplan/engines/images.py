@@ -11,6 +11,7 @@ from bayplan.engines.client import IDLE, Client, patient
 from bayplan.engines.faults import NOT_FOUND
 from bayplan.errors import EngineError, ImageError
 from bayplan.ports import BuildRequest, Credentials, OnTransfer, Transfer
+from bayplan.trust import how_to_trust
 
 KEPT_LINES = 25  # of a failed build's output
 
@@ -100,7 +101,7 @@ async def push(client: Client, image: str, on: OnTransfer, credentials: Credenti
         raise ImageError(f"pushing {image} stood still for {IDLE:g} s", where=client.host) from late
     except EngineError as error:
         said = f"{image} cannot be pushed: {error.what}"
-        raise ImageError(said, where=client.host, todo=error.todo or _todo(error.what)) from error
+        raise ImageError(said, where=client.host, todo=error.todo or what_to_do(error.what, image)) from error
     if not digest:
         raise ImageError(f"pushing {image} ended before the registry had all of it", where=client.host)
     return digest
@@ -140,11 +141,17 @@ def _no_image(image: str, error: EngineError, host: str) -> ImageError:
             where=host,
             todo="check its name and tag, and that it was pushed",
         )
-    return ImageError(f"{image} cannot be pulled: {error.what}", where=host, todo=error.todo or _todo(error.what))
+    return ImageError(
+        f"{image} cannot be pulled: {error.what}", where=host, todo=error.todo or what_to_do(error.what, image)
+    )
 
 
-def _todo(said: str) -> str:
+def what_to_do(said: str, image: str) -> str:
+    """About an image that its engine could not send or fetch, by what it said; "" is not known."""
     low = said.lower()
+    server = image.partition("/")[0]
+    if "x509" in low and set(server) & set(".:"):
+        return how_to_trust(server)
     if "unauthorized" in low or "denied" in low or "authentication required" in low or "no basic auth" in low:
         return "check registry.username and registry.password_command in fleet.yaml"
     if "connection refused" in low or "no such host" in low or "timeout" in low:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayplan.errors import BayplanError, RegistryError, UnreadableError, make_room
 from bayplan.images.login import Login
+from bayplan.trust import how_to_trust
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -170,14 +171,16 @@ class Transport:
             return Answer(*await read(response))
 
     def _silent(self, failed: Exception) -> RegistryError:
-        from aiohttp import ClientPayloadError
+        from aiohttp import ClientConnectorCertificateError, ClientPayloadError
 
         from bayplan.images.way import words
 
         if isinstance(failed, ClientPayloadError):
             return UnreadableError("the registry sends less than it says", where=self._where, todo=self._todo())
         said = f"the registry does not answer: {words(failed)}"
-        return RegistryError(said, where=self._where, todo=self._todo())
+        is_strange = isinstance(failed, ClientConnectorCertificateError)
+        todo = how_to_trust(self._server) if is_strange else self._todo()
+        return RegistryError(said, where=self._where, todo=todo)
 
     async def _forget(self, session: ClientSession) -> None:
         """Unless another request has opened a new one already."""

@@ -27,11 +27,11 @@ from aiohttp.hdrs import AUTHORIZATION
 from yarl import URL
 
 from bayplan.dialled import place_of
-from bayplan.trust import trust
+from bayplan.trust import REGISTRIES, trust
 
 _DEADLINE = 60.0  # seconds for one request, small as they all are; a cloud's registry may be far
 _CONNECT = 10.0
-_CERTIFICATES = Path("/etc/docker/certs.d")  # where Docker looks for a private registry's CA: so do we
+_CERTIFICATES = Path(REGISTRIES)
 
 
 class _Pinned(AbstractResolver):

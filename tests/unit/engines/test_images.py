@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests import virtual_time
 
-from bayplan.engines.images import pushed, unless_busy
+from bayplan.engines.images import pushed, unless_busy, what_to_do
 from bayplan.errors import EngineError
 
 
@@ -21,6 +21,12 @@ from bayplan.errors import EngineError
 )
 def test_the_digest_that_a_push_tells(event: dict[str, object], digest: str) -> None:
     assert pushed(event) == digest
+
+
+def test_a_registry_whose_authority_an_engine_does_not_know_is_to_be_made_known_there() -> None:
+    said = 'Get "https://10.0.0.9:5443/v2/": x509: certificate signed by unknown authority'
+    assert "/etc/docker/certs.d/10.0.0.9:5443/ca.crt" in what_to_do(said, "10.0.0.9:5443/shop/web:1")
+    assert what_to_do(said, "library/web:1") == ""
 
 
 # As Docker 20.10 and containerd say it.
