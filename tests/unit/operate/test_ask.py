@@ -6,14 +6,15 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.given import fleet
+from tests.given import fleet, host
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
 from bayplan.converge.observe import SLOW, see_engine, see_host
 from bayplan.engines.memory import MemoryEngine
+from bayplan.errors import UsageError
 from bayplan.facts import EngineFacts
-from bayplan.operate.ask import ask_all
+from bayplan.operate.ask import ask_all, check_ways
 from bayplan.ports import FleetPorts
 
 
@@ -42,3 +43,12 @@ def test_one_that_answers_soon_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     ports, told = hanging(monkeypatch, "h2", SLOW / 2)
     assert run(see_engine(ports, "h2")).reachable
     assert told == []
+
+
+def test_a_host_whose_gateway_cannot_be_told_anything_is_refused_before_anything_is_begun() -> None:
+    """`up` started a gateway there, and waited for its answer; `doctor` said that all was well."""
+    check_ways(fleet("h1", "h2"))
+    deaf = host("h2").model_copy(update={"address": "tcp://10.77.0.12:2376"})
+    with pytest.raises(UsageError, match=r"tcp://10\.77\.0\.12:2376: over TLS only its engine can be reached") as told:
+        check_ways(fleet("h1", deaf))
+    assert (told.value.where, "ssh://user@host" in told.value.todo) == ("h2", True)

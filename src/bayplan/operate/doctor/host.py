@@ -12,6 +12,7 @@ from typing import Any
 from bayplan.converge.observe import observe
 from bayplan.errors import BayplanError, HostRefusedError, HostUnreachableError, make_room
 from bayplan.facts import HostFacts
+from bayplan.operate.ask import BY_SSH, NO_GATEWAY, is_engine_only
 from bayplan.operate.doctor import readings
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.readings import Readings
@@ -83,10 +84,8 @@ async def _observe(ports: FleetPorts, host: str) -> HostFacts:
 
 
 async def _readings(ports: FleetPorts, host: Host, info: Mapping[str, Any]) -> Readings | Finding:
-    """Over TLS only the engine is reached: that is no fault."""
-    if host.address.startswith("tcp://"):
-        told = "only the engine is reached over TLS: disk, addresses and ports were not looked at"
-        return Finding("ok", "host", host.name, told)
+    if is_engine_only(host):
+        return Finding("fail", "host", host.name, NO_GATEWAY, BY_SSH)
     root = str(info.get("DockerRootDir", "/var/lib/docker"))
     try:
         return readings.read(await ports.reaches[host.name].run(readings.command(root)))
