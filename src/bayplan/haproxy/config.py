@@ -99,13 +99,12 @@ def _backend(pool: Pool, servers: tuple[ServerFacts, ...]) -> Iterator[str]:
         cookie = (pool.cookie or pool.name).replace(".", "-")
         yield f"  cookie {check_name(f'BAYPLAN-{cookie}')} insert indirect nocache httponly"
     if pool.fixed:
-        words = (pool.fixed, check_words(pool), _BY_NAME if _by_name(pool) else "", tls_words(pool) if pool.tls else "")
+        # What ran here before serves alone while it stands: of two that take turns, each would have a part of the data.
+        spare = "backup" if servers else ""
+        name, tls = _BY_NAME if _by_name(pool) else "", tls_words(pool) if pool.tls else ""
+        words = (pool.fixed, check_words(pool), name, tls, spare)
         yield f"  server {AWAY} {' '.join(word for word in words if word)}"
-    if pool.fixed and servers:
-        yield "  option allbackups"
-    spare = " backup" if pool.fixed else ""  # what ran here before serves while the managed service does not answer
-    for s in servers:
-        yield f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}{spare}"
+    yield from (f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}" for s in servers)
 
 
 def _check(pool: Pool) -> Iterator[str]:

@@ -182,15 +182,14 @@ def test_a_service_that_is_not_run_here_is_one_server_found_by_its_name() -> Non
     assert not [line for line in by_address if "resolvers" in line]
 
 
-def test_what_ran_before_serves_while_the_managed_service_does_not_answer() -> None:
+def test_what_ran_before_serves_alone_while_it_stands() -> None:
     pool = Pool("site.db.3306", "site", "db", fixed="192.0.2.7:3306")
     before = ServerFacts(Server("site-db-1-r1.h1", "10.77.0.11", 23306), "ready", True)
     text = render("shop", "/run/bayplan/shop", Table((), (pool,)), {pool.name: (before,)}, 7)
     found = [line.strip() for line in text.splitlines()]
     away, stayed = (line for line in found if line.startswith("server "))
-    assert (away.split()[1], away.endswith(" backup")) == ("bayplan:away", False)
-    assert (stayed.split()[1], stayed.endswith(" backup")) == ("site-db-1-r1.h1", True)
-    assert "option allbackups" in found
+    assert (away.split()[1], away.endswith(" backup")) == ("bayplan:away", True)
+    assert (stayed.split()[1], stayed.endswith(" backup")) == ("site-db-1-r1.h1", False)
 
 
 def test_over_tls_the_name_is_asked_for_and_checked_also_by_the_probe() -> None:
