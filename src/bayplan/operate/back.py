@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from bayplan.operate.release import Chosen, around
 from bayplan.plan.replica import definition
 from bayplan.plan.steps import Failure
-from bayplan.spec.checks_listeners import same_listener
+from bayplan.spec.listeners import same_listener
 from bayplan.spec.model import App, Service
 
 

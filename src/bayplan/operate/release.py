@@ -13,7 +13,7 @@ from bayplan.errors import UnreadableError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.operator import operator
 from bayplan.ports import Release, Releases, Source
-from bayplan.spec.checks_listeners import same_listener
+from bayplan.spec.listeners import same_listener
 from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import writes_volume
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bayplan.spec.model import Exposed, Http, Port, Service
+from bayplan.spec.listeners import clash, meet
+from bayplan.spec.model import Exposed, Port, Service
 from bayplan.spec.resolve import Surroundings
 from bayplan.spec.resolve.ports import port_pairs
 from bayplan.spec.written import ServiceFile
@@ -61,7 +62,11 @@ def _may_yield(one: Published) -> bool:
 
 def _bars(one: Published, two: Published, around: Surroundings) -> bool:
     on_one_host = around.one_host and one.port.mode == "host"
-    return _meet(one.port, two.port) and (on_one_host or _clash(one, two) is not None)
+    return meet(one.port, two.port) and (on_one_host or _clash(one, two) is not None)
+
+
+def _clash(one: Published, two: Published) -> tuple[str, str] | None:
+    return clash(one.service, one.port, two.service, two.port)
 
 
 def _tell(one: Published, two: Published, around: Surroundings) -> None:
@@ -91,9 +96,9 @@ def _exposing(service: Service, dropped: Sequence[Port]) -> Service:
 def check_listeners(published: Sequence[Published], around: Surroundings) -> None:
     """Adds mistakes of ports: each against those before it; the first that it clashes with is told."""
     for index, two in enumerate(published):
-        clash = next(((one, *found) for one in published[:index] if (found := _clash(one, two))), None)
-        if clash:
-            one, what, todo = clash
+        first = next(((one, *found) for one in published[:index] if (found := _clash(one, two))), None)
+        if first:
+            one, what, todo = first
             todo = _of_two_files(one, two, around) or todo
             around.wrong(f"services.{two.service.name}: port {two.port.published} {what}", *two.path, todo=todo)
 
@@ -104,40 +109,3 @@ def _of_two_files(one: Published, two: Published, around: Surroundings) -> str:
     if one.service.name != two.service.name or earlier == later:
         return ""
     return f"files add up their ports: in {later}, ports: !override [...] takes the place of those in {earlier}"
-
-
-def same_listener(one: Service, two: Service) -> int | None:
-    """The port of the balancer that both are to have for the same requests, if there is one."""
-    here, there = ([Published(s, n, p, is_implied=False) for n, p in enumerate(s.ports)] for s in (one, two))
-    return next((b.port.published for a in here for b in there if _clash(a, b)), None)
-
-
-def _clash(one: Published, two: Published) -> tuple[str, str] | None:
-    """Why both cannot be had, and what to do."""
-    a, b = one.port, two.port
-    if not _meet(a, b):
-        return None
-    if one.service.name == two.service.name:
-        return "is listed twice", "remove one"
-    if a.mode == "host":
-        return None  # on different hosts both can be: placement sees to it
-    other = f"is {one.service.name}'s too"
-    if a.app_protocol != b.app_protocol:
-        return f"{other}, one as http and one as tcp", "publish another port, or write app_protocol on both"
-    if a.app_protocol == "tcp":
-        return other, "publish another port"
-    if _same_requests(one.service.http or Http(), two.service.http or Http()):
-        return f"{other}, for the same requests", "tell them apart with x-bayplan: {http: {host: NAME, path: /PATH}}"
-    return None
-
-
-def _meet(a: Port, b: Port) -> bool:
-    """Whether they want the same number at an address."""
-    if (a.published, a.mode, a.protocol) != (b.published, b.mode, b.protocol):
-        return False
-    return a.address == b.address or not a.address or not b.address
-
-
-def _same_requests(one: Http, two: Http) -> bool:
-    same_host = bool(set(one.hosts) & set(two.hosts)) or (not one.hosts and not two.hosts)
-    return same_host and one.path.rstrip("/") == two.path.rstrip("/")

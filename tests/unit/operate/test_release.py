@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,11 @@ async def test_records_that_were_lost_do_not_make_a_release_older_than_what_stan
     assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
     assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
     assert (await record(releases, SHOP, "up", standing(12))).number == 13
+
+
+def test_verbs_that_read_no_compose_file_do_not_load_what_reads_one() -> None:
+    """Its classes took `ps` and `scale` an eighth more time to load all that they need."""
+    asks = "import sys, bayplan.operate.bring, bayplan.operate.status; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
+    assert "bayplan.spec.model" in loaded
+    assert [name for name in loaded if name.startswith(("bayplan.spec.written", "bayplan.spec.resolve"))] == []
