@@ -12,7 +12,7 @@ from bayplan.errors import BayplanError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
 from bayplan.plan.guard import KEPT, question
 from bayplan.plan.names import bridge_prefix, system_name
-from bayplan.ports import FleetPorts
+from bayplan.ports import Engine, FleetPorts, LogLine
 from bayplan.spec.model import Fleet
 
 HOST_DEADLINE = 10.0  # seconds, connecting included; longer than a lossy link's retransmissions, shorter than patience
@@ -110,12 +110,16 @@ async def unguarded(ports: FleetPorts, host: HostFacts) -> str:
 
 async def says_kept(ports: FleetPorts, host: HostFacts) -> bool:
     """Whether that the firewall is kept is the last thing that the host's guard has said."""
-    guard = system_name("guard", ports.fleet.name)
+    said = await last_lines(ports.engines[host.name], system_name("guard", ports.fleet.name), 1)
+    return [line.text for line in said] == [KEPT]
+
+
+async def last_lines(engine: Engine, name: str, count: int) -> tuple[LogLine, ...]:
+    """What a container said last, oldest first; () where that cannot be read back."""
     try:
-        said = [line.text async for line in ports.engines[host.name].logs(guard, tail=1)]
-    except BayplanError:  # where containers' logs go is the engine's to say, and some are not read back
-        return False
-    return said == [KEPT]
+        return tuple([line async for line in engine.logs(name, tail=count)])
+    except BayplanError:  # where containers' logs go is the engine's to say
+        return ()
 
 
 async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bayplan.converge.loop import Convergence
+from bayplan.converge.observe import last_lines
 from bayplan.converge.outcome import Outcome
 from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
@@ -35,7 +36,7 @@ from bayplan.plan.routes import forgotten
 from bayplan.plan.slots import STOPPED
 from bayplan.plan.standing import ready_deadline
 from bayplan.plan.unanswered import unanswered
-from bayplan.ports import Engine, FleetPorts, LogLine
+from bayplan.ports import FleetPorts, LogLine
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import host_paths
 
@@ -286,12 +287,5 @@ async def _last_words(ports: FleetPorts, outcome: Outcome) -> dict[str, tuple[Lo
     words: dict[str, tuple[LogLine, ...]] = {}
     for failure in outcome.failures:
         if failure.replica:
-            words[failure.replica] = await _tail(ports.engines[failure.host], failure.replica)
+            words[failure.replica] = await last_lines(ports.engines[failure.host], failure.replica, LAST_LINES)
     return words
-
-
-async def _tail(engine: Engine, replica: str) -> tuple[LogLine, ...]:
-    try:
-        return tuple([line async for line in engine.logs(replica, tail=LAST_LINES)])
-    except BayplanError:
-        return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bayplan.errors import BayplanError
+from bayplan.converge.observe import last_lines
 from bayplan.facts import HostFacts, Role
 from bayplan.plan.names import system_name
 from bayplan.ports import FleetPorts
@@ -19,12 +19,8 @@ async def why(ports: FleetPorts, host: HostFacts, role: Role) -> str | None:
     there = host.system(role)
     if there is None or there.state != "restarting":
         return None
-    try:
-        engine = ports.engines[host.name]
-        said = [line.text async for line in engine.logs(system_name(role, ports.fleet.name), tail=_LINES)]
-    except BayplanError:
-        return ""
-    return reason(said)
+    said = await last_lines(ports.engines[host.name], system_name(role, ports.fleet.name), _LINES)
+    return reason(line.text for line in said)
 
 
 def told(role: Role, words: str) -> str:
