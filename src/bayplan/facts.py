@@ -215,8 +215,9 @@ class GatewayFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """One host. why: the reason that it did not answer; todo: what may help. gateway None: none runs or answers.
+    """One host. why: the reason that it did not answer; todo: what may help; refused: it did, and let us not in.
 
+    gateway None: none runs or answers.
     missing: of the paths that the app's bind mounts need, those that it does not have. delivered: paths of secrets and
     configs that this run put into its memory. unguarded: why its guard, which runs, does not keep the firewall; "" if
     it does, or was not asked.
@@ -232,6 +233,12 @@ class HostFacts:
     missing: frozenset[str] = frozenset()
     delivered: frozenset[str] = frozenset()
     unguarded: str = ""
+    refused: bool = False
+
+    @property
+    def silence(self) -> str:
+        """Why nothing is known of it, after its name."""
+        return f"{'does not let us in' if self.refused else 'does not answer'}: {self.why}"
 
     def system(self, role: Role) -> SystemContainer | None:
         """The container of that role, in whatever state."""

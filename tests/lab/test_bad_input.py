@@ -97,6 +97,8 @@ def test_a_host_key_that_changed(site: Site, elsewhere: Path) -> None:
     assert "host key" in said
     assert f"{known}" in said
     assert "ssh-keygen" in said  # what to do about it
+    assert "h2 does not let us in" in said
+    assert "--assume-down" not in said  # it is there
     assert site.stands() == before
 
 

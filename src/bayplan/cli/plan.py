@@ -58,8 +58,10 @@ def _print(found: Preview, console: Console) -> None:
         console.print(f"[yellow]…[/] [bold]{held.service}[/] {escape(held.why)}")
     for failure in found.failures:
         console.print(f"[bold red]✗[/] [bold]{failure.service}[/] on {failure.host}: {escape(failure.why)}")
-    for host, why in found.unreachable.items():
-        console.print(f"[yellow]![/] {host} does not answer: {escape(why)}; nothing is planned there")
+    for host in found.unreachable:
+        console.print(f"[yellow]![/] {host.name} {escape(host.silence)}; nothing is planned there")
+        if host.todo:
+            console.print(f"  {escape(host.todo)}")
     for note in found.notes:
         console.print(f"[yellow]![/] {escape(note)}")
     tell_risks(found.risks, console)

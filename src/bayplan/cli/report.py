@@ -233,7 +233,7 @@ def tell_risks(found: Sequence[Risk], console: Console) -> None:
 def _tell_silent(result: Result, console: Console) -> None:
     for host in result.outcome.facts.hosts.values():
         if not host.reachable:
-            console.print(f"[yellow]![/] [bold]{host.name}[/] does not answer: {escape(host.why)}")
+            console.print(f"[yellow]![/] [bold]{host.name}[/] {escape(host.silence)}")
             if host.todo:
                 console.print(f"  {escape(host.todo)}")
 
@@ -248,4 +248,6 @@ def _tell_presumed(result: Result, console: Console) -> None:
     console.print(
         f"[yellow]![/] {len(presumed)} of {services} may still run on {where}; none was started in their place"
     )
-    console.print(f"  if that host is gone for good: bayplan up --assume-down {hosts[0]}")
+    silent = [host for host in hosts if not result.outcome.facts.hosts[host].refused]
+    gone = f"if that host is gone for good: bayplan up --assume-down {silent[0]}" if silent else ""
+    console.print(f"  {gone or 'once it lets us in: bayplan up'}")

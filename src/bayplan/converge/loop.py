@@ -233,7 +233,7 @@ class Convergence:
         if isinstance(error, PortTakenError) and self._learnt.found_taken(step.host, self._ports_of(step)):
             return  # another one is tried
         if isinstance(error, HostUnreachableError):
-            self._sight.silent(step.host, error.what)
+            self._sight.silent(step.host, error)
         self._tries[key(step)] += 1
         self._errors[key(step)] = (step, error)
         if self._tries[key(step)] >= TRIES:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from bayplan.errors import BayplanError, NoHostError
+from bayplan.errors import BayplanError, HostRefusedError, NoHostError
 from bayplan.facts import EngineFacts, Facts, GatewayFacts, HostFacts
 from bayplan.plan.guard import KEPT, question
 from bayplan.plan.names import bridge_prefix, system_name
@@ -48,7 +48,13 @@ async def _or_silence(ports: FleetPorts, name: str, looking: Coroutine[Any, Any,
     except TimeoutError:
         return HostFacts(name, reachable=False, why=f"no answer within {HOST_DEADLINE:g} s")
     except BayplanError as error:
-        return HostFacts(name, reachable=False, why=error.what, todo=error.todo)
+        return silent(name, error)
+
+
+def silent(host: str, error: BayplanError) -> HostFacts:
+    """What is known of a host of which that is all that was heard."""
+    refused = isinstance(error, HostRefusedError)
+    return HostFacts(host, reachable=False, why=error.what, todo=error.todo, refused=refused)
 
 
 async def _whole(ports: FleetPorts, name: str, *, images: bool) -> HostFacts:

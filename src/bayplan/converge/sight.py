@@ -14,9 +14,9 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
 
-from bayplan.converge.observe import answered, missing_paths, says_kept, see_gateway, see_host, unguarded
+from bayplan.converge.observe import answered, missing_paths, says_kept, see_gateway, see_host, silent, unguarded
 from bayplan.converge.overlay import started, with_replica
-from bayplan.errors import BayplanError
+from bayplan.errors import BayplanError, HostUnreachableError
 from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.steps import Configure, Deliver, PoolChange, Pull, Rewrite, Run, Step
 from bayplan.ports import FleetPorts
@@ -95,9 +95,9 @@ class Sight:
         if not (is_at_gateway and self._has_pools(step.host)):
             self._changed.add(step.host)
 
-    def silent(self, host: str, why: str) -> None:
+    def silent(self, host: str, error: HostUnreachableError) -> None:
         """It did not answer a step of ours: unknown, until it is asked again."""
-        self._known[host] = HostFacts(host, reachable=False, why=why)
+        self._known[host] = silent(host, error)
         self._given_up.pop(host, None)
         self._seen[host] = self._ports.clock.now()
 

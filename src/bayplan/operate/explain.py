@@ -61,7 +61,7 @@ def _explain(goal: Goal, service: Service, facts: Facts) -> Explained:
     hosts = []
     for name, host in facts.hosts.items():
         if not host.reachable:
-            hosts.append(Verdict(name, 0, could=False, verdict=f"does not answer: {host.why}"))
+            hosts.append(Verdict(name, 0, could=False, verdict=host.silence))
         elif name in rejected:
             hosts.append(Verdict(name, counts[name], could=False, verdict=rejected[name]))
         elif best and best.host == name:

@@ -72,7 +72,7 @@ async def read(ports: FleetPorts, app: str, wish: Wish, on: OnItems) -> Facts:
     facts = await ask_all(ports)
     await check_services(ports, facts, app, wish.services)
     replicas = replicas_of(facts, app, wish.services)
-    silent = [Notice(h.name, f"does not answer: {h.why}") for h in facts.hosts.values() if not h.reachable]
+    silent = [Notice(h.name, h.silence) for h in facts.hosts.values() if not h.reachable]
     if not replicas and not silent:
         raise UsageError(f"nothing of the app {app} runs on this fleet", todo="bring it up first: bayplan up")
     on(silent)
@@ -225,7 +225,7 @@ class _Watcher:
             for replica in replicas_of(Facts({seen.name: seen}), self.app, self.wish.services):
                 self._read_on(replica)
         elif answered:
-            await self._say(f"does not answer: {seen.why}; going on with the others")
+            await self._say(f"{seen.silence}; going on with the others")
             await _end([task for _, task in self.reading.values()])
 
     def _read_on(self, replica: Replica) -> None:

@@ -67,7 +67,7 @@ def _host(ports: FleetPorts, facts: Facts, app: App, wish: Wish, service: Servic
     """Where what the service needs is; of several, where a replica of it stands, then where most room is."""
     if wish.host and not facts.hosts[wish.host].reachable:
         silent = facts.hosts[wish.host]
-        raise NoHostError(f"{wish.host} does not answer: {silent.why}", todo=silent.todo)
+        raise NoHostError(f"{wish.host} {silent.silence}", todo=silent.todo)
     kinds = frozenset[str]() if wish.image else {h.engine.arch for h in facts.reachable()}  # another image: not known
     lacks = {h.name: _lack(ports, app, service, h, kinds) if service else "" for h in facts.reachable()}
     there = [h for h in facts.reachable() if wish.host in ("", h.name)]

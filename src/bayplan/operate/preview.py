@@ -9,7 +9,7 @@ from typing import Any
 
 from bayplan.converge.observe import answered, observe
 from bayplan.converge.overlay import granted, overlay
-from bayplan.facts import Facts
+from bayplan.facts import Facts, HostFacts
 from bayplan.images import known_pins
 from bayplan.operate import doors, lost, strangers
 from bayplan.operate.ask import check_hosts
@@ -63,7 +63,7 @@ class Preview:
     unplaced: tuple[Unplaced, ...]
     held: tuple[Held, ...]
     failures: tuple[Failure, ...]
-    unreachable: Mapping[str, str]
+    unreachable: tuple[HostFacts, ...]
     risks: tuple[Risk, ...] = ()
     later: Mapping[str, int] = field(default_factory=dict)
     going: Mapping[str, int] = field(default_factory=dict)
@@ -90,7 +90,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     number = number_for(latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, await asked_before(ports.releases, latest), assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
-    silent = {h.name: h.why for h in facts.hosts.values() if not h.reachable}
+    silent = tuple(h for h in facts.hosts.values() if not h.reachable)
     builds = tuple(name for name in unmade if app.services[name].build)
     copies = tuple(name for name in unmade if not app.services[name].build)
     after = risks(goal, overlay(facts, found.steps))
@@ -190,7 +190,7 @@ def as_json(found: Preview) -> dict[str, Any]:
         "builds": list(found.builds),
         "copies": list(found.copies),
         "failures": [asdict(f) for f in found.failures],
-        "unreachable": [{"host": h, "why": why} for h, why in found.unreachable.items()],
+        "unreachable": [{"host": h.name, "why": h.why} for h in found.unreachable],
         "later": dict(found.later),
         "going": dict(found.going),
         "risks": [asdict(r) | {"told": r.told()} for r in found.risks],

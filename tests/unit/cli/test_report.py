@@ -13,7 +13,7 @@ from bayplan.converge.outcome import Outcome, StepEvent
 from bayplan.errors import ImageError
 from bayplan.facts import Facts, HostFacts
 from bayplan.operate.bring import Result
-from bayplan.plan.steps import Failure, Plan, Pull, Stop, Unplaced, Waiting
+from bayplan.plan.steps import Failure, Plan, Presumed, Pull, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 
 SILENT, ANSWERS = HostFacts("h1", reachable=False, why="no route to host"), HostFacts("h1", reachable=True)
@@ -104,3 +104,18 @@ def test_what_never_served_is_not_said_to_serve_on(had_one: bool, capsys: pytest
     told = capsys.readouterr()
     assert ("what served before serves on" in told.err) is had_one
     assert ("://" in told.out) is had_one
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_host_that_lets_nobody_in_is_not_said_to_be_silent_nor_gone(
+    refused: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = HostFacts("h2", reachable=False, why="the host key is another", todo="make sure", refused=refused)
+    plan = Plan(presumed=(Presumed("web", 2, ("h2",)),))
+    outcome = Outcome(given.facts(given.up("h1"), there), plan, passes=1)
+    with pytest.raises(typer.Exit):
+        result = Result(goal(fleet("h1", "h2"), service("web", 2)), outcome, is_new=False)
+        finish(result, Progress("shop", quiet=True), json=False)
+    told = capsys.readouterr().err
+    assert f"h2 does not {'let us in' if refused else 'answer'}: the host key is another" in told
+    assert ("--assume-down h2" in told) is not refused

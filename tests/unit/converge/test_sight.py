@@ -8,6 +8,7 @@ from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
 from bayplan.converge.sight import ASK_AGAIN, Sight
+from bayplan.errors import HostRefusedError, HostUnreachableError
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -24,5 +25,17 @@ def test_what_a_host_said_long_ago_when_it_was_asked_aside_is_no_answer_now(answ
         await clock.sleep(60)
         engine.answers = answers
         assert (await sight.look(whole=True)).hosts["h2"].reachable is answers
+
+    run(story())
+
+
+@pytest.mark.parametrize("error", [HostRefusedError, HostUnreachableError])
+def test_a_host_that_let_us_not_in_is_told_from_one_that_is_silent(error: type[HostUnreachableError]) -> None:
+    async def story() -> None:
+        memory = MemoryFleet(fleet("h1", "h2"))
+        memory.engines["h2"].fails["observe"].append(error("it is so", where="h2", todo="do this"))
+        seen = (await Sight(memory.ports).look()).hosts["h2"]
+        assert (seen.reachable, seen.why, seen.todo) == (False, "it is so", "do this")
+        assert seen.refused is (error is HostRefusedError)
 
     run(story())
