@@ -73,7 +73,7 @@ class ConflictError(EngineError):
 
 
 class CommandError(EngineError):
-    """The command of a container is not in its image (status 127), or may not be executed (126): as shells have it."""
+    """The command of a container is not in its image (status 127), or cannot be executed (126): as shells have it."""
 
     def __init__(self, what: str, *, where: str = "", todo: str = "", status: int = 0, exit_status: int = 127) -> None:
         super().__init__(what, where=where, todo=todo, status=status)

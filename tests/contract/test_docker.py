@@ -29,7 +29,7 @@ from bayplan import labels
 from bayplan.container import Container
 from bayplan.engines import hold
 from bayplan.engines.docker import DockerEngine
-from bayplan.errors import DeadlineError, EngineError, ImageError, NotFoundError
+from bayplan.errors import CommandError, DeadlineError, EngineError, ImageError, NotFoundError
 from bayplan.facts import Binding
 from bayplan.hosts import reach_for
 from bayplan.lab import Lab, cgroups
@@ -263,6 +263,27 @@ async def test_an_exec_that_does_not_end(site: Site) -> None:
     name = await site.run()
     with pytest.raises(DeadlineError, match=r"within 0\.5 s"):
         await site.engine.exec(name, ["sleep", "100"], deadline=0.5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "status"), [(("nosuch",), 127), (("/etc/passwd",), 126), (("sh", "-c", "exit 127"), 127)]
+)
+async def test_a_command_that_cannot_be_started_is_told_from_one_that_ends_so(
+    argv: tuple[str, ...], status: int, site: Site
+) -> None:
+    name = await site.run()
+    if argv[0] == "sh":
+        assert (await site.engine.exec(name, argv)).status == status
+        return
+    with pytest.raises(CommandError, match=f"the command {argv[0]} ") as told:
+        await site.engine.exec(name, argv)
+    assert told.value.exit_status == status
+    for mode in ("i", "it"):
+        words = site.attach(name, mode, *argv)
+        done = await asyncio.to_thread(
+            subprocess.run, words, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        assert (done.stdout, b"CommandError: h: the command" in done.stderr) == (b"", True)
 
 
 async def test_usage_counts_cores(site: Site) -> None:

@@ -234,6 +234,7 @@ async def test_more_followers_than_a_client_pools_connections_hold_up_no_questio
 def test_exec_has_the_command_s_output_and_status(project: Project) -> None:
     done = project.bayplan("exec", "talk", "sh", "-c", "echo out; echo err >&2; exit 7", status=7)
     assert (done.stdout, done.stderr) == ("out\n", "err\n")
+    assert "the command nosuch is not in the image" in project.bayplan("exec", "talk", "nosuch", status=127).stderr
     assert project.bayplan("exec", "-T", "talk", "cat", given="in\n").stdout == "in\n"
 
 

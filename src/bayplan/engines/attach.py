@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bayplan.engines import terminal
 from bayplan.engines.client import Client
+from bayplan.engines.faults import not_begun
 from bayplan.engines.hold import hang_up
 from bayplan.errors import BayplanError, DeadlineError, HostUnreachableError
 from bayplan.ports import ExecResult, How
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _STDERR = 2
 _CHUNK = 16 * 1024
 _LOOKS, _BETWEEN = 20, 0.1  # seconds that an engine may take to note the end of a command
+_NOT_BEGUN: Final = (126, 127)  # what an engine says is the status of a command that it could not start
+_ENGINES_END: Final = b"\r\n"  # how what it says of that ends, where the command's output would be
 
 
 class Resize(Protocol):
@@ -32,7 +36,7 @@ class Resize(Protocol):
 
 
 async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *, deadline: float) -> ExecResult:
-    """Output is both streams, as they came. Raises NotFoundError, DeadlineError."""
+    """Output is both streams, as they came. Raises NotFoundError, DeadlineError, CommandError."""
     command = await _create(client, name, argv, how, tty=False, stdin=False)
     output = bytearray()
     try:
@@ -42,13 +46,16 @@ async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *
                     output += message.data
     except TimeoutError as late:
         raise DeadlineError(f"'{argv[0]}' in {name} did not end within {deadline:g} s", where=client.host) from late
-    return ExecResult(await _status(client, command), bytes(output))
+    seen = await _ended(client, command)
+    if _never_began(seen):
+        raise not_begun(output.decode(errors="replace"), client.host)
+    return ExecResult(_status(seen), bytes(output))
 
 
 async def attach(client: Client, name: str, argv: Sequence[str], how: How, *, tty: bool, stdin: bool) -> int:
     """The command on this process's standard streams; its exit status. The terminal is as before when it ends.
 
-    Raises BrokenPipeError when nobody reads what it says any more.
+    Raises BrokenPipeError when nobody reads what it says any more, CommandError when it cannot be started.
     """
     terminal_s = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
     how = replace(how, environment={**terminal_s, **how.environment})
@@ -58,10 +65,10 @@ async def attach(client: Client, name: str, argv: Sequence[str], how: How, *, tt
             with ExitStack() as undo:
                 if tty:
                     await give_terminal(client, command.resize, undo, stdin=stdin)
-                is_read = await both_ways(stream, stdin=stdin)
+                is_read = await both_ways(stream, stdin=stdin, first=partial(_check_begun, client, command))
     if not is_read:
         raise BrokenPipeError
-    return await _status(client, command)
+    return _status(await _ended(client, command))
 
 
 async def _create(client: Client, name: str, argv: Sequence[str], how: How, *, tty: bool, stdin: bool) -> Exec:
@@ -77,13 +84,30 @@ async def _create(client: Client, name: str, argv: Sequence[str], how: How, *, t
         )
 
 
-async def _status(client: Client, command: Exec) -> int:
+async def _check_begun(client: Client, command: Exec, said: bytes) -> None:
+    """Raises CommandError. said: what came first: why it could not be started comes as its own output would."""
+    if said.endswith(_ENGINES_END):
+        async with client.calling():
+            seen = await command.inspect()
+        if _never_began(seen):
+            raise not_begun(said.decode(errors="replace"), client.host)
+
+
+def _never_began(seen: Mapping[str, Any]) -> bool:
+    return not seen["Running"] and seen["ExitCode"] in _NOT_BEGUN and not seen["Pid"]
+
+
+def _status(seen: Mapping[str, Any]) -> int:
+    return int(seen["ExitCode"] or 0)
+
+
+async def _ended(client: Client, command: Exec) -> Mapping[str, Any]:
     """Raises HostUnreachableError when what it says has ended and it has not: it was only not heard any more."""
     for _ in range(_LOOKS):
         async with client.calling():
             seen = await command.inspect()
         if not seen["Running"]:
-            return int(seen["ExitCode"] or 0)
+            return seen
         await asyncio.sleep(_BETWEEN)
     raise HostUnreachableError("the connection broke before the command ended", where=client.host)
 
@@ -103,14 +127,18 @@ async def give_terminal(client: Client, told: Resize, undo: ExitStack, *, stdin:
         undo.enter_context(terminal.resizes(sys.stdout.fileno(), resize))
 
 
-async def both_ways(stream: Stream, *, stdin: bool) -> bool:
-    """Until the command's output ends. What is typed after that is the shell's again.
+async def both_ways(stream: Stream, *, stdin: bool, first: Callable[[bytes], Awaitable[None]] | None = None) -> bool:
+    """Until the command's output ends. What is typed after that is the shell's again. first: is given what comes first,
+    before anybody else.
 
     False: its reader went away first, and so did we. No exception: a broken pipe of ours is none of the engine's.
     """
     typing = asyncio.create_task(_send(stream)) if stdin else None
     try:
         while (message := await stream.read_out()) is not None:
+            if first is not None:
+                await first(message.data)
+                first = None
             try:
                 _write((sys.stderr if message.stream == _STDERR else sys.stdout).fileno(), message.data)
             except BrokenPipeError:

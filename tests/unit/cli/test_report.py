@@ -113,8 +113,8 @@ def test_a_host_that_lets_nobody_in_is_not_said_to_be_silent_nor_gone(
     there = HostFacts("h2", reachable=False, why="the host key is another", todo="make sure", refused=refused)
     plan = Plan(presumed=(Presumed("web", 2, ("h2",)),))
     outcome = Outcome(given.facts(given.up("h1"), there), plan, passes=1)
+    result = Result(goal(fleet("h1", "h2"), service("web", 2)), outcome, is_new=False)
     with pytest.raises(typer.Exit):
-        result = Result(goal(fleet("h1", "h2"), service("web", 2)), outcome, is_new=False)
         finish(result, Progress("shop", quiet=True), json=False)
     told = capsys.readouterr().err
     assert f"h2 does not {'let us in' if refused else 'answer'}: the host key is another" in told

@@ -60,12 +60,12 @@ class Command:
 
     async def inspect(self) -> dict[str, object]:
         self._looks -= 1
-        return {"Running": self._looks > 0, "ExitCode": None if self._looks > 0 else 3}
+        return {"Running": self._looks > 0, "ExitCode": None if self._looks > 0 else 3, "Pid": 7}
 
 
 async def test_what_is_not_heard_any_more_has_not_ended_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attach, "_BETWEEN", 0)
     client = cast("Client", Asked())
-    assert await attach._status(client, cast("Exec", Command(2))) == 3
+    assert attach._status(await attach._ended(client, cast("Exec", Command(2)))) == 3
     with pytest.raises(HostUnreachableError, match="broke before the command ended"):
-        await attach._status(client, cast("Exec", Command(math.inf)))
+        await attach._ended(client, cast("Exec", Command(math.inf)))
