@@ -183,8 +183,10 @@ class HaproxyGateway:
         except EngineError as error:
             raise GatewayError(f"the gateway cannot be looked into: {error.what}", where=self.host) from error
         for address, port in taken(wanted, seen.output.decode(errors="replace")):
+            of_registry = new.registry is not None and (address, port) == ("127.0.0.1", new.registry[0])
+            other = "set another port for the registry in fleet.yaml" if of_registry else "publish another port"
             raise GatewayError(
                 f"something else already listens on port {port} ({address})",
                 where=self.host,
-                todo=f"see what on the host: sudo ss -ltnp 'sport = :{port}'; stop it, or publish another port",
+                todo=f"see what on the host: sudo ss -ltnp 'sport = :{port}'; stop it, or {other}",
             )

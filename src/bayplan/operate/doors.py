@@ -136,7 +136,7 @@ def in_the_way(app: App, host: HostFacts, seen: Iterable[Door], balancers: Colle
     gateway has. seen: what is listened on there.
     """
     gateway = host.gateway or GatewayFacts()
-    strangers = {*seen, *_published(host)} - _its_own(gateway)
+    strangers = {*seen, *_published(host)} - its_own(gateway)
     listeners = set[int]()
     for door, service in _new(app, gateway).items() if host.name in balancers else ():
         if any(one.is_in_the_way_of(door) for one in strangers):
@@ -161,7 +161,7 @@ def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:
             yield from held_by_others(goal, host, host.gateway)
 
 
-def _its_own(gateway: GatewayFacts) -> set[Door]:
+def its_own(gateway: GatewayFacts) -> set[Door]:
     """What the gateway listens on: services' own addresses and the registry's on the loopback too. It opens the same
     port for a listener beside those.
     """
@@ -171,7 +171,7 @@ def _its_own(gateway: GatewayFacts) -> set[Door]:
 
 def _new(app: App, gateway: GatewayFacts) -> dict[Door, str]:
     """Listeners of the app that the gateway does not have yet, and whose each is."""
-    has = _its_own(gateway)
+    has = its_own(gateway)
     ingress = ((p, s.name) for s in app.services.values() for p in s.ports if p.mode == "ingress")
     doors = {Door(p.published, p.address): name for p, name in ingress}
     return {door: doors[door] for door in sorted(doors) if door not in has}
@@ -183,7 +183,7 @@ def _new_inner(app: App, gateway: GatewayFacts) -> dict[int, str]:
     """
     if len(app.services) < 2 and not any(s.address for s in app.services.values()):  # noqa: PLR2004  one and another
         return {}
-    has = {door.port for door in _its_own(gateway)}
+    has = {door.port for door in its_own(gateway)}
     named = ((t, s.name) for s in app.services.values() if not s.is_job for t in targets(s))
     return {port: name for target, name in sorted(named) if (port := INNER_PORTS.get(target, target)) not in has}
 

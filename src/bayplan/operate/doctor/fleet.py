@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bayplan.errors import BayplanError
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.host import Examined, examine
-from bayplan.operate.doctor.system import system_findings
+from bayplan.operate.doctor.system import leads_to_registry, system_findings
 from bayplan.operate.private_net import is_private
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Fleet, Host
@@ -58,6 +58,11 @@ async def _registry(ports: FleetPorts, each: Sequence[Examined]) -> tuple[Findin
     started = any(e.facts and e.facts.engine.system for e in each)
     if wanted.host is not None and not started:
         return (Finding("ok", "registry", "fleet", "not there yet", f"bayplan up starts it on {wanted.host}"),)
+    if wanted.host is not None and any(
+        e.facts and e.facts.name == wanted.host and not leads_to_registry(e.facts, wanted.port) for e in each
+    ):
+        told = f"the gateway of {wanted.host}, through which it is asked, does not lead to it"
+        return (Finding("fail", "registry", "fleet", told, "bayplan up mends it"),)
     try:
         async with asyncio.timeout(REGISTRY_DEADLINE):
             await registry.ping()

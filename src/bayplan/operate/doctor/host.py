@@ -17,6 +17,7 @@ from bayplan.operate.doctor import readings
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.readings import Readings
 from bayplan.operate.doors import in_the_way
+from bayplan.operate.registry_door import held_by_another
 from bayplan.operate.strangers import writers_on
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Host
@@ -144,6 +145,8 @@ def reading_findings(
     yield _memory(host.name, found)
     yield _address(host, found)
     yield from _ports(ports, host, facts, found)
+    if held := held_by_another(ports.fleet, facts, found.listening):
+        yield Finding("fail", "registry", host.name, held.why, held.todo)
     for taken in in_the_way(app, facts, found.listening, ports.fleet.balancer.hosts) if app else ():
         yield Finding("fail", "listener", host.name, taken.why, taken.todo)
     for shared in writers_on(app, facts) if app else ():

@@ -109,7 +109,7 @@ def _registry(ports: FleetPorts, facts: HostFacts) -> Iterator[asyncio.Task[Find
     if registry.host == facts.name:
         yield asyncio.create_task(_registry_container(ports, facts))
     if facts.gateway is not None:
-        yield asyncio.create_task(_loopback(ports, facts.name, registry.port))
+        yield asyncio.create_task(_loopback(ports, facts, registry.port))
 
 
 async def _registry_container(ports: FleetPorts, facts: HostFacts) -> Finding:
@@ -117,9 +117,15 @@ async def _registry_container(ports: FleetPorts, facts: HostFacts) -> Finding:
     return wrong or Finding("ok", "registry", facts.name, "its container runs")
 
 
-async def _loopback(ports: FleetPorts, host: str, port: int) -> Finding:
-    """A pull's first request, from the host's own loopback."""
-    where = f"localhost:{port}"
+async def _loopback(ports: FleetPorts, facts: HostFacts, port: int) -> Finding:
+    """A pull's first request, from the host's own loopback. What answers there where its gateway leads nowhere is
+    another's.
+    """
+    host, where = facts.name, f"localhost:{port}"
+    if not leads_to_registry(facts, port):
+        return Finding(
+            "fail", "pull", host, f"its gateway does not lead to the registry at {where}", "bayplan up mends it"
+        )
     try:
         async with asyncio.timeout(REGISTRY_DEADLINE):
             status = await _get(await ports.reaches[host].dial(f"127.0.0.1:{port}"))
@@ -134,6 +140,12 @@ async def _loopback(ports: FleetPorts, host: str, port: int) -> Finding:
     if status not in _OK:
         return Finding("fail", "pull", host, f"{where} answers {status}: no registry behind it", "bayplan up mends it")
     return Finding("ok", "pull", host, f"the registry answers at {where}")
+
+
+def leads_to_registry(facts: HostFacts, port: int) -> bool:
+    """Whether its gateway does, from that port of the loopback; one that does not answer is told of otherwise."""
+    led = facts.gateway.table.registry if facts.gateway else (port,)
+    return led is not None and led[0] == port
 
 
 async def _get(way: str) -> int:

@@ -1,0 +1,106 @@
+"""Whether engines can find the fleet's own registry on the loopback of each host: asked before anything is started.
+
+Fleets that share hosts each have one, at the port that their fleet.yaml says. Found out by a gateway that is to open
+it, all that bayplan itself runs would stand there for nothing; and what answers there is another fleet's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bayplan.errors import BayplanError, PortTakenError
+from bayplan.facts import Facts, HostFacts, Stranger
+from bayplan.listening import TABLES
+from bayplan.operate.doors import Door, doors, its_own
+from bayplan.operate.strangers import told
+from bayplan.plan.names import system_name
+from bayplan.ports import FleetPorts
+from bayplan.spec.model import Fleet
+
+_LOOPBACK = "127.0.0.1"
+_LAST = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The registry's port, which something else has. by: who publishes it, or may well have it; None is not known.
+
+    free: one that nobody has there.
+    """
+
+    port: int
+    free: int
+    registry: str
+    by: Stranger | None
+
+    @property
+    def why(self) -> str:
+        by = f" (by {told(self.by).removesuffix(',')})" if self.by else ""
+        return f"port {self.port} of its loopback is taken{by}: engines are to find this fleet's registry there"
+
+    @property
+    def todo(self) -> str:
+        return (
+            f"have another port, in fleet.yaml: registry: {{host: {self.registry}, port: {self.free}}}; who has "
+            f"{self.port}: sudo ss -ltnp 'sport = :{self.port}'"
+        )
+
+
+async def check(ports: FleetPorts, facts: Facts) -> None:
+    """Raises PortTakenError."""
+    asked = [host for host in facts.reachable() if _may_be_held(ports.fleet, host)]
+    found = await asyncio.gather(*(_listened(ports, host.name) for host in asked))
+    everywhere = {door for seen in found for door in seen}
+    for host, seen in zip(asked, found, strict=True):
+        if held := held_by_another(ports.fleet, host, seen, everywhere):
+            raise PortTakenError(f"{held.why}; nothing was changed", where=host.name, todo=held.todo)
+
+
+def held_by_another(
+    fleet: Fleet, host: HostFacts, seen: Iterable[Door], everywhere: Iterable[Door] = ()
+) -> Held | None:
+    """Of that host. seen: what is listened on there. everywhere: on all."""
+    registry = fleet.registry
+    if registry is None or registry.host is None or not _may_be_held(fleet, host):
+        return None
+    own = its_own(host.gateway) if host.gateway else set[Door]()
+    seen = set(seen) - own
+    if not _is_held(registry.port, seen):
+        return None
+    others = {*seen, *everywhere}
+    free = next(port for port in range(registry.port + 1, _LAST) if not _is_held(port, others))
+    return Held(registry.port, free, registry.host, _holder(host, registry.port))
+
+
+def _is_held(port: int, seen: Iterable[Door]) -> bool:
+    return any(door.is_in_the_way_of(Door(port, _LOOPBACK)) for door in seen)
+
+
+def _may_be_held(fleet: Fleet, host: HostFacts) -> bool:
+    """Whether it is worth a look: its gateway does not lead there yet, and somebody is there who may be in its way."""
+    registry = fleet.registry
+    if registry is None or registry.host is None:
+        return False
+    if host.system("gateway") is None:
+        published = ("tcp", registry.port) in host.engine.taken
+        return published or any(stranger.fleet for stranger in host.engine.strangers)
+    led = host.gateway.table.registry if host.gateway else None
+    return host.gateway is not None and (led is None or led[0] != registry.port)
+
+
+def _holder(host: HostFacts, port: int) -> Stranger | None:
+    there = host.engine.strangers
+    published = next((s for s in there if ("tcp", port) in s.ports), None)
+    return published or next((s for s in there if s.name == system_name("gateway", s.fleet)), None)
+
+
+async def _listened(ports: FleetPorts, host: str) -> tuple[Door, ...]:
+    """What anything there listens on, asked by our login: no gateway of ours may be there yet. Nothing if it cannot be
+    told.
+    """
+    try:
+        return doors(await ports.reaches[host].run(TABLES))
+    except BayplanError:
+        return ()
