@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bayplan.errors import BayplanError, PortTakenError
-from bayplan.facts import Facts, GatewayFacts, HostFacts, Stranger
+from bayplan.facts import Facts, GatewayFacts, HostFacts, Replica, Stranger
 from bayplan.haproxy.fronts import INNER_PORTS, bound
 from bayplan.listening import TABLES, listening
 from bayplan.operate.strangers import how_to_stop, told
@@ -38,7 +38,8 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A port of a service's new listener that something on the host has. by: the container, where it is one.
+    """A port of a service's new listener that something on the host has. by: the container, where it is one; ours: the
+    fleet's own, which publishes it on the host itself.
 
     inner: it is a port of the service's own address.
     """
@@ -49,6 +50,7 @@ class Taken:
     inner: bool = False
     by: Stranger | None = None
     beside: Stranger | None = None  # another fleet's gateway on that host, which may have it
+    ours: Replica | None = None
 
     @property
     def why(self) -> str:
@@ -57,11 +59,15 @@ class Taken:
 
     @property
     def who(self) -> str:
+        if self.ours:
+            return f"{self.ours.name} of the app {self.ours.app}"
         return told(self.by) if self.by else "something that is not this fleet's"
 
     @property
     def todo(self) -> str:
         other = f"have {self.service} listen on another port" if self.inner else "publish another port"
+        if self.ours:
+            return f"{other}; or first stop what has it: bayplan stop -p {self.ours.app} {self.ours.service}"
         if self.by:
             return f"{how_to_stop(self.by)}; or {other}"
         look = f"see what it is, on {self.host}: sudo ss -ltnp 'sport = :{self.port}'; stop it, or {other}"
@@ -149,9 +155,10 @@ def in_the_way(app: App, host: HostFacts, seen: Iterable[Door], balancers: Colle
 
 
 def _taken(host: HostFacts, service: str, port: int, *, inner: bool = False) -> Taken:
+    ours = next((r for r in host.engine.replicas if ("tcp", port) in r.held_ports), None)
     by = next((s for s in host.engine.strangers if ("tcp", port) in s.ports), None)
     beside = next((s for s in host.engine.strangers if s.name == system_name("gateway", s.fleet)), None)
-    return Taken(host.name, service, port, inner, by, beside)
+    return Taken(host.name, service, port, inner, by, beside, ours)
 
 
 def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:

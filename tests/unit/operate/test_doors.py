@@ -7,10 +7,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from tests.given import facts, fleet, goal, ingress, service, up
+from tests.given import facts, fleet, goal, ingress, replica, service, up
 
 from bayplan.errors import PortTakenError
-from bayplan.facts import GatewayFacts, Stranger
+from bayplan.facts import Binding, GatewayFacts, Stranger
 from bayplan.listening import listening
 from bayplan.operate.doors import Door, Listened, check, without_taken
 from bayplan.ports import ExecResult
@@ -106,6 +106,15 @@ def test_whose_container_has_the_port_is_told_and_how_docker_compose_is_followed
     with pytest.raises(PortTakenError, match="shop-web-1, which docker compose runs, has port 8080") as told:
         asyncio.run(check(Listened(ports), SHOP, seen))  # type: ignore[arg-type]
     assert "docker compose -p shop down" in told.value.todo
+
+
+def test_a_replica_of_the_fleet_that_publishes_the_port_on_its_host_is_named() -> None:
+    theirs = replica(service("agent", ports=()), 1, "h1", app="watch", ports=(Binding(9100, 8080, "10.0.0.11"),))
+    on, seen = fleet("h1"), facts(up("h1", theirs, strangers=(Stranger("bayplan-gateway-local", fleet="local"),)))
+    ports = SimpleNamespace(fleet=on, engines={"h1": Told(("10.0.0.11", 8080))})
+    with pytest.raises(PortTakenError, match=r"agent-1-r1 of the app watch has port 8080, which a listener") as told:
+        asyncio.run(check(Listened(ports), SHOP, seen))  # type: ignore[arg-type]
+    assert told.value.todo == "publish another port; or first stop what has it: bayplan stop -p watch agent"
 
 
 def test_another_fleet_s_gateway_on_that_host_is_named() -> None:
