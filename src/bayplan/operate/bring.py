@@ -16,7 +16,7 @@ from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, GatewayError, PartialError
 from bayplan.facts import Facts
-from bayplan.operate import doors, lost, registry_door, restarting, strangers
+from bayplan.operate import doors, lost, registry_door, renamed, restarting, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts, check_ways
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
@@ -107,7 +107,8 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     await doors.check(listened, wanted, hosts.facts)
     if before is None:
         _tell(on, history_lost(ports.fleet, app.name, seen))
-    _tell(on, lost.notes(wanted, released, hosts.facts))
+        _tell(on, await renamed.notes(wanted, hosts.facts, ports.releases))
+    _tell(on, lost.notes(wanted, released, hosts.facts, wishes.services))
     on(Stage("images", "images"))
     pinned = await prepared(
         ports,

@@ -11,7 +11,7 @@ from bayplan.converge.observe import answered, observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts, HostFacts
 from bayplan.images import known_pins
-from bayplan.operate import doors, lost, strangers
+from bayplan.operate import doors, lost, renamed, strangers
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import history_lost, notes_on, registry_moves
@@ -101,6 +101,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     gone = (Failure(v.host, v.service, "", v.why) for v in lost.volumes(app, released, facts))
     if latest is None:
         notes += history_lost(ports.fleet, app.name, facts)
+        notes += await renamed.notes(app, facts, ports.releases)
     notes += lost.notes(app, released, facts)
     failures = (*found.failures, *taken, *shared, *gone)
     jobs = tuple(w for w in found.waiting if w.open_end)

@@ -76,6 +76,7 @@ def test_what_was_released_and_is_nowhere_is_told_where_gateways_have_forgotten_
     (note,) = notes(app(DB), app(DB), nowhere)
     assert note.startswith("no host has the volume shop_data: db begins on an empty one")
     assert [*notes(app(DB), None, nowhere)] == [*notes(app(DB), app(DB), seen())] == []
+    assert [*notes(app(DB), app(DB), nowhere, frozenset({"web"}))] == []  # it is not brought up
     silent = Facts(nowhere.hosts | {"h2": replace(nowhere.hosts["h2"], reachable=False)})
     assert [*notes(app(DB), app(DB), silent)] == []
 
