@@ -25,12 +25,13 @@ def _unreached(goal: Goal, service: Service, facts: Facts) -> Iterator[tuple[str
         if there is None or not there.reachable or there.gateway is None:
             continue
         away = there.gateway.away.get(pool_name(goal.app.name, service.name, port))
-        why = _why(away)
+        why = why_unreached(away)
         if why is not None:
             yield host, why
 
 
-def _why(away: ServerFacts | None) -> str | None:
+def why_unreached(away: ServerFacts | None) -> str | None:
+    """Of one gateway, by what it says of it. "" is not known yet, None that nothing is wrong."""
     if away is None:
         return ""
     if away.state == "maint":

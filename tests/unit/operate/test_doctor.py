@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, SystemContainer
+from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, ServerFacts, ServerState, SystemContainer
 from bayplan.operate.doctor.files import file_findings, secrets
 from bayplan.operate.doctor.fleet import fleet_findings, net_findings
 from bayplan.operate.doctor.host import clock_finding, engine_findings, reading_findings
 from bayplan.operate.doctor.machine import ssh_finding
 from bayplan.operate.doctor.readings import Readings, command, read
-from bayplan.operate.doctor.system import _get, gateway_finding, renamed
+from bayplan.operate.doctor.system import _get, external_findings, gateway_finding, renamed
 from bayplan.operate.doors import Door
 from bayplan.ports import FleetPorts
-from bayplan.routing import Listener, Table
+from bayplan.routing import Listener, Pool, Server, Table
 from bayplan.spec.model import App, Balancer, Fleet, Host, Port, Service
 from bayplan.wiring import open_fleet
 
@@ -237,3 +237,23 @@ async def test_a_registry_that_hangs_up_at_once_is_told_in_words() -> None:
 def test_a_private_net_that_is_none_is_told(net: str, levels: list[str]) -> None:
     fleet = FLEET.model_copy(update={"private_net": IPv4Network(net)})
     assert [finding.level for finding in net_findings(fleet)] == levels
+
+
+@pytest.mark.parametrize(
+    ("state", "up", "level", "told"),
+    [
+        ("ready", True, "ok", "answers"),
+        ("ready", False, "fail", "is not reached: its check says L4TOUT"),
+        ("maint", None, "fail", "is not reached: its name is not found"),
+    ],
+)
+def test_a_service_that_is_managed_elsewhere_is_asked_of_each_gateway(
+    state: ServerState, up: bool | None, level: str, told: str
+) -> None:
+    pool = Pool("shop.db.5432", "shop", "db", fixed="db.example.com:5432")
+    away = ServerFacts(Server("db", "db.example.com", 5432), state, up, check="L4TOUT", since=9.0)
+    gateway = GatewayFacts(Table(pools=(Pool("shop.web.80", "shop", "web"), pool)), away={pool.name: away})
+    (found,) = external_findings(HostFacts("h1", reachable=True, gateway=gateway))
+    assert (found.level, found.check, found.where) == (level, "external", "h1")
+    assert found.what == f"db of shop, at db.example.com:5432, {told}"
+    assert bool(found.todo) is (level == "fail")

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from bayplan.converge.observe import unguarded
 from bayplan.dialled import connected
 from bayplan.errors import BayplanError, restart_engine
-from bayplan.facts import HostFacts, Role
+from bayplan.facts import GatewayFacts, HostFacts, Role
 from bayplan.operate import restarting
 from bayplan.operate.doctor.finding import Finding, failed
+from bayplan.plan.away import why_unreached
 from bayplan.plan.guard import see_guard, unmasked
 from bayplan.plan.names import bridge_prefix, system_name
 from bayplan.ports import FleetPorts
+from bayplan.routing import Pool
 
 REGISTRY_DEADLINE = 10.0  # seconds
 _UP = "bayplan up starts it"
@@ -21,8 +23,9 @@ _OK = range(200, 500)  # 401 is an answer too: it wants a login
 
 
 async def system_findings(ports: FleetPorts, facts: HostFacts) -> tuple[Finding, ...]:
-    """The host's gateway, guard and registry, and a pull's way through its loopback."""
-    return tuple(await asyncio.gather(_gateway(ports, facts), _guard(ports, facts), *_registry(ports, facts)))
+    """The host's gateway, guard and registry, a pull's way through its loopback, and what is managed elsewhere."""
+    asked = await asyncio.gather(_gateway(ports, facts), _guard(ports, facts), *_registry(ports, facts))
+    return (*asked, *external_findings(facts))
 
 
 async def _gateway(ports: FleetPorts, facts: HostFacts) -> Finding:
@@ -62,6 +65,24 @@ def gateway_finding(facts: HostFacts) -> Finding:
         told = "the file that a restart reads says something else than what runs"
         return Finding("warn", "gateway", facts.name, told, "bayplan up writes it")
     return Finding("ok", "gateway", facts.name, "it runs, and its file says what runs")
+
+
+def external_findings(facts: HostFacts) -> Iterator[Finding]:
+    """Whether the host's gateway reaches each service that is not run here, of every app."""
+    gateway = facts.gateway or GatewayFacts()
+    for pool in gateway.table.pools:
+        why = why_unreached(gateway.away.get(pool.name))
+        what = f"{pool.service} of {pool.app}, at {pool.fixed},"
+        if not pool.fixed or why == "":
+            continue
+        if why:
+            yield Finding("fail", "external", facts.name, f"{what} is not reached: {why}", _reach_it(pool, facts.name))
+        else:
+            yield Finding("ok", "external", facts.name, f"{what} answers")
+
+
+def _reach_it(pool: Pool, host: str) -> str:
+    return f"is it up, is {pool.fixed} right (x-bayplan.external), and does it let {host} in? see what it allows"
 
 
 async def _guard(ports: FleetPorts, facts: HostFacts) -> Finding:
