@@ -592,7 +592,9 @@ def _context(dockerfile: str) -> bytes:
 
 async def test_a_restart_policy_can_be_changed(kit: Kit) -> None:
     name = await kit.engine.run(kit.replica(restart="always"))
+    assert (await kit.engine.inspect(name))["HostConfig"]["RestartPolicy"]["Name"] == "always"
     await kit.engine.set_restart(name, "no")
+    assert (await kit.engine.inspect(name))["HostConfig"]["RestartPolicy"]["Name"] == "no"
     with pytest.raises(NotFoundError):
         await kit.engine.set_restart("nobody", "no")
 

@@ -13,6 +13,7 @@ from typing import Any
 from bayplan import labels
 from bayplan.container import Container, File, Mounted
 from bayplan.engines import archive, listing
+from bayplan.engines.body import restart_policy
 from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, MemoryNetwork, Program
 from bayplan.engines.memory_hub import MemoryHub, digest_name, image_id
 from bayplan.errors import (
@@ -204,6 +205,7 @@ class MemoryEngine:
             "Name": f"/{c.made_of.name}",
             "Image": c.image_id,
             "Config": {"Labels": dict(c.made_of.labels), "Image": c.made_of.image},
+            "HostConfig": {"RestartPolicy": restart_policy(c.made_of.restart)},
             "State": {"Status": c.state, "Running": c.state == "running", "ExitCode": c.exit_code},
         }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from bayplan.errors import BayplanError
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.host import Examined, examine
+from bayplan.operate.doctor.restart import restart_findings
 from bayplan.operate.doctor.system import leads_to_registry, system_findings
 from bayplan.operate.private_net import is_private
 from bayplan.ports import FleetPorts
@@ -28,8 +29,8 @@ async def _host(ports: FleetPorts, host: Host, app: App | None) -> Examined:
     seen = await examine(ports, host, app)
     if seen.facts is None:
         return seen
-    more = await system_findings(ports, seen.facts)
-    return Examined((*seen.findings, *more), seen.facts, seen.architecture)
+    system, restart = await asyncio.gather(system_findings(ports, seen.facts), restart_findings(ports, seen.facts))
+    return Examined((*seen.findings, *system, *restart), seen.facts, seen.architecture)
 
 
 def net_findings(fleet: Fleet) -> Iterator[Finding]:
