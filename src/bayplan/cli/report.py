@@ -188,9 +188,7 @@ def tell_problems(result: Result, console: Console) -> None:
         console.print(f"[bold red]✗[/] [bold]{step.host}[/]: {escape(step_failed(step, error))}")
         if error.todo:
             console.print(f"  {escape(error.todo)}")
-    for held in outcome.plan.held:
-        on = "; what it had serves on" if _stands(result, held.service) else ""
-        console.print(f"[yellow]![/] [bold]{held.service}[/] {escape(held.why)}{on}")
+    _tell_held(result, console)
     for unplaced in outcome.plan.unplaced:
         _tell_unplaced(unplaced, console)
     for host in _unguarded(result):
@@ -201,6 +199,22 @@ def tell_problems(result: Result, console: Console) -> None:
     _tell_presumed(result, console)
     for waiting in outcome.stalled:
         console.print(f"[yellow]![/] {waiting.replica} on {waiting.host} {waiting.why}")
+
+
+def _tell_held(result: Result, console: Console) -> None:
+    for name in _unfetched(result):
+        console.print(f"[yellow]![/] [bold]{name}[/] waits for its image; what served before serves on")
+    for held in result.outcome.plan.held:
+        on = "; what it had serves on" if _stands(result, held.service) else ""
+        console.print(f"[yellow]![/] [bold]{held.service}[/] {escape(held.why)}{on}")
+
+
+def _unfetched(result: Result) -> list[str]:
+    """Services that stand as they were, since their image could not be fetched."""
+    wanted = {step.image for step, _ in result.outcome.errors if isinstance(step, Pull)}
+    waiting = {w.service for w in result.outcome.stalled}
+    services = (s for s in result.goal.app.services.values() if s.image in wanted and s.name in waiting)
+    return [s.name for s in services if _stands(result, s.name)]
 
 
 def _tell_unplaced(unplaced: Unplaced, console: Console) -> None:

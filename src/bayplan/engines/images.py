@@ -154,6 +154,11 @@ def what_to_do(said: str, image: str) -> str:
         return how_to_trust(server)
     if "unauthorized" in low or "denied" in low or "authentication required" in low or "no basic auth" in low:
         return "check registry.username and registry.password_command in fleet.yaml"
+    if "unknown blob" in low or "blob unknown" in low:
+        return (
+            "its registry has lost a part of it: bayplan up --build makes what is built again and sends it, "
+            "--pull what others published"
+        )
     if "connection refused" in low or "no such host" in low or "timeout" in low:
         return "is the registry up, and can this host reach it? bayplan doctor tells"
     if _BUSY.search(said):

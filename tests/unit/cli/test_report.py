@@ -119,3 +119,23 @@ def test_a_host_that_lets_nobody_in_is_not_said_to_be_silent_nor_gone(
     told = capsys.readouterr().err
     assert f"h2 does not {'let us in' if refused else 'answer'}: the host key is another" in told
     assert ("--assume-down h2" in told) is not refused
+
+
+@pytest.mark.parametrize("had_one", [True, False])
+def test_a_service_whose_image_no_host_can_fetch_serves_on_as_it_was(
+    had_one: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = service("web", 1)
+    before = [given.replica(web, 1, "h1", release=1)] if had_one else []
+    outcome = Outcome(
+        given.facts(given.up("h1", *before)),
+        Plan(),
+        passes=3,
+        errors=((Pull("h1", web.image, "is to run here"), ImageError("unknown blob", where="h1")),),
+        stalled=(Waiting("h1", "web", "shop-web-1-r2", "waits for its image"),),
+    )
+    with pytest.raises(typer.Exit):
+        finish(
+            Result(goal(fleet("h1"), web, release=2), outcome, is_new=True), Progress("shop", quiet=True), json=False
+        )
+    assert ("web waits for its image; what served before serves on" in capsys.readouterr().err) is had_one

@@ -29,6 +29,12 @@ def test_a_registry_whose_authority_an_engine_does_not_know_is_to_be_made_known_
     assert what_to_do(said, "library/web:1") == ""
 
 
+def test_a_registry_that_has_lost_a_layer_is_to_be_sent_it_again() -> None:
+    assert "bayplan up --build makes what is built again" in what_to_do(
+        "unknown blob", "localhost:5000/shop/web@sha256:1"
+    )
+
+
 # As Docker 20.10 and containerd say it.
 BUSY = [
     "toomanyrequests: slow down",
