@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -151,6 +151,11 @@ def silence(host: HostFacts) -> list[str]:
     return [f"{host.name}: {host.why}", *([f"  {host.todo}"] if host.todo else [])]
 
 
+def verb(hosts: Iterable[HostFacts]) -> str:
+    """What none of these does."""
+    return "lets us in" if all(host.refused for host in hosts) else "answers"
+
+
 def answered(fleet: Fleet, facts: Facts) -> Facts:
     """The facts. Raises NoHostError when no host answered."""
     if not any(facts.reachable()):
@@ -165,4 +170,6 @@ def _nobody_answers(fleet: Fleet, facts: Facts) -> NoHostError:
             "there is no fleet.yaml, and this machine's own engine cannot be used",
             todo=f"{told}\n  or name a fleet with --fleet or BAYPLAN_FLEET, or write one with bayplan init",
         )
-    return NoHostError("no host of the fleet answers", todo=f"{told}\n  bayplan doctor looks closer")
+    return NoHostError(
+        f"no host of the fleet {verb(facts.hosts.values())}", todo=f"{told}\n  bayplan doctor looks closer"
+    )

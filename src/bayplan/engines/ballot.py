@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bayplan import labels
-from bayplan.errors import BayplanError, HostUnreachableError
+from bayplan.errors import BayplanError, HostRefusedError, HostUnreachableError
 from bayplan.ports import Claim, HeldContainer
 
 FIRST_ALONE = 0.5  # seconds that a host is asked before another is asked in its place
@@ -42,7 +42,9 @@ Ask = Callable[[str], Awaitable[HeldContainer | Taken]]
 
 @dataclass(slots=True)
 class Votes:
-    """What the hosts said in one round. unable: they answered, and the lock's container cannot be had there."""
+    """What the hosts said in one round. unable: they answered, and let us not in, or the lock's container cannot be had
+    there.
+    """
 
     held: dict[str, HeldContainer] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
@@ -109,6 +111,8 @@ class Round:
             said = await self._ask_host(host)
         except TimeoutError:
             self._votes.silent[host] = f"no answer within {ANSWER:g} s"
+        except HostRefusedError as error:
+            self._votes.unable[host] = error
         except HostUnreachableError as error:
             self._votes.silent[host] = error.what
         except BayplanError as error:

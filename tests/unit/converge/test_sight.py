@@ -8,7 +8,7 @@ from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
 from bayplan.converge.sight import ASK_AGAIN, Sight
-from bayplan.errors import HostRefusedError, HostUnreachableError
+from bayplan.errors import HostRefusedError, HostUnreachableError, NoHostError
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -37,5 +37,10 @@ def test_a_host_that_let_us_not_in_is_told_from_one_that_is_silent(error: type[H
         seen = (await Sight(memory.ports).look()).hosts["h2"]
         assert (seen.reachable, seen.why, seen.todo) == (False, "it is so", "do this")
         assert seen.refused is (error is HostRefusedError)
+        for engine in memory.engines.values():
+            engine.fails["observe"].append(error("it is so", where="h2"))
+        told = "lets us in" if error is HostRefusedError else "answers"
+        with pytest.raises(NoHostError, match=f"no host of the fleet {told}"):
+            await Sight(memory.ports).look()
 
     run(story())

@@ -18,9 +18,9 @@ from bayplan.engines.lock_hold import LATER
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_container import MemoryHeld
 from bayplan.engines.memory_hub import MemoryHub
-from bayplan.errors import LockedError, NoMajorityError
+from bayplan.errors import HostRefusedError, LockedError, NoMajorityError
 from bayplan.plan.names import lock_name
-from bayplan.ports import Claim, Hold
+from bayplan.ports import Claim, HeldContainer, Hold
 
 IMAGE, NAME = "haproxy:3.2", lock_name("t")
 CLAIM = Claim("ann@laptop", "up shop", 1000.0)
@@ -32,6 +32,13 @@ def test_a_holder_whose_clock_is_ahead_is_not_told_to_have_begun_this_moment() -
     assert describe(Claim("ann", "up", now + 3600)).endswith(
         "(by its clock, which is 60 min or more ahead of this machine's)"
     )
+
+
+class Refusing(MemoryEngine):
+    """Of a host that lets nobody in."""
+
+    async def hold(self, container: Container) -> HeldContainer:  # noqa: ARG002
+        raise HostRefusedError("its key is another", where=self.host, todo="make sure")
 
 
 class World:
@@ -107,6 +114,21 @@ def test_fewer_are_not_and_who_is_silent_is_told(
         return await world.holders()
 
     assert run(story()) == {}
+
+
+def test_hosts_that_let_us_not_in_are_not_said_to_be_gone() -> None:
+    async def story() -> NoMajorityError:
+        world = World(3)
+        for name in ("h1", "h2"):
+            world.engines[name] = Refusing(name, MemoryHub(IMAGE))
+        world.silence("h3")
+        with pytest.raises(NoMajorityError) as told:
+            await world.take()
+        return told.value
+
+    told = run(story())
+    assert "h1: its key is another\n    make sure" in told.todo
+    assert told.todo.endswith("--assume-down h3")
 
 
 def test_hosts_that_answer_and_cannot_have_its_image_are_not_said_to_be_silent() -> None:
