@@ -102,6 +102,19 @@ def test_a_host_key_that_changed(site: Site, elsewhere: Path) -> None:
     assert site.stands() == before
 
 
+def test_a_second_fleet_on_the_same_hosts_is_to_have_another_port_for_its_registry(site: Site, elsewhere: Path) -> None:
+    before, ours = site.stands(), site.lab.name
+    fleet = elsewhere / "fleet.yaml"
+    fleet.write_text(re.sub(r"^name: .*$", "name: beside", fleet.read_text(), flags=re.MULTILINE))
+    said = site.bayplan("up", status=1)
+    assert f"taken (by bayplan-gateway-{ours} of the fleet {ours})" in said
+    assert "registry: {host: h1, port: 5001}" in said
+    for host in site.lab.hosts:
+        there = on(site.lab, host.name, "docker", "ps", "-a", "--format", "{{.Names}}").split()
+        assert not {"bayplan-gateway-beside", "bayplan-guard-beside", "bayplan-registry-beside"} & {*there}
+    assert site.stands() == before
+
+
 def test_a_wrong_ssh_key(site: Site, elsewhere: Path) -> None:
     before = site.stands()
     (elsewhere / "id_ed25519").unlink()
