@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, NoMajorityError
+from bayplan.facts import Facts
+from bayplan.operate import registry_door
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.operator import operator
 from bayplan.ports import Claim, FleetPorts, Hold
@@ -30,7 +32,8 @@ async def alone(
 ) -> T:
     """`work` while the lock is ours; given what was seen of the fleet meanwhile. patience: seconds to wait for it.
 
-    Raises LockedError, NoMajorityError, NoHostError; LockLostError when the lock was lost, and `work` is cancelled.
+    Raises LockedError, NoMajorityError, NoHostError; PortTakenError where another's registry would be taken for the
+    fleet's; LockLostError when the lock was lost, and `work` is cancelled.
     """
     sight, began = Sight(ports), ports.clock.now()
     claim = Claim(operator(), doing, time.time())
@@ -40,23 +43,24 @@ async def alone(
     )
     hold: Hold | None = None
     try:
-        hold = await _both(looking, taking)
+        hold, facts = await _both(looking, taking)
         if not hold.was_free:
             on(Stage("hosts", "hosts"))
-            await sight.look(whole=True)
+            facts = await sight.look(whole=True)
         elif ports.clock.now() - began > FRESH:  # another's last steps may not have been seen
             sight.outdate()
-            await sight.look()
+            facts = await sight.look()
+        await registry_door.check(ports, facts)
         return await _unless_lost(hold, work(sight))
     finally:
         await asyncio.shield(_put_down(ports, hold, looking, taking, sight))
 
 
-async def _both(looking: asyncio.Task[Any], taking: asyncio.Task[Hold]) -> Hold:
+async def _both(looking: asyncio.Task[Facts], taking: asyncio.Task[Hold]) -> tuple[Hold, Facts]:
     """Of a fleet of which no host answers, that is told. A lock that another has is told before slow hosts answer."""
     try:
         await asyncio.wait((looking, taking), return_when=asyncio.FIRST_EXCEPTION)
-        return (await asyncio.gather(taking, looking))[0]
+        return await asyncio.gather(taking, looking)
     except NoMajorityError:
         await looking
         raise

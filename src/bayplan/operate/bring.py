@@ -16,7 +16,7 @@ from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, GatewayError, PartialError
 from bayplan.facts import Facts
-from bayplan.operate import doors, lost, registry_door, renamed, restarting, strangers
+from bayplan.operate import doors, lost, renamed, restarting, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts, check_ways
 from bayplan.operate.back import by_rollback_config, to_go_back, undone
@@ -171,10 +171,8 @@ async def record_next(
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
     """Gateways, guards and the registry on every host that answers. A host where that fails is told of at the end, by
-    the same steps; raises PartialError when there is no other, PortTakenError before anything is begun.
+    the same steps; raises PartialError when there is no other.
     """
-    sight = sight or Sight(ports)
-    await registry_door.check(ports, await sight.look())
     run = Convergence(ports, lambda facts, _now, _run: system_plan(ports.fleet, facts), on, sight=sight)
     outcome = await run.run()
     await _tell_restarting(ports, outcome.facts, on)

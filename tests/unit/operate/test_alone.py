@@ -13,7 +13,8 @@ from tests.virtual_time import run
 
 from bayplan.converge.sight import Sight
 from bayplan.engines.memory_lock import MemoryHold, MemoryLock
-from bayplan.errors import LockedError, LockLostError, NoHostError
+from bayplan.errors import LockedError, LockLostError, NoHostError, PortTakenError
+from bayplan.facts import Facts
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.operate.alone import alone
 from bayplan.operate.events import Event
@@ -131,5 +132,19 @@ def test_a_fleet_that_does_not_answer_is_what_is_told_and_nothing_is_held() -> N
     for engine in world.memory.engines.values():
         engine.inner.answers = False
     with pytest.raises(NoHostError):
+        run(world.alone(done))
+    assert world.lock.holder is None
+
+
+def test_nothing_is_done_where_another_s_registry_would_be_taken_for_the_fleet_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+
+    async def check(_: object, facts: Facts) -> None:
+        raise PortTakenError(f"port 5000 of {', '.join(facts.hosts)} is taken")
+
+    monkeypatch.setattr("bayplan.operate.alone.registry_door.check", check)
+    with pytest.raises(PortTakenError, match="port 5000 of h1, h2 is taken"):
         run(world.alone(done))
     assert world.lock.holder is None
