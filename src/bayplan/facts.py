@@ -236,9 +236,14 @@ class HostFacts:
     refused: bool = False
 
     @property
+    def lacks(self) -> str:
+        """What it does not do, of which nothing is known; after its name."""
+        return "does not let us in" if self.refused else "does not answer"
+
+    @property
     def silence(self) -> str:
-        """Why nothing is known of it, after its name."""
-        return f"{'does not let us in' if self.refused else 'does not answer'}: {self.why}"
+        """The same, and why."""
+        return f"{self.lacks}: {self.why}"
 
     def system(self, role: Role) -> SystemContainer | None:
         """The container of that role, in whatever state."""

@@ -221,7 +221,7 @@ class Progress:
             return
         grid = Table.grid(padding=(0, 2))
         for host in self.facts.hosts.values():
-            dots = self._dots(host.name) if host.reachable else Text(host.silence.partition(":")[0], "red")
+            dots = self._dots(host.name) if host.reachable else Text(host.lacks, "red")
             grid.add_row("   ", Text(host.name, "bold"), dots, Text(self._pull_text(host.name), "dim"))
         yield grid
 

@@ -146,7 +146,7 @@ def _if_running(engine: EngineFacts, gateway: GatewayFacts | None) -> GatewayFac
     return gateway if running else None
 
 
-def silence(host: HostFacts) -> list[str]:
+def reasons(host: HostFacts) -> list[str]:
     """Why a host does not answer and, below, what may help."""
     return [f"{host.name}: {host.why}", *([f"  {host.todo}"] if host.todo else [])]
 
@@ -164,7 +164,7 @@ def answered(fleet: Fleet, facts: Facts) -> Facts:
 
 
 def _nobody_answers(fleet: Fleet, facts: Facts) -> NoHostError:
-    told = "\n  ".join(reason for h in facts.hosts.values() for reason in silence(h))
+    told = "\n  ".join(reason for h in facts.hosts.values() for reason in reasons(h))
     if fleet.local:
         return NoHostError(
             "there is no fleet.yaml, and this machine's own engine cannot be used",

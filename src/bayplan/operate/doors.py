@@ -156,9 +156,17 @@ def in_the_way(app: App, host: HostFacts, seen: Iterable[Door], balancers: Colle
 
 def _taken(host: HostFacts, service: str, port: int, *, inner: bool = False) -> Taken:
     ours = next((r for r in host.engine.replicas if ("tcp", port) in r.held_ports), None)
-    by = next((s for s in host.engine.strangers if ("tcp", port) in s.ports), None)
-    beside = next((s for s in host.engine.strangers if s.name == system_name("gateway", s.fleet)), None)
-    return Taken(host.name, service, port, inner, by, beside, ours)
+    return Taken(host.name, service, port, inner, publisher(host, port), other_gateway(host), ours)
+
+
+def publisher(host: HostFacts, port: int) -> Stranger | None:
+    """Whose container publishes it there, other than the fleet's."""
+    return next((s for s in host.engine.strangers if ("tcp", port) in s.ports), None)
+
+
+def other_gateway(host: HostFacts) -> Stranger | None:
+    """Another fleet's on that host, which listens where no engine tells."""
+    return next((s for s in host.engine.strangers if s.name == system_name("gateway", s.fleet)), None)
 
 
 def _of_other_apps(fleet: Fleet, app: App, facts: Facts) -> Iterator[Failure]:

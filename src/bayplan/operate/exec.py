@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayplan.converge.observe import observe, silence, verb
+from bayplan.converge.observe import observe, reasons, verb
 from bayplan.errors import BayplanError, NoHostError, UsageError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.ask import check_hosts, check_services, replicas_of
@@ -39,7 +39,7 @@ async def choose_all(
 def _someone(facts: Facts, host: str | None) -> None:
     if not any(facts.reachable()):
         asked = [h for h in facts.hosts.values() if host in (None, h.name)]
-        raise NoHostError(f"no host {verb(asked)}", todo="\n  ".join(reason for h in asked for reason in silence(h)))
+        raise NoHostError(f"no host {verb(asked)}", todo="\n  ".join(reason for h in asked for reason in reasons(h)))
 
 
 def _has_traffic(replica: Replica, facts: Facts) -> bool:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from bayplan.errors import BayplanError, PortTakenError
 from bayplan.facts import Facts, HostFacts, Stranger
 from bayplan.listening import TABLES
-from bayplan.operate.doors import Door, doors, its_own
+from bayplan.operate.doors import Door, doors, its_own, other_gateway, publisher
 from bayplan.operate.strangers import told
-from bayplan.plan.names import system_name
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet
 
@@ -71,7 +70,7 @@ def held_by_another(
         return None
     others = {*seen, *everywhere}
     free = next(port for port in range(registry.port + 1, _LAST) if not _is_held(port, others))
-    return Held(registry.port, free, registry.host, _holder(host, registry.port))
+    return Held(registry.port, free, registry.host, publisher(host, registry.port) or other_gateway(host))
 
 
 def _is_held(port: int, seen: Iterable[Door]) -> bool:
@@ -86,14 +85,13 @@ def _may_be_held(fleet: Fleet, host: HostFacts) -> bool:
     if host.system("gateway") is None:
         published = ("tcp", registry.port) in host.engine.taken
         return published or any(stranger.fleet for stranger in host.engine.strangers)
-    led = host.gateway.table.registry if host.gateway else None
-    return host.gateway is not None and (led is None or led[0] != registry.port)
+    return not leads_to_registry(host, registry.port)
 
 
-def _holder(host: HostFacts, port: int) -> Stranger | None:
-    there = host.engine.strangers
-    published = next((s for s in there if ("tcp", port) in s.ports), None)
-    return published or next((s for s in there if s.name == system_name("gateway", s.fleet)), None)
+def leads_to_registry(host: HostFacts, port: int) -> bool:
+    """Whether its gateway does, from that port of the loopback; one that does not answer is told of otherwise."""
+    led = host.gateway.table.registry if host.gateway else (port,)
+    return led is not None and led[0] == port
 
 
 async def _listened(ports: FleetPorts, host: str) -> tuple[Door, ...]:

@@ -9,8 +9,9 @@ from bayplan.errors import BayplanError
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.host import Examined, examine
 from bayplan.operate.doctor.restart import restart_findings
-from bayplan.operate.doctor.system import leads_to_registry, system_findings
+from bayplan.operate.doctor.system import system_findings
 from bayplan.operate.private_net import is_private
+from bayplan.operate.registry_door import leads_to_registry
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Fleet, Host
 

@@ -11,6 +11,7 @@ from bayplan.errors import BayplanError, restart_engine
 from bayplan.facts import GatewayFacts, HostFacts, Role
 from bayplan.operate import restarting
 from bayplan.operate.doctor.finding import Finding, failed
+from bayplan.operate.registry_door import leads_to_registry
 from bayplan.plan.away import why_unreached
 from bayplan.plan.guard import see_guard, unmasked
 from bayplan.plan.names import bridge_prefix, system_name
@@ -161,12 +162,6 @@ async def _loopback(ports: FleetPorts, facts: HostFacts, port: int) -> Finding:
     if status not in _OK:
         return Finding("fail", "pull", host, f"{where} answers {status}: no registry behind it", "bayplan up mends it")
     return Finding("ok", "pull", host, f"the registry answers at {where}")
-
-
-def leads_to_registry(facts: HostFacts, port: int) -> bool:
-    """Whether its gateway does, from that port of the loopback; one that does not answer is told of otherwise."""
-    led = facts.gateway.table.registry if facts.gateway else (port,)
-    return led is not None and led[0] == port
 
 
 async def _get(way: str) -> int:
