@@ -121,19 +121,20 @@ def _look(project: Project, ssh_config: Path | None) -> tuple[Seen, ...]:
     from bayplan.spec.model import Ssh
 
     hosts = hosts_of(project.hosts)
-    fleet = provisional(hosts, Ssh(config_file=str(ssh_config.resolve()) if ssh_config else None))
+    fleet = provisional(project.name, hosts, Ssh(config_file=str(ssh_config.resolve()) if ssh_config else None))
     with err().status(f"looking at {len(hosts)} hosts"):
         return on_fleet(fleet, look)
 
 
 def _fleet(project: Project, seen: Sequence[Seen], ssh_config: Path | None) -> str:
-    from bayplan.operate.init import entries
+    from bayplan.operate.init import entries, registry_port
     from bayplan.operate.starter import fleet_text
 
     lines, net = entries(seen)
     first = seen[0].host
     dialled = first.private_ip or lines[0].private_ip  # the address that was typed may be the public one
-    return fleet_text(project.name, net, lines, dialled, str(ssh_config) if ssh_config else "")
+    ssh = str(ssh_config) if ssh_config else ""
+    return fleet_text(project.name, net, lines, dialled, ssh, registry_port(seen))
 
 
 def _compose(project: Project, ask: Asking) -> str:

@@ -14,10 +14,12 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 from bayplan.errors import BayplanError, UsageError, in_words
+from bayplan.operate.doors import Door
 from bayplan.operate.private_net import PRIVATE, is_private
+from bayplan.operate.registry_door import first_free, listened
 from bayplan.operate.starter import SCHEMAS, HostEntry, label
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import Balancer, Fleet, Host, Ssh
+from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh
 from bayplan.spec.schema import json_schema
 
 LOOK_DEADLINE = 20.0  # seconds for a host to answer
@@ -29,13 +31,18 @@ _GUESSED_PREFIX = 24
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One host as it was found. at: its private address and network; why, todo: what is wrong, "" if nothing is."""
+    """One host as it was found. at: its private address and network; why, todo: what is wrong, "" if nothing is.
+
+    listens: what anything there listens on. has_begun: the fleet of that name is there already.
+    """
 
     host: Host
     at: IPv4Interface | None
     engine: str = ""
     why: str = ""
     todo: str = ""
+    listens: tuple[Door, ...] = ()
+    has_begun: bool = False
 
 
 def hosts_of(typed: Sequence[str]) -> tuple[Host, ...]:
@@ -67,10 +74,10 @@ def _ip(text: str) -> str:
         return ""
 
 
-def provisional(hosts: Sequence[Host], ssh: Ssh) -> Fleet:
+def provisional(name: str, hosts: Sequence[Host], ssh: Ssh) -> Fleet:
     """A fleet that is only good for reaching its hosts."""
     names = {h.name: h for h in hosts}
-    return Fleet(name="init", private_net=_WHOLE, hosts=names, balancer=Balancer(hosts=(), address=""), ssh=ssh)
+    return Fleet(name=name, private_net=_WHOLE, hosts=names, balancer=Balancer(hosts=(), address=""), ssh=ssh)
 
 
 async def look(ports: FleetPorts) -> tuple[Seen, ...]:
@@ -86,11 +93,28 @@ async def _look(ports: FleetPorts, host: Host) -> Seen:
             said = await ports.reaches[host.name].run(["ip", "-o", "-4", "address", "show", "up"])
             at = private_address(said, host.private_ip) or guess
             engine = await ports.engines[host.name].info()
+            listens, has_begun = await listened(ports, host.name), await _has_begun(ports, host.name)
     except TimeoutError:
         return Seen(host, at, why=f"no answer within {LOOK_DEADLINE:g} s", todo="look at it later: bayplan doctor")
     except BayplanError as error:
         return Seen(host, at, why=error.what, todo=error.todo)
-    return Seen(host, at, engine=str(engine.get("ServerVersion", "")))
+    return Seen(host, at, str(engine.get("ServerVersion", "")), listens=listens, has_begun=has_begun)
+
+
+async def _has_begun(ports: FleetPorts, host: str) -> bool:
+    try:
+        return bool((await ports.engines[host].observe(ports.fleet.name)).system)
+    except BayplanError:
+        return False
+
+
+def registry_port(seen: Sequence[Seen]) -> int | None:
+    """Where the fleet's registry is to be found on each host's loopback, if something has the usual port on one of
+    them. Of a fleet that has begun, it is its own registry that has it.
+    """
+    usual = Registry().port
+    free = first_free(usual, (door for host in seen for door in host.listens))
+    return None if free == usual or any(host.has_begun for host in seen) else free
 
 
 def private_address(said: str, typed: str) -> IPv4Interface | None:

@@ -50,7 +50,7 @@ class Held:
 async def check(ports: FleetPorts, facts: Facts) -> None:
     """Raises PortTakenError."""
     asked = [host for host in facts.reachable() if _may_be_held(ports.fleet, host)]
-    found = await asyncio.gather(*(_listened(ports, host.name) for host in asked))
+    found = await asyncio.gather(*(listened(ports, host.name) for host in asked))
     everywhere = {door for seen in found for door in seen}
     for host, seen in zip(asked, found, strict=True):
         if held := held_by_another(ports.fleet, host, seen, everywhere):
@@ -69,8 +69,18 @@ def held_by_another(
     if not _is_held(registry.port, seen):
         return None
     others = {*seen, *everywhere}
-    free = next(port for port in range(registry.port + 1, _LAST) if not _is_held(port, others))
-    return Held(registry.port, free, registry.host, publisher(host, registry.port) or other_gateway(host))
+    return Held(
+        registry.port,
+        first_free(registry.port, others),
+        registry.host,
+        publisher(host, registry.port) or other_gateway(host),
+    )
+
+
+def first_free(port: int, seen: Iterable[Door]) -> int:
+    """That one, or the next that has room for a registry. seen: what is listened on, on every host."""
+    seen = tuple(seen)
+    return next(one for one in range(port, _LAST) if not _is_held(one, seen))
 
 
 def _is_held(port: int, seen: Iterable[Door]) -> bool:
@@ -94,7 +104,7 @@ def leads_to_registry(host: HostFacts, port: int) -> bool:
     return led is not None and led[0] == port
 
 
-async def _listened(ports: FleetPorts, host: str) -> tuple[Door, ...]:
+async def listened(ports: FleetPorts, host: str) -> tuple[Door, ...]:
     """What anything there listens on, asked by our login: no gateway of ours may be there yet. Nothing if it cannot be
     told.
     """

@@ -28,11 +28,16 @@ class HostEntry:
     note: str = ""
 
 
-def fleet_text(name: str, net: IPv4Network, hosts: Sequence[HostEntry], dialled: str, ssh_config: str = "") -> str:
-    """fleet.yaml. dialled: the address that clients use; ssh_config: a file for ssh, "" for the user's own."""
+def fleet_text(
+    name: str, net: IPv4Network, hosts: Sequence[HostEntry], dialled: str, ssh_config: str = "", port: int | None = None
+) -> str:
+    """fleet.yaml. dialled: the address that clients use; ssh_config: a file for ssh, "" for the user's own; port: the
+    registry's on each host's loopback, None for the usual one.
+    """
     first = hosts[0].name
     wide = max(len(h.name) + len(h.address) + len(h.private_ip) for h in hosts)
     lines = "".join(f"  {_host(h, wide)}\n" for h in hosts)
+    registry = f"host: {first}, port: {port}" if port else f"host: {first}"
     ssh = f"ssh: {{config_file: {ssh_config}}}\n" if ssh_config else ""
     return f"""\
 # yaml-language-server: $schema={SCHEMAS}/fleet.json
@@ -41,7 +46,7 @@ name: {name}
 private_net: {net}    # only these sources reach replicas' ports
 {ssh}hosts:    # hosts that fail together share a zone: add zone: a, zone: b, …
 {lines}balancer: {{hosts: [{first}], address: {dialled}}}    # which hosts take clients' requests; what clients dial
-registry: {{host: {first}}}    # where images are kept; each host pulls through its own loopback
+registry: {{{registry}}}    # where images are kept; each host pulls through its own loopback
 """
 
 

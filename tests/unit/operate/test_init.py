@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,16 @@ from typing import Any
 import pytest
 
 from bayplan.errors import BayplanError, UsageError
-from bayplan.operate.init import Seen, common_network, entries, hosts_of, private_address, write
+from bayplan.operate.doors import Door
+from bayplan.operate.init import (
+    Seen,
+    common_network,
+    entries,
+    hosts_of,
+    private_address,
+    registry_port,
+    write,
+)
 
 CARDS = """\
 1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
@@ -80,6 +90,23 @@ def test_hosts_that_only_a_public_network_holds_are_refused(addresses: tuple[str
 def test_of_one_host_with_only_a_public_address_nobody_else_reaches_replicas() -> None:
     assert entries(seen("203.0.113.5/24"))[1] == IPv4Network("203.0.113.5/32")
     assert entries(seen("10.0.0.5/24"))[1] == IPv4Network("10.0.0.0/24")
+
+
+@pytest.mark.parametrize(
+    ("listens", "begun", "port"),
+    [
+        ((), False, None),
+        ((Door(5000, "127.0.0.1"), Door(5001)), False, 5002),  # another fleet's registry, and what has all addresses
+        ((Door(5000, "10.0.0.5"),), False, None),
+        ((Door(5000, "127.0.0.1"),), True, None),  # it is this fleet's own
+    ],
+)
+def test_the_registry_has_a_port_that_is_free_on_every_host(
+    listens: tuple[Door, ...], begun: bool, port: int | None
+) -> None:
+    """What `init` wrote for hosts of another fleet was refused by the first `up`."""
+    first, second = seen("10.0.0.5/24", "10.0.0.6/24")
+    assert registry_port([first, replace(second, listens=listens, has_begun=begun)]) == port
 
 
 def test_a_host_whose_private_address_is_not_known_is_refused() -> None:

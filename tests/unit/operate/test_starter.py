@@ -41,6 +41,14 @@ def test_any_text_makes_a_name(text: str, name: str) -> None:
     assert label(text, "app") == name
 
 
+def test_the_registry_s_port_is_written_where_it_is_not_the_usual_one(tmp_path: Path) -> None:
+    hosts = [HostEntry("h1", "ssh://u@10.0.0.1", "10.0.0.1")]
+    (tmp_path / "fleet.yaml").write_text(fleet_text("shop", IPv4Network("10.0.0.0/24"), hosts, "10.0.0.1", "", 5001))
+    registry = load_fleet(tmp_path / "fleet.yaml", {}).registry
+    assert registry
+    assert (registry.host, registry.port) == ("h1", 5001)
+
+
 @pytest.mark.parametrize("target", [None, 8080, 5432])
 @pytest.mark.parametrize("image", ["", "nginx:1"])
 def test_what_is_written_loads(tmp_path: Path, target: int | None, image: str) -> None:
