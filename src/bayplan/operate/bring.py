@@ -19,7 +19,7 @@ from bayplan.facts import Facts
 from bayplan.operate import doors, lost, renamed, restarting, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts, check_ways
-from bayplan.operate.back import by_rollback_config, to_go_back, undone
+from bayplan.operate.back import by_rollback_config, last_that_serves, to_go_back, undone
 from bayplan.operate.events import Note, OnEvent, Stage
 from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on
@@ -217,7 +217,10 @@ async def _converge_or_back(
 ) -> Result:
     """The release; where it fails and the file says so, its services as they were before, as one more release."""
     result = await converge(ports, chosen, wishes, on, sight)
-    services = to_go_back(before, chosen, result.outcome.failures)
+    failed, seen = result.outcome.failures, result.outcome.facts
+    if before and chosen.is_new and failed:
+        before = await last_that_serves(ports.releases, before, chosen, failed, seen)
+    services = to_go_back(before, chosen, failed)
     if before is None or not services:
         return result
     app, facts = undone(before.app, chosen.app, services), await sight.look()
