@@ -93,7 +93,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
     seen = await sight.look()
-    _tell(on, notes_on(ports.fleet, seen))
+    tell(on, notes_on(ports.fleet, seen))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
@@ -106,9 +106,9 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     listened = doors.Listened(ports)
     await doors.check(listened, wanted, hosts.facts)
     if before is None:
-        _tell(on, history_lost(ports.fleet, app.name, seen))
-        _tell(on, await renamed.notes(wanted, hosts.facts, ports.releases))
-    _tell(on, lost.notes(wanted, released, hosts.facts, wishes.services))
+        tell(on, history_lost(ports.fleet, app.name, seen))
+        tell(on, await renamed.notes(wanted, hosts.facts, ports.releases))
+    tell(on, lost.notes(wanted, released, hosts.facts, wishes.services))
     on(Stage("images", "images"))
     pinned = await prepared(
         ports,
@@ -124,14 +124,15 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     whole = await completed(ports, pinned, released, builder, hosts.facts)
     whole = await versioned(whole, released, wishes.secrets)
     whole = await doors.without_taken(listened, whole, hosts.facts, lambda text: on(Note(text)))
-    _tell(on, unanswered(whole))
+    tell(on, unanswered(whole))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
     chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
     return await _converge_or_back(ports, before, chosen, wishes, on, sight)
 
 
-def _tell(on: OnEvent, notes: Iterable[str]) -> None:
+def tell(on: OnEvent, notes: Iterable[str]) -> None:
+    """What a person should know of besides."""
     for note in notes:
         on(Note(note))
 
@@ -153,9 +154,9 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
         check_registry_stays(ports.fleet, facts)
         now = await required(ports.releases, app)
         lost.check(now.app, now.app, facts)
-        chosen = await record_next(
-            ports, now, scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas), why, facts
-        )
+        wanted, stopped = scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas)
+        tell(on, lost.notes(wanted, now.app, facts, wanted.services.keys() - stopped))
+        chosen = await record_next(ports, now, wanted, stopped, why, facts)
         return await _converge_or_back(ports, now, chosen, wishes, on, sight)
 
     return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)

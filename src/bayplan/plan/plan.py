@@ -51,7 +51,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Pla
     stands_still = goal.only is not None or any(s.failures or s.unplaced for s in services)
     orphans = Plan() if is_held else _orphans(goal, facts, first, late, stands_still=stands_still)
     fetches = Plan(steps=tuple(step for step in late.values() if step))
-    out = (_stopped(goal, facts), fetches, orphans, Plan(steps=tuple(sweep(goal, facts))))
+    out = (_stopped(goal, facts), fetches, orphans, _swept(goal, facts))
     found = join((hosts, Plan(steps=fronts), *services, *out))
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
 
@@ -87,6 +87,11 @@ def _stopped(goal: Goal, facts: Facts) -> Plan:
     there = (r for r in facts.replicas(goal.app.name) if r.service in goal.stopped and r.id not in elsewhere)
     which = {(r.host, r.name) for r in there}
     return halt(goal, which, facts, "its service is stopped")
+
+
+def _swept(goal: Goal, facts: Facts) -> Plan:
+    waiting: list[Waiting] = []
+    return Plan(steps=tuple(sweep(goal, facts, waiting)), waiting=tuple(waiting))
 
 
 def _displaced_by_any(goal: Goal, facts: Facts) -> frozenset[str]:

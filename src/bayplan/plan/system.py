@@ -20,7 +20,7 @@ RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the regi
 
 _KEPT = 512  # definitions: each pass asks for every host's again, and to tell what one is takes as long as the rest
 
-GRACE = 30.0  # seconds that a gateway which ends gives to what it still serves
+GRACE = 30.0  # seconds that a gateway which ends gives to what it still serves, unless a service says more
 
 # To bind ports below 1024; to become an unprivileged user in an empty root; to end old workers, which are that user's.
 _GATEWAY_MAY = ("NET_BIND_SERVICE", "SETUID", "SETGID", "SYS_CHROOT", "KILL")
@@ -51,7 +51,7 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
         step
         for host in hosts
         for step in (
-            *_relieved(host),
+            *_relieved(facts, host),
             *_of_before(fleet, facts, host),
             *(s for c, role in _wanted(fleet, facts, host, gateway) for s in _missing(fleet, facts, host, role, c)),
         )
@@ -175,10 +175,20 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts, gateway: Container) -> 
         yield registry_container(fleet, endpoint), "registry"
 
 
-def _relieved(host: HostFacts) -> Iterator[Remove]:
+def _relieved(facts: Facts, host: HostFacts) -> Iterator[Remove]:
     """A gateway whose successor answers ends, and lets what it still serves end."""
     if _has_taken_over(host):
-        yield from (Remove(host.name, "", old.name, GRACE, "another gateway took over") for old in host.aside())
+        grace = _longest_drain(facts, host)
+        yield from (Remove(host.name, "", old.name, grace, "another gateway took over") for old in host.aside())
+
+
+def _longest_drain(facts: Facts, host: HostFacts) -> float:
+    """Seconds: what comes through the host's gateway gets as long to end as where its replica goes. Its successor leads
+    to what it led to.
+    """
+    pools = host.gateway.table.pools if host.gateway else ()
+    services = {(p.app, p.service) for p in pools}
+    return max((GRACE, *(r.drain for app, service in services for r in facts.replicas(app, service))))
 
 
 def _of_before(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[Remove]:

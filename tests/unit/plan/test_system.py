@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.given import fleet
+from tests.given import fleet, goal, replica, service
 
 from bayplan import labels
 from bayplan.facts import (
@@ -28,6 +28,7 @@ from bayplan.haproxy.places import INITIAL, start_script
 from bayplan.plan.guard import Watch, rules, script, ways
 from bayplan.plan.names import bridge_name, bridge_prefix
 from bayplan.plan.plan import system_plan
+from bayplan.plan.routes import pools
 from bayplan.plan.steps import Pull, Remove, Rename, Start, System, subject
 from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
 from bayplan.routing import Listener, Pool, Route, Server, Table
@@ -140,6 +141,23 @@ def test_a_gateway_that_answers_goes_on_until_the_next_one_does() -> None:
     (relieved,) = plan_system(on, answering(both, new.spec))
     assert isinstance(relieved, Remove)
     assert relieved.replica == "bayplan-gateway-t.old"
+
+
+@pytest.mark.parametrize(("drain", "grace"), [(5.0, 30.0), (120.0, 120.0)])
+def test_one_that_is_relieved_gives_what_it_serves_as_long_as_any_service_behind_it(drain: float, grace: float) -> None:
+    """A connection that a service lets live for two minutes was cut after half a minute."""
+    on, web = fleet("h1", "h2"), service()
+    there = replica(web, 1, "h2", drain=drain)
+    elsewhere = replica(service("api"), 1, "h2", drain=600.0)
+    both = as_planned(on, seen(bare("h1", system=(GATEWAY_ASIDE,)), bare("h2")))
+    h1, h2 = both.hosts["h1"], both.hosts["h2"]
+    new = h1.system("gateway")
+    assert new is not None
+    leads = GatewayFacts(Table(pools=tuple(pools(goal(on, web), "h1"))), spec=new.spec)
+    h2 = replace(h2, engine=replace(h2.engine, replicas=(there, elsewhere)))
+    (relieved,) = plan_system(on, Facts({"h1": replace(h1, gateway=leads), "h2": h2}))
+    assert isinstance(relieved, Remove)
+    assert relieved.grace == grace
 
 
 def test_one_that_was_renamed_gets_its_name_back_and_nothing_else_is_done_with_it_before() -> None:
