@@ -13,7 +13,7 @@ from bayplan.spec.checks import check
 from bayplan.spec.checks_listeners import without_taken
 from bayplan.spec.checks_names import check_aliases
 from bayplan.spec.checks_volumes import check_volumes
-from bayplan.spec.document import read_file
+from bayplan.spec.document import read_documents
 from bayplan.spec.find import file_below, project_directory
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import App, Fleet
@@ -59,7 +59,7 @@ def load_app(
     mistakes = Mistakes()
     paths = files_of(files, environment, mistakes)
     directory = project_directory(paths)
-    documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
+    documents = [d for p in paths for d in read_documents(p, mistakes)]
     variables = variables_of(directory, environment, mistakes)
     name = name_of(documents, project, variables, directory, mistakes)
     variables = {**variables, "COMPOSE_PROJECT_NAME": name}
