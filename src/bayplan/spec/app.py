@@ -22,7 +22,7 @@ from bayplan.spec.node import Node, Place
 from bayplan.spec.pending import check_pending
 from bayplan.spec.project import merged
 from bayplan.spec.reading import shown
-from bayplan.spec.resolve import Surroundings, attached, resolve, resolve_top
+from bayplan.spec.resolve import Surroundings, attached, resolve, resolve_top, with_volumes_from
 from bayplan.spec.validate import validate
 from bayplan.spec.variables import files_of, variables_of
 from bayplan.spec.written import ComposeFile, ServiceFile
@@ -108,7 +108,7 @@ def _resolved(
     left_out = entries(around.root, "services").keys() - entries(wanted, "services").keys()
     awaited = _awaited(services.values())
     pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in services.items()]
-    pairs = without_taken(pairs, around)
+    pairs = without_taken(with_volumes_from(pairs, around), around)
     check(pairs, services.keys() | left_out, fleet, around)
     check_aliases(_names(wanted), around)
     top = resolve_top(name, whole, [service for service, _ in pairs], around) if whole is not None else None
