@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
-from bayplan.spec.document import read_file
+from bayplan.spec.document import read_documents
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.interpolate import interpolate
 from bayplan.spec.merge import merge, settled
@@ -46,6 +47,11 @@ class _Project:
             root = one if root is None else merge(root, one, self.mistakes)
         return settled(root) if root is not None else None
 
+    def joined(self, documents: Sequence[Node]) -> Node:
+        """Them laid over each other, without what they include or extend."""
+        filled = [interpolate(document, self.variables, self.mistakes) for document in documents]
+        return reduce(lambda base, over: merge(base, over, self.mistakes), filled)
+
     def _with_included(self, document: Node) -> Node:
         entries = document.value.get("include") if isinstance(document.value, dict) else None
         if entries is None or not isinstance(entries.value, list):
@@ -70,7 +76,7 @@ class _Project:
         )
         if self._is_circle(paths, entry.place, "includes"):
             return None
-        documents = [d for path in paths if (d := read_file(path, self.mistakes, entry.place)) is not None]
+        documents = [d for path in paths for d in read_documents(path, self.mistakes, entry.place)]
         tree = project.tree(documents)
         return None if tree is None else relocated(tree, project.directory, self.directory)
 
@@ -167,11 +173,11 @@ class _Extending:
         if _is_beyond([written.file], place, self.project.mistakes):
             return None
         path = self.project.directory / written.file
-        document = read_file(path, self.project.mistakes, place)
-        if document is None:
+        documents = read_documents(path, self.project.mistakes, place)
+        if not documents:
             return None
         inside = replace(self.project, directory=path.parent.absolute())
-        elsewhere = _Extending(inside, interpolate(document, inside.variables, inside.mistakes), None)
+        elsewhere = _Extending(inside, inside.joined(documents), None)
         found = elsewhere._named(written.service, self._services(elsewhere.document), name, place, trail)
         if found is None:
             return None

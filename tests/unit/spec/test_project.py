@@ -36,6 +36,35 @@ def test_include_long_form_merges_its_paths(folder) -> None:
     assert (db.image, db.user) == ("x:2", "b")
 
 
+def test_documents_of_a_file_are_laid_over_each_other(folder) -> None:
+    """As docker compose does (compose-go's `loadYamlFile`); what is nothing but a line of dashes is none."""
+    folder.write("db.yaml", "services: {db: {image: a, user: a}}\n---\nservices: {db: {image: b}}\n")
+    text = (
+        "name: one\nservices:\n  web: {image: a, environment: &some {A: 1}}\n  db: {extends: {file: db.yaml, service: db}}\n"
+        "---\nname: two\nservices:\n  web: {image: b, environment: {B: 2}}\n---\n"
+    )
+    app = _read(folder, text)
+    web, db = app.services["web"], app.services["db"]
+    assert (app.name, web.image, web.environment) == ("two", "b", {"A": "1", "B": "2"})
+    assert (db.image, db.user) == ("b", "a")
+
+
+def test_mistakes_of_a_later_document_have_its_lines(folder) -> None:
+    text = "services: {web: {image: a, environment: &some {A: 1}}}\n---\n- a\n"
+    assert folder.mistakes(lambda: _read(folder, text)) == [
+        "2: the file does not hold a map | it starts with lines such as 'services:'"
+    ]
+    assert folder.mistakes(lambda: _read(folder, f"{text[:-4]}services: {{web: {{environment: *some}}}}\n")) == [
+        (
+            "3: this is not YAML: found undefined alias 'some' | "
+            "an anchor (&name) must stand before the alias (*name) that uses it"
+        )
+    ]
+    assert folder.mistakes(lambda: folder.fleet("name: a\n---\nname: b\n"))[0] == (
+        "2: a second YAML document starts here | keep one document a file; remove the --- line"
+    )
+
+
 def test_what_two_files_define_differently_is_told(folder) -> None:
     folder.write("a.yaml", "services: {db: {image: a}}\n")
     assert folder.mistakes(lambda: _read(folder, "include: [a.yaml]\nservices:\n  db: {image: b}\n")) == [

@@ -133,6 +133,19 @@ def _pull_policy(value: str) -> str:
     return value
 
 
+def _volumes_from(value: str) -> str:
+    """`SERVICE[:ro|:rw]` (Compose Specification, "volumes_from")."""
+    if value.startswith("container:"):
+        raise wrong(
+            f"{value!r} is a container of one engine, and none of this app's",
+            "name what it mounts under volumes: a path, or NAME and at the top volumes: {NAME: {external: true}}",
+        )
+    name, _, mode = value.partition(":")
+    if not name or mode not in {"", "ro", "rw"}:
+        raise wrong(f"{value!r} is not a service whose volumes to mount", "write SERVICE, or SERVICE:ro")
+    return value
+
+
 def _isolation(value: str) -> str:
     if value not in {"", "default"}:
         raise wrong(f"{value!r} is for engines on Windows", "remove it")
@@ -230,6 +243,10 @@ class ServiceFile(FileModel):
     volumes: Maybe[Mounts] = key(
         "a service lives where its named volume is (one replica writes to one, but on this machine alone; stop-first; "
         "never moved by itself); a path must be there on each host that may run it; `image`: refused by `up` for now"
+    )
+    volumes_from: Maybe[List[Annotated[Text, AfterValidator(_volumes_from)]]] = key(
+        "`SERVICE`, `SERVICE:ro`: what that one mounts, at the same places; it is waited for. A named volume keeps "
+        "both on one host. Not of another container, and not what an image calls a VOLUME"
     )
     secrets: Maybe[Grants] = key("files in the memory of the host, mounted read-only; another value is another replica")
     configs: Maybe[Grants] = key("as secrets")
