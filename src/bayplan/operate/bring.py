@@ -127,7 +127,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     tell(on, unanswered(whole))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
-    chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
+    chosen = await record(ports, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
     return await _converge_or_back(ports, before, chosen, wishes, on, sight)
 
 
@@ -167,7 +167,7 @@ async def record_next(
 ) -> Chosen:
     """A release made of the newest. why: the verb and what it was given."""
     await wake(ports, now, stopped, facts)
-    return await record(ports.releases, app, why, facts, latest=now, source=now.source, stopped=stopped)
+    return await record(ports, app, why, facts, latest=now, source=now.source, stopped=stopped)
 
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:

@@ -15,7 +15,8 @@ from ipaddress import IPv4Address, IPv4Network
 from bayplan import labels
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, HostFacts
-from bayplan.plan.system import RegistryEndpoint, guard_container, registry_endpoint
+from bayplan.plan.own_registry import RegistryEndpoint, registry_endpoint
+from bayplan.plan.system import guard_container
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Fleet, Host
 

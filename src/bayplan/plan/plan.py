@@ -15,6 +15,7 @@ from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
 from bayplan.plan.names import system_name
 from bayplan.plan.order import Order, in_order
+from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.pools import retire, sweep
 from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
@@ -22,7 +23,7 @@ from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import displaced, left_over, predecessors
 from bayplan.plan.standing import BEING
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Pull, Rewrite, Step, Waiting, join
-from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
+from bayplan.plan.system import plan_system, without_handed_over
 from bayplan.spec.model import Fleet, Service
 
 

@@ -19,9 +19,9 @@ from bayplan.plan.goal import Goal
 from bayplan.plan.handover import guests, may_lead, origins
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
+from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.replica import definition, pool_name, server_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
-from bayplan.plan.system import registry_endpoint
 from bayplan.routing import Listener, Mode, Names, Pool, Route, Server, Table
 from bayplan.spec.model import WEB_PORTS, Fleet, Port, Service
 

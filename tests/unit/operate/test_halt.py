@@ -112,6 +112,22 @@ def test_what_bayplan_runs_has_its_name_again_after_somebody_renamed_it() -> Non
     run(story())
 
 
+def test_what_another_bayplan_has_another_digest_for_serves_until_its_successor_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It had the same name, so it went first."""
+
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 1)})
+        monkeypatch.setattr("bayplan.plan.replica._MADE_OF", {"image", "command"})
+        result = await world.do(start)
+        assert (result.goal.release, await world.states()) == (2, {"shop-web-1-r2": "running"})
+        assert world.done.index(("ready", "shop-web-1-r2")) < world.done.index(("drain", "shop-web-1-r1"))
+        assert (await world.do(start)).goal.release == 2
+
+    run(story())
+
+
 def test_nothing_but_start_or_up_brings_it_back() -> None:
     async def story() -> None:
         world = await World().begin()

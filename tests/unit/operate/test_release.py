@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests import given
 
 from bayplan.errors import UsageError
-from bayplan.facts import EngineFacts, Facts, HostFacts
+from bayplan.facts import Binding, EngineFacts, Facts, HostFacts
 from bayplan.operate.release import Chosen, only, record, scaled
 from bayplan.spec.model import App, Http, Service
 from bayplan.spec.storage import Mount, Volume
@@ -22,6 +24,10 @@ SHOP = App(name="shop", services={"web": given.service()})
 def standing(*releases: int) -> Facts:
     replicas = tuple(given.replica(given.service(), slot, "h1", release=r) for slot, r in enumerate(releases, 1))
     return Facts({"h1": HostFacts("h1", reachable=True, engine=EngineFacts(replicas=replicas))})
+
+
+def recorded_in(directory: Path) -> Any:
+    return SimpleNamespace(releases=DirectoryReleases(directory), fleet=given.fleet("h1"))
 
 
 def test_a_service_with_one_on_each_host_has_no_number_of_them() -> None:
@@ -65,18 +71,37 @@ def test_of_one_listener_services_are_told_apart_by_host_name() -> None:
 
 
 async def test_what_says_the_same_is_the_same_release(tmp_path: Path) -> None:
-    releases = DirectoryReleases(tmp_path)
-    first = await record(releases, SHOP, "up", Facts())
-    again = await record(releases, SHOP, "up", standing(1))
+    ports = recorded_in(tmp_path)
+    first = await record(ports, SHOP, "up", Facts())
+    again = await record(ports, SHOP, "up", standing(1))
     assert (first.number, first.is_new) == (1, True)
     assert (again.number, again.is_new) == (1, False)
 
 
+@pytest.mark.parametrize(
+    ("other", "number"),
+    [
+        ({"spec": "by another bayplan"}, 2),
+        ({"ports": (Binding(8080, 28080, "10.77.0.99"),)}, 2),  # of its host, before
+        ({"spec": "by another bayplan", "state": "exited"}, 1),
+        ({"spec": "of release 3", "release": 3}, 4),
+    ],
+)
+async def test_what_runs_by_its_names_and_is_not_of_it_makes_it_another(
+    tmp_path: Path, other: dict[str, Any], number: int
+) -> None:
+    """One name cannot be there twice: it went before its successor was started, and requests failed meanwhile."""
+    ports = recorded_in(tmp_path)
+    await record(ports, SHOP, "up", Facts())
+    there = given.facts(given.up("h1", given.replica(given.service(), 1, "h1", **other)))
+    assert (await record(ports, SHOP, "up", there)).number == number
+
+
 async def test_records_that_were_lost_do_not_make_a_release_older_than_what_stands(tmp_path: Path) -> None:
-    releases = DirectoryReleases(tmp_path)
-    assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
-    assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
-    assert (await record(releases, SHOP, "up", standing(12))).number == 13
+    ports = recorded_in(tmp_path)
+    assert (await record(ports, SHOP, "up", standing(7, 9))).number == 10
+    assert (await record(ports, SHOP, "up", standing(7, 9))).number == 10
+    assert (await record(ports, SHOP, "up", standing(12))).number == 13
 
 
 def test_verbs_that_read_no_compose_file_do_not_load_what_reads_one() -> None:
