@@ -16,6 +16,7 @@ from bayplan.spec.node import Node, Place, plain
 from bayplan.spec.paths import relocated
 from bayplan.spec.reading import read_text, shown
 from bayplan.spec.validate import validate
+from bayplan.spec.variables import to_set_one
 from bayplan.spec.written.app import IncludeFile
 from bayplan.spec.written.service import ExtendsFile
 
@@ -41,7 +42,7 @@ class _Project:
     def tree(self, documents: Sequence[Node]) -> Node | None:
         root: Node | None = None
         for document in documents:
-            one = interpolate(document, self.variables, self.mistakes)
+            one = interpolate(document, self.variables, self.mistakes, to_set_one(self.directory))
             one = self._with_included(one)
             one = _Extending(self, one, root).applied()
             root = one if root is None else merge(root, one, self.mistakes)
@@ -49,7 +50,7 @@ class _Project:
 
     def joined(self, documents: Sequence[Node]) -> Node:
         """Them laid over each other, without what they include or extend."""
-        filled = [interpolate(document, self.variables, self.mistakes) for document in documents]
+        filled = [interpolate(d, self.variables, self.mistakes, to_set_one(self.directory)) for d in documents]
         return reduce(lambda base, over: merge(base, over, self.mistakes), filled)
 
     def _with_included(self, document: Node) -> Node:

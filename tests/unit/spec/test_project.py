@@ -289,6 +289,24 @@ def test_one_variable_is_warned_of_once_a_file_with_its_lines(folder) -> None:
     ]
 
 
+def test_one_variable_that_makes_mistakes_is_told_once_with_its_lines(folder) -> None:
+    """Also of one that must be set; the lines of both kinds, where only one leads to a mistake."""
+    text = (
+        "services:\n  a:\n    image: x:$TAG\n  b:\n    image: y:$TAG\n"
+        "  c:\n    image: z\n    environment:\n      A: $TAG\n      B: ${KEY:?}\n      C: ${KEY:?}\n"
+    )
+    path = folder.write("compose.yaml", text)
+    warned: list[str] = []
+    read = lambda: load_app([path], project=None, environment={}, fleet=None, warn=lambda m: warned.append(m.what))  # noqa: E731
+    assert [told.partition(" | ")[0] for told in folder.mistakes(read)] == [
+        "3: the variable TAG is not set: it is empty here (also lines 5, 9)",
+        "3: services.a.image: 'x:': '' is not a tag",
+        "5: services.b.image: 'y:': '' is not a tag",
+        "10: the variable KEY is not set (also line 11)",
+    ]
+    assert warned == []
+
+
 @pytest.mark.parametrize(
     ("service", "told"),
     [

@@ -96,13 +96,25 @@ def _platform(value: str) -> str:
     return value
 
 
+_OF_ITS_OWN = "the service has a network of its own then, and its own way out;"
+_JOINED = {  # what is joined, and what to do without
+    "service": (
+        "two containers, which a fleet may run on different hosts",
+        f"{_OF_ITS_OWN} it finds {{0}} by that name, not at localhost, and what {{0}} publishes for it, publish here",
+    ),
+    "container": (
+        "a container of one engine, and none of this app's",
+        f"{_OF_ITS_OWN} to find {{0}} by its name, write that as a service too",
+    ),
+}
+
+
 def _network_mode(value: str) -> str:
-    if option.namespace(value, "services reach each other over the network") not in {
-        "",
-        "bridge",
-        "default",
-        *NO_BRIDGE,
-    }:
+    kind, sign, other = value.partition(":")
+    if sign and kind in _JOINED:
+        what, instead = _JOINED[kind]
+        raise wrong(f"{value!r} joins {what}", f"remove it: {instead.format(other)}")
+    if value not in {"", "bridge", "default", *NO_BRIDGE}:
         raise wrong(
             f"{value!r} is a network of one engine's own, and services find each other on those of the app",
             "remove it, or write networks: [NAME]",
