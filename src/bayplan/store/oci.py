@@ -28,11 +28,10 @@ class OciReleases:
         return _numbers(await self._registry.tags(self._repository(app)))
 
     async def put(self, release: Release) -> None:
-        """Record one. A registry cannot refuse a tag that is there: the operator's lock keeps two from racing."""
+        """Record one. The operator's lock keeps two from racing."""
         repository, tag = self._repository(release.app), _tag(release.number)
-        if await self._registry.digest(repository, tag) is not None:
+        if await self._registry.put_document(repository, tag, MEDIA_TYPE, write(release)) is None:
             raise taken(release, f"{self._registry.prefix}/{repository}:{tag}")
-        await self._registry.put_document(repository, tag, MEDIA_TYPE, write(release))
 
     def _repository(self, app: str) -> str:
         return f"{self._root}/{component(app)}"
