@@ -16,9 +16,15 @@ class OciReleases:
 
     def __init__(self, registry: Registry, root: str = "bayplan") -> None:
         self._registry, self._root = registry, root
+        self._read: dict[tuple[str, int], Release] = {}
 
     async def get(self, app: str, number: int) -> Release | None:
-        """One of them."""
+        """One of them, read once: a release never changes, and its number is never another's."""
+        if (app, number) not in self._read and (found := await self._fetched(app, number)):
+            self._read[app, number] = found
+        return self._read.get((app, number))
+
+    async def _fetched(self, app: str, number: int) -> Release | None:
         repository, tag = self._repository(app), _tag(number)
         content = await self._registry.get_document(repository, tag)
         return read(content, f"{self._registry.prefix}/{repository}:{tag}") if content is not None else None
