@@ -24,7 +24,7 @@ from bayplan.operate.events import Note, OnEvent, Stage
 from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on
 from bayplan.operate.prepare import prepared
-from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
+from bayplan.operate.release import Chosen, current, last_readable, only, read_ahead, record, required, scaled
 from bayplan.operate.restart_policy import forget_restart, wake
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
@@ -79,7 +79,8 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
     check_hosts(ports.fleet, wishes.assume_down)
     check_ways(ports.fleet)
     on(Stage("hosts", "hosts"))
-    return await changing(ports, f"up {app.name}", lambda sight: _up(ports, app, wishes, on, sight), wishes, on)
+    async with read_ahead(ports.releases, app.name):
+        return await changing(ports, f"up {app.name}", lambda sight: _up(ports, app, wishes, on, sight), wishes, on)
 
 
 async def changing(
@@ -159,7 +160,8 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
         chosen = await record_next(ports, now, wanted, stopped, why, facts)
         return await _converge_or_back(ports, now, chosen, wishes, on, sight)
 
-    return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)
+    async with read_ahead(ports.releases, app):
+        return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)
 
 
 async def record_next(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -44,6 +45,19 @@ async def current(releases: Releases, app: str) -> Chosen | None:
     """The newest release; None: never released. Raises UnreadableError, rather than take an older one for it."""
     numbers = await releases.numbers(app)
     return chosen_of(await readable(releases, app, numbers[-1])) if numbers else None
+
+
+@asynccontextmanager
+async def read_ahead(releases: Releases, app: str) -> AsyncIterator[None]:
+    """The newest release is read while its reader takes the lock. Which one is the newest is asked again when the lock
+    is held; the same number is the same release then, and is there already.
+    """
+    reading = asyncio.create_task(current(releases, app))
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)  # whoever holds the lock is told what is wrong
 
 
 async def last_readable(releases: Releases, app: str, say: Callable[[str], None]) -> Chosen | None:

@@ -32,8 +32,9 @@ class World:
 
     def __init__(self) -> None:
         self.memory = MemoryFleet(fleet("h1", "h2"))
-        registry = MemoryRegistry()
-        self.ports: FleetPorts = replace(self.memory.ports, releases=OciReleases(registry), registry=registry)
+        self.registry = MemoryRegistry()
+        releases = OciReleases(self.registry)
+        self.ports: FleetPorts = replace(self.memory.ports, releases=releases, registry=self.registry)
         self.done: list[tuple[str, str]] = []
 
     async def begin(self, services: dict[str, Service] | None = None) -> World:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 
 import pytest
 from tests import given
+from tests.virtual_time import run
 
-from bayplan.errors import UsageError
+from bayplan.errors import RegistryError, UsageError
 from bayplan.facts import Binding, EngineFacts, Facts, HostFacts
-from bayplan.operate.release import Chosen, only, record, scaled
+from bayplan.operate.release import Chosen, current, only, read_ahead, record, scaled
+from bayplan.ports import Release
 from bayplan.spec.model import App, Http, Service
 from bayplan.spec.storage import Mount, Volume
-from bayplan.store.directory import DirectoryReleases
+from bayplan.store import DirectoryReleases, OciReleases
 
 SHOP = App(name="shop", services={"web": given.service()})
 
@@ -110,3 +113,80 @@ def test_verbs_that_read_no_compose_file_do_not_load_what_reads_one() -> None:
     loaded = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
     assert "bayplan.spec.model" in loaded
     assert [name for name in loaded if name.startswith(("bayplan.spec.written", "bayplan.spec.resolve"))] == []
+
+
+class SlowRegistry(MemoryRegistry):
+    """Each answer takes it a second. asked: for what. broken: it answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.broken = False
+
+    async def tags(self, repository: str) -> tuple[str, ...]:
+        await self._answer("tags")
+        return await super().tags(repository)
+
+    async def get_document(self, repository: str, tag: str) -> bytes | None:
+        await self._answer(tag)
+        return await super().get_document(repository, tag)
+
+    async def _answer(self, asked: str) -> None:
+        self.asked.append(asked)
+        await asyncio.sleep(1)
+        if self.broken:
+            raise RegistryError("it is broken")
+
+
+def released(number: int) -> Release:
+    return Release(number, "shop", SHOP.model_dump_json(), "ann", 0.0)
+
+
+def test_what_was_read_ahead_is_not_read_again_and_which_is_the_newest_is_asked_again() -> None:
+    async def story() -> list[str]:
+        registry = SlowRegistry()
+        releases = OciReleases(registry)
+        await releases.put(released(1))
+        async with read_ahead(releases, "shop"):
+            await asyncio.sleep(10)  # until the lock is held
+            registry.asked.clear()
+            assert await current(releases, "shop") is not None
+        return registry.asked
+
+    assert run(story()) == ["tags"]
+
+
+def test_what_another_released_before_the_lock_was_held_is_the_newest() -> None:
+    async def story() -> Chosen | None:
+        registry = SlowRegistry()
+        mine, theirs = OciReleases(registry), OciReleases(registry)
+        await theirs.put(released(1))
+        async with read_ahead(mine, "shop"):
+            await asyncio.sleep(10)
+            await theirs.put(released(2))
+            return await current(mine, "shop")
+
+    chosen = run(story())
+    assert chosen is not None
+    assert chosen.number == 2
+
+
+def test_a_registry_that_does_not_answer_is_told_of_when_it_is_needed() -> None:
+    async def story() -> None:
+        registry = SlowRegistry()
+        registry.broken = True
+        async with read_ahead(OciReleases(registry), "shop"):
+            await asyncio.sleep(10)
+            with pytest.raises(RegistryError, match="it is broken"):
+                await current(OciReleases(registry), "shop")
+
+    run(story())
+
+
+def test_reading_ahead_ends_with_what_it_was_for() -> None:
+    async def story() -> int:
+        async with read_ahead(OciReleases(SlowRegistry()), "shop"):
+            await asyncio.sleep(0.5)
+        return len(asyncio.all_tasks())
+
+    assert run(story()) == 1
