@@ -15,6 +15,7 @@ from tests.virtual_time import run
 
 from bayplan.errors import RegistryError, UsageError
 from bayplan.facts import Binding, EngineFacts, Facts, HostFacts
+from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.release import Chosen, current, only, read_ahead, record, scaled
 from bayplan.ports import Release
 from bayplan.spec.model import App, Http, Service
