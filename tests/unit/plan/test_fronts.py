@@ -1,0 +1,98 @@
+"""Requests that a release gives from one service to another: who has them goes on until the next one has somebody."""
+
+from __future__ import annotations
+
+import pytest
+from tests import given
+
+from bayplan.facts import GatewayFacts
+from bayplan.plan.fronts import as_before
+from bayplan.plan.goal import Goal
+from bayplan.plan.routes import desired, pools
+from bayplan.routing import Listener, Route, Table
+from bayplan.spec.model import Http, Service
+
+FLEET = given.fleet("h1", "h2")
+
+
+def http(name: str, *hosts: str, path: str = "/", **more: object) -> Service:
+    return given.service(name, ports=(given.ingress(app_protocol="http"),), http=Http(hosts=hosts, path=path), **more)
+
+
+def routes(wanted: Goal, was: Goal, *serve: Service) -> set[tuple[str, tuple[str, ...], str]]:
+    """Where the balancer is to lead, from the release before, when each of these has one in its pool that answers."""
+    table = given.table(_listeners(was, *was.app.services.values()), (*pools(was, "h1"), *pools(wanted, "h1")))
+    now = _filled(table, *serve)
+    [front] = desired(wanted, given.facts(given.up("h1", gateway=now)), given.up("h1"), now).listeners
+    return {(r.pool.split(".")[1], r.hosts, r.path) for r in front.routes}
+
+
+def _listeners(goal: Goal, *serve: Service) -> tuple[Listener, ...]:
+    now = _filled(given.table(pools=tuple(pools(goal, "h1"))), *serve)
+    return desired(goal, given.facts(given.up("h1", gateway=now)), given.up("h1"), now).listeners
+
+
+def _filled(table: Table, *serve: Service) -> GatewayFacts:
+    at = {f"shop.{s.name}.8080": (given.server(given.replica(s, 1, "h1")),) for s in serve}
+    return GatewayFacts(table, {p.name: at.get(p.name, ()) for p in table.pools})
+
+
+def test_a_host_name_that_another_service_is_to_have_is_led_to_who_had_it_until_that_one_has_somebody() -> None:
+    """The port was both services' already, and so its requests were nobody's meanwhile."""
+    web, api, blog = http("web", "a.example"), http("api", "b.example"), http("blog", "c.example")
+    was = given.goal(FLEET, web, api)
+    moved = given.goal(FLEET, web, http("api", "c.example"), http("blog", "b.example"), release=2)
+    assert routes(moved, was, web, api) == {
+        ("web", ("a.example",), "/"),
+        ("api", ("b.example",), "/"),
+        ("api", ("c.example",), "/"),
+    }
+    assert routes(moved, was, web, api, blog) == {
+        ("web", ("a.example",), "/"),
+        ("api", ("c.example",), "/"),
+        ("blog", ("b.example",), "/"),
+    }
+
+
+def test_of_two_host_names_the_one_that_is_given_away_stays_where_it_was_and_the_other_is_its_own() -> None:
+    both, one, api = http("web", "a.example", "b.example"), http("web", "a.example"), http("api", "b.example")
+    was, now = given.goal(FLEET, both), given.goal(FLEET, one, api, release=2)
+    assert routes(now, was, both) == {("web", ("a.example",), "/"), ("web", ("b.example",), "/")}
+    assert routes(now, was, both, api) == {("web", ("a.example",), "/"), ("api", ("b.example",), "/")}
+
+
+def test_a_path_that_another_service_is_to_have_is_led_to_who_had_it_until_that_one_has_somebody() -> None:
+    was = given.goal(FLEET, http("web", path="/api"), http("api"))
+    now = given.goal(FLEET, http("web"), http("api", path="/v2"), http("blog", path="/api"), release=2)
+    web, api, blog = now.app.services.values()
+    assert routes(now, was, web, api) == {("web", (), "/"), ("web", (), "/api"), ("api", (), "/v2")}
+    assert routes(now, was, web, api, blog) == {("web", (), "/"), ("blog", (), "/api"), ("api", (), "/v2")}
+
+
+def test_who_is_led_to_and_has_nobody_is_spared_what_another_one_answers_yet() -> None:
+    """As a service that was stopped is, while it comes up again."""
+    was, now = given.goal(FLEET, http("web"), http("api", "b.example")), given.goal(FLEET, http("web"), release=2)
+    assert routes(now, was, *was.app.services.values()) == {("web", (), "/")}
+    assert routes(now, was, http("api", "b.example")) == {("web", (), "/"), ("api", ("b.example",), "/")}
+
+
+@pytest.mark.parametrize(
+    ("asked", "now", "both"),
+    [
+        ((("a.example",), "/"), ((), "/"), (("a.example",), "/")),
+        (((), "/"), (("a.example",), "/"), (("a.example",), "/")),
+        (((), "/api"), ((), "/"), ((), "/api")),
+        (((), "/"), ((), "/api"), ((), "/api")),
+        (((), "/apix"), ((), "/api"), None),
+        ((("a.example",), "/"), (("b.example",), "/"), None),
+        ((("a.example", "b.example"), "/"), (("b.example", "c.example"), "/api/"), (("b.example",), "/api/")),
+        ((("a.shop.example",), "/"), (("*.shop.example",), "/"), (("a.shop.example",), "/")),
+    ],
+)
+def test_the_requests_that_two_routes_take(
+    asked: tuple[tuple[str, ...], str], now: tuple[tuple[str, ...], str], both: tuple[tuple[str, ...], str] | None
+) -> None:
+    there = Table((Listener(80, "", "http", (Route("shop.web.8080", *now),)),))
+    wanted = Listener(80, "", "http", (Route("shop.api.8080", *asked),))
+    found = [(part.hosts, part.path) for _, part in as_before(wanted, there, {"shop.web.8080"})]
+    assert found == ([both] if both else [])
