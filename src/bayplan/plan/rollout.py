@@ -34,6 +34,7 @@ from bayplan.plan import away
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import seats, wanted_slots, wants_none
 from bayplan.plan.filters import barred, reject
+from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.grants import delivery
 from bayplan.plan.handover import invite, visits
@@ -84,6 +85,7 @@ class Rollout:
         self.displaced = displaced(goal, service, facts)
         self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         self.stop_first = self._is_stop_first()
+        self.wants_none = wants_none(goal, service, facts)
         fronts = (goal.app.name, service, goal.fleet.balancer.hosts, facts)
         self.led_to = is_led_to(*fronts)
         self.lent = self.led_to and (called or is_lent(*fronts)) and not self._has_anothers_port()
@@ -360,13 +362,18 @@ class Rollout:
             led_to = self.led_to and (not self.lent or number == self.makes_room)
             if number in self.wanted:
                 self._retire_within(slot, led_to=led_to, may_go=self.stop_first and number in window)
-            elif (led_to and serves) or wants_none(self.goal, self.service, self.facts):
-                keeper = [slot.keeper] if slot.keeper else []
-                self._let_go([*keeper, *slot.extra, *slot.old], self._why_surplus())
+            elif (led_to and serves) or self.wants_none:
+                self._let_go(self._surplus(slot), self._why_surplus())
             if self.led_to and (slot.serves if number in self.wanted else serves):
                 self._end_visits(slot)
                 if self.lent:
                     self._stand_aside(slot.old)
+
+    def _surplus(self, slot: Slot) -> list[Replica]:
+        """All of a slot that is not wanted, but for what serves yet in place of another service."""
+        there = [*([slot.keeper] if slot.keeper else []), *slot.extra, *slot.old]
+        is_lent = self.wants_none and lends(self.goal, self.service, self.facts)
+        return [r for r in there if r.state in STOPPED] if is_lent else there
 
     def _is_awaited_away(self) -> bool:
         """Whether what stands is to serve until the managed service answers that is to take its place."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests import given
 
-from bayplan.facts import GatewayFacts
-from bayplan.plan.fronts import as_before
+from bayplan.facts import Facts, GatewayFacts
+from bayplan.plan.fronts import as_before, fronts_of, lends
 from bayplan.plan.goal import Goal
+from bayplan.plan.plan import plan
 from bayplan.plan.routes import desired, pools
+from bayplan.plan.steps import Configure, PoolChange
 from bayplan.routing import Listener, Route, Table
 from bayplan.spec.model import Http, Service
 
@@ -96,3 +100,40 @@ def test_the_requests_that_two_routes_take(
     wanted = Listener(80, "", "http", (Route("shop.api.8080", *asked),))
     found = [(part.hosts, part.path) for _, part in as_before(wanted, there, {"shop.web.8080"})]
     assert found == ([both] if both else [])
+
+
+def scaled_to_none(*, api_serves: bool) -> tuple[Goal, Facts]:
+    """Web is to have no replica, and api its port."""
+    web, api = given.service("web"), given.service("api")
+    stands = [given.replica(web, 1, "h1"), *([given.replica(api, 1, "h2", release=2)] if api_serves else [])]
+    goal = given.goal(FLEET, web.model_copy(update={"replicas": 0, "ports": ()}), api, release=2)
+    was = _listeners(given.goal(FLEET, web), web)
+    table = given.table(was, (*pools(given.goal(FLEET, web), "h1"), *pools(goal, "h1")))
+    gateway = _filled(table, web, *([api] if api_serves else []))
+    hosts = [given.up(n, *[r for r in stands if r.host == n]) for n in ("h1", "h2")]
+    return goal, given.settled(FLEET, given.facts(replace(hosts[0], gateway=gateway), hosts[1]))
+
+
+@pytest.mark.parametrize("api_serves", [False, True])
+def test_a_service_that_is_to_have_no_replica_serves_until_the_one_that_is_to_have_its_port_is_led_to(
+    api_serves: bool,
+) -> None:
+    """It went at once, and nobody was behind the port until the other one had come up."""
+    goal, seen = scaled_to_none(api_serves=api_serves)
+    steps = plan(goal, seen, 0.0).steps
+    assert lends(goal, goal.app.services["web"], seen)
+    assert not [s for s in steps if isinstance(s, PoolChange) and s.pool.startswith("shop.web.")]
+    assert any(isinstance(s, Configure) and s.host == "h1" and _leads_to_api(s) for s in steps) == api_serves
+
+
+def _leads_to_api(step: Configure) -> bool:
+    return any(r.pool.startswith("shop.api.") for f in step.table.listeners for r in f.routes)
+
+
+def test_a_service_of_none_goes_once_nothing_leads_to_it_but_its_own_listener() -> None:
+    web = given.service(replicas=0)
+    goal = given.goal(FLEET, web, release=2)
+    seen = given.standing(given.goal(FLEET, given.service()), given.replica(given.service(), 1, "h1"))
+    assert fronts_of("shop", web)
+    assert not lends(goal, web, seen)
+    assert [s.action for s in plan(goal, seen, 0.0).steps if isinstance(s, PoolChange)] == ["drain"]
