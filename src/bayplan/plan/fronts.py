@@ -39,10 +39,10 @@ def stands(wanted: Listener, table: Table) -> bool:
     return any(route in f.routes for f in table.listeners if (f.address, f.port) == (wanted.address, wanted.port))
 
 
-def is_late(wanted: Listener, gateway: GatewayFacts) -> bool:
-    """Whether a gateway does not lead there yet, or to nobody: its requests are better off where they go now."""
+def has_nobody(wanted: Listener, gateway: GatewayFacts) -> bool:
+    """Whether nobody answers where it is to lead: its requests are better off where they go now."""
     [route] = wanted.routes
-    return not (stands(wanted, gateway.table) and any(s.has_passed for s in gateway.pools.get(route.pool, ())))
+    return not any(s.has_passed for s in gateway.pools.get(route.pool, ()))
 
 
 def as_before(wanted: Listener, table: Table, pools: Collection[str]) -> Iterator[tuple[Listener, Route]]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from bayplan.facts import Facts, GatewayFacts, HostFacts
 from bayplan.plan.calls import former, kept_open
 from bayplan.plan.everywhere import wants_none
-from bayplan.plan.fronts import as_before, front_of, fronts_of, is_late, stands
+from bayplan.plan.fronts import as_before, front_of, fronts_of, has_nobody, stands
 from bayplan.plan.goal import Goal
 from bayplan.plan.handover import guests, may_lead, origins
 from bayplan.plan.hosts_file import names, others
@@ -221,7 +221,7 @@ def _fronts(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listene
         may = [front for front in wanted if _may_stand(front, gateway, invited)]
         ready += may
         if not wants_none(goal, service, facts):
-            late += (front for front in wanted if front not in may or (stand and is_late(front, gateway)))
+            late += (front for front in wanted if front not in may or has_nobody(front, gateway))
             unmoved += [service] if len(may) < len(wanted) else []
     yield from ready
     yield from _kept(goal, gateway.table, unmoved, late, ready)

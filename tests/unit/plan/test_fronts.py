@@ -77,7 +77,11 @@ def test_who_is_led_to_and_has_nobody_is_spared_what_another_one_answers_yet() -
     """As a service that was stopped is, while it comes up again."""
     was, now = given.goal(FLEET, http("web"), http("api", "b.example")), given.goal(FLEET, http("web"), release=2)
     assert routes(now, was, *was.app.services.values()) == {("web", (), "/")}
-    assert routes(now, was, http("api", "b.example")) == {("web", (), "/"), ("api", ("b.example",), "/")}
+    kept = {("web", (), "/"), ("api", ("b.example",), "/")}
+    assert routes(now, was, http("api", "b.example")) == kept
+    another = given.ingress(81), given.ingress(app_protocol="http")
+    more = given.goal(FLEET, http("web").model_copy(update={"ports": another}), release=2)
+    assert routes(more, was, http("api", "b.example")) == kept
 
 
 @pytest.mark.parametrize(
