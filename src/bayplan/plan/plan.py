@@ -8,8 +8,9 @@ from dataclasses import replace
 from bayplan.facts import Facts, Replica, SystemContainer
 from bayplan.plan.board import Board
 from bayplan.plan.calls import missed
-from bayplan.plan.everywhere import seated
+from bayplan.plan.everywhere import seated, wants_none
 from bayplan.plan.filters import fetched, reject
+from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
@@ -20,7 +21,7 @@ from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import displaced, left_over, predecessors
-from bayplan.plan.standing import BEING
+from bayplan.plan.standing import BEING, serves_alone
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Pull, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
 from bayplan.spec.model import Fleet, Service
@@ -39,8 +40,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Pla
     services = tuple(_services(goal, facts, run, now, called))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
     unplaced = {u.service for s in services for u in s.unplaced}
-    old = tuple(predecessors(goal, facts)) if called else ()
-    if _is_cramped(goal, facts, run, unplaced, [r for r in old if r.service in called]):
+    if _is_cramped(goal, facts, run, unplaced, tuple(_staying(goal, facts, called)) if unplaced else ()):
         services = tuple(_services(goal, facts, run, now, called, cramped=True))
     elif not is_held and _is_cramped(goal, facts, run, unplaced, left_over(goal, facts)):
         called &= goal.app.services.keys()
@@ -48,6 +48,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Pla
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
     first, late = _to_go_first(goal, facts, run, unplaced)
+    first |= _may_yield(goal, facts, run, unplaced)
     stands_still = goal.only is not None or any(s.failures or s.unplaced for s in services)
     orphans = Plan() if is_held else _orphans(goal, facts, first, late, stands_still=stands_still)
     fetches = Plan(steps=tuple(step for step in late.values() if step))
@@ -164,6 +165,25 @@ def _is_cramped(goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str]
     """Whether one of the unplaced would have a place if none of these stood."""
     board = Board(goal, facts, run).without(having) if having and unplaced else None
     return board is not None and any(_takes(board, goal.app.services[name], goal.fleet.ports) for name in unplaced)
+
+
+def _staying(goal: Goal, facts: Facts, called: Collection[str]) -> Iterator[Replica]:
+    """Those that are to go once nobody calls them, or another service has what they answer in its place."""
+    lent = {s.name for s in goal.app.services.values() if goal.touches(s.name) and lends(goal, s, facts)}
+    yield from (old for old in predecessors(goal, facts) if old.service in called or old.service in lent)
+    for service in (goal.app.services[name] for name in lent if wants_none(goal, goal.app.services[name], facts)):
+        yield from facts.replicas(goal.app.name, service.name)
+
+
+def _may_yield(goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str]) -> frozenset[str]:
+    """Ids of what the release has no more and listeners lead to: of each service the last one that others stand in for,
+    where one of the unplaced gets a place by that.
+    """
+    there = left_over(goal, facts)
+    if not _is_cramped(goal, facts, run, unplaced, there):
+        return frozenset()
+    free = sorted((r for r in there if not serves_alone(r, facts)), key=lambda r: (r.service, r.slot, r.host))
+    return frozenset({r.service: r.id for r in free}.values())
 
 
 def _to_go_first(

@@ -14,7 +14,7 @@ from bayplan.plan.plan import plan
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import Configure, PoolChange
 from bayplan.routing import Listener, Route, Table
-from bayplan.spec.model import Http, Service
+from bayplan.spec.model import Http, Resources, Service
 
 FLEET = given.fleet("h1", "h2")
 
@@ -141,3 +141,64 @@ def test_a_service_of_none_goes_once_nothing_leads_to_it_but_its_own_listener() 
     assert fronts_of("shop", web)
     assert not lends(goal, web, seen)
     assert [s.action for s in plan(goal, seen, 0.0).steps if isinstance(s, PoolChange)] == ["drain"]
+
+
+FULL = Resources(reserved_cpus=2.0)
+
+
+def full(old: Service, new: Service, *more: Service, stand: int) -> tuple[Goal, Facts]:
+    """One host of four cores with as many of the old one, behind port 80, which the new one is to have."""
+    fleet = given.fleet("h1", headroom=0.0)
+    was = given.standing(
+        given.goal(fleet, old),
+        *(given.replica(old, n, "h1", port=28080 + n, made=float(n)) for n in range(1, stand + 1)),
+    )
+    return given.goal(fleet, new, *more, release=2), was
+
+
+def going(goal: Goal, seen: Facts) -> list[str]:
+    """Servers that are drained in the next pass."""
+    steps = plan(goal, seen, 0.0).steps
+    return [s.server.name for s in steps if isinstance(s, PoolChange) and s.action == "drain"]
+
+
+@pytest.mark.parametrize(("stand", "goes"), [(1, []), (2, ["shop-web-2-r1.h1"])])
+def test_one_of_a_service_that_the_release_has_no_more_makes_room_for_who_is_to_have_its_port_and_the_last_serves_on(
+    stand: int, goes: list[str]
+) -> None:
+    """A service that got another name on a full fleet stayed for good."""
+    cores = Resources(reserved_cpus=4.0 / stand)
+    web = given.service("web", stand, resources=cores)
+    goal, seen = full(web, given.service("api", stand, resources=cores), stand=stand)
+    assert [u.service for u in plan(goal, seen, 0.0).unplaced] == ["api"]
+    assert going(goal, seen) == goes
+
+
+@pytest.mark.parametrize(("replicas", "goes"), [(0, ["shop-web-2-r1.h1"]), (2, ["shop-web-2-r1.h1"])])
+def test_one_of_a_service_that_has_the_port_no_more_makes_room_for_who_is_to_have_it(
+    replicas: int, goes: list[str]
+) -> None:
+    """replicas: 0, or those without a port that serve already."""
+    web = given.service("web", 2, resources=FULL)
+    now = web.model_copy(update={"ports": (), "replicas": replicas, "resources": Resources()})
+    goal, seen = full(web, now, given.service("api", 1, resources=FULL), stand=2)
+    new = [given.replica(now, n, "h1", release=2, ports=()) for n in range(1, replicas + 1)]
+    h1 = seen.hosts["h1"]
+    h1 = replace(h1, engine=replace(h1.engine, replicas=(*h1.engine.replicas, *new)))
+    assert going(goal, Facts({"h1": h1})) == goes
+
+
+def test_the_last_that_answers_behind_a_port_makes_no_room_for_a_service_that_gets_another_one() -> None:
+    """It did, where others might call it: the port led to nobody until the one that was to have it had come up."""
+    web = given.service("web", 1, resources=FULL, address="198.18.1.1")
+    now = web.model_copy(update={"ports": (), "resources": Resources()})
+    api, blog = given.service("api"), given.service("blog", 2, resources=FULL, ports=())
+    worker = given.service("worker", ports=())
+    goal, seen = full(web, now, api, blog, worker, stand=1)
+    h1 = seen.hosts["h1"]
+    new = given.replica(now, 1, "h1", release=2, ports=())
+    caller = given.replica(worker.model_copy(update={"image": "shop/worker@sha256:0"}), 1, "h1")
+    h1 = replace(h1, engine=replace(h1.engine, replicas=(*h1.engine.replicas, new, caller)))
+    made = plan(goal, Facts({"h1": h1}), 0.0)
+    assert [u.service for u in made.unplaced] == ["blog"]
+    assert going(goal, Facts({"h1": h1})) == []
