@@ -6,7 +6,7 @@ path from one to the other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bayplan.facts import Facts, GatewayFacts
@@ -45,18 +45,22 @@ def has_nobody(wanted: Listener, gateway: GatewayFacts) -> bool:
     return not any(s.has_passed for s in gateway.pools.get(route.pool, ()))
 
 
-def as_before(wanted: Listener, table: Table, pools: Collection[str]) -> Iterator[tuple[Listener, Route]]:
-    """Where requests of a listener go now: each other route to one of those pools, and what of it both take."""
+def as_before(wanted: Listener, table: Table) -> Iterator[tuple[Listener, Route]]:
+    """Where requests of a listener go now: each route that takes any, and what of it takes them."""
     [asked] = wanted.routes
     for there in (f for f in table.listeners if (f.address, f.port) == (wanted.address, wanted.port)):
-        for now in sorted((r for r in there.routes if r.pool in pools), key=_rank):
-            if both := _common(asked, now):
-                yield replace(there, routes=(now,)), both
+        whole = set[str]()  # hosts of which no less particular route has anything
+        for now in sorted(there.routes, key=_rank):
+            both = _common(asked, now)
+            hosts = set(both.hosts or ("",)) - whole if both else set()
+            if both and hosts:
+                yield replace(there, routes=(now,)), replace(both, hosts=tuple(sorted(hosts - {""})))
+                whole |= hosts if both.path == asked.path else set()
 
 
-def _rank(route: Route) -> tuple[bool, int]:
-    """The more particular first."""
-    return (not route.hosts, -len(route.path))
+def _rank(route: Route) -> tuple[bool, bool, int]:
+    """The more particular first, as gateways have it (`haproxy/fronts.py`)."""
+    return (not route.hosts, any(host.startswith("*.") for host in route.hosts), -len(route.path))
 
 
 def _common(asked: Route, now: Route) -> Route | None:

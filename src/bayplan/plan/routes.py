@@ -235,11 +235,11 @@ def _kept(
     """
     mine = {p.name for p in table.pools if p.app == goal.app.name}
     as_it_is = ((front, front.routes[0]) for service in unmoved for front in _as_it_is(goal, service, table))
-    before = ((now, part) for front in late for now, part in as_before(front, table, mine) if now not in ready)
+    before = ((now, part) for front in late for now, part in as_before(front, table) if now not in ready)
     found: dict[Listener, set[str]] = {}
     for now, part in (*as_it_is, *before):
         hosts = set(part.hosts or ("",)) - _taken(now, part, ready)
-        if hosts:
+        if hosts and part.pool in mine:
             found.setdefault(replace(now, routes=(replace(part, hosts=()),)), set()).update(hosts)
     for front, hosts in found.items():
         [route] = front.routes
