@@ -20,7 +20,7 @@ from bayplan.plan.pools import retire, sweep
 from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
-from bayplan.plan.slots import displaced, left_over, predecessors
+from bayplan.plan.slots import STOPPED, displaced, left_over, predecessors
 from bayplan.plan.standing import BEING, serves_alone
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Pull, Rewrite, Step, Waiting, join
 from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
@@ -226,7 +226,7 @@ def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
 
 
 def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[str], *, stands_still: bool) -> Plan:
-    """Replicas of services that the app does not have any more go, once no listener leads to them.
+    """Replicas of services that the app does not have any more go: stopped ones at once, others once not led to.
 
     first: ids of those that do not wait for that. late: of those that stay for now. stands_still: what calls them, or
     is to have their listener, may stay as it is, so nothing waits for that.
@@ -238,7 +238,7 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[
     for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere and r.id not in late):
         if replica.state in BEING:
             waiting.append(Waiting(replica.host, replica.service, replica.name, f"is being {BEING[replica.state]}"))
-        elif replica.service in routed and replica.id not in first:
+        elif replica.service in routed and replica.id not in first and replica.state not in STOPPED:
             if not stands_still:
                 waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
         else:

@@ -369,6 +369,8 @@ class Rollout:
                 self._retire_within(slot, led_to=led_to, may_go=self.stop_first and number in window)
             elif (led_to and serves) or self.wants_none:
                 self._let_go(self._surplus(number), self._why_surplus())
+            else:
+                self._let_go([r for r in slot.old if r.state in STOPPED], self._why_surplus())
             if self.led_to and (slot.serves if number in self.wanted else serves):
                 self._end_visits(slot)
                 if self.lent:
