@@ -28,6 +28,7 @@ from bayplan.operate.release import Chosen, current, last_readable, only, read_a
 from bayplan.operate.restart_policy import forget_restart, wake
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
+from bayplan.operate.together import unless_refused
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import led_at
@@ -104,14 +105,13 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     released = before.app if before else None
     lost.check(wanted, released, hosts.facts)
     strangers.check(wanted, hosts.facts)
-    listened = doors.Listened(ports)
-    await doors.check(listened, wanted, hosts.facts)
     if before is None:
         _tell(on, history_lost(ports.fleet, app.name, seen))
         _tell(on, await renamed.notes(wanted, hosts.facts, ports.releases))
     _tell(on, lost.notes(wanted, released, hosts.facts, wishes.services))
     on(Stage("images", "images"))
-    pinned = await prepared(
+    listened = doors.Listened(ports)
+    making = prepared(
         ports,
         wanted,
         builder,
@@ -122,6 +122,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
         only=wishes.services,
         secrets=wishes.secrets,
     )
+    pinned = await unless_refused(doors.check(listened, wanted, hosts.facts), making)
     whole = await completed(ports, pinned, released, builder, hosts.facts)
     whole = await versioned(whole, released, wishes.secrets)
     whole = await doors.without_taken(listened, whole, hosts.facts, lambda text: on(Note(text)))
