@@ -94,7 +94,7 @@ async def changing(
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
-    seen = await sight.look()
+    seen = sight.seen
     _tell(on, notes_on(ports.fleet, seen))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
@@ -151,7 +151,7 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
 
     async def work(sight: Sight) -> Result:
-        facts = await sight.look()
+        facts = sight.seen
         check_registry_stays(ports.fleet, facts)
         now = await required(ports.releases, app)
         lost.check(now.app, now.app, facts)

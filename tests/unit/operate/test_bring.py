@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.given import fleet, ingress, service
-from tests.memory_fleet import MemoryFleet
+from tests.memory_fleet import MemoryFleet, SilentGateway
 from tests.unit.operate.test_halt import World
 from tests.virtual_time import run
 
@@ -152,3 +152,21 @@ def test_nothing_is_released_where_a_port_is_taken(monkeypatch: pytest.MonkeyPat
         return await world.ports.releases.numbers("shop")
 
     assert run(story()) == ()
+
+
+def test_what_was_seen_while_the_lock_was_taken_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The balancer's gateway tells twice how it stands: then, and when there may be something to do."""
+    asked: list[str] = []
+    observe = SilentGateway.observe
+
+    async def counted(gateway: SilentGateway) -> GatewayFacts:
+        asked.append(gateway.host)
+        return await observe(gateway)
+
+    async def story() -> None:
+        world = await World().begin()
+        monkeypatch.setattr(SilentGateway, "observe", counted)
+        await scale(world.ports, "shop", {"web": 4}, Wishes(), lambda _: None)
+
+    run(story())
+    assert asked.count("h1") == 2
