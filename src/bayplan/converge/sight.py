@@ -48,8 +48,15 @@ class Sight:
         self._unguarded: dict[str, str] = {}  # what each guard, by its id, was found to be
         self._aside: dict[str, asyncio.Task[None]] = {}  # hosts that did not answer, being asked again
 
+    @property
+    def seen(self) -> Facts:
+        """The fleet as the last look found it, and what was started since; nobody is asked. Hosts are in fleet.yaml's
+        order.
+        """
+        return Facts({name: self._known[name] for name in self._ports.fleet.hosts})
+
     async def look(self, *, whole: bool = False) -> Facts:
-        """The fleet, hosts in fleet.yaml's order. whole: every host is asked. Raises NoHostError."""
+        """The fleet now. whole: every host is asked. Raises NoHostError."""
         names = list(self._ports.fleet.hosts)
         asked = {n for n in names if whole or self._is_due(n)}
         asked -= {n for n in asked if not self._is_worth_waiting_for(n, whole=whole)}
@@ -57,7 +64,7 @@ class Sight:
         self._changed -= asked  # what ends from now on counts for the next look
         await asyncio.gather(*(self._asking(n, whole=whole) for n in asked), *(self._gateway(n) for n in gateways))
         self.is_good = all(n in asked or self._known[n].reachable or self._is_given_up(n) for n in names)
-        return answered(self._ports.fleet, Facts({n: self._known[n] for n in names}))
+        return answered(self._ports.fleet, self.seen)
 
     def outdate(self) -> None:
         """What was seen counts no more: the next look asks every host that answered. One that did not stays unknown."""

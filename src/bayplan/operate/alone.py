@@ -30,7 +30,7 @@ async def alone(
     gone: frozenset[str] = frozenset(),
     patience: float = 0.0,
 ) -> T:
-    """`work` while the lock is ours; given what was seen of the fleet meanwhile. patience: seconds to wait for it.
+    """`work` while the lock is ours; given the fleet as it was seen meanwhile. patience: seconds to wait for it.
 
     Raises LockedError, NoMajorityError, NoHostError; UsageError for a private address that its host does not have;
     PortTakenError where another's registry would be taken for the fleet's; LockLostError when the lock was lost, and

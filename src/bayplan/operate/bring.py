@@ -28,6 +28,7 @@ from bayplan.operate.release import Chosen, current, last_readable, only, read_a
 from bayplan.operate.restart_policy import forget_restart, wake
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
+from bayplan.operate.together import unless_refused
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import led_at
@@ -93,7 +94,7 @@ async def changing(
 async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: Sight) -> Result:
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
-    seen = await sight.look()
+    seen = sight.seen
     tell(on, notes_on(ports.fleet, seen))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
@@ -104,14 +105,13 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     released = before.app if before else None
     lost.check(wanted, released, hosts.facts)
     strangers.check(wanted, hosts.facts)
-    listened = doors.Listened(ports)
-    await doors.check(listened, wanted, hosts.facts)
     if before is None:
         tell(on, history_lost(ports.fleet, app.name, seen))
         tell(on, await renamed.notes(wanted, hosts.facts, ports.releases))
     tell(on, lost.notes(wanted, released, hosts.facts, wishes.services))
     on(Stage("images", "images"))
-    pinned = await prepared(
+    listened = doors.Listened(ports)
+    making = prepared(
         ports,
         wanted,
         builder,
@@ -122,6 +122,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
         only=wishes.services,
         secrets=wishes.secrets,
     )
+    pinned = await unless_refused(doors.check(listened, wanted, hosts.facts), making)
     whole = await completed(ports, pinned, released, builder, hosts.facts)
     whole = await versioned(whole, released, wishes.secrets)
     whole = await doors.without_taken(listened, whole, hosts.facts, lambda text: on(Note(text)))
@@ -151,7 +152,7 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
     why = "scale " + " ".join(f"{n}={c}" for n, c in replicas.items())
 
     async def work(sight: Sight) -> Result:
-        facts = await sight.look()
+        facts = sight.seen
         check_registry_stays(ports.fleet, facts)
         now = await required(ports.releases, app)
         lost.check(now.app, now.app, facts)

@@ -35,7 +35,7 @@ async def stop(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Resu
     """
 
     async def work(sight: Sight) -> Result:
-        check_registry_stays(ports.fleet, await sight.look())
+        check_registry_stays(ports.fleet, sight.seen)
         now, facts = await required(ports.releases, app), (await ready_hosts(ports, on, sight)).facts
         names = _named(now.app, wishes)
         chosen = await record_next(ports, now, now.app, now.stopped | names, _why("stop", wishes), facts)
@@ -57,7 +57,7 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
     """The services (none named: all that are stopped) as they were, and what they depend on."""
 
     async def work(sight: Sight) -> Result:
-        facts = await sight.look()
+        facts = sight.seen
         check_registry_stays(ports.fleet, facts)
         now = await required(ports.releases, app)
         names = _named(now.app, wishes)
@@ -76,7 +76,7 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
     """
 
     async def work(sight: Sight) -> Result:
-        check_registry_stays(ports.fleet, await sight.look())
+        check_registry_stays(ports.fleet, sight.seen)
         now = await required(ports.releases, app)
         names = _running(now, wishes)
         facts = await sight.look()

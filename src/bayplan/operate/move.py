@@ -27,7 +27,7 @@ async def move(
     """
 
     async def work(sight: Sight) -> tuple[Copied, Result]:
-        facts = await sight.look()
+        facts = sight.seen
         check_registry_stays(ports.fleet, facts)
         chosen = await required(ports.releases, app)
         known = await volumes_of(ports, chosen.app, facts)

@@ -53,7 +53,7 @@ async def down(
 async def _down(
     ports: FleetPorts, app: str, on: OnEvent, everything: bool, with_volumes: bool, wishes: Wishes, sight: Sight
 ) -> Result:
-    facts = await sight.look()
+    facts = sight.seen
     others = sorted({r.app for r in facts.replicas()} - {app})
     if everything and others:
         raise UsageError(f"the fleet still runs {', '.join(others)}", todo="take them down first, or leave out --all")

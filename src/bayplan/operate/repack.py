@@ -45,7 +45,7 @@ async def carry_out(ports: FleetPorts, shown: Repack, most: int | None, wishes: 
     """
 
     async def work(sight: Sight) -> Done:
-        facts = await sight.look()
+        facts = sight.seen
         check_registry_stays(ports.fleet, facts)
         chosen = await _chosen(ports, facts)
         found = repack(_goals(ports, chosen), facts, most)

@@ -29,7 +29,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
     check_hosts(ports.fleet, wishes.assume_down)
 
     async def work(sight: Sight) -> Result:
-        facts = await sight.look()
+        facts = sight.seen
         check_registry_stays(ports.fleet, facts)
         if number is None:
             now = await current(ports.releases, app)

@@ -155,6 +155,7 @@ def _well_written(root: Node, wanted: Node, mistakes: Mistakes) -> tuple[Compose
         todo = "put them under services:, two spaces further in"
         mistakes.add("this is a Compose file of version 1, whose services stand at the top", root.place, todo)
         return None, {}
+    ServiceFile.model_rebuild()  # first, for the whole file's schema takes it over: else it is made for both (20 ms)
     whole = validate(ComposeFile, wanted, mistakes)
     services = root.value.get("services") if isinstance(root.value, dict) else None
     if services is None or not isinstance(services.value, dict):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.given import fleet, ingress, service
-from tests.memory_fleet import MemoryFleet
+from tests.memory_fleet import MemoryFleet, SilentGateway
 from tests.unit.operate.test_halt import World
 from tests.virtual_time import run
 
+from bayplan.errors import PortTakenError
 from bayplan.facts import GatewayFacts
 from bayplan.operate.bring import Wishes, scale, up
 from bayplan.operate.halt import restart, start
@@ -115,3 +116,57 @@ def test_what_another_operator_released_meanwhile_is_what_is_scaled() -> None:
         return result.goal.release, {name: one.replicas for name, one in newest.app.services.items()}
 
     assert run(story()) == (3, {"web": 6, "api": 3})
+
+
+def test_whether_ports_are_free_is_asked_while_images_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, made = App(name="shop", services={"web": service()}), asyncio.Event()
+
+    async def check(*_: object) -> None:
+        async with asyncio.timeout(60):
+            await made.wait()
+
+    async def prepared(*_: object, **__: object) -> App:
+        made.set()
+        return app
+
+    monkeypatch.setattr("bayplan.operate.bring.doors.check", check)
+    monkeypatch.setattr("bayplan.operate.bring.prepared", prepared)
+
+    async def story() -> None:
+        result = await up(World().ports, app, Wishes(), lambda _: None)
+        assert result.outcome.is_whole, result.outcome.errors
+
+    run(story())
+
+
+def test_nothing_is_released_where_a_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(*_: object) -> None:
+        raise PortTakenError("another has port 80")
+
+    monkeypatch.setattr("bayplan.operate.bring.doors.check", check)
+
+    async def story() -> tuple[int, ...]:
+        world = World()
+        with pytest.raises(PortTakenError):
+            await up(world.ports, App(name="shop", services={"web": service()}), Wishes(), lambda _: None)
+        return await world.ports.releases.numbers("shop")
+
+    assert run(story()) == ()
+
+
+def test_what_was_seen_while_the_lock_was_taken_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The balancer's gateway tells twice how it stands: then, and when there may be something to do."""
+    asked: list[str] = []
+    observe = SilentGateway.observe
+
+    async def counted(gateway: SilentGateway) -> GatewayFacts:
+        asked.append(gateway.host)
+        return await observe(gateway)
+
+    async def story() -> None:
+        world = await World().begin()
+        monkeypatch.setattr(SilentGateway, "observe", counted)
+        await scale(world.ports, "shop", {"web": 4}, Wishes(), lambda _: None)
+
+    run(story())
+    assert asked.count("h1") == 2

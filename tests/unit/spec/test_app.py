@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -652,3 +654,26 @@ def test_a_volume_without_a_name_is_told_to_go_with_its_replica(folder) -> None:
     load_app([path], project=None, environment={}, fleet=local_fleet({}), warn=warned.append)
     what = "services.db: what is in /var/lib/mysql goes with each replica, as this volume has no name"
     assert [(w.line, w.what) for w in warned] == [(6, what)]
+
+
+# Asks pydantic for the schema of what only services have, as a command does that reads a file.
+COUNTED = """
+import sys
+from pathlib import Path
+from bayplan.spec import load_app
+from bayplan.spec.written.build import BuildFile
+
+made = []
+BuildFile.__get_pydantic_core_schema__ = classmethod(lambda cls, source, handler: made.append(cls) or handler(source))
+load_app([Path(sys.argv[1])], project="shop", environment={}, fleet=None)
+print(len(made))
+"""
+
+
+def test_a_service_s_schema_is_made_once_for_itself_and_for_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {web: {image: x}}")
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, str(file)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "1"
