@@ -22,6 +22,7 @@ TABLES: tuple[tuple[str, type[FileModel]], ...] = (
     ("`include[]`", app.IncludeFile),
     ("`networks.NAME`", networks.NetworkFile),
     ("`networks.NAME.ipam`", networks.IpamFile),
+    ("`networks.NAME.ipam.config[]`", networks.IpamPoolFile),
     ("`volumes.NAME`", storage.VolumeFile),
     ("`secrets.NAME`", storage.SecretFile),
     ("`configs.NAME`", storage.ConfigFile),

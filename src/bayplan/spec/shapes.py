@@ -171,9 +171,17 @@ def _pairs(value: Any) -> Any:
     for item in value:
         key, sign, content = written(item).partition("=")
         if item is None or isinstance(item, dict | list) or not key:
-            raise ValueError(f"must be a list of KEY=value, and holds {kind(item)}")
+            raise _no_pair(item)
         found[key] = content if sign else None
     return found
+
+
+def _no_pair(item: Any) -> ValueError:
+    """YAML reads an entry with a colon and a space in it as a map."""
+    what = f"must be a list of KEY=value, and holds {kind(item)}"
+    if isinstance(item, dict) and item:
+        return wrong(f"{what}: '{next(iter(item))}: …'", "put the entry in quotes: it has a colon and a space in it")
+    return wrong(what)
 
 
 def _many(value: Any) -> Any:

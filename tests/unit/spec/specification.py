@@ -7,6 +7,7 @@ KEYS = {
     "IncludeFile": "path env_file project_directory",
     "NetworkFile": ("name driver driver_opts ipam external internal enable_ipv4 enable_ipv6 attachable labels"),
     "IpamFile": "driver config options",
+    "IpamPoolFile": "subnet ip_range gateway aux_addresses",
     "VolumeFile": "name driver driver_opts external labels",
     "SecretFile": "name environment file external labels driver driver_opts template_driver",
     "ConfigFile": "name content environment file external labels template_driver",

@@ -187,7 +187,7 @@ networks:
 """
     assert set(_read(folder, text).networks) == {"default"}
     folder.environment = {"COMPOSE_PROFILES": "far"}
-    assert len(folder.mistakes(lambda: _read(folder, text))) == 4
+    assert len(folder.mistakes(lambda: _read(folder, text))) == 2
     folder.environment = {}
     ours = "services: {web: {image: x%s}}\nnetworks: {default: {internal: true}, other: {internl: true}}"
     typo = "2: networks.other: unknown key 'internl' | did you mean 'internal'?"

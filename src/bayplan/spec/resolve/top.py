@@ -12,6 +12,7 @@ from bayplan.spec.model import Network, Service
 from bayplan.spec.reading import copying_example, shown
 from bayplan.spec.resolve.around import Surroundings, blank
 from bayplan.spec.resolve.mounts import absolute, volume_of
+from bayplan.spec.resolve.networks import check_network
 from bayplan.spec.storage import Config, Secret, Volume
 from bayplan.spec.variables import to_set_one
 from bayplan.spec.written.app import ComposeFile
@@ -99,6 +100,7 @@ class _Definitions:
         return said or (key if is_external else f"{self.app}_{key}"), is_external
 
     def network(self, key: str, written: NetworkFile) -> Network:
+        check_network(key, written, self.around)
         name, is_external = self._name(key, written.name, written.external)
         return Network(name=name, external=is_external, labels=blank(written.labels))
 

@@ -39,30 +39,21 @@ def _ipv4(value: bool) -> bool:
     return value
 
 
-def _ipv6(value: bool) -> bool:
-    if value:
-        raise wrong("replicas have no IPv6 addresses of their own", "remove it")
-    return value
+class IpamPoolFile(FileModel):
+    """An entry of `ipam.config`."""
 
-
-def _no_subnets(value: Any) -> Any:
-    if value:
-        raise wrong("addresses are the engines' own, other ones on each host", "remove it; use services' names")
-    return value
+    subnet: Maybe[Text] = key("changes nothing, with a warning")
+    ip_range: Maybe[Text] = key("changes nothing, with a warning")
+    gateway: Maybe[Text] = key("changes nothing, with a warning")
+    aux_addresses: Maybe[Pairs] = key("changes nothing, with a warning")
 
 
 class IpamFile(FileModel):
     """`ipam:` of a network."""
 
     driver: Maybe[Literal["default"]] = key("`default`")
-    config: Maybe[Annotated[List[Any], AfterValidator(_no_subnets)]] = key("empty: addresses are the engines' own")
-    options: Maybe[Annotated[Pairs, AfterValidator(_no_subnets)]] = key("empty")
-
-
-def _no_options(value: dict[str, Any]) -> dict[str, Any]:
-    if value:
-        raise wrong("a network's driver takes no options here", "remove them")
-    return value
+    config: Maybe[List[IpamPoolFile]] = key("changes nothing, with a warning: addresses are each engine's own")
+    options: Maybe[Pairs] = key("changes nothing, with a warning")
 
 
 class NetworkFile(FileModel):
@@ -72,13 +63,16 @@ class NetworkFile(FileModel):
     driver: Maybe[Annotated[Text, AfterValidator(_driver)]] = key(
         "`bridge` and `overlay` mean the same: names resolve, on every host"
     )
-    driver_opts: Maybe[Annotated[Pairs, AfterValidator(_no_options)]] = key("empty")
+    driver_opts: Maybe[Pairs] = key(
+        "`com.docker.network.bridge.name` and `com.docker.network.driver.mtu` change nothing, with a warning; so does "
+        "`encrypted` on one host. Others are refused"
+    )
     external: Maybe[External] = key("another app's; read, and refused by `up` for now")
     internal: Maybe[Annotated[Flag, AfterValidator(_internal)]] = key("`false`: networks here are no firewall")
     attachable: Maybe[Flag] = key("any container of a host can be attached; changes nothing")
     enable_ipv4: Maybe[Annotated[Flag, AfterValidator(_ipv4)]] = key("`true`")
-    enable_ipv6: Maybe[Annotated[Flag, AfterValidator(_ipv6)]] = key("`false`")
-    ipam: Maybe[IpamFile] = key("what engines choose by themselves")
+    enable_ipv6: Maybe[Flag] = key("changes nothing, with a warning: replicas find each other by IPv4")
+    ipam: Maybe[IpamFile] = key("changes nothing, with a warning: engines choose by themselves")
     labels: Maybe[Pairs] = key()
 
 
