@@ -12,7 +12,7 @@ from dataclasses import replace
 from hypothesis import given as with_any
 from tests.property.doors import REQUESTS, Door, answers, doors_of, owner, pool_for
 from tests.property.driver import Driver
-from tests.property.projects import Draft, Event, drafts, edited, sizes, small_fleet, stories
+from tests.property.projects import Draft, Event, drafts, edited, mended, sizes, small_fleet, stories
 from tests.property.world import BrokenPromiseError, World
 
 from bayplan.errors import UsageError
@@ -178,12 +178,18 @@ class Project:
             for name, known in servers.items():
                 servers[name] = replace(known, sessions=5)
 
+    def _gateway(self, event: Event) -> None:
+        gateway = self.world.hosts[self._host(event.who)].gateway
+        gateway.answers = not gateway.answers
+
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def calm(self) -> Plan:
         """Every host is back, nothing more happens, and the whole file is brought up."""
-        for host in self.world.hosts:
+        for host, machine in self.world.hosts.items():
             self.world.come_back(host)
+            machine.gateway.answers = True
+        self.file = mended(self.file)
         self._set(replace(self.driver.goal, assume_down=frozenset()))
         self.world.tick()
         self._release(self.file, frozenset(), None)
