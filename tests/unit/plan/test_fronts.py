@@ -91,6 +91,12 @@ def test_what_a_more_particular_route_takes_is_no_other_s_to_keep() -> None:
     assert routes(now, was, http("api", "b.example")) == {("web", (), "/"), ("api", ("b.example",), "/")}
 
 
+def test_a_port_that_speaks_tcp_stays_whole_for_one_that_is_to_have_a_host_name_of_it() -> None:
+    """It cannot tell host names apart, and its gateway was reloaded for nothing."""
+    was, now = given.goal(FLEET, given.service("web")), given.goal(FLEET, http("api", "b.example"), release=2)
+    assert routes(now, was, given.service("web")) == {("web", (), "/")}
+
+
 @pytest.mark.parametrize(
     ("asked", "now", "both"),
     [
