@@ -58,10 +58,11 @@ class Site(World):
         return {r.service for r in self.replicas() if server_name(r.name, r.host) in servers}
 
     def _may_answer(self, request: Door, before: set[str], now: set[str]) -> bool:
-        """Who answers it now is who did, or the one that is to."""
+        """Who answers it now is who did, or one that may by the file: who is to, or whose door is a wider one."""
         assert self.goal
-        new = owner(self.goal.app, request)
-        return self._services(now) <= {*self._services(before), *([new.name] if new else [])}
+        services = self.goal.app.services.items()
+        may = {name for name, service in services if any(answers(door, request) for door in doors_of(service))}
+        return self._services(now) <= self._services(before) | may
 
     def _is_excused(self, request: Door, servers: set[str]) -> bool:
         """Nobody is to answer it, or who did or is to does so by itself: it goes before its successor comes."""
