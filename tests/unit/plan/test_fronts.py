@@ -187,6 +187,16 @@ def test_one_of_a_service_that_the_release_has_no_more_makes_room_for_who_is_to_
     assert going(goal, seen) == goes
 
 
+def test_who_has_the_room_of_the_one_that_is_to_have_its_port_is_told() -> None:
+    web, api = (given.service(name, resources=Resources(reserved_cpus=4.0)) for name in ("web", "api"))
+    [unplaced] = plan(*full(web, api, stand=1), 0.0).unplaced
+    [why] = unplaced.why
+    assert why.reason == (
+        "4 cores wanted, 0 of 4 free; shop-web-1-r1 has that room and answers behind a listener until another does: "
+        "docker stop ends it sooner"
+    )
+
+
 @pytest.mark.parametrize(("replicas", "goes"), [(0, ["shop-web-2-r1.h1"]), (2, ["shop-web-2-r1.h1"])])
 def test_one_of_a_service_that_has_the_port_no_more_makes_room_for_who_is_to_have_it(
     replicas: int, goes: list[str]
