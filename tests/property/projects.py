@@ -12,7 +12,7 @@ from typing import Final
 from hypothesis import strategies as st
 from tests import given
 from tests.property.doors import OWN, SHARED, Door, doors_of, with_doors
-from tests.property.stories import CHECK, GOOD
+from tests.property.stories import BROKEN, CHECK, GOOD
 
 from bayplan.spec.model import App, Dependency, Fleet, Resources, Service
 from bayplan.spec.storage import Mount, Volume
@@ -132,7 +132,14 @@ def _scale(app: App, name: str, other: int) -> App:
 
 
 def _image(app: App, name: str, other: int) -> App:
-    return _changed(app, name, image=GOOD[other % 2])
+    return _changed(app, name, image=(*GOOD, *GOOD, *BROKEN)[other % 6])
+
+
+def mended(app: App) -> App:
+    """With no image that never becomes ready."""
+    return _put(
+        app, {n: s if s.image in GOOD else s.model_copy(update={"image": GOOD[0]}) for n, s in app.services.items()}
+    )
 
 
 def _target(app: App, name: str, other: int) -> App:
@@ -203,7 +210,7 @@ _EDITS: Final[Mapping[str, Callable[[App, str, int], App]]] = {
     "volume": _volume,
     "need": _need,
 }
-MISHAPS = ("cut", "power", "return", "return", "assume", "stop by hand", "sessions", "balancers")
+MISHAPS = ("cut", "power", "return", "return", "assume", "stop by hand", "sessions", "balancers", "gateway")
 
 edits = st.builds(Event, st.sampled_from(tuple(_EDITS)), numbers, numbers)
 mishaps = st.builds(Event, st.sampled_from(MISHAPS), numbers, numbers)

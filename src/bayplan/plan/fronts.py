@@ -51,7 +51,7 @@ def as_before(wanted: Listener, table: Table) -> Iterator[tuple[Listener, Route]
     for there in (f for f in table.listeners if (f.address, f.port) == (wanted.address, wanted.port)):
         whole = set[str]()  # hosts of which no less particular route has anything
         for now in sorted(there.routes, key=_rank):
-            both = _common(asked, now)
+            both = now if there.mode == "tcp" else _common(asked, now)
             hosts = set(both.hosts or ("",)) - whole if both else set()
             if both and hosts:
                 yield replace(there, routes=(now,)), replace(both, hosts=tuple(sorted(hosts - {""})))

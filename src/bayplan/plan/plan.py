@@ -23,7 +23,19 @@ from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
 from bayplan.plan.slots import STOPPED, displaced, left_over, predecessors
 from bayplan.plan.standing import BEING, serves_alone
-from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Pull, Rewrite, Step, Waiting, join
+from bayplan.plan.steps import (
+    Configure,
+    Failure,
+    Plan,
+    PoolChange,
+    Pull,
+    Rejection,
+    Rewrite,
+    Step,
+    Unplaced,
+    Waiting,
+    join,
+)
 from bayplan.plan.system import plan_system, without_handed_over
 from bayplan.spec.model import Fleet, Service
 
@@ -55,7 +67,8 @@ def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Pla
     fetches = Plan(steps=tuple(step for step in late.values() if step))
     out = (_stopped(goal, facts), fetches, orphans, _swept(goal, facts))
     found = join((hosts, Plan(steps=fronts), *services, *out))
-    return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
+    steps = tuple(_one_at_a_time(without_handed_over(found.steps, facts)))
+    return replace(found, steps=steps, unplaced=_with_who_stays(goal, facts, run, called, found.unplaced))
 
 
 def _services(
@@ -179,6 +192,26 @@ def _staying(goal: Goal, facts: Facts, called: Collection[str]) -> Iterator[Repl
     yield from (old for old in predecessors(goal, facts) if old.service in called or old.service in lent)
     for service in (goal.app.services[name] for name in lent if wants_none(goal, goal.app.services[name], facts)):
         yield from facts.replicas(goal.app.name, service.name)
+
+
+def _with_who_stays(
+    goal: Goal, facts: Facts, run: Memory, called: Collection[str], unplaced: tuple[Unplaced, ...]
+) -> tuple[Unplaced, ...]:
+    """With who has the room on a host and answers there, behind a listener, for want of anybody else."""
+    there = (*left_over(goal, facts), *_staying(goal, facts, called)) if unplaced else ()
+    alone = {r.host: r for r in there if serves_alone(r, facts)}
+    if not alone:
+        return unplaced
+    board = Board(goal, facts, run).without(alone.values())
+
+    def told(service: Service, why: Rejection) -> Rejection:
+        one, berth = alone.get(why.host), board.berths.get(why.host)
+        if not one or not berth or reject(service, berth, board, goal.fleet.ports):
+            return why
+        how = f"{one.name} has that room and answers behind a listener until another does: docker stop ends it sooner"
+        return Rejection(why.host, f"{why.reason}; {how}")
+
+    return tuple(replace(u, why=tuple(told(goal.app.services[u.service], w) for w in u.why)) for u in unplaced)
 
 
 def _may_yield(goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str]) -> frozenset[str]:

@@ -91,6 +91,12 @@ def test_what_a_more_particular_route_takes_is_no_other_s_to_keep() -> None:
     assert routes(now, was, http("api", "b.example")) == {("web", (), "/"), ("api", ("b.example",), "/")}
 
 
+def test_a_port_that_speaks_tcp_stays_whole_for_one_that_is_to_have_a_host_name_of_it() -> None:
+    """It cannot tell host names apart, and its gateway was reloaded for nothing."""
+    was, now = given.goal(FLEET, given.service("web")), given.goal(FLEET, http("api", "b.example"), release=2)
+    assert routes(now, was, given.service("web")) == {("web", (), "/")}
+
+
 @pytest.mark.parametrize(
     ("asked", "now", "both"),
     [
@@ -179,6 +185,16 @@ def test_one_of_a_service_that_the_release_has_no_more_makes_room_for_who_is_to_
     goal, seen = full(web, given.service("api", stand, resources=cores), stand=stand)
     assert [u.service for u in plan(goal, seen, 0.0).unplaced] == ["api"]
     assert going(goal, seen) == goes
+
+
+def test_who_has_the_room_of_the_one_that_is_to_have_its_port_is_told() -> None:
+    web, api = (given.service(name, resources=Resources(reserved_cpus=4.0)) for name in ("web", "api"))
+    [unplaced] = plan(*full(web, api, stand=1), 0.0).unplaced
+    [why] = unplaced.why
+    assert why.reason == (
+        "4 cores wanted, 0 of 4 free; shop-web-1-r1 has that room and answers behind a listener until another does: "
+        "docker stop ends it sooner"
+    )
 
 
 @pytest.mark.parametrize(("replicas", "goes"), [(0, ["shop-web-2-r1.h1"]), (2, ["shop-web-2-r1.h1"])])
