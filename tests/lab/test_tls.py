@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from tests.certificates import authority
 from tests.conftest import MakeLab
-from tests.lab.site import Site, asked, on
+from tests.lab.site import PATIENCE, Site, asked, on
 
 from bayplan import lab as labs
 from bayplan.lab import Lab
+from bayplan.lab.process import wait_for
 
 TLS_HOST = "h2"
 
@@ -55,6 +56,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(lab, tmp_path_factory.mktemp("site"), "tls")
     site.address = lab.host(TLS_HOST).private_ip
     site.write(replicas=2)
+    assert "bayplan up starts it" in site.bayplan("doctor")
     site.bayplan("up")
     yield site
     site.bayplan("down")
@@ -72,6 +74,16 @@ def test_it_serves_and_has_the_registry_and_nothing_is_left_to_do(site: Site) ->
     assert site.hosts() == {"h1": 1, "h2": 1}
     assert site.answers_from(2)
     assert site.nothing_is_left_to_do()
+
+
+def test_a_command_that_has_ended_or_was_killed_leaves_nothing_on_the_host(site: Site, lab: Lab) -> None:
+    leaves = lambda: on(lab, TLS_HOST, "sh", "-c", "pgrep -fc '^perl -e' || true")  # noqa: E731
+    running = site.start("up")
+    wait_for(lambda: leaves() != "0", "the way is there", deadline=PATIENCE)
+    running.kill()
+    wait_for(lambda: leaves() == "0", "it is gone", deadline=PATIENCE)
+    site.bayplan("ps")
+    wait_for(lambda: leaves() == "0", "it is gone", deadline=PATIENCE)
 
 
 def test_doctor_says_that_all_is_well_and_reads_what_the_host_tells(site: Site) -> None:

@@ -42,9 +42,11 @@ class GuardReach:
         if target == ENGINE_SOCKET:
             return await self._way.dial(target, fresh=fresh)
         await self._standing(fresh=fresh)
-        if target not in self._relays:
-            self._relays[target] = relay = Relay(lambda: self._link(target))
-            await relay.listen()
+        async with self._opening:
+            if target not in self._relays:
+                relay = Relay(lambda: self._link(target))
+                await relay.listen()
+                self._relays[target] = relay
         return self._relays[target].address
 
     async def why_silent(self, target: str) -> HostUnreachableError:

@@ -20,6 +20,7 @@ from bayplan.hosts.sockets import private_dir
 from bayplan.plan.system import guard_container
 from bayplan.ports import ExecResult, ExecStream
 from bayplan.spec.model import ENGINE_SOCKET
+from bayplan.wiring import open_fleet
 
 FLEET = fleet("h1")
 GUARD = guard_container(FLEET, host("h1"), None)
@@ -121,6 +122,20 @@ async def test_all_else_goes_over_one_command_in_the_guard(reach: GuardReach, en
     assert await ask(await reach.dial(str(Path(door).with_name("nobody")))) == b""
     assert len(engine.streams) == 1
     assert "nothing answers" in (await reach.why_silent("/nobody")).what
+
+
+async def test_several_may_ask_for_the_way_at_once(reach: GuardReach, engine: Guarded, door: str) -> None:
+    await engine.guard()
+    addresses = await asyncio.gather(*(reach.dial(door) for _ in range(5)))
+    assert len(set(addresses)) == 1
+    assert await ask(addresses[0]) == b"QUESTION\n"
+    assert len(engine.streams) == 1
+
+
+async def test_a_host_over_tls_has_that_way_and_no_other_host() -> None:
+    over_tls = host("h2").model_copy(update={"address": "tcp://10.77.0.12:2376"})
+    async with open_fleet(fleet("h1", over_tls)) as ports:
+        assert [isinstance(ports.reaches[name], GuardReach) for name in ("h1", "h2")] == [False, True]
 
 
 async def test_before_the_guard_is_there_it_is_told_what_to_do(reach: GuardReach, engine: Guarded, door: str) -> None:
