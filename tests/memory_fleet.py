@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from tests.given import IMAGE
@@ -95,6 +95,17 @@ class BusyEngine:
         return False
 
 
+class Login:
+    """What a command finds on the host: nothing listens there, and it has these addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses, self.times = addresses, 0
+
+    async def run(self, _: Sequence[str]) -> str:
+        self.times += 1
+        return "".join(f"           |-- {address}\n              /32 host LOCAL\n" for address in self.addresses)
+
+
 class SilentGateway(MemoryGateway):
     """A gateway that cannot be reached when its host cannot."""
 
@@ -120,10 +131,11 @@ class MemoryFleet:
         hub = MemoryHub(fleet.gateway_image, IMAGE, OTHER_IMAGE, BAD_IMAGE, EXITING_IMAGE)
         self.engines = {n: BusyEngine(MemoryEngine(n, hub, cpus=cpus, programs=_program)) for n in fleet.hosts}
         self.gateways = {n: SilentGateway(e, self._answers) for n, e in self.engines.items()}
+        self.logins = {n: Login("127.0.0.1", h.private_ip) for n, h in fleet.hosts.items()}
         self.events: list[StepEvent | PassEvent] = []
         self.ports = FleetPorts(
             fleet=fleet,
-            reaches={},
+            reaches=self.logins,  # type: ignore[arg-type]
             engines=self.engines,  # type: ignore[arg-type]
             gateways=self.gateways,
             registry=None,

@@ -328,6 +328,17 @@ class Facts:
         return {key: frozenset(pools) for key, pools in found.items()}
 
     @cached_property
+    def registries(self) -> tuple[tuple[str, SystemContainer], ...]:
+        """The fleet's own, and the hosts on which they are: there may be one of before."""
+        there = ((h.name, h.system("registry")) for h in self.reachable())
+        return tuple((name, container) for name, container in there if container)
+
+    @cached_property
+    def ways_to_registry(self) -> frozenset[tuple[int, str, int]]:
+        """As gateways that answered are configured: nearly always one."""
+        return frozenset(table.registry for table in self.tables() if table.registry)
+
+    @cached_property
     def _by_service(self) -> Mapping[tuple[str, str], tuple[Replica, ...]]:
         found: dict[tuple[str, str], list[Replica]] = defaultdict(list)
         for replica in self.replicas():

@@ -206,6 +206,7 @@ ELSEWHERE: Final = {
     "networks": "tests/lab/test_names.py",
     "links": "tests/lab/test_names.py",
     "container_name": "tests/unit/plan/test_names.py",
+    "volumes_from": "tests/unit/spec/test_volumes_from.py",
     "secrets": "tests/lab/test_secrets.py",
     "configs": "tests/lab/test_secrets.py",
     "platform": "tests/unit/plan/test_filters.py",

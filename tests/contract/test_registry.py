@@ -210,7 +210,14 @@ async def test_the_same_content_is_the_same_digest_under_any_tag(registry: Regis
     first = await registry.put_document(name, "one", KIND, b"same")
     assert await registry.put_document(name, "two", KIND, b"same") == first
     assert await registry.digest(name, "two") == first
-    assert await registry.put_document(name, "two", KIND, b"other") != first
+    assert await registry.put_document(name, "three", KIND, b"other") != first
+
+
+async def test_a_tag_that_is_taken_stays(registry: Registry, name: str) -> None:
+    first = await registry.put_document(name, "one", KIND, b"first")
+    assert await registry.put_document(name, "one", KIND, b"second") is None
+    assert await registry.digest(name, "one") == first
+    assert await registry.get_document(name, "one") == b"first"
 
 
 async def test_what_is_not_there_is_none(registry: Registry, name: str) -> None:

@@ -54,11 +54,15 @@ class Driver:
     def one_pass(self, seed: int = 0, share: float = 1.0) -> Plan:
         """The steps of one pass in any order, up to a share of them: then it was killed."""
         _, made = self.look()
-        steps = list(made.steps)
+        self.do(made.steps, seed, share)
+        return made
+
+    def do(self, given: Iterable[Step], seed: int = 0, share: float = 1.0) -> None:
+        """Steps in any order, up to a share of them."""
+        steps = list(given)
         random.Random(seed).shuffle(steps)
         for step in steps[: round(len(steps) * share)]:
             self._do(step)
-        return made
 
     def killed(self, kills: Iterable[int], then: Callable[[], None] = lambda: None) -> None:
         """Runs of so many passes each, killed amid the last. then: after each pass."""

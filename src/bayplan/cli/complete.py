@@ -50,14 +50,14 @@ def _keys(ctx: typer.Context, section: str, incomplete: str) -> list[str]:
 def _written(files: Iterable[str | Path] | None, section: str) -> set[str]:
     import os
 
-    from bayplan.spec.document import read_document
+    from bayplan.spec.document import documents_of
     from bayplan.spec.find import compose_files
     from bayplan.spec.mistakes import Mistakes
 
     found: set[str] = set()
     for path in compose_files([Path(f) for f in files or ()], os.environ):
-        document = read_document(path.read_text(encoding="utf-8"), str(path), Mistakes())
-        under = document.value.get(section) if document and isinstance(document.value, dict) else None
-        if under is not None and isinstance(under.value, dict):
-            found |= set(under.value)
+        for document in documents_of(path.read_text(encoding="utf-8"), str(path), Mistakes()):
+            under = document.value.get(section) if isinstance(document.value, dict) else None
+            if under is not None and isinstance(under.value, dict):
+                found |= set(under.value)
     return found

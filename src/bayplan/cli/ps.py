@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bayplan.cli.listing import Listing
-    from bayplan.operate.status import Instance, InstanceState, ServiceView, Status
+    from bayplan.operate.status import Instance, InstanceState, ServiceView, Standing, Status
 
 STYLES: dict[InstanceState, str] = {
     "ready": "green",
@@ -35,21 +35,35 @@ def ps(
     json: Json = False,
 ) -> None:
     """Show each service's replicas: where, in what state, of which release; and the hosts."""
-    from rich.markup import escape
-
-    from bayplan.cli.console import err, out, show_json
+    from bayplan.cli.console import show_json
     from bayplan.cli.session import on_fleet, read_name
     from bayplan.operate.status import standing
 
     name, where = read_name(files, project, fleet)
     found = on_fleet(where, lambda ports: standing(ports, name, every=every))
     if found.unread:
-        err().print(f"[yellow]![/] releases cannot be read: {escape(found.unread)}; this is what runs, not what should")
+        _tell_unread(found.unread)
     if json:
         show_json(found.status)
-        return
+    else:
+        _show(name, where.name, found)
+
+
+def _tell_unread(why: str) -> None:
+    from rich.markup import escape
+
+    from bayplan.cli.console import err
+
+    err().print(f"[yellow]![/] releases cannot be read: {escape(why)}; this is what runs, not what should")
+
+
+def _show(name: str, fleet: str, found: Standing) -> None:
+    from rich.markup import escape
+
+    from bayplan.cli.console import err, out
+
     console = out()
-    console.print(f"[bold]{name}[/] release {found.status.release or '-'} on fleet [bold]{where.name}[/]\n")
+    console.print(f"[bold]{name}[/] release {found.status.release or '-'} on fleet [bold]{fleet}[/]\n")
     every_row = [_row(i) for i in _shown(found.status)]
     for service in found.status.services:
         _print_head(service, console)

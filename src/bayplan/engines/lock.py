@@ -33,7 +33,7 @@ from bayplan.units import show_seconds
 Say = Callable[[str], None]
 
 DYING = 3.0  # seconds for a holder that has just died to vanish; without more patience, nobody waits longer
-STUCK = 18.0  # seconds that a container may be created and not running; longer than `hold.START`
+STUCK = 20.0  # seconds that a container may be created and not running; longer than `hold.START`
 SKEW = 2.0  # seconds that two clocks may differ
 SLICE = 1.0  # seconds between looks at one that starts
 MAKE_UP = 4.0  # seconds to win another host for one that fell silent; with `hold.ANSWER`, less than `hold.PATIENCE`

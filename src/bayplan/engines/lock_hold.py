@@ -12,7 +12,9 @@ from bayplan.engines.ballot import let_go
 from bayplan.errors import BayplanError, DeadlineError, HostUnreachableError, LockLostError
 from bayplan.ports import HeldContainer
 
-LATER = 3.0  # seconds until those are started that others could make up for; with `hold.START`, less than `lock.STUCK`
+# Seconds until those are started that others could make up for: as long as a run takes that starts some ten containers
+# a host. With `hold.START` and `lock.MAKE_UP`, less than `lock.STUCK`.
+LATER = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,10 @@ class MemoryRegistry:
     async def takes(self, repository: str) -> None:
         del repository
 
-    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
+    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str | None:
         del media_type
+        if await self.digest(repository, tag) is not None:
+            return None
         self._documents[repository, tag] = content
         return _sha256(content)
 

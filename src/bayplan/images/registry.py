@@ -131,19 +131,38 @@ class HttpRegistry:
         if place := started.headers.get("location"):
             await self._transport.send("DELETE", place)
 
-    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
+    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str | None:
         """An OCI artifact: the empty configuration, one layer, and a manifest that names its type (image-spec 1.1)."""
         async with self._putting:
+            there, config, layer = await self._laid(repository, tag, media_type, content)
+            if there is not None:
+                return None
             manifest = {
                 "schemaVersion": 2,
                 "mediaType": _MANIFEST,
                 "artifactType": media_type,
-                "config": await self._put_blob(repository, _EMPTY, b"{}"),
-                "layers": [await self._put_blob(repository, media_type, content)],
+                "config": config,
+                "layers": [layer],
             }
             body = json.dumps(manifest).encode()
             await self._must("PUT", self._manifest(repository, tag), {"Content-Type": _MANIFEST}, body)
         return _sha256(body)
+
+    async def _laid(
+        self, repository: str, tag: str, media_type: str, content: bytes
+    ) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
+        """What the tag stands for, and what a manifest is to refer to, uploaded meanwhile: side by side, for whoever
+        puts waits for it.
+        """
+        try:
+            async with asyncio.TaskGroup() as asking:
+                there = asking.create_task(self.digest(repository, tag))
+                config = asking.create_task(self._put_blob(repository, _EMPTY, b"{}"))
+                layer = asking.create_task(self._upload(repository, media_type, content))
+        except ExceptionGroup as failed:  # one registry, one reason
+            first = failed.exceptions[0]
+            raise first from first.__cause__
+        return there.result(), config.result(), layer.result()
 
     async def get_document(self, repository: str, tag: str) -> bytes | None:
         """Its content, checked against its digest. Raises UnreadableError where it is damaged, or in part lost."""
@@ -165,13 +184,20 @@ class HttpRegistry:
         return f"/v2/{self._folder}{repository}/manifests/{tag}"
 
     async def _put_blob(self, repository: str, media_type: str, content: bytes) -> dict[str, Any]:
-        """Upload in one piece unless it is there; its descriptor."""
-        digest, blobs = _sha256(content), f"/v2/{self._folder}{repository}/blobs"
-        if await self._transport.send("HEAD", f"{blobs}/{digest}") is None:
-            started = await self._must("POST", f"{blobs}/uploads/", _BYTES)
-            place = started.headers.get("location", "")
-            await self._must("PUT", f"{place}{'&' if '?' in place else '?'}digest={digest}", _BYTES, content)
-        return {"mediaType": media_type, "digest": digest, "size": len(content)}
+        """Upload it unless it is there; its descriptor."""
+        described = _described(media_type, content)
+        path = f"/v2/{self._folder}{repository}/blobs/{described['digest']}"
+        if await self._transport.send("HEAD", path) is None:
+            await self._upload(repository, media_type, content)
+        return described
+
+    async def _upload(self, repository: str, media_type: str, content: bytes) -> dict[str, Any]:
+        """In one piece; its descriptor."""
+        described = _described(media_type, content)
+        started = await self._must("POST", f"/v2/{self._folder}{repository}/blobs/uploads/", _BYTES)
+        place = started.headers.get("location", "")
+        await self._must("PUT", f"{place}{'&' if '?' in place else '?'}digest={described['digest']}", _BYTES, content)
+        return described
 
     async def _must(
         self, method: str, path: str, headers: dict[str, str] | None = None, content: bytes | None = None
@@ -193,6 +219,10 @@ class HttpRegistry:
 
 def _sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _described(media_type: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": _sha256(content), "size": len(content)}
 
 
 def _only_layer(layers: object) -> str:

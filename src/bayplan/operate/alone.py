@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bayplan.converge.sight import Sight
 from bayplan.errors import BayplanError, NoMajorityError
 from bayplan.facts import Facts
-from bayplan.operate import registry_door
+from bayplan.operate import own_address, registry_door
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.operator import operator
 from bayplan.ports import Claim, FleetPorts, Hold
@@ -32,8 +32,9 @@ async def alone(
 ) -> T:
     """`work` while the lock is ours; given what was seen of the fleet meanwhile. patience: seconds to wait for it.
 
-    Raises LockedError, NoMajorityError, NoHostError; PortTakenError where another's registry would be taken for the
-    fleet's; LockLostError when the lock was lost, and `work` is cancelled.
+    Raises LockedError, NoMajorityError, NoHostError; UsageError for a private address that its host does not have;
+    PortTakenError where another's registry would be taken for the fleet's; LockLostError when the lock was lost, and
+    `work` is cancelled.
     """
     sight, began = Sight(ports), ports.clock.now()
     claim = Claim(operator(), doing, time.time())
@@ -50,6 +51,7 @@ async def alone(
         elif ports.clock.now() - began > FRESH:  # another's last steps may not have been seen
             sight.outdate()
             facts = await sight.look()
+        await own_address.check(ports, facts)
         await registry_door.check(ports, facts)
         return await _unless_lost(hold, work(sight))
     finally:

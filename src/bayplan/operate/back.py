@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from bayplan.operate.release import Chosen, around
+from bayplan.facts import Facts
+from bayplan.operate.release import Chosen, around, chosen_of, if_readable
 from bayplan.plan.replica import definition
+from bayplan.plan.standing import endpoints
 from bayplan.plan.steps import Failure
+from bayplan.ports import Releases
 from bayplan.spec.listeners import same_listener
 from bayplan.spec.model import App, Service
+
+
+async def last_that_serves(
+    releases: Releases, before: Chosen, now: Chosen, failures: Iterable[Failure], facts: Facts
+) -> Chosen:
+    """The newest before `now` by which those that failed serve: `before` may have failed as well, and been left so (it
+    was interrupted, or paused). `before` itself where nothing of them serves, or no release that can be read has it.
+    """
+    serving = {f.service: _definitions(f.service, now, facts) for f in failures}
+    served = {name: definitions for name, definitions in serving.items() if definitions}
+    if _is_what_serves(before.app, served):
+        return before
+    for number in reversed(await releases.numbers(now.app.name)):
+        found = await if_readable(releases, now.app.name, number) if number < before.number else None
+        if found and _is_what_serves((older := chosen_of(found)).app, served):
+            return older
+    return before
+
+
+def _definitions(service: str, now: Chosen, facts: Facts) -> frozenset[str]:
+    """Of what it was, as replicas that serve have them."""
+    older = (r for r in facts.replicas(now.app.name) if r.service == service and r.release < now.number and r.alive)
+    leads = {r: [e.facts.takes_traffic for e in endpoints(r, facts)] for r in older}
+    return frozenset(r.spec for r, takes in leads.items() if (any(takes) if takes else not r.young))
+
+
+def _is_what_serves(app: App, served: Mapping[str, Collection[str]]) -> bool:
+    return all(n in app.services and definition(app.services[n], app) in specs for n, specs in served.items())
 
 
 def to_go_back(before: Chosen | None, now: Chosen, failures: Iterable[Failure]) -> tuple[str, ...]:

@@ -19,12 +19,12 @@ from bayplan.facts import Facts
 from bayplan.operate import doors, lost, renamed, restarting, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.back import by_rollback_config, to_go_back, undone
+from bayplan.operate.back import by_rollback_config, last_that_serves, to_go_back, undone
 from bayplan.operate.events import Note, OnEvent, Stage
 from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on
 from bayplan.operate.prepare import prepared
-from bayplan.operate.release import Chosen, current, last_readable, only, record, required, scaled
+from bayplan.operate.release import Chosen, current, last_readable, only, read_ahead, record, required, scaled
 from bayplan.operate.restart_policy import forget_restart, wake
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
@@ -78,7 +78,8 @@ async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result
     """The app as the file says, on the fleet. Raises UsageError for a service or host that is not there."""
     check_hosts(ports.fleet, wishes.assume_down)
     on(Stage("hosts", "hosts"))
-    return await changing(ports, f"up {app.name}", lambda sight: _up(ports, app, wishes, on, sight), wishes, on)
+    async with read_ahead(ports.releases, app.name):
+        return await changing(ports, f"up {app.name}", lambda sight: _up(ports, app, wishes, on, sight), wishes, on)
 
 
 async def changing(
@@ -92,7 +93,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     if wishes.services is not None:
         wishes = replace(wishes, services=app.with_needed(wishes.services))
     seen = await sight.look()
-    _tell(on, notes_on(ports.fleet, seen))
+    tell(on, notes_on(ports.fleet, seen))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
     await _restore(ports, app.name, hosts.facts, on)
@@ -105,9 +106,9 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     listened = doors.Listened(ports)
     await doors.check(listened, wanted, hosts.facts)
     if before is None:
-        _tell(on, history_lost(ports.fleet, app.name, seen))
-        _tell(on, await renamed.notes(wanted, hosts.facts, ports.releases))
-    _tell(on, lost.notes(wanted, released, hosts.facts, wishes.services))
+        tell(on, history_lost(ports.fleet, app.name, seen))
+        tell(on, await renamed.notes(wanted, hosts.facts, ports.releases))
+    tell(on, lost.notes(wanted, released, hosts.facts, wishes.services))
     on(Stage("images", "images"))
     pinned = await prepared(
         ports,
@@ -123,14 +124,15 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     whole = await completed(ports, pinned, released, builder, hosts.facts)
     whole = await versioned(whole, released, wishes.secrets)
     whole = await doors.without_taken(listened, whole, hosts.facts, lambda text: on(Note(text)))
-    _tell(on, unanswered(whole))
+    tell(on, unanswered(whole))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
-    chosen = await record(ports.releases, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
+    chosen = await record(ports, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
     return await _converge_or_back(ports, before, chosen, wishes, on, sight)
 
 
-def _tell(on: OnEvent, notes: Iterable[str]) -> None:
+def tell(on: OnEvent, notes: Iterable[str]) -> None:
+    """What a person should know of besides."""
     for note in notes:
         on(Note(note))
 
@@ -152,12 +154,13 @@ async def scale(ports: FleetPorts, app: str, replicas: Mapping[str, int], wishes
         check_registry_stays(ports.fleet, facts)
         now = await required(ports.releases, app)
         lost.check(now.app, now.app, facts)
-        chosen = await record_next(
-            ports, now, scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas), why, facts
-        )
+        wanted, stopped = scaled(now.app, replicas, ports.fleet), now.stopped - set(replicas)
+        tell(on, lost.notes(wanted, now.app, facts, wanted.services.keys() - stopped))
+        chosen = await record_next(ports, now, wanted, stopped, why, facts)
         return await _converge_or_back(ports, now, chosen, wishes, on, sight)
 
-    return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)
+    async with read_ahead(ports.releases, app):
+        return await changing(ports, why.replace("scale", f"scale {app}", 1), work, wishes, on)
 
 
 async def record_next(
@@ -165,7 +168,7 @@ async def record_next(
 ) -> Chosen:
     """A release made of the newest. why: the verb and what it was given."""
     await wake(ports, now, stopped, facts)
-    return await record(ports.releases, app, why, facts, latest=now, source=now.source, stopped=stopped)
+    return await record(ports, app, why, facts, latest=now, source=now.source, stopped=stopped)
 
 
 async def ready_hosts(ports: FleetPorts, on: OnEvent, sight: Sight | None = None) -> Outcome:
@@ -216,7 +219,10 @@ async def _converge_or_back(
 ) -> Result:
     """The release; where it fails and the file says so, its services as they were before, as one more release."""
     result = await converge(ports, chosen, wishes, on, sight)
-    services = to_go_back(before, chosen, result.outcome.failures)
+    failed, seen = result.outcome.failures, result.outcome.facts
+    if before and chosen.is_new and failed:
+        before = await last_that_serves(ports.releases, before, chosen, failed, seen)
+    services = to_go_back(before, chosen, failed)
     if before is None or not services:
         return result
     app, facts = undone(before.app, chosen.app, services), await sight.look()

@@ -13,7 +13,7 @@ from bayplan.errors import UsageError
 from bayplan.facts import Facts, Replica
 from bayplan.operate import lost
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import Result, Wishes, changing, converge, ready_hosts, record_next
+from bayplan.operate.bring import Result, Wishes, changing, converge, ready_hosts, record_next, tell
 from bayplan.operate.events import Event, OnEvent, Stage
 from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, check_known, required
@@ -63,6 +63,7 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
         names = _named(now.app, wishes)
         names |= now.app.with_needed(names) & now.stopped
         lost.check(now.app, now.app, facts)
+        tell(on, lost.notes(now.app, now.app, facts, names))
         chosen = await record_next(ports, now, now.app, now.stopped - names, _why("start", wishes), facts)
         return await converge(ports, chosen, Wishes(names, wishes.assume_down), on, sight)
 
@@ -78,9 +79,11 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
         check_registry_stays(ports.fleet, await sight.look())
         now = await required(ports.releases, app)
         names = _running(now, wishes)
-        lost.check(now.app, now.app, await sight.look())
+        facts = await sight.look()
+        lost.check(now.app, now.app, facts)
+        tell(on, lost.notes(now.app, now.app, facts, names))
         on(Stage("replicas", f"release {now.number}"))
-        for service, batch in _batches(now.app, names, await sight.look()):
+        for service, batch in _batches(now.app, names, facts):
             result = await _again(ports, now, service, batch, wishes, quietly, sight)
             if not _is_back(result.outcome):
                 return result

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from bayplan.errors import UsageError
-from bayplan.facts import Facts
+from bayplan.facts import Facts, SystemContainer
+from bayplan.plan.own_registry import apps_of, registry_left
 from bayplan.plan.replica import slot_and_host
 from bayplan.spec.model import Fleet
 
@@ -23,6 +24,8 @@ def notes_on(fleet: Fleet, facts: Facts) -> Iterator[str]:
             f"anew. That stays in its volume on {old}, and is there again with registry: {{host: {old}}}; to take it "
             f"along: {_KEEP}"
         )
+    if left := registry_left(fleet, facts):
+        yield _told_left(fleet, facts, *left)
     for host, replicas in _former(fleet, facts).items():
         yield (
             f"{host} is in fleet.yaml no more: nothing leads to {', '.join(replicas)} there from now on, and what runs "
@@ -31,15 +34,25 @@ def notes_on(fleet: Fleet, facts: Facts) -> Iterator[str]:
 
 
 def history_lost(fleet: Fleet, app: str, facts: Facts) -> Iterator[str]:
-    """A sentence for who brings up an app of which replicas stand and no release is recorded. A registry that moves is
-    told of otherwise.
+    """A sentence for who brings up an app of which replicas stand and no release is recorded. A registry that moves, or
+    that has moved, is told of otherwise.
     """
     standing = max((r.release for r in facts.replicas(app)), default=0)
-    if standing and not registry_moves(fleet, facts):
+    if standing and not registry_moves(fleet, facts) and not registry_left(fleet, facts):
         yield (
             f"release {standing} of {app} stands, and none is recorded: what the registry held is lost. Images are "
             "made again, history begins anew, and rollback cannot go back to before"
         )
+
+
+def _told_left(fleet: Fleet, facts: Facts, host: str, registry: SystemContainer) -> str:
+    now, apps = fleet.registry.address if fleet.registry else "", apps_of(registry, facts)
+    still = f" ({', '.join(apps)} {'does' if len(apps) == 1 else 'do'}: bayplan up of each)" if apps else ""
+    return (
+        f"the registry is {now} now, without what the one on {host} holds: images are made again there, and history "
+        f"begins anew. That one goes once nothing runs of it{still}; what it holds stays in its volume, and is there "
+        f"again with registry: {{host: {host}}}"
+    )
 
 
 def registry_moves(fleet: Fleet, facts: Facts) -> str:

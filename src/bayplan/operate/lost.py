@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bayplan.errors import BayplanError
@@ -47,14 +47,14 @@ def volumes(app: App, before: App | None, facts: Facts) -> Iterator[Lost]:
             yield from (Lost(host, service.name, name) for name in sorted(absent))
 
 
-def notes(app: App, before: App | None, facts: Facts, only: frozenset[str] | None = None) -> Iterator[str]:
+def notes(app: App, before: App | None, facts: Facts, only: Collection[str] | None = None) -> Iterator[str]:
     """A sentence for each that was released before and that no host has. It may never have been made: the first `up`
     came to nothing. None while a host does not answer: then no empty one is begun. only: services that are brought up.
     """
     if before is None or not all(h.reachable for h in facts.hosts.values()):
         return
     for service, absent in _absent(app, before, facts):
-        for name in sorted(absent) if only is None or service.name in only else ():
+        for name in sorted(absent) if service.replicas and (only is None or service.name in only) else ():
             yield (
                 f"no host has the volume {name}: {service.name} begins on an empty one. If it was lost: bayplan stop "
                 f"{service.name}, and bayplan volume restore {name} FILE"

@@ -87,7 +87,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     listened = doors.Listened(ports)
     latest, pinned, unmade = await foreseen(listened, app, secrets, facts, notes.append)
     notes += unanswered(pinned, unmade)
-    number = number_for(latest, pinned, frozenset(), facts)
+    number = number_for(ports.fleet, latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, await asked_before(ports.releases, latest), assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
     silent = tuple(h for h in facts.hosts.values() if not h.reachable)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 from bayplan.errors import UnreadableError, UsageError
 from bayplan.facts import Facts
 from bayplan.operate.operator import operator
-from bayplan.ports import Release, Releases, Source
+from bayplan.plan.goal import Goal
+from bayplan.plan.slots import namesakes
+from bayplan.ports import FleetPorts, Release, Releases, Source
 from bayplan.spec.listeners import same_listener
 from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import writes_volume
@@ -42,6 +45,19 @@ async def current(releases: Releases, app: str) -> Chosen | None:
     """The newest release; None: never released. Raises UnreadableError, rather than take an older one for it."""
     numbers = await releases.numbers(app)
     return chosen_of(await readable(releases, app, numbers[-1])) if numbers else None
+
+
+@asynccontextmanager
+async def read_ahead(releases: Releases, app: str) -> AsyncIterator[None]:
+    """The newest release is read while its reader takes the lock. Which one is the newest is asked again when the lock
+    is held; the same number is the same release then, and is there already.
+    """
+    reading = asyncio.create_task(current(releases, app))
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)  # whoever holds the lock is told what is wrong
 
 
 async def last_readable(releases: Releases, app: str, say: Callable[[str], None]) -> Chosen | None:
@@ -136,7 +152,7 @@ async def required(releases: Releases, app: str) -> Chosen:
 
 
 async def record(
-    releases: Releases,
+    ports: FleetPorts,
     app: App,
     why: str,
     facts: Facts,
@@ -150,9 +166,10 @@ async def record(
 
     Its number is as `number_for` has it.
     """
+    releases = ports.releases
     latest = latest or await current(releases, app.name)
     stopped &= set(app.services)
-    number = number_for(latest, app, stopped, facts)
+    number = number_for(ports.fleet, latest, app, stopped, facts)
     if latest and number == latest.number:
         return latest
     before = await asked_before(releases, latest)
@@ -171,16 +188,17 @@ async def asked_before(releases: Releases, latest: Chosen | None) -> Mapping[str
     return dict.fromkeys((await last_that_ran(releases, latest.app.name)).services, 0)
 
 
-def number_for(latest: Chosen | None, app: App, stopped: frozenset[str], facts: Facts) -> int:
-    """The newest release's if it says the same, else the next, above all that stands, whatever became of the records:
-    a replica of a later release stops an `up`.
+def number_for(fleet: Fleet, latest: Chosen | None, app: App, stopped: frozenset[str], facts: Facts) -> int:
+    """The newest release's if it says the same and what runs by its names is of it, else the next, above all that
+    stands, whatever became of the records: a replica of a later release stops an `up`.
     """
     standing = max((r.release for r in facts.replicas(app.name)), default=0)
     if latest is None:
         return standing + 1
     highest = max(latest.number, latest.newest, standing)
     is_same = (latest.app, latest.stopped) == (app, stopped) and latest.number == highest
-    return latest.number if is_same else highest + 1
+    is_it = is_same and not any(namesakes(Goal(fleet, app, latest.number), facts))
+    return latest.number if is_it else highest + 1
 
 
 def check_known(app: App, services: Iterable[str]) -> None:

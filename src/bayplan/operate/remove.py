@@ -85,7 +85,7 @@ async def _converge(ports: FleetPorts, app: str, facts: Facts, on: OnEvent, wish
     before = None if is_new else await last_readable(ports.releases, app, lambda text: on(Note(text)))
     if is_new or (before is None and not _is_there(app, facts)):
         return Result(Goal(ports.fleet, App(name=app), 0), Outcome(facts, Plan(), passes=1), is_new=False)
-    chosen = await record(ports.releases, App(name=app), "down", facts, latest=before)
+    chosen = await record(ports, App(name=app), "down", facts, latest=before)
     return await converge(ports, chosen, wishes, on, sight)
 
 

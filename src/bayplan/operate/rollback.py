@@ -8,7 +8,7 @@ from bayplan.facts import Facts
 from bayplan.images import gone
 from bayplan.operate import doors, lost, strangers
 from bayplan.operate.ask import check_hosts
-from bayplan.operate.bring import Result, Wishes, changing, converge
+from bayplan.operate.bring import Result, Wishes, changing, converge, tell
 from bayplan.operate.events import Note, OnEvent
 from bayplan.operate.history import release
 from bayplan.operate.left_behind import check_registry_stays
@@ -45,8 +45,9 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         await doors.check(doors.Listened(ports), wanted, facts)
         why = f"rollback to {to.number}"
         kept = now.stopped & wanted.services.keys() if now else frozenset[str]()  # only `start` and `up` bring it back
+        tell(on, lost.notes(wanted, wanted, facts, wanted.services.keys() - kept))
         await wake(ports, now, kept, facts)
-        chosen = await record(ports.releases, wanted, why, facts, latest=now, source=to.source, stopped=kept)
+        chosen = await record(ports, wanted, why, facts, latest=now, source=to.source, stopped=kept)
         return await converge(ports, chosen, wishes, on, sight, is_back=True)
 
     return await changing(ports, f"rollback {app} {number or ''}".rstrip(), work, wishes, on)

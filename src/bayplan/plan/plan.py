@@ -8,21 +8,23 @@ from dataclasses import replace
 from bayplan.facts import Facts, Replica, SystemContainer
 from bayplan.plan.board import Board
 from bayplan.plan.calls import missed
-from bayplan.plan.everywhere import seated
+from bayplan.plan.everywhere import seated, wants_none
 from bayplan.plan.filters import fetched, reject
+from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.halt import halt
 from bayplan.plan.job import Job
 from bayplan.plan.names import system_name
 from bayplan.plan.order import Order, in_order
+from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.pools import retire, sweep
 from bayplan.plan.replica import fixed_ports, release_of
 from bayplan.plan.rollout import Rollout
 from bayplan.plan.routes import configure, routed_services
-from bayplan.plan.slots import displaced, left_over, predecessors
-from bayplan.plan.standing import BEING
+from bayplan.plan.slots import STOPPED, displaced, left_over, predecessors
+from bayplan.plan.standing import BEING, serves_alone
 from bayplan.plan.steps import Configure, Failure, Plan, PoolChange, Pull, Rewrite, Step, Waiting, join
-from bayplan.plan.system import plan_system, registry_endpoint, without_handed_over
+from bayplan.plan.system import plan_system, without_handed_over
 from bayplan.spec.model import Fleet, Service
 
 
@@ -39,8 +41,7 @@ def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Pla
     services = tuple(_services(goal, facts, run, now, called))
     is_held = any(s.held for s in services)  # what is to take the place of what the release has no more may be
     unplaced = {u.service for s in services for u in s.unplaced}
-    old = tuple(predecessors(goal, facts)) if called else ()
-    if _is_cramped(goal, facts, run, unplaced, [r for r in old if r.service in called]):
+    if _is_cramped(goal, facts, run, unplaced, tuple(_staying(goal, facts, called)) if unplaced else ()):
         services = tuple(_services(goal, facts, run, now, called, cramped=True))
     elif not is_held and _is_cramped(goal, facts, run, unplaced, left_over(goal, facts)):
         called &= goal.app.services.keys()
@@ -48,10 +49,11 @@ def plan(goal: Goal, facts: Facts, now: float, run: Memory | None = None) -> Pla
     if conflicts:
         return join((hosts, Plan(failures=conflicts)))
     first, late = _to_go_first(goal, facts, run, unplaced)
+    first |= _may_yield(goal, facts, run, unplaced)
     stands_still = goal.only is not None or any(s.failures or s.unplaced for s in services)
     orphans = Plan() if is_held else _orphans(goal, facts, first, late, stands_still=stands_still)
     fetches = Plan(steps=tuple(step for step in late.values() if step))
-    out = (_stopped(goal, facts), fetches, orphans, Plan(steps=tuple(sweep(goal, facts))))
+    out = (_stopped(goal, facts), fetches, orphans, _swept(goal, facts))
     found = join((hosts, Plan(steps=fronts), *services, *out))
     return replace(found, steps=tuple(_one_at_a_time(without_handed_over(found.steps, facts))))
 
@@ -87,6 +89,11 @@ def _stopped(goal: Goal, facts: Facts) -> Plan:
     there = (r for r in facts.replicas(goal.app.name) if r.service in goal.stopped and r.id not in elsewhere)
     which = {(r.host, r.name) for r in there}
     return halt(goal, which, facts, "its service is stopped")
+
+
+def _swept(goal: Goal, facts: Facts) -> Plan:
+    waiting: list[Waiting] = []
+    return Plan(steps=tuple(sweep(goal, facts, waiting)), waiting=tuple(waiting))
 
 
 def _displaced_by_any(goal: Goal, facts: Facts) -> frozenset[str]:
@@ -166,6 +173,25 @@ def _is_cramped(goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str]
     return board is not None and any(_takes(board, goal.app.services[name], goal.fleet.ports) for name in unplaced)
 
 
+def _staying(goal: Goal, facts: Facts, called: Collection[str]) -> Iterator[Replica]:
+    """Those that are to go once nobody calls them, or another service has what they answer in its place."""
+    lent = {s.name for s in goal.app.services.values() if goal.touches(s.name) and lends(goal, s, facts)}
+    yield from (old for old in predecessors(goal, facts) if old.service in called or old.service in lent)
+    for service in (goal.app.services[name] for name in lent if wants_none(goal, goal.app.services[name], facts)):
+        yield from facts.replicas(goal.app.name, service.name)
+
+
+def _may_yield(goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str]) -> frozenset[str]:
+    """Ids of what the release has no more and listeners lead to: of each service the last one that others stand in for,
+    where one of the unplaced gets a place by that.
+    """
+    there = left_over(goal, facts)
+    if not _is_cramped(goal, facts, run, unplaced, there):
+        return frozenset()
+    free = sorted((r for r in there if not serves_alone(r, facts)), key=lambda r: (r.service, r.slot, r.host))
+    return frozenset({r.service: r.id for r in free}.values())
+
+
 def _to_go_first(
     goal: Goal, facts: Facts, run: Memory, unplaced: Collection[str]
 ) -> tuple[frozenset[str], Mapping[str, Pull | None]]:
@@ -206,7 +232,7 @@ def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
 
 
 def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[str], *, stands_still: bool) -> Plan:
-    """Replicas of services that the app does not have any more go, once no listener leads to them.
+    """Replicas of services that the app does not have any more go: stopped ones at once, others once not led to.
 
     first: ids of those that do not wait for that. late: of those that stay for now. stands_still: what calls them, or
     is to have their listener, may stay as it is, so nothing waits for that.
@@ -218,7 +244,7 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[
     for replica in (r for r in left_over(goal, facts) if r.id not in elsewhere and r.id not in late):
         if replica.state in BEING:
             waiting.append(Waiting(replica.host, replica.service, replica.name, f"is being {BEING[replica.state]}"))
-        elif replica.service in routed and replica.id not in first:
+        elif replica.service in routed and replica.id not in first and replica.state not in STOPPED:
             if not stands_still:
                 waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
         else:

@@ -92,14 +92,15 @@ def _why_silent(balancer: HostFacts, replica: Replica) -> str:
     return f"does not answer, and its gateway may still send requests to {replica.name}"
 
 
-def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
-    """Servers of the app that nothing stands behind, and those of gateways that are no balancer any more.
+def sweep(goal: Goal, facts: Facts, waiting: list[Waiting]) -> Iterator[PoolChange]:
+    """Servers of the app that nothing stands behind, and those of gateways that are no balancer any more: these once
+    what came through its listeners has ended, or for as long as the service says. waiting: told what that waits for.
 
     One on a host that does not answer stays: it may well serve. So does, while it answers and nobody else does, one on
     a host that fleet.yaml has no more, or under another name; and one whose endpoint a later replica of the service has
     by now, as at a gateway that was off meanwhile.
     """
-    standing = {server_name(r.name, r.host) for r in facts.replicas(goal.app.name)}
+    standing = {server_name(r.name, r.host): r for r in facts.replicas(goal.app.name)}
     held = frozenset(_held(goal.app.name, facts))
     for host in facts.reachable():
         pools = host.gateway.pools if host.gateway else {}
@@ -112,9 +113,19 @@ def sweep(goal: Goal, facts: Facts) -> Iterator[PoolChange]:
             for known in pools[pool]:
                 why = gone.get(known)
                 answers = why == NO_HOST or (pool, known.server.address, known.server.port) in held
-                if is_left or (why and not (is_missed and answers and known.takes_traffic)):
-                    left = f"{host.name} is no balancer any more"
-                    yield PoolChange(host.name, "leave", pool, known.server, why or left)
+                if is_left and (replica := standing.get(known.server.name)):
+                    at, left = Endpoint(host.name, pool, known), f"{host.name} is no balancer any more"
+                    yield from way_out(replica, (at,), _drain(goal, replica), left, waiting)
+                elif is_left or (why and not (is_missed and answers and known.takes_traffic)):
+                    yield PoolChange(
+                        host.name, "leave", pool, known.server, why or f"{host.name} is no balancer any more"
+                    )
+
+
+def _drain(goal: Goal, replica: Replica) -> float:
+    """Seconds that its open sessions get."""
+    service = goal.app.services.get(replica.service)
+    return service.drain if service else replica.drain
 
 
 def _held(app: str, facts: Facts) -> Iterator[tuple[str, str, int]]:

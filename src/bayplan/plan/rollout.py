@@ -34,6 +34,7 @@ from bayplan.plan import away
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import seats, wanted_slots, wants_none
 from bayplan.plan.filters import barred, reject
+from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.grants import delivery
 from bayplan.plan.handover import invite, visits
@@ -43,7 +44,7 @@ from bayplan.plan.pools import join, retire, way_out
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, fixed_ports, host_ports, pool_name, replica_name, targets
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
-from bayplan.plan.standing import BEING, endpoints, is_led_to, is_lent
+from bayplan.plan.standing import BEING, endpoints, is_led_to, is_lent, serves_alone
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 from bayplan.spec.pinned import writes_volume
@@ -84,10 +85,12 @@ class Rollout:
         self.displaced = displaced(goal, service, facts)
         self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         self.stop_first = self._is_stop_first()
+        self.wants_none = wants_none(goal, service, facts)
         fronts = (goal.app.name, service, goal.fleet.balancer.hosts, facts)
         self.led_to = is_led_to(*fronts)
         self.lent = self.led_to and (called or is_lent(*fronts)) and not self._has_anothers_port()
-        self.makes_room = self._last_old() if called and cramped else None
+        self.lends = lends(goal, service, facts)
+        self.makes_room = self._first_to_go() if cramped and (called or self.lends) else None
 
     def plan(self) -> Plan:
         """Steps and the rest for this service."""
@@ -131,9 +134,13 @@ class Rollout:
     def _empty_slots_old(self) -> Iterable[Replica]:
         return (r for n in self.wanted if (slot := self.slots.get(n)) and not slot.keeper for r in slot.old)
 
-    def _last_old(self) -> int | None:
-        """The slot whose old replica is the first to go where not all can stay: those beyond n, then from the last."""
-        return max((n for n, s in self.slots.items() if s.old and (n not in self.wanted or s.serves)), default=None)
+    def _first_to_go(self) -> int | None:
+        """The slot that is emptied of what is to go first where not all can stay: those beyond n, then from the last.
+        Not one that answers behind a listener alone.
+        """
+        going = {n: s.old if n in self.wanted else _all_in(s) for n, s in self.slots.items()}
+        free = (n for n, there in going.items() if there and (n not in self.wanted or self.slots[n].serves))
+        return max((n for n in free if not any(serves_alone(r, self.facts) for r in going[n])), default=None)
 
     def _has_my_name(self, old: Replica) -> bool:
         return old.name == replica_name(self.goal.app.name, self.service.name, old.slot, self.goal.release)
@@ -360,13 +367,20 @@ class Rollout:
             led_to = self.led_to and (not self.lent or number == self.makes_room)
             if number in self.wanted:
                 self._retire_within(slot, led_to=led_to, may_go=self.stop_first and number in window)
-            elif (led_to and serves) or wants_none(self.goal, self.service, self.facts):
-                keeper = [slot.keeper] if slot.keeper else []
-                self._let_go([*keeper, *slot.extra, *slot.old], self._why_surplus())
+            elif (led_to and serves) or self.wants_none:
+                self._let_go(self._surplus(number), self._why_surplus())
+            else:
+                self._let_go([r for r in slot.old if r.state in STOPPED], self._why_surplus())
             if self.led_to and (slot.serves if number in self.wanted else serves):
                 self._end_visits(slot)
                 if self.lent:
                     self._stand_aside(slot.old)
+
+    def _surplus(self, number: int) -> list[Replica]:
+        """All of a slot that is not wanted, but for what serves yet in place of another service."""
+        there = _all_in(self.slots[number])
+        stay = self.wants_none and self.lends and number != self.makes_room
+        return [r for r in there if r.state in STOPPED] if stay else there
 
     def _is_awaited_away(self) -> bool:
         """Whether what stands is to serve until the managed service answers that is to take its place."""
@@ -500,3 +514,7 @@ class Rollout:
         """Whether anything of the service is to be done or waited for first."""
         left = self.steps or self.waiting or self.unplaced or self.presumed or self.held_by
         return bool(left) or self._has_given_up()
+
+
+def _all_in(slot: Slot) -> list[Replica]:
+    return [*([slot.keeper] if slot.keeper else []), *slot.extra, *slot.old]

@@ -15,15 +15,16 @@ from dataclasses import replace
 from bayplan.facts import Facts, GatewayFacts, HostFacts
 from bayplan.plan.calls import former, kept_open
 from bayplan.plan.everywhere import wants_none
+from bayplan.plan.fronts import as_before, front_of, fronts_of, has_nobody, stands
 from bayplan.plan.goal import Goal
 from bayplan.plan.handover import guests, may_lead, origins
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
+from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.replica import definition, pool_name, server_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
-from bayplan.plan.system import registry_endpoint
 from bayplan.routing import Listener, Mode, Names, Pool, Route, Server, Table
-from bayplan.spec.model import WEB_PORTS, Fleet, Port, Service
+from bayplan.spec.model import WEB_PORTS, Fleet, Service
 
 Front = tuple[str, int]
 
@@ -207,79 +208,79 @@ def _others(goal: Goal, table: Table) -> tuple[Listener, ...]:
 
 
 def _fronts(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listener]:
-    """This app's listeners, a route each; what leads to a service now stays until each new pool has somebody."""
-    late: list[Service] = []
+    """This app's listeners, a route each; what leads to a service now stays until each new pool has somebody, and
+    requests that a service has nobody for yet go on to who has them.
+    """
+    ready: list[Listener] = []
+    late: list[Listener] = []
+    unmoved: list[Service] = []
     for service in goal.app.services.values():
-        wanted = [_front(goal, service, port) for port in service.ports if port.mode == "ingress"]
-        stand = all(_stands(front, gateway) for front in wanted)
+        wanted = fronts_of(goal.app.name, service)
+        stand = all(stands(front, gateway.table) for front in wanted)
         invited = {} if stand else guests(goal, service, facts, gateway)
-        ready = [front for front in wanted if _may_stand(front, gateway, invited)]
-        yield from ready
-        if len(ready) < len(wanted) and not wants_none(goal, service, facts):
-            late.append(service)
-    for service in late:
-        yield from _as_it_is(goal, service, gateway)
+        may = [front for front in wanted if _may_stand(front, gateway, invited)]
+        ready += may
+        if not wants_none(goal, service, facts):
+            late += (front for front in wanted if front not in may or has_nobody(front, gateway))
+            unmoved += [service] if len(may) < len(wanted) else []
+    yield from ready
+    yield from _kept(goal, gateway.table, unmoved, late, ready)
+
+
+def _kept(
+    goal: Goal, table: Table, unmoved: Iterable[Service], late: Iterable[Listener], ready: Collection[Listener]
+) -> Iterator[Listener]:
+    """What leads to services that do not move yet, and whatever leads to anybody for requests of listeners that are
+    late, less what is led elsewhere now. A route that stays in parts stays one.
+    """
+    mine = {p.name for p in table.pools if p.app == goal.app.name}
+    as_it_is = ((front, front.routes[0]) for service in unmoved for front in _as_it_is(goal, service, table))
+    before = ((now, part) for front in late for now, part in as_before(front, table) if now not in ready)
+    found: dict[Listener, set[str]] = {}
+    for now, part in (*as_it_is, *before):
+        hosts = set(part.hosts or ("",)) - _taken(now, part, ready)
+        if hosts and part.pool in mine:
+            found.setdefault(replace(now, routes=(replace(part, hosts=()),)), set()).update(hosts)
+    for front, hosts in found.items():
+        [route] = front.routes
+        yield replace(front, routes=(replace(route, hosts=() if "" in hosts else tuple(sorted(hosts))),))
+
+
+def _taken(now: Listener, part: Route, ready: Collection[Listener]) -> set[str]:
+    """Host names, "" is any, that are led elsewhere under that very path."""
+    there = [f.routes[0] for f in ready if (f.address, f.port) == (now.address, now.port)]
+    return {host for route in there if route.path == part.path for host in route.hosts or ("",)}
 
 
 def _not_handed_over(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listener]:
     """On a host that was a balancer: what one of now lacks stays until it stands there, too."""
     if all(front.is_inner for front in gateway.table.listeners):  # most hosts, of many
         return
+    late: dict[str, list[Listener]] = {}
     for service in (s for s in goal.app.services.values() if not wants_none(goal, s, facts)):
-        for port in (p for p in service.ports if p.mode == "ingress"):
-            front = _front(goal, service, port)
-            if not all(_stands_on(front, facts, h) for h in goal.fleet.balancer.hosts):
-                now = _as_it_is(goal, service, gateway)
-                yield from (f for f in now if not f.is_inner)
-                break
+        wanted = fronts_of(goal.app.name, service)
+        if missing := [f for f in wanted if not all(_stands_on(f, facts, h) for h in goal.fleet.balancer.hosts)]:
+            late[service.name] = missing
+    unmoved, fronts = (goal.app.services[name] for name in late), [f for there in late.values() for f in there]
+    yield from (front for front in _kept(goal, gateway.table, unmoved, fronts, ()) if not front.is_inner)
 
 
 def _stands_on(front: Listener, facts: Facts, name: str) -> bool:
     host = facts.hosts.get(name)
-    return bool(host and host.gateway and _stands(front, host.gateway))
-
-
-def _stands(front: Listener, gateway: GatewayFacts) -> bool:
-    [route] = front.routes
-    same = (f for f in gateway.table.listeners if (f.address, f.port) == (front.address, front.port))
-    return any(route in f.routes for f in same)
+    return bool(host and host.gateway and stands(front, host.gateway.table))
 
 
 def _may_stand(front: Listener, gateway: GatewayFacts, invited: Mapping[str, frozenset[Server]]) -> bool:
     """Whether its pool has somebody, and all of its guests, or it stands already."""
     [route] = front.routes
-    return _stands(front, gateway) or may_lead(route.pool, gateway, invited.get(route.pool, frozenset()))
+    return stands(front, gateway.table) or may_lead(route.pool, gateway, invited.get(route.pool, frozenset()))
 
 
-def _as_it_is(goal: Goal, service: Service, gateway: GatewayFacts) -> Iterator[Listener]:
-    """What leads to the service now, and, on its ports, to one that has the port no more, or is gone."""
-    ports = _published(service)
-    mine = {p.name for p in gateway.table.pools if (p.app, p.service) == (goal.app.name, service.name)}
-    for front in gateway.table.listeners:
-        at = (front.address, front.port)
-        stay = mine | _without(goal, at, gateway.table) if at in ports else mine
-        yield from (replace(front, routes=(r,)) for r in front.routes if r.pool in stay)
-
-
-def _without(goal: Goal, at: Front, table: Table) -> set[str]:
-    """Pools of services of the app that are not to be led to from there."""
-    having = {service.name for service in goal.app.services.values() if at in _published(service)}
-    return {p.name for p in table.pools if p.app == goal.app.name and p.service not in having}
-
-
-def _published(service: Service) -> set[Front]:
-    return {(p.address, p.published) for p in service.ports if p.mode == "ingress"}
-
-
-def _front(goal: Goal, service: Service, port: Port) -> Listener:
-    return Listener(port.published, port.address, port.app_protocol, (_route(goal, service, port),))
-
-
-def _route(goal: Goal, service: Service, port: Port) -> Route:
-    pool = pool_name(goal.app.name, service.name, port.target)
-    if service.http is None or port.app_protocol != "http":
-        return Route(pool)
-    return Route(pool, tuple(sorted(service.http.hosts)), service.http.path)
+def _as_it_is(goal: Goal, service: Service, table: Table) -> Iterator[Listener]:
+    """What leads to the service now, a route each."""
+    mine = {p.name for p in table.pools if (p.app, p.service) == (goal.app.name, service.name)}
+    for front in table.listeners:
+        yield from (replace(front, routes=(r,)) for r in front.routes if r.pool in mine)
 
 
 def _merge(others: tuple[Listener, ...], mine: list[Listener]) -> tuple[Listener, ...]:
@@ -321,7 +322,7 @@ def held_by_others(goal: Goal, host: HostFacts, gateway: GatewayFacts) -> Iterat
             theirs = others.get((port.address, port.published)) if port.mode == "ingress" else None
             if theirs is None:
                 continue
-            mine = _front(goal, service, port)
+            mine = front_of(goal.app.name, service, port)
             clash = theirs.routes[0] if theirs.mode != mine.mode else _overlap(theirs, mine)
             if clash:
                 why = f"port {port.published} of the balancer is held by the app {apps.get(clash.pool, clash.pool)}"

@@ -12,7 +12,7 @@ from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.replica import definition, host_ports, network_name
 from bayplan.plan.standing import endpoints, is_serving, why_failed
-from bayplan.spec.model import App, Service
+from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import pinned, written_volumes
 
 STOPPED = ("exited", "created", "dead")
@@ -39,6 +39,24 @@ def predecessors_of(service: Service, goal: Goal, facts: Facts) -> Iterator[Repl
     spec = definition(service, goal.app)
     there = facts.replicas(goal.app.name, service.name)
     return (r for r in there if r.spec != spec and r.state not in (*STOPPED, "removing"))
+
+
+def namesakes(goal: Goal, facts: Facts) -> Iterator[Replica]:
+    """Those that run by a name that the release gives, and are not what it says: another bayplan had another digest for
+    the same, or their host had another address. An engine has a name once: of this release's number, their successors
+    could only be started when they have gone.
+    """
+    for service in (s for s in goal.app.services.values() if not (s.is_job or s.external)):
+        for old in facts.replicas(goal.app.name, service.name):
+            is_it = old.spec == definition(service, goal.app) and is_reached(goal.fleet, service, old)
+            if old.release == goal.release and old.state not in (*STOPPED, "removing") and not is_it:
+                yield old
+
+
+def is_reached(fleet: Fleet, service: Service, replica: Replica) -> bool:
+    """Whether its ports are at its host's private address, which may be another one by now."""
+    told = {fleet.hosts[replica.host].private_ip, *(p.address for p in host_ports(service))}
+    return all(b.address in told for b in replica.ports)
 
 
 def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]:
@@ -130,7 +148,8 @@ class Reader:
     def _is_current(self, replica: Replica) -> bool:
         if replica.spec != self.spec or replica.state in ("removing", "dead"):
             return False
-        return self.fits(replica) and self._is_reached(replica) and not self._can_never_start(replica)
+        is_here = self.fits(replica) and is_reached(self.goal.fleet, self.service, replica)
+        return is_here and not self._can_never_start(replica)
 
     def fits(self, replica: Replica) -> bool:
         """Whether the constraints let it stand where it stands."""
@@ -138,11 +157,6 @@ class Reader:
         if host is None:
             return False
         return unmet(self.service, host, self.facts.hosts[replica.host].engine.arch) is None
-
-    def _is_reached(self, replica: Replica) -> bool:
-        """Whether its ports are at its host's private address, which may be another one by now."""
-        told = {self.goal.fleet.hosts[replica.host].private_ip, *(p.address for p in host_ports(self.service))}
-        return all(b.address in told for b in replica.ports)
 
     def _can_never_start(self, replica: Replica) -> bool:
         """A stopped one whose port something else took meanwhile, or whose network somebody removed."""

@@ -87,6 +87,18 @@ def _answers(host: HostFacts | None, fleet: Fleet) -> bool:
     return host.gateway is not None or host.name in fleet.balancer.hosts
 
 
+def serves_alone(replica: Replica, facts: Facts) -> bool:
+    """Whether a listener for clients, at any balancer that answers, leads to nobody that answers but it."""
+    routed = [e for e in endpoints(replica, facts) if e.facts.has_passed and e.pool in facts.routed[e.gateway]]
+    return any(not _answer_beside(e, facts) for e in routed)
+
+
+def _answer_beside(one: Endpoint, facts: Facts) -> bool:
+    gateway = facts.hosts[one.gateway].gateway
+    there = gateway.pools.get(one.pool, ()) if gateway else ()
+    return any(s.has_passed and s.server.name != one.facts.server.name for s in there)
+
+
 def is_led_to(app: str, service: Service, balancers: Iterable[str], facts: Facts) -> bool:
     """Whether the listeners of every balancer that answers lead to the pools of this very definition."""
     pools = {pool_name(app, service.name, target) for target in ingress_targets(service)}

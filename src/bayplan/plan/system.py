@@ -13,14 +13,13 @@ from bayplan.haproxy.config import render
 from bayplan.haproxy.places import INITIAL, SPEC, START, named_files, start_script
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
+from bayplan.plan.own_registry import RegistryEndpoint, apps_of, registry_endpoint, registry_left
 from bayplan.plan.steps import Configure, PoolChange, Pull, Remove, Rename, Rewrite, Start, Step, System, key
 from bayplan.spec.model import ENGINE_SOCKET, Fleet, Host
 
-RegistryEndpoint = tuple[int, str, int]  # loopback port on every host, the registry's address, its port there
-
 _KEPT = 512  # definitions: each pass asks for every host's again, and to tell what one is takes as long as the rest
 
-GRACE = 30.0  # seconds that a gateway which ends gives to what it still serves
+GRACE = 30.0  # seconds that a gateway which ends gives to what it still serves, unless a service says more
 
 # To bind ports below 1024; to become an unprivileged user in an empty root; to end old workers, which are that user's.
 _GATEWAY_MAY = ("NET_BIND_SERVICE", "SETUID", "SETGID", "SYS_CHROOT", "KILL")
@@ -51,7 +50,7 @@ def plan_system(fleet: Fleet, facts: Facts) -> tuple[Step, ...]:
         step
         for host in hosts
         for step in (
-            *_relieved(host),
+            *_relieved(facts, host),
             *_of_before(fleet, facts, host),
             *(s for c, role in _wanted(fleet, facts, host, gateway) for s in _missing(fleet, facts, host, role, c)),
         )
@@ -69,20 +68,6 @@ def _in_turn(fleet: Fleet, facts: Facts, steps: Iterable[Step]) -> Iterator[Step
                 continue
             silent.add(step.host)
         yield step
-
-
-def registry_endpoint(fleet: Fleet, facts: Facts) -> RegistryEndpoint | None:
-    """Where gateways find the fleet's own registry; None when it has none.
-
-    Its port is where it runs. Before it does: the first free one from the range's start plus its loopback port on.
-    """
-    registry = fleet.registry
-    if registry is None or registry.host is None:
-        return None
-    host = facts.hosts.get(registry.host)
-    address = fleet.hosts[registry.host].private_ip
-    port = _registry_port(fleet, registry.port, host) if host and host.reachable else None
-    return (registry.port, address, port or _told_by_gateways(facts, address) or _first_port(fleet, registry.port))
 
 
 def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Container:
@@ -175,22 +160,40 @@ def _wanted(fleet: Fleet, facts: Facts, host: HostFacts, gateway: Container) -> 
         yield registry_container(fleet, endpoint), "registry"
 
 
-def _relieved(host: HostFacts) -> Iterator[Remove]:
+def _relieved(facts: Facts, host: HostFacts) -> Iterator[Remove]:
     """A gateway whose successor answers ends, and lets what it still serves end."""
     if _has_taken_over(host):
-        yield from (Remove(host.name, "", old.name, GRACE, "another gateway took over") for old in host.aside())
+        grace = _longest_drain(facts, host)
+        yield from (Remove(host.name, "", old.name, grace, "another gateway took over") for old in host.aside())
+
+
+def _longest_drain(facts: Facts, host: HostFacts) -> float:
+    """Seconds: what comes through the host's gateway gets as long to end as where its replica goes. Its successor leads
+    to what it led to.
+    """
+    pools = host.gateway.table.pools if host.gateway else ()
+    services = {(p.app, p.service) for p in pools}
+    return max((GRACE, *(r.drain for app, service in services for r in facts.replicas(app, service))))
 
 
 def _of_before(fleet: Fleet, facts: Facts, host: HostFacts) -> Iterator[Remove]:
-    """A registry where fleet.yaml does not have it any more, once its successor runs: nobody guards it there."""
-    now = fleet.registry.host if fleet.registry else None
-    if now in (None, host.name) or host.system("registry") is None:
-        return
-    known = facts.hosts.get(now)
-    successor = known.system("registry") if known else None
-    if successor and successor.state == "running":
-        why = f"the registry is on {now} now; what it holds stays in its volume"
-        yield Remove(host.name, "", system_name("registry", fleet.name), None, why)
+    """A registry where fleet.yaml does not have it any more: once its successor runs, which is guarded in its stead.
+    Or, of one outside of the fleet, once nothing that stands is made of its images; fleet.yaml may go back until then.
+    """
+    now, left = fleet.registry.host if fleet.registry else None, registry_left(fleet, facts)
+    if left and left[0] == host.name and fleet.registry:
+        if all(h.reachable for h in facts.hosts.values()) and not apps_of(left[1], facts):
+            yield _former_registry(fleet, host, f"{fleet.registry.address} now, and nothing runs of this one")
+    elif now not in (None, host.name) and host.system("registry"):
+        known = facts.hosts.get(now)
+        successor = known.system("registry") if known else None
+        if successor and successor.state == "running":
+            yield _former_registry(fleet, host, f"on {now} now")
+
+
+def _former_registry(fleet: Fleet, host: HostFacts, now: str) -> Remove:
+    why = f"the registry is {now}; what it holds stays in its volume"
+    return Remove(host.name, "", system_name("registry", fleet.name), None, why)
 
 
 def _has_taken_over(host: HostFacts) -> bool:
@@ -266,27 +269,3 @@ def _labelled(fleet: str, role: Role, container: Container) -> Container:
     spec = digest(container)
     told = {**container.labels, labels.FLEET: fleet, labels.ROLE: role, labels.SPEC: spec}
     return replace(container, labels=told, environment={SPEC: spec} if role == "gateway" else {})
-
-
-def _registry_port(fleet: Fleet, loopback: int, host: HostFacts) -> int:
-    there = host.system("registry")
-    if there and there.ports and there.state != "restarting":
-        return there.ports[0].port
-    engine = host.engine
-    taken = {port for _, port in engine.taken} | {b.port for r in engine.replicas for b in r.ports}
-    first, last = fleet.ports
-    # One that restarts again and again may have found its port held by something that is no container.
-    start = there.ports[0].port + 1 if there and there.ports else _first_port(fleet, loopback)
-    candidates = (first + (start - first + i) % (last - first + 1) for i in range(last - first + 1))
-    return next((port for port in candidates if port not in taken), start)
-
-
-def _first_port(fleet: Fleet, loopback: int) -> int:
-    first, last = fleet.ports
-    return first + loopback % (last - first + 1)
-
-
-def _told_by_gateways(facts: Facts, address: str) -> int | None:
-    """The registry's port as gateways have it while its host does not answer."""
-    known = (table.registry for table in facts.tables())
-    return next((told[2] for told in known if told and told[1] == address), None)

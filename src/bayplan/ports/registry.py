@@ -67,8 +67,12 @@ class Registry(Protocol):
     async def takes(self, repository: str) -> None:
         """Begins an upload and lets it be: what an engine whose push was refused does not say, this raises."""
 
-    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str:
-        """Store a small document as an OCI artifact; its digest. The same content again is the same digest."""
+    async def put_document(self, repository: str, tag: str, media_type: str, content: bytes) -> str | None:
+        """Store a small document as an OCI artifact; its digest. The same content again is the same digest.
+
+        None where the tag stands for something already, which stays. No registry can refuse a tag that is there: of two
+        that put at the same moment, both may.
+        """
 
     async def get_document(self, repository: str, tag: str) -> bytes | None:
         """A document stored so; None if there is none."""

@@ -13,7 +13,7 @@ from bayplan.spec.checks import check
 from bayplan.spec.checks_listeners import without_taken
 from bayplan.spec.checks_names import check_aliases
 from bayplan.spec.checks_volumes import check_volumes
-from bayplan.spec.document import read_file
+from bayplan.spec.document import read_documents
 from bayplan.spec.find import file_below, project_directory
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import App, Fleet
@@ -22,7 +22,7 @@ from bayplan.spec.node import Node, Place
 from bayplan.spec.pending import check_pending
 from bayplan.spec.project import merged
 from bayplan.spec.reading import shown
-from bayplan.spec.resolve import Surroundings, attached, resolve, resolve_top
+from bayplan.spec.resolve import Surroundings, attached, resolve, resolve_top, with_volumes_from
 from bayplan.spec.validate import validate
 from bayplan.spec.variables import files_of, variables_of
 from bayplan.spec.written import ComposeFile, ServiceFile
@@ -59,7 +59,7 @@ def load_app(
     mistakes = Mistakes()
     paths = files_of(files, environment, mistakes)
     directory = project_directory(paths)
-    documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
+    documents = [d for p in paths for d in read_documents(p, mistakes)]
     variables = variables_of(directory, environment, mistakes)
     name = name_of(documents, project, variables, directory, mistakes)
     variables = {**variables, "COMPOSE_PROJECT_NAME": name}
@@ -108,7 +108,7 @@ def _resolved(
     left_out = entries(around.root, "services").keys() - entries(wanted, "services").keys()
     awaited = _awaited(services.values())
     pairs = [(resolve(key, service, around, awaited=key in awaited), service) for key, service in services.items()]
-    pairs = without_taken(pairs, around)
+    pairs = without_taken(with_volumes_from(pairs, around), around)
     check(pairs, services.keys() | left_out, fleet, around)
     check_aliases(_names(wanted), around)
     top = resolve_top(name, whole, [service for service, _ in pairs], around) if whole is not None else None

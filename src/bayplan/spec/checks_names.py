@@ -14,16 +14,22 @@ def check_names(services: Sequence[Service], written: Collection[str], around: S
     for service in services:
         for name, dependency in service.depends_on.items():
             if name not in there and dependency.required:
-                _missing(service, "depends_on", name, written, around)
+                _missing(service, _key(service.name, name, around), name, written, around)
         for link in service.links:
             if link.service not in there:
                 _missing(service, "links", link.service, written, around)
     for circle in _circles(there):
+        key = _key(circle[0], (*circle, *circle)[1], around)
         around.wrong(
-            f"services.{circle[0]}: depends_on goes in a circle: {' -> '.join((*circle, circle[0]))}",
-            "services", circle[0], "depends_on",
+            f"services.{circle[0]}: {key} goes in a circle: {' -> '.join((*circle, circle[0]))}",
+            "services", circle[0], key,
             todo="remove one of these: none could start",
         )  # fmt: skip
+
+
+def _key(service: str, name: str, around: Surroundings) -> str:
+    """Where it says that it waits for another."""
+    return "depends_on" if around.has("services", service, "depends_on", name) else "volumes_from"
 
 
 def _missing(service: Service, key: str, name: str, written: Collection[str], around: Surroundings) -> None:

@@ -20,30 +20,43 @@ _Built = tuple[Any, int]  # a node's value, and how many nodes it is with all th
 
 
 def read_file(path: Path, mistakes: Mistakes, place: Place | None = None) -> Node | None:
-    """One file's tree, or None and a mistake at `place`, which names the file."""
+    """The tree of a file that is one document, or None and a mistake at `place`, which names the file."""
+    documents = read_documents(path, mistakes, place)
+    for second in documents[1:2]:
+        todo = "keep one document a file; remove the --- line"
+        mistakes.add("a second YAML document starts here", second.place, todo)
+    return documents[0] if len(documents) == 1 else None
+
+
+def read_documents(path: Path, mistakes: Mistakes, place: Place | None = None) -> tuple[Node, ...]:
+    """The trees of a file's documents, in their order, or none and a mistake at `place`, which names the file."""
     name = "standard input" if str(path) == "-" else shown(path)
     text = read_text(path, place or Place(name), mistakes)
-    return None if text is None else read_document(text, name, mistakes)
+    return () if text is None else documents_of(text, name, mistakes)
 
 
-def read_document(text: str, file: str, mistakes: Mistakes) -> Node | None:
-    """The tree of a file's text, or None if there is none to speak of; mistakes are added."""
+def documents_of(text: str, file: str, mistakes: Mistakes) -> tuple[Node, ...]:
+    """The trees of a text's documents, without those that are nothing to speak of; mistakes are added."""
     mistakes.read(file)
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
-        built = _Builder(file, mistakes, events(plain, file, mistakes)).document()
+        built = [*_Builder(file, mistakes, events(plain, file, mistakes)).documents()]
     except _CutShortError:
-        return None
-    place = Place(file, 1)
-    if built is None:
-        mistakes.add("the file is empty", place, "write services: into it")
-    elif built[1] > _MOST_NODES:
-        mistakes.add(f"aliases make {built[1]:,} values of this file", place, "remove aliases that hold aliases")
-    elif not isinstance(built[0], dict):
+        return ()
+    if not built:
+        mistakes.add("the file is empty", Place(file, 1), "write services: into it")
+    return tuple(Node(value, place) for place, (value, size) in built if _is_one(value, size, place, mistakes))
+
+
+def _is_one(value: Any, size: int, place: Place, mistakes: Mistakes) -> bool:
+    """Whether it can be a Compose file or a fleet's."""
+    if size > _MOST_NODES:
+        mistakes.add(f"aliases make {size:,} values of this file", place, "remove aliases that hold aliases")
+    elif not isinstance(value, dict):
         mistakes.add("the file does not hold a map", place, "it starts with lines such as 'services:'")
     else:
-        return Node(built[0], place)
-    return None
+        return True
+    return False
 
 
 class _CutShortError(Exception):
@@ -60,21 +73,18 @@ class _Builder:
         self._anchors: dict[str, _Built | None] = {}  # None: still open
         self._depth = 0
 
-    def document(self) -> _Built | None:
-        """The only document of a stream; None if there is none."""
+    def documents(self) -> Iterator[tuple[Place, _Built]]:
+        """Those of a stream that are not empty, and where each starts."""
         self._next()  # the stream's start
-        if type(self._next()).__name__ == "StreamEndEvent":
-            return None
-        first = self._next()
-        built = self._value(first)
-        self._next()  # the document's end
-        after = self._next()
-        if type(after).__name__ != "StreamEndEvent":
-            todo = "keep one document a file; remove the --- line"
-            self._mistakes.add("this is not YAML: a second YAML document starts here", self._place(after), todo)
-            raise _CutShortError
-        is_nothing = type(first).__name__ == "ScalarEvent" and not first.value
-        return None if is_nothing else built
+        place: Place | None = None
+        while type(start := self._next()).__name__ != "StreamEndEvent":
+            place = self._place(start) if place else Place(self._file, 1)
+            self._anchors.clear()  # an anchor is its document's own
+            first = self._next()
+            built = self._value(first)
+            self._next()  # the document's end
+            if type(first).__name__ != "ScalarEvent" or first.value:
+                yield place, built
 
     def _next(self) -> Any:
         event = next(self._events, None)

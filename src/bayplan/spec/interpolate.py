@@ -14,15 +14,18 @@ _OPERATOR = re.compile(r":?[-?+]")
 _BRACE = re.compile(r"\$\$|\$?\{|\}")
 _DEEPEST = 50  # of defaults in defaults, which are gone through by recursion
 
+SET = "set it in the environment or in .env"
+
 Tell = Callable[[str, str], None]  # what, what to do
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """To whom is told what is wrong, and what may be meant: a variable that is not set is empty."""
+    """To whom is told what is wrong, and what may be meant: a variable that is not set is empty. todo: to set one."""
 
     wrong: Tell
     unset: Tell = lambda *_: None
+    todo: str = SET
 
 
 def substitute(text: str, variables: Mapping[str, str], told: Told) -> str:
@@ -99,7 +102,7 @@ def _bare(name: str, variables: Mapping[str, str], told: Told) -> str:
     if name not in variables:
         told.unset(
             f"the variable {name} is not set: it is empty here",
-            f"set it in the environment or in .env, or give it a default: ${{{name}:-value}}",
+            f"{told.todo}, or give it a default: ${{{name}:-value}}",
         )
     return variables.get(name, "")
 
@@ -127,20 +130,24 @@ def _operate(name: str, operator: str, word: str, variables: Mapping[str, str], 
         return _substitute(word, variables, told)
     said = _substitute(word, variables, told)
     state = "is empty" if name in variables else "is not set"
-    told.wrong(f"the variable {name} {state}" + (f": {said}" if said else ""), "set it in the environment or in .env")
+    told.wrong(f"the variable {name} {state}" + (f": {said}" if said else ""), told.todo)
     return ""
 
 
-def interpolate(node: Node, variables: Mapping[str, str], mistakes: Mistakes) -> Node:
-    """The tree with the variables of its values replaced. Others' `x-*` keys are left alone, and so are keys."""
+def interpolate(node: Node, variables: Mapping[str, str], mistakes: Mistakes, todo: str = SET) -> Node:
+    """The tree with the variables of its values replaced. Others' `x-*` keys are left alone, and so are keys.
+
+    todo: to set one that is not.
+    """
     value = node.value
     if isinstance(value, str):
-        return _text(node, value, variables, mistakes) if "$" in value else node
+        return _text(node, value, variables, mistakes, todo) if "$" in value else node
     if isinstance(value, list):
-        return replace(node, value=[interpolate(item, variables, mistakes) for item in value])
+        return replace(node, value=[interpolate(item, variables, mistakes, todo) for item in value])
     if isinstance(value, dict):
         kept = {
-            key: child if _ignored(key) else interpolate(child, variables, mistakes) for key, child in value.items()
+            key: child if _ignored(key) else interpolate(child, variables, mistakes, todo)
+            for key, child in value.items()
         }
         return replace(node, value=kept)
     return node
@@ -150,11 +157,12 @@ def _ignored(key: str) -> bool:
     return key.startswith("x-") and key != "x-bayplan"
 
 
-def _text(node: Node, text: str, variables: Mapping[str, str], mistakes: Mistakes) -> Node:
+def _text(node: Node, text: str, variables: Mapping[str, str], mistakes: Mistakes, to_set: str) -> Node:
     found: list[tuple[str, str]] = []
     told = Told(
         wrong=lambda what, todo: found.append((what, todo)),
         unset=lambda what, todo: mistakes.warn(what, node.place, todo),
+        todo=to_set,
     )
     value = substitute(text, variables, told)
     for what, todo in found:

@@ -50,21 +50,24 @@ class Mistakes:
     def raise_any(self) -> None:
         """Raises SpecError if there is any."""
         if self._found:
-            raise SpecError(self._ordered([*self._causes(), *self._found]))
+            raise SpecError([*_gathered(self._ordered([*self._causes(), *self._found]))])
 
     def _causes(self) -> list[Mistake]:
+        """Warnings of lines with mistakes, and the same ones of other lines."""
         lines = {(m.file, m.line) for m in self._found}
-        return [w for w in self._warnings if (w.file, w.line) in lines]
+        causes = {(w.file, w.what) for w in self._warnings if (w.file, w.line) in lines}
+        return [w for w in self._warnings if (w.file, w.what) in causes]
 
     def _ordered(self, found: list[Mistake]) -> list[Mistake]:
         return sorted(found, key=lambda m: (self._files.index(m.file), m.line, m.column))
 
 
-def _gathered(warnings: Iterable[Mistake]) -> Iterator[Mistake]:
-    same: dict[tuple[str, str], list[Mistake]] = {}
-    for warning in warnings:
-        same.setdefault((warning.file, warning.what), []).append(warning)
+def _gathered(told: Iterable[Mistake]) -> Iterator[Mistake]:
+    """What is the same in several lines of a file, once."""
+    same: dict[tuple[str, str, str], list[Mistake]] = {}
+    for one in told:
+        same.setdefault((one.file, one.what, one.todo), []).append(one)
     for first, *others in same.values():
-        lines = [str(line) for line in dict.fromkeys(w.line for w in others) if line != first.line]
+        lines = [str(line) for line in dict.fromkeys(other.line for other in others) if line != first.line]
         also = f" (also line{'s'[: len(lines) - 1]} {', '.join(lines)})" if lines else ""
         yield replace(first, what=f"{first.what}{also}")

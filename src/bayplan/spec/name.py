@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bayplan.spec.document import read_file
+from bayplan.spec.document import read_documents
 from bayplan.spec.find import project_directory
 from bayplan.spec.interpolate import Told, substitute
 from bayplan.spec.mistakes import Mistakes
@@ -22,7 +22,7 @@ def app_name(files: Sequence[Path] | None, *, project: str | None, environment: 
     mistakes = Mistakes()
     paths = () if project else files_of(files, environment, mistakes)
     directory = project_directory(paths) if paths else Path.cwd()
-    documents = [d for p in paths if (d := read_file(p, mistakes)) is not None]
+    documents = [d for p in paths for d in read_documents(p, mistakes)]
     name = name_of(documents, project, variables_of(directory, environment, mistakes), directory, mistakes)
     mistakes.raise_any()
     return name

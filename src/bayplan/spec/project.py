@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
-from bayplan.spec.document import read_file
+from bayplan.spec.document import read_documents
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.interpolate import interpolate
 from bayplan.spec.merge import merge, settled
@@ -15,6 +16,7 @@ from bayplan.spec.node import Node, Place, plain
 from bayplan.spec.paths import relocated
 from bayplan.spec.reading import read_text, shown
 from bayplan.spec.validate import validate
+from bayplan.spec.variables import to_set_one
 from bayplan.spec.written.app import IncludeFile
 from bayplan.spec.written.service import ExtendsFile
 
@@ -40,11 +42,16 @@ class _Project:
     def tree(self, documents: Sequence[Node]) -> Node | None:
         root: Node | None = None
         for document in documents:
-            one = interpolate(document, self.variables, self.mistakes)
+            one = interpolate(document, self.variables, self.mistakes, to_set_one(self.directory))
             one = self._with_included(one)
             one = _Extending(self, one, root).applied()
             root = one if root is None else merge(root, one, self.mistakes)
         return settled(root) if root is not None else None
+
+    def joined(self, documents: Sequence[Node]) -> Node:
+        """Them laid over each other, without what they include or extend."""
+        filled = [interpolate(d, self.variables, self.mistakes, to_set_one(self.directory)) for d in documents]
+        return reduce(lambda base, over: merge(base, over, self.mistakes), filled)
 
     def _with_included(self, document: Node) -> Node:
         entries = document.value.get("include") if isinstance(document.value, dict) else None
@@ -70,7 +77,7 @@ class _Project:
         )
         if self._is_circle(paths, entry.place, "includes"):
             return None
-        documents = [d for path in paths if (d := read_file(path, self.mistakes, entry.place)) is not None]
+        documents = [d for path in paths for d in read_documents(path, self.mistakes, entry.place)]
         tree = project.tree(documents)
         return None if tree is None else relocated(tree, project.directory, self.directory)
 
@@ -167,11 +174,11 @@ class _Extending:
         if _is_beyond([written.file], place, self.project.mistakes):
             return None
         path = self.project.directory / written.file
-        document = read_file(path, self.project.mistakes, place)
-        if document is None:
+        documents = read_documents(path, self.project.mistakes, place)
+        if not documents:
             return None
         inside = replace(self.project, directory=path.parent.absolute())
-        elsewhere = _Extending(inside, interpolate(document, inside.variables, inside.mistakes), None)
+        elsewhere = _Extending(inside, inside.joined(documents), None)
         found = elsewhere._named(written.service, self._services(elsewhere.document), name, place, trail)
         if found is None:
             return None

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from bayplan.spec.example import example_of
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
 
@@ -14,6 +15,12 @@ def shown(path: Path) -> str:
     """A path as short as it can be said from here."""
     full = Path(os.path.normpath(Path.cwd() / path))
     return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
+
+
+def copying_example(path: Path) -> str:
+    """What to do about a file that is not there, if an example of it is; else nothing."""
+    example = example_of(path)
+    return f"copy {shown(example)} to {shown(path)} and fill it in" if example else ""
 
 
 def expanded(path: str) -> Path:
@@ -56,7 +63,7 @@ def read_text(path: Path, place: Place, mistakes: Mistakes, prefix: str = "") ->
     except UnicodeDecodeError:
         mistakes.add(f"{prefix}{shown(path)} is not UTF-8 text", place, "save it as UTF-8")
     except FileNotFoundError:
-        mistakes.add(f"{prefix}there is no {shown(path)}", place, "check the name")
+        mistakes.add(f"{prefix}there is no {shown(path)}", place, copying_example(path) or "check the name")
     except OSError as error:
         mistakes.add(f"{prefix}{shown(path)} cannot be read: {error.strerror}", place)
     except ValueError as error:

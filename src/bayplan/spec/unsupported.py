@@ -23,7 +23,6 @@ NEVER: Final[dict[str, dict[str, str]]] = {
         "provider": "x-bayplan: {external: …}",
         "pull_refresh_after": "bayplan up --pull: images are pinned by digest at each release",
         "use_api_socket": "volumes: [/var/run/docker.sock:/var/run/docker.sock], which is the host's root",
-        "volumes_from": "volumes: name the same ones in both services",
     },
     "BuildFile": {"isolation": "remove it: it is for engines on Windows"},
     "SecretFile": {

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from bayplan.spec.dotenv import read_dotenv
 from bayplan.spec.find import COMPOSE_NAMES, compose_files
+from bayplan.spec.interpolate import SET
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import Place
-from bayplan.spec.reading import read_text, shown
+from bayplan.spec.reading import copying_example, is_there, read_text, shown
 
 _REMOTE = ("http:/", "https:/", "oci:/", "git@")  # as a path, which has lost one of its slashes
 
@@ -39,6 +40,13 @@ def variables_of(directory: Path, environment: Mapping[str, str], mistakes: Mist
         text = read_text(Path(name), Place("COMPOSE_ENV_FILES"), mistakes)
         found |= read_dotenv(text or "", name, environment, mistakes)
     return {**(found if named else _dotenv(directory / ".env", environment, mistakes)), **environment}
+
+
+def to_set_one(directory: Path) -> str:
+    """What to do about a variable that is not set."""
+    path = directory / ".env"
+    copying = "" if is_there(path) else copying_example(path)
+    return f"{copying}, or set it in the environment" if copying else SET
 
 
 def _dotenv(path: Path, environment: Mapping[str, str], mistakes: Mistakes) -> dict[str, str]:

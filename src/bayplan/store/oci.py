@@ -16,9 +16,15 @@ class OciReleases:
 
     def __init__(self, registry: Registry, root: str = "bayplan") -> None:
         self._registry, self._root = registry, root
+        self._read: dict[tuple[str, int], Release] = {}
 
     async def get(self, app: str, number: int) -> Release | None:
-        """One of them."""
+        """One of them, read once: a release never changes, and its number is never another's."""
+        if (app, number) not in self._read and (found := await self._fetched(app, number)):
+            self._read[app, number] = found
+        return self._read.get((app, number))
+
+    async def _fetched(self, app: str, number: int) -> Release | None:
         repository, tag = self._repository(app), _tag(number)
         content = await self._registry.get_document(repository, tag)
         return read(content, f"{self._registry.prefix}/{repository}:{tag}") if content is not None else None
@@ -28,11 +34,10 @@ class OciReleases:
         return _numbers(await self._registry.tags(self._repository(app)))
 
     async def put(self, release: Release) -> None:
-        """Record one. A registry cannot refuse a tag that is there: the operator's lock keeps two from racing."""
+        """Record one. The operator's lock keeps two from racing."""
         repository, tag = self._repository(release.app), _tag(release.number)
-        if await self._registry.digest(repository, tag) is not None:
+        if await self._registry.put_document(repository, tag, MEDIA_TYPE, write(release)) is None:
             raise taken(release, f"{self._registry.prefix}/{repository}:{tag}")
-        await self._registry.put_document(repository, tag, MEDIA_TYPE, write(release))
 
     def _repository(self, app: str) -> str:
         return f"{self._root}/{component(app)}"

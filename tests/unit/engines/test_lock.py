@@ -160,6 +160,20 @@ def _fails(world: World, host: str, *, silent: bool) -> None:
     there.gone.set()
 
 
+def test_a_run_of_some_seconds_starts_it_on_one_host_only() -> None:
+    async def story() -> list[int]:
+        world, counts = World(3), list[int]()
+        hold = await world.take()
+        for seconds in (4.9, 0.2):
+            await asyncio.sleep(seconds)
+            there = [await world.engines[host].inspect(NAME) for host in await world.holders()]
+            counts.append(sum(one["State"]["Status"] == "running" for one in there))
+        await hold.release()
+        return counts
+
+    assert run(story()) == [1, 2]
+
+
 def test_what_a_silent_host_had_is_nobody_s_while_another_host_is_looked_for() -> None:
     assert BEAT + ANSWER + MAKE_UP < PATIENCE
     assert START + MAKE_UP < PATIENCE

@@ -36,3 +36,26 @@ def test_the_tags_of_many_repositories_are_asked_side_by_side_and_not_all_at_onc
         assert (most, asyncio.get_running_loop().time() - began) == (AT_ONCE, 3)
 
     run(story())
+
+
+def test_a_document_is_put_in_three_turns() -> None:
+    """Whether the tag is taken and what it is made of, beside the upload's beginning; its content; its manifest."""
+    asked: list[tuple[float, str]] = []
+
+    async def send(method: str, path: str, **_: Any) -> Answer | None:
+        now = asyncio.get_running_loop().time
+        asked.append((now(), f"{method} {path.split('/')[4]}"))
+        await asyncio.sleep(1)
+        is_tag = "manifests" in path and method == "HEAD"
+        return None if is_tag else Answer(200, {"location": "/v2/shop/web/blobs/uploads/one"}, b"")
+
+    async def story() -> None:
+        registry = HttpRegistry("localhost:5000")
+        registry._transport.send = send  # type: ignore[method-assign, assignment]
+        began = asyncio.get_running_loop().time()
+        await registry.put_document("shop/web", "release-2", "kind", b"content")
+        turns = [{what for at, what in asked if at == began + turn} for turn in range(3)]
+        assert turns == [{"HEAD manifests", "HEAD blobs", "POST blobs"}, {"PUT blobs"}, {"PUT manifests"}]
+        assert asyncio.get_running_loop().time() == began + 3
+
+    run(story())

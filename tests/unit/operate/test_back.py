@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import given
 
-from bayplan.operate.back import by_rollback_config, to_go_back, undone
+from bayplan.operate.back import by_rollback_config, last_that_serves, to_go_back, undone
 from bayplan.operate.release import Chosen
 from bayplan.plan.replica import definition
 from bayplan.plan.steps import Failure
+from bayplan.ports import Release
 from bayplan.spec.model import App, Service, Update
 from bayplan.spec.storage import Config, Grant, Secret
+from bayplan.store.directory import DirectoryReleases
 
 BACK = Update(failure_action="rollback")
 
@@ -86,3 +89,19 @@ def test_going_back_has_a_pace_of_its_own() -> None:
     fast = Update(parallelism=9, order="stop-first")
     app = chosen(given.service(rollback=fast), given.service("api", update=BACK)).app
     assert {n: s.update for n, s in by_rollback_config(app).services.items()} == {"web": fast, "api": BACK}
+
+
+async def test_what_failed_before_and_was_left_so_is_not_gone_back_to(tmp_path: Path) -> None:
+    """Who interrupts an `up` that fails, and brings what fails as well, was brought the first failure again."""
+    good, broken, worse = (given.service(image=image, update=BACK) for image in ("good", "broken", "worse"))
+    releases = DirectoryReleases(tmp_path)
+    first, second, third = (chosen(s, number=n) for n, s in enumerate((good, broken, worse), 1))
+    for one in (first, second):
+        await releases.put(Release(one.number, "shop", one.app.model_dump_json(), "ann", 0.0))
+    goal = given.goal(given.fleet("h1", "h2"), good)
+    serves, ill = given.replica(good, 1, "h1"), given.replica(broken, 2, "h2", release=2, state="restarting")
+    of_first, of_none = given.standing(goal, serves, ill), given.standing(goal)
+    of_second = given.standing(goal, serves, given.replica(broken, 2, "h2", release=2))
+    for facts, expected in ((of_first, 1), (of_second, 2), (of_none, 2)):
+        assert (await last_that_serves(releases, second, third, [failure("web")], facts)).number == expected
+    assert (await last_that_serves(releases, second, third, [failure("other")], of_first)).number == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from tests.virtual_time import run
 from bayplan.facts import GatewayFacts
 from bayplan.operate.bring import Wishes, scale, up
 from bayplan.operate.halt import restart, start
+from bayplan.operate.release import current
 from bayplan.plan.names import system_name
-from bayplan.ports import Release
+from bayplan.ports import Claim, Release
 from bayplan.routing import Table
 from bayplan.spec.model import App, Build
-from bayplan.store import DirectoryReleases
+from bayplan.store import DirectoryReleases, OciReleases
 
 pytestmark = pytest.mark.usefixtures("no_threads")
 
@@ -92,3 +94,24 @@ def test_what_is_built_on_the_only_engine_is_fetched_from_nowhere(tmp_path: Path
         assert result.outcome.is_whole, result.outcome.errors
 
     run(story())
+
+
+def test_what_another_operator_released_meanwhile_is_what_is_scaled() -> None:
+    """The release was read before the lock was held, and is not the newest any more."""
+
+    async def story() -> tuple[int, dict[str, int]]:
+        world = await World().begin()
+        claim = Claim("bob", "scale", 0.0)
+        bob = await world.ports.lock.take(claim, patience=0, gone=frozenset(), say=lambda _: None)
+        ours = asyncio.create_task(scale(world.ports, "shop", {"web": 6}, Wishes(patience=60), lambda _: None))
+        await asyncio.sleep(5)
+        app = App(name="shop", services={"web": service("web", 4), "api": service("api", 3, ports=())})
+        bobs = OciReleases(world.registry)  # as his own process has it
+        await bobs.put(Release(2, "shop", app.model_dump_json(), "bob", 0.0, "scale api=3"))
+        await bob.release()
+        result = await ours
+        newest = await current(bobs, "shop")
+        assert newest is not None
+        return result.goal.release, {name: one.replicas for name, one in newest.app.services.items()}
+
+    assert run(story()) == (3, {"web": 6, "api": 3})

@@ -32,8 +32,9 @@ class World:
 
     def __init__(self) -> None:
         self.memory = MemoryFleet(fleet("h1", "h2"))
-        registry = MemoryRegistry()
-        self.ports: FleetPorts = replace(self.memory.ports, releases=OciReleases(registry), registry=registry)
+        self.registry = MemoryRegistry()
+        releases = OciReleases(self.registry)
+        self.ports: FleetPorts = replace(self.memory.ports, releases=releases, registry=self.registry)
         self.done: list[tuple[str, str]] = []
 
     async def begin(self, services: dict[str, Service] | None = None) -> World:
@@ -108,6 +109,22 @@ def test_what_bayplan_runs_has_its_name_again_after_somebody_renamed_it() -> Non
         assert set(world.done) == {("rename", "bayplan-guard-t"), ("rename", "bayplan-gateway-t")}
         system = (await world.memory.facts()).hosts["h1"].engine.system
         assert {c.name for c in system} == {"bayplan-guard-t", "bayplan-gateway-t"}
+
+    run(story())
+
+
+def test_what_another_bayplan_has_another_digest_for_serves_until_its_successor_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It had the same name, so it went first."""
+
+    async def story() -> None:
+        world = await World().begin({"web": service("web", 1)})
+        monkeypatch.setattr("bayplan.plan.replica._MADE_OF", {"image", "command"})
+        result = await world.do(start)
+        assert (result.goal.release, await world.states()) == (2, {"shop-web-1-r2": "running"})
+        assert world.done.index(("ready", "shop-web-1-r2")) < world.done.index(("drain", "shop-web-1-r1"))
+        assert (await world.do(start)).goal.release == 2
 
     run(story())
 

@@ -169,7 +169,7 @@ def test_who_brings_all_of_it_goes_on_from_the_newest_that_can_be_read(harm: str
         known = await last_readable(world.releases, "shop", lambda text: events.append(Note(text)))
         assert known
         assert known.number == 2
-        chosen = await record(world.releases, app, "up", Facts(), latest=known)
+        chosen = await record(world.ports, app, "up", Facts(), latest=known)
         assert (chosen.number, chosen.is_new, chosen.before) == (4, True, {"web": 2}), "3 was given already"
         assert [e.number for e in await history(world.releases, "shop", 2)] == [4, 3]
         assert next(e for e in events if isinstance(e, Note)).text.endswith("release 2 is taken for it")
@@ -200,7 +200,7 @@ def test_when_none_can_be_read_it_begins_anew_above_them() -> None:
         world.damage(1)
         known = await last_readable(world.releases, "shop", lambda _: None)
         app = App(name="shop", services={"web": service()})
-        assert (await record(world.releases, app, "up", Facts(), latest=known)).number == 2
+        assert (await record(world.ports, app, "up", Facts(), latest=known)).number == 2
 
     told(story())
 

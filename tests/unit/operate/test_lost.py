@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from tests.given import fleet, goal, ingress, replica, service, standing
@@ -13,8 +15,10 @@ from tests.virtual_time import run
 from bayplan.errors import BayplanError
 from bayplan.facts import EngineFacts, Facts, HostFacts, VolumeFacts
 from bayplan.operate.bring import Wishes, scale
-from bayplan.operate.halt import restart, start
+from bayplan.operate.events import Event, Note
+from bayplan.operate.halt import restart, start, stop
 from bayplan.operate.lost import check, notes, volumes
+from bayplan.operate.rollback import rollback
 from bayplan.ports import Release
 from bayplan.spec.model import App, Service
 from bayplan.spec.storage import Mount, Volume
@@ -100,3 +104,49 @@ def test_no_verb_takes_the_trace_of_it_away() -> None:
         assert [*(await world.memory.facts()).replicas("shop", "db")] == []
 
     run(story())
+
+
+@pytest.mark.usefixtures("no_threads")
+@pytest.mark.parametrize(
+    "verb",
+    [start, restart, partial(scale, replicas={"web": 2}), partial(rollback, number=1)],
+    ids=["start", "restart", "scale", "rollback"],
+)
+def test_every_verb_that_begins_an_empty_one_tells_it(verb: Callable[..., Coroutine[Any, Any, object]]) -> None:
+    """Only `up` did."""
+
+    async def story() -> None:
+        quiet = DB.model_copy(update={"ports": ()})  # no gateway leads to it
+        world = World()
+        await world.ports.releases.put(Release(1, "shop", app(WEB, quiet).model_dump_json(), "ann", 0.0, "up"))
+        await world.do(start)
+        assert await told(world, verb) == []
+        there = next(r for r in (await world.memory.facts()).replicas("shop", "db"))
+        await world.memory.engines[there.host].remove(there.name, 0)
+        await world.memory.engines[there.host].remove_volume("shop_data")
+        (note,) = await told(world, verb)
+        assert note.startswith("no host has the volume shop_data: db begins on an empty one")
+
+    run(story())
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_what_stays_stopped_or_is_to_have_no_replica_begins_none() -> None:
+    async def story() -> None:
+        quiet = DB.model_copy(update={"ports": ()})
+        world = World()
+        await world.ports.releases.put(Release(1, "shop", app(WEB, quiet).model_dump_json(), "ann", 0.0, "up"))
+        await world.do(start, "web")
+        assert await told(world, partial(restart, wishes=Wishes(frozenset({"web"})))) == []
+        assert await told(world, partial(scale, replicas={"db": 0})) == []
+        await world.do(stop, "db")
+        assert await told(world, partial(scale, replicas={"web": 2})) == []
+
+    run(story())
+
+
+async def told(world: World, verb: Callable[..., Coroutine[Any, Any, object]]) -> list[str]:
+    events: list[Event] = []
+    given = verb.keywords if isinstance(verb, partial) else {}
+    await verb(world.ports, "shop", **{"wishes": Wishes(), **given}, on=events.append)
+    return [e.text for e in events if isinstance(e, Note)]

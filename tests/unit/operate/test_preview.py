@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.given import IMAGE, fleet, goal, replica, service, standing
+from tests.given import IMAGE, fleet, goal, replica, service, standing, up
 
 from bayplan.errors import UsageError
-from bayplan.facts import EngineFacts, Facts, HostFacts, SystemContainer
+from bayplan.facts import Binding, EngineFacts, Facts, HostFacts, SystemContainer
 from bayplan.operate.ask import check_hosts
+from bayplan.operate.doctor.fleet import left_findings
+from bayplan.operate.doctor.host import Examined
 from bayplan.operate.left_behind import check_registry_stays, history_lost, notes_on, registry_moves
 from bayplan.operate.preview import Preview, _all_at_once, as_json, going, later
 from bayplan.plan.plan import plan
@@ -87,6 +89,27 @@ def test_what_a_registry_that_moves_leaves_behind_is_told_and_only_up_goes_on_wi
         check_registry_stays(moved, facts)
     check_registry_stays(as_it_was, facts)
     assert [*notes_on(as_it_was, facts)] == []
+
+
+def test_a_registry_of_before_is_told_of_while_it_stands() -> None:
+    """That what it holds is lost was said, and that it runs on was not."""
+    own = SystemContainer("1", "registry", "", "running", (Binding(5000, 25000, "10.77.0.11"),))
+    web = service(image="localhost:5000/shop/web@sha256:1")
+    facts = Facts(
+        {
+            "h1": HostFacts("h1", reachable=True, engine=EngineFacts(system=(own,))),
+            "h2": up("h2", replica(web, 1, "h2")),
+        }
+    )
+    external = fleet("h1", "h2", registry=Registry(address="registry.example.com/shop"))
+    (note,) = notes_on(external, facts)
+    assert note.startswith("the registry is registry.example.com/shop now, without what the one on h1 holds")
+    assert "once nothing runs of it (shop does: bayplan up of each)" in note
+    assert [*history_lost(external, "shop", facts)] == []
+    check_registry_stays(external, facts)  # an app that has moved goes on
+    (found,) = left_findings(external, [Examined((), host) for host in facts.hosts.values()])
+    assert (found.level, found.where) == ("warn", "h1")
+    assert "still runs; on its images: shop" in found.what
 
 
 def test_a_host_that_fleet_yaml_has_no_more_is_told_while_gateways_lead_to_it() -> None:

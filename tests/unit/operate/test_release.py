@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests import given
+from tests.virtual_time import run
 
-from bayplan.errors import UsageError
-from bayplan.facts import EngineFacts, Facts, HostFacts
-from bayplan.operate.release import Chosen, only, record, scaled
+from bayplan.errors import RegistryError, UsageError
+from bayplan.facts import Binding, EngineFacts, Facts, HostFacts
+from bayplan.images.memory import MemoryRegistry
+from bayplan.operate.release import Chosen, current, only, read_ahead, record, scaled
+from bayplan.ports import Release
 from bayplan.spec.model import App, Http, Service
 from bayplan.spec.storage import Mount, Volume
-from bayplan.store.directory import DirectoryReleases
+from bayplan.store import DirectoryReleases, OciReleases
 
 SHOP = App(name="shop", services={"web": given.service()})
 
@@ -22,6 +28,10 @@ SHOP = App(name="shop", services={"web": given.service()})
 def standing(*releases: int) -> Facts:
     replicas = tuple(given.replica(given.service(), slot, "h1", release=r) for slot, r in enumerate(releases, 1))
     return Facts({"h1": HostFacts("h1", reachable=True, engine=EngineFacts(replicas=replicas))})
+
+
+def recorded_in(directory: Path) -> Any:
+    return SimpleNamespace(releases=DirectoryReleases(directory), fleet=given.fleet("h1"))
 
 
 def test_a_service_with_one_on_each_host_has_no_number_of_them() -> None:
@@ -65,18 +75,37 @@ def test_of_one_listener_services_are_told_apart_by_host_name() -> None:
 
 
 async def test_what_says_the_same_is_the_same_release(tmp_path: Path) -> None:
-    releases = DirectoryReleases(tmp_path)
-    first = await record(releases, SHOP, "up", Facts())
-    again = await record(releases, SHOP, "up", standing(1))
+    ports = recorded_in(tmp_path)
+    first = await record(ports, SHOP, "up", Facts())
+    again = await record(ports, SHOP, "up", standing(1))
     assert (first.number, first.is_new) == (1, True)
     assert (again.number, again.is_new) == (1, False)
 
 
+@pytest.mark.parametrize(
+    ("other", "number"),
+    [
+        ({"spec": "by another bayplan"}, 2),
+        ({"ports": (Binding(8080, 28080, "10.77.0.99"),)}, 2),  # of its host, before
+        ({"spec": "by another bayplan", "state": "exited"}, 1),
+        ({"spec": "of release 3", "release": 3}, 4),
+    ],
+)
+async def test_what_runs_by_its_names_and_is_not_of_it_makes_it_another(
+    tmp_path: Path, other: dict[str, Any], number: int
+) -> None:
+    """One name cannot be there twice: it went before its successor was started, and requests failed meanwhile."""
+    ports = recorded_in(tmp_path)
+    await record(ports, SHOP, "up", Facts())
+    there = given.facts(given.up("h1", given.replica(given.service(), 1, "h1", **other)))
+    assert (await record(ports, SHOP, "up", there)).number == number
+
+
 async def test_records_that_were_lost_do_not_make_a_release_older_than_what_stands(tmp_path: Path) -> None:
-    releases = DirectoryReleases(tmp_path)
-    assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
-    assert (await record(releases, SHOP, "up", standing(7, 9))).number == 10
-    assert (await record(releases, SHOP, "up", standing(12))).number == 13
+    ports = recorded_in(tmp_path)
+    assert (await record(ports, SHOP, "up", standing(7, 9))).number == 10
+    assert (await record(ports, SHOP, "up", standing(7, 9))).number == 10
+    assert (await record(ports, SHOP, "up", standing(12))).number == 13
 
 
 def test_verbs_that_read_no_compose_file_do_not_load_what_reads_one() -> None:
@@ -85,3 +114,80 @@ def test_verbs_that_read_no_compose_file_do_not_load_what_reads_one() -> None:
     loaded = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
     assert "bayplan.spec.model" in loaded
     assert [name for name in loaded if name.startswith(("bayplan.spec.written", "bayplan.spec.resolve"))] == []
+
+
+class SlowRegistry(MemoryRegistry):
+    """Each answer takes it a second. asked: for what. broken: it answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.broken = False
+
+    async def tags(self, repository: str) -> tuple[str, ...]:
+        await self._answer("tags")
+        return await super().tags(repository)
+
+    async def get_document(self, repository: str, tag: str) -> bytes | None:
+        await self._answer(tag)
+        return await super().get_document(repository, tag)
+
+    async def _answer(self, asked: str) -> None:
+        self.asked.append(asked)
+        await asyncio.sleep(1)
+        if self.broken:
+            raise RegistryError("it is broken")
+
+
+def released(number: int) -> Release:
+    return Release(number, "shop", SHOP.model_dump_json(), "ann", 0.0)
+
+
+def test_what_was_read_ahead_is_not_read_again_and_which_is_the_newest_is_asked_again() -> None:
+    async def story() -> list[str]:
+        registry = SlowRegistry()
+        releases = OciReleases(registry)
+        await releases.put(released(1))
+        async with read_ahead(releases, "shop"):
+            await asyncio.sleep(10)  # until the lock is held
+            registry.asked.clear()
+            assert await current(releases, "shop") is not None
+        return registry.asked
+
+    assert run(story()) == ["tags"]
+
+
+def test_what_another_released_before_the_lock_was_held_is_the_newest() -> None:
+    async def story() -> Chosen | None:
+        registry = SlowRegistry()
+        mine, theirs = OciReleases(registry), OciReleases(registry)
+        await theirs.put(released(1))
+        async with read_ahead(mine, "shop"):
+            await asyncio.sleep(10)
+            await theirs.put(released(2))
+            return await current(mine, "shop")
+
+    chosen = run(story())
+    assert chosen is not None
+    assert chosen.number == 2
+
+
+def test_a_registry_that_does_not_answer_is_told_of_when_it_is_needed() -> None:
+    async def story() -> None:
+        registry = SlowRegistry()
+        registry.broken = True
+        async with read_ahead(OciReleases(registry), "shop"):
+            await asyncio.sleep(10)
+            with pytest.raises(RegistryError, match="it is broken"):
+                await current(OciReleases(registry), "shop")
+
+    run(story())
+
+
+def test_reading_ahead_ends_with_what_it_was_for() -> None:
+    async def story() -> int:
+        async with read_ahead(OciReleases(SlowRegistry()), "shop"):
+            await asyncio.sleep(0.5)
+        return len(asyncio.all_tasks())
+
+    assert run(story()) == 1

@@ -9,7 +9,7 @@ import pytest
 from tests import given
 
 from bayplan import labels
-from bayplan.facts import Binding, Facts, Replica, VolumeFacts
+from bayplan.facts import Binding, Facts, GatewayFacts, Replica, VolumeFacts
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition, replica_container
@@ -296,3 +296,29 @@ def test_what_comes_back_with_its_host_takes_no_traffic_where_its_successor_does
         if isinstance(s, PoolChange) and s.action == "join"
     }
     assert joins == {("h2", "shop-web-1-r2.h1")}
+
+
+def test_a_stopped_one_of_a_service_that_the_release_has_no_more_waits_for_no_listener() -> None:
+    """It had its room until who was to have the listener had come up, and had no place for want of that room."""
+    old, new = given.service("old", 2), given.service("new")
+    was = given.goal(FLEET, old)
+    runs, stopped = given.replica(old, 1, "h1"), given.replica(old, 2, "h2", state="exited")
+    seen = given.standing(was, runs, stopped)
+    cut = {n: replace(h, gateway=h.gateway and _without(h.gateway, stopped)) for n, h in seen.hosts.items()}
+    found = plan(given.goal(FLEET, new, release=2), Facts(cut), 0.0)
+    assert [s.replica for s in found.steps if isinstance(s, Remove)] == [stopped.name]
+    assert [w.replica for w in found.waiting if w.service == "old"] == [runs.name]
+
+
+def _without(gateway: GatewayFacts, one: Replica) -> GatewayFacts:
+    pools = {name: tuple(s for s in there if one.name not in s.server.name) for name, there in gateway.pools.items()}
+    return replace(gateway, pools=pools)
+
+
+def test_a_stopped_old_one_beyond_n_goes_though_none_within_serves() -> None:
+    goal = web(1)
+    [new] = stood(goal, 1, spec=definition(goal.app.services["web"]), release=2)
+    [old] = stood(goal, 2, state="exited")
+    starting = replace(new, health="starting")
+    found = next_pass(goal, starting, old)
+    assert any(subject(s).startswith(old.name) for s in found.steps)

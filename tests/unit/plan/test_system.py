@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.given import fleet
+from tests.given import fleet, goal, replica, service
 
 from bayplan import labels
 from bayplan.facts import (
@@ -27,9 +27,11 @@ from bayplan.facts import (
 from bayplan.haproxy.places import INITIAL, start_script
 from bayplan.plan.guard import Watch, rules, script, ways
 from bayplan.plan.names import bridge_name, bridge_prefix
+from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.plan import system_plan
+from bayplan.plan.routes import pools
 from bayplan.plan.steps import Pull, Remove, Rename, Start, System, subject
-from bayplan.plan.system import gateway_container, plan_system, registry_endpoint
+from bayplan.plan.system import gateway_container, plan_system
 from bayplan.routing import Listener, Pool, Route, Server, Table
 from bayplan.spec.model import Balancer, Fleet, Registry
 
@@ -140,6 +142,23 @@ def test_a_gateway_that_answers_goes_on_until_the_next_one_does() -> None:
     (relieved,) = plan_system(on, answering(both, new.spec))
     assert isinstance(relieved, Remove)
     assert relieved.replica == "bayplan-gateway-t.old"
+
+
+@pytest.mark.parametrize(("drain", "grace"), [(5.0, 30.0), (120.0, 120.0)])
+def test_one_that_is_relieved_gives_what_it_serves_as_long_as_any_service_behind_it(drain: float, grace: float) -> None:
+    """A connection that a service lets live for two minutes was cut after half a minute."""
+    on, web = fleet("h1", "h2"), service()
+    there = replica(web, 1, "h2", drain=drain)
+    elsewhere = replica(service("api"), 1, "h2", drain=600.0)
+    both = as_planned(on, seen(bare("h1", system=(GATEWAY_ASIDE,)), bare("h2")))
+    h1, h2 = both.hosts["h1"], both.hosts["h2"]
+    new = h1.system("gateway")
+    assert new is not None
+    leads = GatewayFacts(Table(pools=tuple(pools(goal(on, web), "h1"))), spec=new.spec)
+    h2 = replace(h2, engine=replace(h2.engine, replicas=(there, elsewhere)))
+    (relieved,) = plan_system(on, Facts({"h1": replace(h1, gateway=leads), "h2": h2}))
+    assert isinstance(relieved, Remove)
+    assert relieved.grace == grace
 
 
 def test_one_that_was_renamed_gets_its_name_back_and_nothing_else_is_done_with_it_before() -> None:
@@ -282,8 +301,63 @@ def test_a_registry_goes_from_where_it_was_once_it_runs_where_it_is_to_be() -> N
     after = seen(replace(before.hosts["h1"], engine=running), before.hosts["h2"])
     [gone] = [s for s in plan_system(own_registry(), after) if isinstance(s, Remove)]
     assert (gone.host, gone.replica) == ("h2", "bayplan-registry-t")
-    external = fleet("h1", "h2", registry=Registry(address="registry.example.com"))
-    assert not [s for s in plan_system(external, after) if isinstance(s, Remove)]
+
+
+EXTERNAL = fleet("h1", "h2", registry=Registry(address="registry.example.com/shop"))
+
+
+def made_of(image: str, host: str = "h2", **more: Any) -> HostFacts:
+    return bare(host, replicas=(replica(service(image=image), 1, host, **more),))
+
+
+def left(other: HostFacts) -> Facts:
+    """h1 has the fleet's own registry still."""
+    return seen(bare("h1", system=(_registry("running", 25007),)), other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        made_of("localhost:5000/shop/web@sha256:1"),
+        made_of("localhost:5000/shop/web@sha256:1", state="exited"),
+        HostFacts("h2", reachable=False),
+    ],
+)
+def test_one_that_is_outside_of_the_fleet_by_now_leaves_the_one_of_before_while_anything_is_made_of_its_images(
+    other: HostFacts,
+) -> None:
+    """The way to it, and its guard, stay: it takes pushes from whoever reaches it."""
+    facts = left(other)
+    assert not [s for s in plan_system(EXTERNAL, facts) if isinstance(s, Remove)]
+    assert registry_endpoint(EXTERNAL, facts) == (5000, "10.77.0.11", 25007)
+
+
+def test_its_host_that_does_not_answer_may_have_it_still() -> None:
+    way = (5000, "10.77.0.11", 25007)
+    h2 = replace(bare("h2"), gateway=GatewayFacts(Table(registry=way)))
+    assert registry_endpoint(EXTERNAL, seen(HostFacts("h1", reachable=False), h2)) == way
+    assert registry_endpoint(EXTERNAL, seen(bare("h1"), h2)) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        bare("h2"),
+        made_of("registry.example.com/shop/web@sha256:1"),
+        made_of("localhost:5000/shop/job@sha256:1", job=True, state="exited", exit_code=0),
+    ],
+)
+def test_then_it_goes_and_what_it_holds_stays(other: HostFacts) -> None:
+    [gone] = [s for s in plan_system(EXTERNAL, left(other)) if isinstance(s, Remove)]
+    assert (gone.host, gone.replica) == ("h1", "bayplan-registry-t")
+    assert gone.why == (
+        "the registry is registry.example.com/shop now, and nothing runs of this one; what it holds stays in its volume"
+    )
+
+
+def test_one_that_fleet_yaml_has_by_the_address_of_the_fleet_s_own_is_that_one() -> None:
+    same = fleet("h1", "h2", registry=Registry(address="10.77.0.11:25007/shop"))
+    assert not [s for s in plan_system(same, left(bare("h2"))) if isinstance(s, Remove)]
 
 
 def test_a_fleet_without_a_registry_of_its_own_has_no_endpoint() -> None:

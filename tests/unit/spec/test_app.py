@@ -561,6 +561,22 @@ def test_the_hosts_own_network_is_for_this_machine(folder) -> None:
                 " | remove it, or write networks: [NAME]"
             ),
         ),
+        (
+            "network_mode: 'service:vpn'",
+            (
+                "'service:vpn' joins two containers, which a fleet may run on different hosts"
+                " | remove it: the service has a network of its own then, and its own way out; it finds vpn by that name,"
+                " not at localhost, and what vpn publishes for it, publish here"
+            ),
+        ),
+        (
+            "network_mode: 'container:vpn'",
+            (
+                "'container:vpn' joins a container of one engine, and none of this app's"
+                " | remove it: the service has a network of its own then, and its own way out; to find vpn by its name,"
+                " write that as a service too"
+            ),
+        ),
         ("pid: hosts", "must be host, not 'hosts' | remove it: each replica has its own"),
         ("ipc: shared", "must be host, private, shareable or none, not 'shared'"),
     ],

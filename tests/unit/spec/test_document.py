@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayplan.spec.document import read_document
+from bayplan.spec.document import documents_of
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.node import plain, written
 from bayplan.spec.yaml_writing import write
@@ -14,7 +14,7 @@ from bayplan.spec.yaml_writing import write
 
 def read(text: str):
     mistakes = Mistakes()
-    root = read_document(text, "f", mistakes)
+    root = next(iter(documents_of(text, "f", mistakes)), None)
     return (plain(root) if root else None), mistakes
 
 

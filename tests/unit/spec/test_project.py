@@ -36,6 +36,35 @@ def test_include_long_form_merges_its_paths(folder) -> None:
     assert (db.image, db.user) == ("x:2", "b")
 
 
+def test_documents_of_a_file_are_laid_over_each_other(folder) -> None:
+    """As docker compose does (compose-go's `loadYamlFile`); what is nothing but a line of dashes is none."""
+    folder.write("db.yaml", "services: {db: {image: a, user: a}}\n---\nservices: {db: {image: b}}\n")
+    text = (
+        "name: one\nservices:\n  web: {image: a, environment: &some {A: 1}}\n  db: {extends: {file: db.yaml, service: db}}\n"
+        "---\nname: two\nservices:\n  web: {image: b, environment: {B: 2}}\n---\n"
+    )
+    app = _read(folder, text)
+    web, db = app.services["web"], app.services["db"]
+    assert (app.name, web.image, web.environment) == ("two", "b", {"A": "1", "B": "2"})
+    assert (db.image, db.user) == ("b", "a")
+
+
+def test_mistakes_of_a_later_document_have_its_lines(folder) -> None:
+    text = "services: {web: {image: a, environment: &some {A: 1}}}\n---\n- a\n"
+    assert folder.mistakes(lambda: _read(folder, text)) == [
+        "2: the file does not hold a map | it starts with lines such as 'services:'"
+    ]
+    assert folder.mistakes(lambda: _read(folder, f"{text[:-4]}services: {{web: {{environment: *some}}}}\n")) == [
+        (
+            "3: this is not YAML: found undefined alias 'some' | "
+            "an anchor (&name) must stand before the alias (*name) that uses it"
+        )
+    ]
+    assert folder.mistakes(lambda: folder.fleet("name: a\n---\nname: b\n"))[0] == (
+        "2: a second YAML document starts here | keep one document a file; remove the --- line"
+    )
+
+
 def test_what_two_files_define_differently_is_told(folder) -> None:
     folder.write("a.yaml", "services: {db: {image: a}}\n")
     assert folder.mistakes(lambda: _read(folder, "include: [a.yaml]\nservices:\n  db: {image: b}\n")) == [
@@ -258,6 +287,24 @@ def test_one_variable_is_warned_of_once_a_file_with_its_lines(folder) -> None:
         (5, "the variable NOT is not set: it is empty here (also lines 6, 8)"),
         (7, "the variable NO is not set: it is empty here"),
     ]
+
+
+def test_one_variable_that_makes_mistakes_is_told_once_with_its_lines(folder) -> None:
+    """Also of one that must be set; the lines of both kinds, where only one leads to a mistake."""
+    text = (
+        "services:\n  a:\n    image: x:$TAG\n  b:\n    image: y:$TAG\n"
+        "  c:\n    image: z\n    environment:\n      A: $TAG\n      B: ${KEY:?}\n      C: ${KEY:?}\n"
+    )
+    path = folder.write("compose.yaml", text)
+    warned: list[str] = []
+    read = lambda: load_app([path], project=None, environment={}, fleet=None, warn=lambda m: warned.append(m.what))  # noqa: E731
+    assert [told.partition(" | ")[0] for told in folder.mistakes(read)] == [
+        "3: the variable TAG is not set: it is empty here (also lines 5, 9)",
+        "3: services.a.image: 'x:': '' is not a tag",
+        "5: services.b.image: 'y:': '' is not a tag",
+        "10: the variable KEY is not set (also line 11)",
+    ]
+    assert warned == []
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from bayplan.errors import BayplanError
+from bayplan.facts import Facts
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.host import Examined, examine
 from bayplan.operate.doctor.restart import restart_findings
 from bayplan.operate.doctor.system import system_findings
 from bayplan.operate.private_net import is_private
 from bayplan.operate.registry_door import leads_to_registry
+from bayplan.plan.own_registry import apps_of, registry_left
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App, Fleet, Host
 
@@ -23,7 +25,8 @@ async def fleet_findings(ports: FleetPorts, app: App | None) -> tuple[Finding, .
     hosts = tuple(ports.fleet.hosts.values())
     each = await asyncio.gather(*(_host(ports, h, app) for h in hosts))
     findings = [f for e in each for f in e.findings]
-    return (*findings, *net_findings(ports.fleet), *_together(hosts, each), *await _registry(ports, each))
+    whole = (*net_findings(ports.fleet), *_together(hosts, each), *left_findings(ports.fleet, each))
+    return (*findings, *whole, *await _registry(ports, each))
 
 
 async def _host(ports: FleetPorts, host: Host, app: App | None) -> Examined:
@@ -48,6 +51,18 @@ def _together(hosts: Sequence[Host], each: Sequence[Examined]) -> Iterator[Findi
     told = "hosts differ: " + ", ".join(f"{name} is {kind}" for name, kind in kinds.items())
     todo = "an image, built or copied, is for the kind of the host that builds, and its replicas go to such hosts alone"
     yield Finding("warn", "architecture", "fleet", told, todo)
+
+
+def left_findings(fleet: Fleet, each: Sequence[Examined]) -> Iterator[Finding]:
+    """A registry of the fleet's own, where fleet.yaml has one outside of the fleet by now."""
+    facts = Facts({e.facts.name: e.facts for e in each if e.facts})
+    if left := registry_left(fleet, facts):
+        host, registry = left
+        apps = apps_of(registry, facts)
+        still = f"; on its images: {', '.join(apps)}" if apps else ""
+        told = f"the one that the fleet had still runs{still}"
+        todo = f"bayplan up{' of each' * bool(apps)}, and it goes; what it holds stays in its volume"
+        yield Finding("warn", "registry", host, told, todo)
 
 
 async def _registry(ports: FleetPorts, each: Sequence[Examined]) -> tuple[Finding, ...]:

@@ -16,10 +16,11 @@ from bayplan.operate.doctor import readings
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.readings import Readings
 from bayplan.operate.doors import in_the_way
+from bayplan.operate.own_address import not_its_own
 from bayplan.operate.registry_door import held_by_another
 from bayplan.operate.strangers import writers_on
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App, Host
+from bayplan.spec.model import App, Fleet, Host
 from bayplan.units import parse_api, show_bytes, show_seconds
 
 HOST_DEADLINE = 30.0  # seconds for everything about one host
@@ -141,7 +142,7 @@ def reading_findings(
     """Disk, memory, address, ports."""
     yield _disk(host.name, found)
     yield _memory(host.name, found)
-    yield _address(host, found)
+    yield _address(ports.fleet, host, found)
     yield from _ports(ports, host, facts, found)
     if held := held_by_another(ports.fleet, facts, found.listening):
         yield Finding("fail", "registry", host.name, held.why, held.todo)
@@ -172,12 +173,10 @@ def _memory(host: str, r: Readings) -> Finding:
     return Finding("ok", "memory", host, told)
 
 
-def _address(host: Host, r: Readings) -> Finding:
-    if host.private_ip in r.addresses or host.private_ip.startswith("127."):
-        return Finding("ok", "private_ip", host.name, f"{host.private_ip} is the host's")
-    theirs = ", ".join(sorted(a for a in r.addresses if not a.startswith("127.")))
-    todo = f"correct private_ip in fleet.yaml; the host has {theirs}"
-    return Finding("fail", "private_ip", host.name, f"{host.private_ip} is not an address of the host", todo)
+def _address(fleet: Fleet, host: Host, r: Readings) -> Finding:
+    if wrong := not_its_own(host, r.addresses, fleet.private_net):
+        return Finding("fail", "private_ip", host.name, wrong.why, wrong.todo)
+    return Finding("ok", "private_ip", host.name, f"{host.private_ip} is the host's")
 
 
 def _ports(ports: FleetPorts, host: Host, facts: HostFacts, r: Readings) -> Iterator[Finding]:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from bayplan.listening import TABLES
 from bayplan.operate.doors import Door, doors
+from bayplan.operate.own_address import ROUTES, addresses
 
 _MARK = "=== bayplan"
 _SCRIPT = f"""\
 df -Pk "$1" 2>/dev/null; echo '{_MARK}'
 df -Pi "$1" 2>/dev/null; echo '{_MARK}'
 cat /proc/meminfo; echo '{_MARK}'
-cat /proc/net/fib_trie; echo '{_MARK}'
+{" ".join(ROUTES)}; echo '{_MARK}'
 {" ".join(TABLES)} 2>/dev/null; echo '{_MARK}'
 cat /proc/sys/net/ipv4/ip_local_port_range"""
-_LOCAL = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\s*\n\s*/32 host LOCAL")
 _LINE = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -57,7 +57,7 @@ def read(said: str) -> Readings:
         files_free=left,
         memory_total=amounts.get("MemTotal", 0),
         memory_free=amounts.get("MemAvailable", amounts.get("MemFree", 0)),
-        addresses=frozenset(_LOCAL.findall(routes)),
+        addresses=addresses(routes),
         listening=frozenset(doors(sockets)),
         outgoing=(low, high),
     )

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from bayplan.spec.model import Network, Service
-from bayplan.spec.reading import shown
+from bayplan.spec.reading import copying_example, shown
 from bayplan.spec.resolve.around import Surroundings, blank
 from bayplan.spec.resolve.mounts import absolute, volume_of
 from bayplan.spec.storage import Config, Secret, Volume
+from bayplan.spec.variables import to_set_one
 from bayplan.spec.written.app import ComposeFile
 from bayplan.spec.written.networks import NetworkFile
 from bayplan.spec.written.storage import ConfigFile, ExternalFile, SecretFile, VolumeFile
 
+_RELATIVE = "write it, or correct the name; it is relative to the first Compose file"
 ANYWHERE = "default"  # the network of services that name none
 
 W = TypeVar("W")
@@ -148,7 +150,7 @@ class _Definitions:
         if name not in self.around.variables:
             self.around.wrong(
                 f"{kind}.{key}: the variable {name} is not set", kind, key, "environment",
-                todo="set it in the environment or in .env",
+                todo=to_set_one(self.around.directory),
             )  # fmt: skip
         return self.around.variables.get(name, "")
 
@@ -159,6 +161,6 @@ class _Definitions:
             why = "there is no" if isinstance(error, FileNotFoundError) else f"{getattr(error, 'strerror', error)}:"
             self.around.wrong(
                 f"{kind}.{key}: {why} {shown(Path(path))}", kind, key, "file",
-                todo="write it, or correct the name; it is relative to the first Compose file",
+                todo=copying_example(Path(path)) or _RELATIVE,
             )  # fmt: skip
             return b""

@@ -237,10 +237,11 @@ Swap = Annotated[int, BeforeValidator(_swap, json_schema_input_type=int | str)]
 """Bytes of memory and swap together; -1 is as much as the host has."""
 
 
-def namespace(value: str, instead: str = "have both programs in one container") -> str:
+def namespace(value: str) -> str:
     """What a container shares its namespace with. Raises ValueError if that is another one."""
     if value.startswith(("service:", "container:")):
         raise wrong(
-            f"{value!r} joins two containers, which a fleet may run on different hosts", f"remove it; {instead}"
+            f"{value!r} joins two containers, which a fleet may run on different hosts",
+            "remove it; have both programs in one container",
         )
     return value

@@ -96,13 +96,25 @@ def _platform(value: str) -> str:
     return value
 
 
+_OF_ITS_OWN = "the service has a network of its own then, and its own way out;"
+_JOINED = {  # what is joined, and what to do without
+    "service": (
+        "two containers, which a fleet may run on different hosts",
+        f"{_OF_ITS_OWN} it finds {{0}} by that name, not at localhost, and what {{0}} publishes for it, publish here",
+    ),
+    "container": (
+        "a container of one engine, and none of this app's",
+        f"{_OF_ITS_OWN} to find {{0}} by its name, write that as a service too",
+    ),
+}
+
+
 def _network_mode(value: str) -> str:
-    if option.namespace(value, "services reach each other over the network") not in {
-        "",
-        "bridge",
-        "default",
-        *NO_BRIDGE,
-    }:
+    kind, sign, other = value.partition(":")
+    if sign and kind in _JOINED:
+        what, instead = _JOINED[kind]
+        raise wrong(f"{value!r} joins {what}", f"remove it: {instead.format(other)}")
+    if value not in {"", "bridge", "default", *NO_BRIDGE}:
         raise wrong(
             f"{value!r} is a network of one engine's own, and services find each other on those of the app",
             "remove it, or write networks: [NAME]",
@@ -130,6 +142,19 @@ def _pull_policy(value: str) -> str:
             f"{value!r} cannot be meant: images are pinned by digest at each release",
             "write always, missing or build; bayplan up --pull looks for a newer one",
         )
+    return value
+
+
+def _volumes_from(value: str) -> str:
+    """`SERVICE[:ro|:rw]` (Compose Specification, "volumes_from")."""
+    if value.startswith("container:"):
+        raise wrong(
+            f"{value!r} is a container of one engine, and none of this app's",
+            "name what it mounts under volumes: a path, or NAME and at the top volumes: {NAME: {external: true}}",
+        )
+    name, _, mode = value.partition(":")
+    if not name or mode not in {"", "ro", "rw"}:
+        raise wrong(f"{value!r} is not a service whose volumes to mount", "write SERVICE, or SERVICE:ro")
     return value
 
 
@@ -230,6 +255,10 @@ class ServiceFile(FileModel):
     volumes: Maybe[Mounts] = key(
         "a service lives where its named volume is (one replica writes to one, but on this machine alone; stop-first; "
         "never moved by itself); a path must be there on each host that may run it; `image`: refused by `up` for now"
+    )
+    volumes_from: Maybe[List[Annotated[Text, AfterValidator(_volumes_from)]]] = key(
+        "`SERVICE`, `SERVICE:ro`: what that one mounts, at the same places; it is waited for. A named volume keeps "
+        "both on one host. Not of another container, and not what an image calls a VOLUME"
     )
     secrets: Maybe[Grants] = key("files in the memory of the host, mounted read-only; another value is another replica")
     configs: Maybe[Grants] = key("as secrets")

@@ -1,0 +1,221 @@
+"""Whole Compose projects and what their owners and their hosts do to them, as hypothesis strategies.
+
+An edit is data: who, what, and a number; `edited` gives the project after it, or the same where it makes no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hypothesis import strategies as st
+from tests import given
+from tests.property.doors import OWN, SHARED, Door, doors_of, with_doors
+from tests.property.stories import CHECK, GOOD
+
+from bayplan.spec.model import App, Dependency, Fleet, Resources, Service
+from bayplan.spec.storage import Mount, Volume
+
+NAMES = ("web", "api", "shop", "db", "blog")
+TARGETS = (8080, 9090)
+DOORS = (*SHARED, *OWN)
+ADDRESSES = {name: f"198.18.1.{number}" for number, name in enumerate(NAMES, 1)}
+VOLUMES = {"data": Volume(name="shop_data")}
+
+
+@dataclass(frozen=True)
+class Event:
+    """who, other: pick services, doors, hosts or replicas; share: of the last pass's steps before a kill."""
+
+    kind: str
+    who: int = 0
+    other: int = 0
+    share: float = 1.0
+
+    def __repr__(self) -> str:
+        return f"Event({self.kind!r}, {self.who}, {self.other}{f', {self.share}' if self.share < 1 else ''})"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a project begins with, in few words: images, replicas, cores and targets, a number a service."""
+
+    kinds: tuple[int, ...]
+    is_called: bool
+
+    def app(self) -> App:
+        """The services; the first three have doors."""
+        services = (self._service(number, kind) for number, kind in enumerate(self.kinds))
+        return App(name="shop", services={s.name: s for s in services}, volumes=VOLUMES)
+
+    def _service(self, number: int, kind: int) -> Service:
+        name, door = NAMES[number], (Door(80), Door(81), Door(80, "b.example"), None)[number]
+        made = Service(
+            name=name,
+            image=GOOD[kind % 2],
+            replicas=1 + kind % 3,
+            healthcheck=CHECK if kind % 4 > 1 else None,
+            resources=Resources(reserved_cpus=1.5 if kind % 5 == 0 else 0.0),
+            address=ADDRESSES[name] if self.is_called else "",
+        )
+        return with_doors(made, [door], TARGETS[kind // 6 % 2]) if door else made
+
+
+numbers = st.integers(0, 11)
+drafts = st.builds(Draft, st.lists(numbers, min_size=2, max_size=4).map(tuple), st.booleans())
+
+
+def edited(app: App, event: Event) -> App:
+    """The file after an edit."""
+    names = list(app.services) or [""]
+    is_one = event.kind == "add" or app.services
+    return _EDITS[event.kind](app, names[event.who % len(names)], event.other) if is_one else app
+
+
+def _give(app: App, name: str, other: int) -> App:
+    """A door, from whoever has it."""
+    door = DOORS[other % len(DOORS)]
+    services = {n: _with(s, set(doors_of(s)) - {door}) for n, s in app.services.items()}
+    return _put(app, services | {name: _with(services[name], _compatible(services[name], door))})
+
+
+def _swap(app: App, name: str, other: int) -> App:
+    """All doors of two services, one way and the other."""
+    second = _at(app, other)
+    one, two = app.services[name], app.services[second]
+    return _put(app, app.services | {name: _with(one, doors_of(two)), second: _with(two, doors_of(one))})
+
+
+def _hand_over(app: App, name: str, other: int) -> App:
+    """All doors of one to another, which loses its own."""
+    second = _at(app, other)
+    if second == name:
+        return _put(app, app.services | {name: _with(app.services[name], ())})
+    one, two = app.services[name], app.services[second]
+    return _put(app, app.services | {name: _with(one, ()), second: _with(two, doors_of(one))})
+
+
+def _hand_on(app: App, name: str, other: int) -> App:
+    """All doors to another, and none of it any more."""
+    left = _hand_over(app, name, other)
+    return _scale(left, name, 0) if other % 2 else _remove(left, name, 0)
+
+
+def _remove(app: App, name: str, _other: int) -> App:
+    rest = {n: s for n, s in app.services.items() if n != name}
+    return _put(app, {n: _without(s, name) for n, s in rest.items()})
+
+
+def _add(app: App, _name: str, other: int) -> App:
+    free = [n for n in NAMES if n not in app.services]
+    if not free:
+        return app
+    is_called = any(s.address for s in app.services.values())
+    made = Service(name=free[0], image=GOOD[0], replicas=1 + other % 2, address=ADDRESSES[free[0]] if is_called else "")
+    return _put(app, app.services | {made.name: made})
+
+
+def _rename(app: App, name: str, other: int) -> App:
+    free = [n for n in NAMES if n not in app.services]
+    if not free:
+        return app
+    new, old = free[other % len(free)], app.services[name]
+    made = old.model_copy(update={"name": new, "address": ADDRESSES[new] if old.address else ""})
+    return _put(app, _remove(app, name, 0).services | {new: made})
+
+
+def _scale(app: App, name: str, other: int) -> App:
+    count = other % 4
+    is_one = bool(app.services[name].mounts)
+    return _changed(app, name, replicas=min(count, 1) if is_one else count)
+
+
+def _image(app: App, name: str, other: int) -> App:
+    return _changed(app, name, image=GOOD[other % 2])
+
+
+def _target(app: App, name: str, other: int) -> App:
+    service = app.services[name]
+    return _put(app, app.services | {name: with_doors(service, doors_of(service), TARGETS[other % 2])})
+
+
+def _depend(app: App, name: str, other: int) -> App:
+    """On another that does not depend on it."""
+    needed = _at(app, other)
+    if name in app.with_needed((needed,)):
+        return _changed(app, name, depends_on={})
+    return _changed(app, name, depends_on={needed: Dependency(condition="service_healthy")})
+
+
+def _volume(app: App, name: str, _other: int) -> App:
+    """The one volume goes to it, from whoever has it."""
+    services = {n: s.model_copy(update={"mounts": ()}) for n, s in app.services.items()}
+    mine = {"mounts": (Mount(kind="volume", source="data", target="/d"),), "replicas": min(services[name].replicas, 1)}
+    return _put(app, services | {name: services[name].model_copy(update=mine)})
+
+
+def _need(app: App, name: str, other: int) -> App:
+    return _changed(app, name, resources=Resources(reserved_cpus=(0.0, 1.5, 3.0)[other % 3]))
+
+
+def _at(app: App, number: int) -> str:
+    return list(app.services)[number % len(app.services)]
+
+
+def _put(app: App, services: Mapping[str, Service]) -> App:
+    return app.model_copy(update={"services": dict(services)})
+
+
+def _changed(app: App, name: str, **changes: object) -> App:
+    return _put(app, app.services | {name: app.services[name].model_copy(update=changes)})
+
+
+def _without(service: Service, name: str) -> Service:
+    return service.model_copy(update={"depends_on": {n: d for n, d in service.depends_on.items() if n != name}})
+
+
+def _with(service: Service, doors: object) -> Service:
+    target = next((p.target for p in service.ports), TARGETS[0])
+    return with_doors(service, doors, target)  # type: ignore[arg-type]
+
+
+def _compatible(service: Service, door: Door) -> set[Door]:
+    """Its doors with one more, less those that it cannot have beside that one."""
+    there = set(doors_of(service))
+    if door.is_shared:
+        there = {d for d in there if not d.is_shared or (d.path == door.path and bool(d.host) == bool(door.host))}
+    return there | {door}
+
+
+_EDITS: Final[Mapping[str, Callable[[App, str, int], App]]] = {
+    "give": _give,
+    "swap": _swap,
+    "hand over": _hand_over,
+    "hand on": _hand_on,
+    "remove": _remove,
+    "add": _add,
+    "rename": _rename,
+    "scale": _scale,
+    "image": _image,
+    "target": _target,
+    "depend": _depend,
+    "volume": _volume,
+    "need": _need,
+}
+MISHAPS = ("cut", "power", "return", "return", "assume", "stop by hand", "sessions", "balancers")
+
+edits = st.builds(Event, st.sampled_from(tuple(_EDITS)), numbers, numbers)
+mishaps = st.builds(Event, st.sampled_from(MISHAPS), numbers, numbers)
+runs = st.builds(
+    Event, st.just("up"), st.sampled_from((1, 2, 3, 5, 8, 13, 40)), st.just(0), st.sampled_from((1.0, 0.5))
+)
+some = st.builds(Event, st.sampled_from(("up one", "stop")), numbers, st.sampled_from((1, 2, 4, 40)))
+stories = st.lists(st.one_of(edits, edits, edits, runs, runs, some, mishaps), min_size=2, max_size=14)
+
+sizes = st.sampled_from((1, 2, 2, 3))
+
+
+def small_fleet(size: int) -> Fleet:
+    """The first host is the balancer."""
+    return given.fleet(*(f"h{i + 1}" for i in range(size)), headroom=0.0)

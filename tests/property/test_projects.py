@@ -1,0 +1,230 @@
+"""Stories of whole projects: files that are edited, brought up, killed amid that, on hosts that fail and come back.
+
+At every step the world's own invariants hold, and no balancer is left without an answer to a request that it had one
+for, as long as the release has anybody for it. At the end each request is answered by the service that is to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hypothesis import given as with_any
+from tests.property.doors import REQUESTS, Door, answers, doors_of, owner, pool_for
+from tests.property.driver import Driver
+from tests.property.projects import Draft, Event, drafts, edited, sizes, small_fleet, stories
+from tests.property.world import BrokenPromiseError, World
+
+from bayplan.errors import UsageError
+from bayplan.operate.release import Chosen, only
+from bayplan.plan.goal import Goal
+from bayplan.plan.halt import halt
+from bayplan.plan.replica import definition, server_name, service_of
+from bayplan.plan.steps import Plan, Step
+from bayplan.spec.model import App, Fleet, Service
+
+
+class Site(World):
+    """A world that is watched from where its clients are. goal: what is being done for them."""
+
+    goal: Goal | None = None
+
+    def serving(self) -> dict[tuple[str, str], set[str]]:
+        """The servers that answer each request, by balancer and request."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for name in self.fleet.balancer.hosts:
+            for request in REQUESTS:
+                found[name, str(request)] = set(self._answering(name, request))
+        return found
+
+    def _answering(self, host: str, request: Door) -> Iterator[str]:
+        gateway = self.hosts[host].gateway
+        pool = {p.name: p for p in gateway.table.pools}.get(pool_for(gateway.table, request) or "")
+        for known in gateway.pools[pool.name].values() if pool else ():
+            if known.state == "ready" and self.is_well(pool, known.server):
+                yield known.server.name
+
+    def _check_not_emptied(self, step: Step, before: dict[tuple[str, str], set[str]]) -> None:
+        after = self.serving()
+        for (host, request), there in before.items():
+            servers = {s for s in there if s.rpartition(".")[2] not in self.judged_down}
+            if servers and not after.get((host, request)) and host not in self.judged_down:
+                asked = next(r for r in REQUESTS if str(r) == request)
+                if not self._is_excused(asked, servers):
+                    told = f"{type(step).__name__} on {step.host} ({step.why})"
+                    raise BrokenPromiseError(f"{told} left nobody for {request} on {host}, who had {servers}")
+
+    def _is_excused(self, request: Door, servers: set[str]) -> bool:
+        """Nobody is to answer it, or who did or is to does so by itself: it goes before its successor comes."""
+        assert self.goal
+        app, stopped = self.goal.app, self.goal.stopped
+        new = owner(app, request)
+        if new is None or not new.replicas or new.name in stopped:
+            return True
+        those = {r.service for r in self.replicas() if server_name(r.name, r.host) in servers}
+        with_volume = {r.service for r in self.replicas() if r.volumes}
+        with_volume |= {name for name, service in app.services.items() if service.mounts}
+        kept = {n for n, s in app.services.items() if not s.replicas and any(answers(d, request) for d in doors_of(s))}
+        return bool(new.mounts) or bool(those & (with_volume | stopped | kept))
+
+
+class Project:
+    """The file, what was released of it, and the fleet."""
+
+    def __init__(self, fleet: Fleet, app: App) -> None:
+        self.world, self.file = Site(fleet), app
+        self.driver = Driver(self.world, Goal(fleet, App(name="shop"), 0))
+        self._release(app, frozenset(), None)
+
+    def tell(self, event: Event) -> None:
+        told = getattr(self, f"_{event.kind.replace(' ', '_')}", None)
+        if told:
+            told(event)
+        else:
+            self.file = edited(self.file, event)
+        self.world.check_servers()
+        self.world.check()
+
+    # -- what its owner does ------------------------------------------------------------------------------------------
+
+    def _up(self, event: Event) -> None:
+        self._release(self.file, frozenset(), None)
+        self._run(event.who, event.share)
+
+    def _up_one(self, event: Event) -> None:
+        """And what it depends on; as `operate/bring.py` does it."""
+        if not self.file.services:
+            return
+        name = list(self.file.services)[event.who % len(self.file.services)]
+        asked, now = self.file.with_needed({name}), self.driver.goal
+        try:
+            app = only(Chosen(now.release, now.app, is_new=False, before={}), self.file, asked)
+        except UsageError:
+            return
+        self._release(app, now.stopped - asked, asked)
+        self._run(event.other)
+
+    def _stop(self, event: Event) -> None:
+        now = self.driver.goal
+        if not now.app.services:
+            return
+        name = list(now.app.services)[event.who % len(now.app.services)]
+        self._release(now.app, now.stopped | {name}, None)
+        for number in range(event.other):
+            facts = self.world.facts()
+            which = {(r.host, r.name) for r in facts.replicas("shop", name)}
+            self.driver.do(halt(self.driver.goal, which, facts, "stopped").steps, number)
+            self.world.tick()
+
+    def _release(self, app: App, stopped: frozenset[str], asked: frozenset[str] | None) -> None:
+        now = self.driver.goal
+        is_new = (app, stopped) != (now.app, now.stopped)
+        before = {n: s.replicas for n, s in now.app.services.items()} if is_new else now.before
+        if stopped:
+            asked = (asked if asked is not None else frozenset(app.services)) - stopped
+        goal = replace(now, app=app, stopped=stopped, only=asked, before=before, release=now.release + is_new)
+        self._set(goal)
+
+    def _set(self, goal: Goal) -> None:
+        self.driver.goal = self.world.goal = goal
+        self.world.fleet, self.world.judged_down = goal.fleet, goal.assume_down
+        self.driver.restart()
+
+    def _run(self, passes: int, share: float = 1.0) -> None:
+        """Until it is killed amid the last pass, or is done."""
+        for number in range(passes):
+            made = self.driver.one_pass(number, share if number == passes - 1 else 1.0)
+            if not made.steps and not made.waiting:
+                return
+            self.world.tick()
+
+    # -- what happens to the fleet ------------------------------------------------------------------------------------
+
+    def _host(self, number: int) -> str:
+        return list(self.world.hosts)[number % len(self.world.hosts)]
+
+    def _balancers(self, event: Event) -> None:
+        goal = self.driver.goal
+        count = 1 + event.other % 2
+        hosts = tuple(dict.fromkeys(self._host(event.who + i) for i in range(count)))
+        fleet = goal.fleet.model_copy(update={"balancer": goal.fleet.balancer.model_copy(update={"hosts": hosts})})
+        self._set(replace(goal, fleet=fleet))
+
+    def _cut(self, event: Event) -> None:
+        self.world.hosts[self._host(event.who)].silent = True
+
+    def _power(self, event: Event) -> None:
+        self.world.lose_power(self._host(event.who))
+
+    def _return(self, event: Event) -> None:
+        host, goal = self._host(event.who), self.driver.goal
+        self.world.come_back(host)
+        self._set(replace(goal, assume_down=goal.assume_down - {host}))
+
+    def _assume(self, event: Event) -> None:
+        host, goal = self._host(event.who), self.driver.goal
+        if self.world.hosts[host].silent or not self.world.hosts[host].powered:
+            self._set(replace(goal, assume_down=goal.assume_down | {host}))
+
+    def _stop_by_hand(self, event: Event) -> None:
+        there = sorted((r.host, r.name) for r in self.world.replicas())
+        if there:
+            host, name = there[event.who % len(there)]
+            container = self.world.hosts[host].containers[name]
+            container.facts = replace(container.facts, state="exited", exit_code=0)
+
+    def _sessions(self, event: Event) -> None:
+        for servers in self.world.hosts[self._host(event.who)].gateway.pools.values():
+            for name, known in servers.items():
+                servers[name] = replace(known, sessions=5)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def calm(self) -> Plan:
+        """Every host is back, nothing more happens, and the whole file is brought up."""
+        for host in self.world.hosts:
+            self.world.come_back(host)
+        self._set(replace(self.driver.goal, assume_down=frozenset()))
+        self.world.tick()
+        self._release(self.file, frozenset(), None)
+        return self.driver.settle()
+
+
+def assert_is_as_the_file_says(project: Project, end: Plan) -> None:
+    goal, facts = project.driver.goal, project.world.facts()
+    assert end.failures == ()
+    if end.unplaced:  # what there is no room for may keep others from going, and is told
+        assert all(why.reason for u in end.unplaced for why in u.why)
+        return
+    assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
+    for service in goal.app.services.values():
+        there = list(facts.replicas("shop", service.name))
+        assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1)), service.name
+        assert all(r.alive and r.spec == definition(service, goal.app) for r in there), there
+    for name in goal.fleet.hosts:
+        for request in REQUESTS if name in goal.fleet.balancer.hosts else ():
+            _assert_leads(project.world, name, request, owner(goal.app, request))
+
+
+def _assert_leads(world: World, host: str, request: Door, to: Service | None) -> None:
+    gateway = world.hosts[host].gateway
+    pool = pool_for(gateway.table, request)
+    if to is None:
+        assert pool is None, (host, request, pool)
+    if to is None or not to.replicas:  # of none, a listener stays if it was there, and is not opened if it was not
+        return
+    assert pool, (host, request)
+    assert service_of(pool, "shop") == to.name, (host, request, pool)
+    named = {server_name(r.name, r.host) for r in world.facts().replicas("shop", to.name)}
+    assert {s.server.name for s in gateway.pools[pool].values() if s.state == "ready" and s.up} == named
+
+
+@with_any(sizes, drafts, stories)
+def test_a_project_ends_as_its_file_says_whatever_is_done_to_it(size: int, draft: Draft, story: list[Event]) -> None:
+    project = Project(small_fleet(size), draft.app())
+    project.tell(Event("up", 40))
+    for event in story:
+        project.tell(event)
+    end = project.calm()
+    assert_is_as_the_file_says(project, end)
+    assert project.driver.run_again().is_empty
