@@ -20,18 +20,24 @@ class Authority:
     def ca(self) -> Path:
         return self.directory / "ca.pem"
 
-    def server(self, name: str) -> ssl.SSLContext:
-        """What a server speaks TLS with that is called so."""
+    def signed(self, name: str) -> tuple[Path, Path]:
+        """A certificate for who is called so, or has that address, and its key."""
         pem, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
+        kind = "IP" if name.replace(".", "").isdigit() else "DNS"
         signed = (
             "-CA",
             str(self.ca),
             "-CAkey",
             str(self.directory / "ca.key"),
             "-addext",
-            f"subjectAltName=DNS:{name}",
+            f"subjectAltName={kind}:{name}",
         )
         _openssl(pem, key, name, *signed, "-addext", "basicConstraints=critical,CA:FALSE")
+        return pem, key
+
+    def server(self, name: str) -> ssl.SSLContext:
+        """What a server speaks TLS with that is called so."""
+        pem, key = self.signed(name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem, key)
         return context

@@ -14,9 +14,9 @@ from bayplan.engines.docker import DockerEngine
 from bayplan.engines.lock import EngineLock
 from bayplan.errors import UsageError
 from bayplan.gateways.haproxy import HaproxyGateway
-from bayplan.hosts import reach_for
+from bayplan.hosts import GuardReach, reach_for
 from bayplan.images import login_for, registry_for
-from bayplan.ports import FleetPorts, Reach, Registry, UsageStore
+from bayplan.ports import Engine, FleetPorts, Reach, Registry, UsageStore
 from bayplan.spec.model import Fleet, Host
 from bayplan.store import releases_for, store_url
 
@@ -39,8 +39,9 @@ async def open_fleet(fleet: Fleet, slow: Callable[[str], None] = lambda _: None)
     """
     _import_aiohttp()
     _check_is_here(fleet)
-    reaches = {name: reach_for(host, fleet.ssh) for name, host in fleet.hosts.items()}
-    engines = {name: DockerEngine(reach, kernel=_kernel_of(fleet.hosts[name])) for name, reach in reaches.items()}
+    ways = {name: reach_for(host, fleet.ssh) for name, host in fleet.hosts.items()}
+    engines = {name: DockerEngine(way, kernel=_kernel_of(fleet.hosts[name])) for name, way in ways.items()}
+    reaches = {name: _whole_reach(fleet, host, ways[name], engines[name]) for name, host in fleet.hosts.items()}
     gateways = {name: HaproxyGateway(reaches[name], engines[name], fleet.name) for name in fleet.hosts}
     registry = _registry(fleet, reaches)
     clock = SystemClock()
@@ -69,6 +70,11 @@ def _check_is_here(fleet: Fleet) -> None:
         told = f"{fleet.elsewhere.by} is {address}, and without a fleet.yaml the fleet is this machine's own engine"
         ssh = address.removeprefix("ssh://") if address.startswith("ssh://") else "deploy@10.0.0.11"
         raise UsageError(told, todo=f"write one: bayplan init {ssh}; or, for this machine, {fleet.elsewhere.undo}")
+
+
+def _whole_reach(fleet: Fleet, host: Host, way: Reach, engine: Engine) -> Reach:
+    """To the engine and all else on the host."""
+    return GuardReach(way, engine, fleet.name) if host.address.startswith("tcp://") else way
 
 
 def _kernel_of(host: Host) -> str:

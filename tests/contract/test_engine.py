@@ -7,7 +7,7 @@ import io
 import tarfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from bayplan.container import Container, File, Mounted
 from bayplan.engines import archive
 from bayplan.engines.docker import DockerEngine
 from bayplan.engines.memory import MemoryEngine
-from bayplan.engines.memory_container import Program
+from bayplan.engines.memory_container import Program, Talk
 from bayplan.engines.memory_hub import MemoryHub
 from bayplan.errors import (
     ConflictError,
@@ -37,6 +37,7 @@ from bayplan.spec.storage import Mount
 IMAGE = "debian:bookworm-slim"
 STAYS = ("sleep", "1000")
 SAYS = ("sh", "-c", "echo one; sleep 0.2; echo oops >&2; sleep 0.2; echo two; exec sleep 1000")
+PARROT = ("sh", "-c", 'while read -r said; do [ "$said" != bye ] || exit 3; echo "<$said"; done; touch /tmp/ended')
 EXITS = ("sh", "-c", "echo bye; exit 3")
 FEW = 30.0  # seconds for a condition to come true
 
@@ -66,7 +67,16 @@ def _program(container: Container) -> Program:
             return Program(exits=3, says=(("stdout", "bye"),))
         case _:
             sick = container.healthcheck is not None and "false" in container.healthcheck.test
-            return Program(on_exec=lambda _: answer, healthy_after=None if sick else 2)
+            return Program(on_exec=lambda _: answer, on_talk=_parrot, healthy_after=None if sick else 2)
+
+
+def _parrot(argv: Sequence[str]) -> Talk:
+    """PARROT's way."""
+    assert tuple(argv) == PARROT
+    said = b""
+    while said != b"bye\n":
+        said = yield said and b"<" + said
+    return 3
 
 
 def _over_ssh(lab: Lab) -> Ground:
@@ -403,6 +413,43 @@ async def test_exec(kit: Kit, engine: Engine) -> None:
     await engine.stop(container.name, 0)
     with pytest.raises(EngineError, match="not running"):
         await engine.exec(container.name, ["true"])
+
+
+async def test_a_command_is_spoken_with(kit: Kit, engine: Engine) -> None:
+    await engine.run(container := kit.replica())
+    async with asyncio.timeout(FEW):
+        stream = await engine.exec_stream(container.name, PARROT)
+        for said in (b"one\n", b"two\n"):
+            await stream.write(said)
+            assert await stream.read() == b"<" + said
+        await stream.write(b"bye\n")
+        assert await stream.read() == b""
+        assert (await stream.ended()).status == 3
+        await stream.close()
+
+
+async def test_one_that_is_spoken_with_ends_as_it_is_closed(kit: Kit, engine: Engine) -> None:
+    await engine.run(container := kit.replica())
+    stream = await engine.exec_stream(container.name, PARROT)
+    await stream.close()
+    await stream.close()
+    assert await stream.read() == b""
+    if not isinstance(engine, MemoryEngine):
+        await until(lambda: engine.is_directory(container.name, "/tmp/ended"), lambda seen: seen is False, "its end")
+
+
+async def test_it_is_heard_when_the_container_ends_of_one_that_is_spoken_with(kit: Kit, engine: Engine) -> None:
+    await engine.run(container := kit.replica())
+    stream = await engine.exec_stream(container.name, PARROT)
+    await stream.write(b"begun\n")
+    assert await stream.read() == b"<begun\n"
+    reading = asyncio.create_task(stream.read())
+    await engine.remove(container.name, 0)
+    async with asyncio.timeout(FEW):
+        assert await reading == b""
+    await stream.close()
+    with pytest.raises(NotFoundError):
+        await engine.exec_stream(container.name, PARROT)
 
 
 async def test_files_are_there_before_it_starts(kit: Kit, engine: Engine) -> None:

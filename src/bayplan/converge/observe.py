@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -93,7 +93,9 @@ async def _all_three(
 
 async def see_gateway(ports: FleetPorts, host: HostFacts) -> HostFacts:
     """The host with its gateway as it is now, the rest as it was."""
-    return replace(host, gateway=_if_running(host.engine, await _gateway(ports, host.name)))
+    with suppress(HostRefusedError):
+        return replace(host, gateway=_if_running(host.engine, await _gateway(ports, host.name)))
+    return replace(host, gateway=None)
 
 
 async def missing_paths(ports: FleetPorts, host: HostFacts, paths: frozenset[str]) -> frozenset[str]:
@@ -133,10 +135,15 @@ async def _images(ports: FleetPorts, name: str, *, wanted: bool) -> frozenset[st
 
 
 async def _gateway(ports: FleetPorts, name: str) -> GatewayFacts | None:
-    """None when it does not answer (in less time than its host has: a slow gateway makes no host unreachable)."""
+    """None when it does not answer (in less time than its host has: a slow gateway makes no host unreachable).
+
+    Raises HostRefusedError: it never will, as over TLS on a host without perl.
+    """
     try:
         async with asyncio.timeout(GATEWAY_DEADLINE):
             return await ports.gateways[name].observe()
+    except HostRefusedError:
+        raise
     except (BayplanError, TimeoutError):
         return None
 

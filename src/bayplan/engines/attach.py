@@ -37,7 +37,7 @@ class Resize(Protocol):
 
 async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *, deadline: float) -> ExecResult:
     """Output is both streams, as they came. Raises NotFoundError, DeadlineError, CommandError."""
-    command = await _create(client, name, argv, how, tty=False, stdin=False)
+    command = await create(client, name, argv, how, tty=False, stdin=False)
     output = bytearray()
     try:
         with client.translating():
@@ -46,10 +46,10 @@ async def run_to_end(client: Client, name: str, argv: Sequence[str], how: How, *
                     output += message.data
     except TimeoutError as late:
         raise DeadlineError(f"'{argv[0]}' in {name} did not end within {deadline:g} s", where=client.host) from late
-    seen = await _ended(client, command)
+    seen = await ended(client, command)
     if _never_began(seen):
         raise not_begun(output.decode(errors="replace"), client.host)
-    return ExecResult(_status(seen), bytes(output))
+    return ExecResult(status(seen), bytes(output))
 
 
 async def attach(client: Client, name: str, argv: Sequence[str], how: How, *, tty: bool, stdin: bool) -> int:
@@ -59,7 +59,7 @@ async def attach(client: Client, name: str, argv: Sequence[str], how: How, *, tt
     """
     terminal_s = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
     how = replace(how, environment={**terminal_s, **how.environment})
-    command = await _create(client, name, argv, how, tty=tty, stdin=stdin)
+    command = await create(client, name, argv, how, tty=tty, stdin=stdin)
     with client.translating():
         async with command.start() as stream:
             with ExitStack() as undo:
@@ -68,10 +68,10 @@ async def attach(client: Client, name: str, argv: Sequence[str], how: How, *, tt
                 is_read = await both_ways(stream, stdin=stdin, first=partial(_check_begun, client, command))
     if not is_read:
         raise BrokenPipeError
-    return _status(await _ended(client, command))
+    return status(await ended(client, command))
 
 
-async def _create(client: Client, name: str, argv: Sequence[str], how: How, *, tty: bool, stdin: bool) -> Exec:
+async def create(client: Client, name: str, argv: Sequence[str], how: How, *, tty: bool, stdin: bool) -> Exec:
     async with client.calling() as docker:
         return await docker.containers.container(name).exec(
             list(argv),
@@ -97,11 +97,11 @@ def _never_began(seen: Mapping[str, Any]) -> bool:
     return not seen["Running"] and seen["ExitCode"] in _NOT_BEGUN and not seen["Pid"]
 
 
-def _status(seen: Mapping[str, Any]) -> int:
+def status(seen: Mapping[str, Any]) -> int:
     return int(seen["ExitCode"] or 0)
 
 
-async def _ended(client: Client, command: Exec) -> Mapping[str, Any]:
+async def ended(client: Client, command: Exec) -> Mapping[str, Any]:
     """Raises HostUnreachableError when what it says has ended and it has not: it was only not heard any more."""
     for _ in range(_LOOKS):
         async with client.calling():

@@ -13,6 +13,7 @@ from bayplan.container import Container, File
 from bayplan.engines import archive, attach, build, hold, images, listing, networks, oneoff, streams, tree
 from bayplan.engines.body import create_body, restart_policy
 from bayplan.engines.client import SLOW, Client
+from bayplan.engines.exec_stream import exec_stream
 from bayplan.engines.faults import CONFLICT
 from bayplan.engines.moments import Moment
 from bayplan.errors import BayplanError, EngineError, HostRefusedError, NotFoundError
@@ -23,6 +24,7 @@ from bayplan.ports import (
     BuildRequest,
     Credentials,
     ExecResult,
+    ExecStream,
     HeldContainer,
     How,
     LogLine,
@@ -181,6 +183,9 @@ class DockerEngine:
 
     async def exec(self, name: str, argv: Sequence[str], *, how: How = AS_IT_IS, deadline: float = 30.0) -> ExecResult:
         return await attach.run_to_end(self._client, name, argv, how, deadline=deadline)
+
+    async def exec_stream(self, name: str, argv: Sequence[str]) -> ExecStream:
+        return await exec_stream(self._client, name, argv)
 
     async def attach_exec(self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, how: How = AS_IT_IS) -> int:
         return await attach.attach(self._client, name, argv, how, tty=tty, stdin=stdin)

@@ -14,7 +14,7 @@ from bayplan import labels
 from bayplan.container import Container, File, Mounted
 from bayplan.engines import archive, listing
 from bayplan.engines.body import restart_policy
-from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, MemoryNetwork, Program
+from bayplan.engines.memory_container import MemoryContainer, MemoryHeld, MemoryNetwork, MemoryStream, Program
 from bayplan.engines.memory_hub import MemoryHub, digest_name, image_id
 from bayplan.errors import (
     ConflictError,
@@ -31,6 +31,7 @@ from bayplan.ports import (
     BuildRequest,
     Credentials,
     ExecResult,
+    ExecStream,
     HeldContainer,
     How,
     LogLine,
@@ -238,6 +239,12 @@ class MemoryEngine:
         if container.state != "running":
             raise ConflictError(f"Container {name} is not running", where=self.host, status=409)
         return container.program.on_exec(argv)
+
+    async def exec_stream(self, name: str, argv: Sequence[str]) -> ExecStream:
+        container = self._container(name)
+        if container.state != "running":
+            raise ConflictError(f"Container {name} is not running", where=self.host, status=409)
+        return MemoryStream(container.program.on_talk(argv), container.gone)
 
     async def attach_exec(
         self,

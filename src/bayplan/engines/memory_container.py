@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,18 +18,28 @@ def _silent(argv: Sequence[str]) -> ExecResult:  # noqa: ARG001
     return ExecResult(0, b"")
 
 
+Talk = Generator[bytes, bytes, int]  # yields what it says, is sent what is said to it, returns its status
+
+
+def _deaf(argv: Sequence[str]) -> Talk:  # noqa: ARG001
+    yield b""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """What a container does once it is started.
 
     exits: with this status, at once; None: it stays. healthy_after: so many observations; None: never (its health check
-    fails). says: lines of (stream, text) at each start. on_exec: what a command in it answers.
+    fails). says: lines of (stream, text) at each start. on_exec: what a command in it answers; on_talk: what one does
+    that is spoken with.
     """
 
     exits: int | None = None
     healthy_after: int | None = 0
     says: tuple[tuple[str, str], ...] = ()
     on_exec: Callable[[Sequence[str]], ExecResult] = _silent
+    on_talk: Callable[[Sequence[str]], Talk] = _deaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,44 @@ class MemoryContainer:
         if self.program.healthy_after is None:
             return " (unhealthy)" if self.seen > (check.retries or _RETRIES) else " (health: starting)"
         return " (healthy)" if self.seen > self.program.healthy_after else " (health: starting)"
+
+
+class MemoryStream:
+    """A command that is spoken with, in a container of a MemoryEngine."""
+
+    def __init__(self, talk: Talk, gone: asyncio.Event) -> None:
+        self._talk, self._gone = talk, gone
+        self._said: asyncio.Queue[bytes] = asyncio.Queue()
+        self._over = asyncio.Event()
+        self._status = 0
+        self._hear(lambda: next(talk))
+
+    async def read(self) -> bytes:
+        said = asyncio.ensure_future(self._said.get())
+        ends = [asyncio.ensure_future(event.wait()) for event in (self._gone, self._over)]
+        await asyncio.wait([said, *ends], return_when=asyncio.FIRST_COMPLETED)
+        for task in (said, *ends):
+            task.cancel()
+        return said.result() if said.done() and not said.cancelled() else b""
+
+    async def write(self, data: bytes) -> None:
+        if not (self._over.is_set() or self._gone.is_set()):
+            self._hear(lambda: self._talk.send(data))
+
+    async def ended(self) -> ExecResult:
+        return ExecResult(self._status, b"")
+
+    async def close(self) -> None:
+        self._talk.close()
+        self._over.set()
+
+    def _hear(self, step: Callable[[], bytes]) -> None:
+        try:
+            if said := step():
+                self._said.put_nowait(said)
+        except StopIteration as end:
+            self._status = end.value
+            self._over.set()
 
 
 @dataclass(frozen=True)

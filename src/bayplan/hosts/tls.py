@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from bayplan.errors import HostRefusedError, HostUnreachableError
-from bayplan.hosts.sockets import private_dir
+from bayplan.hosts.relay import CHUNK, Relay
 from bayplan.spec.model import ENGINE_SOCKET, Host
 from bayplan.trust import trust
 
 _PORT = 2376  # IANA: docker-s
 _CONNECT = 5.0  # seconds
-_CHUNK = 64 * 1024
 _ONLY_ENGINE = "write ssh://user@host in fleet.yaml: over TLS only the engine can be reached"
 
 
@@ -30,10 +27,8 @@ class TlsReach:
         self._tls = host.tls
         url = urlsplit(host.address)
         self._name, self._port = url.hostname or "", url.port or _PORT
-        self._server: asyncio.Server | None = None
+        self._relay: Relay | None = None
         self._context: ssl.SSLContext | None = None
-        self._socket = Path()
-        self._pipes: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 
     async def dial(self, target: str, *, fresh: bool = False) -> str:
@@ -41,12 +36,13 @@ class TlsReach:
         if target != ENGINE_SOCKET:
             raise HostRefusedError(f"{target} cannot be reached over TLS", where=self.host, todo=_ONLY_ENGINE)
         async with self._opening:
-            if self._server is None or fresh:
+            if self._relay is None or fresh:
                 self._context = self._certificates()
                 (await self._connect())[1].close()
-            if self._server is None:
-                await self._listen()
-        return f"unix:{self._socket}"
+            if self._relay is None:
+                self._relay = Relay(self._link)
+                await self._relay.listen()
+        return self._relay.address
 
     async def why_silent(self, target: str) -> HostUnreachableError:
         """Ask as plainly as can be: with TLS 1.3 a server refuses a certificate after the client took it as agreed."""
@@ -66,13 +62,9 @@ class TlsReach:
         raise HostRefusedError(f"'{argv[0]}' cannot be run over TLS", where=self.host, todo=_ONLY_ENGINE)
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            self._socket.unlink(missing_ok=True)
-        for pipe in self._pipes:
-            pipe.cancel()
-        await asyncio.gather(*self._pipes, return_exceptions=True)
+        if self._relay is not None:
+            await self._relay.close()
+            self._relay = None
 
     def _certificates(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -127,57 +119,33 @@ class TlsReach:
             case _:
                 return HostUnreachableError(f"{where}: {error.strerror or error}", where=self.host)
 
-    async def _listen(self) -> None:
-        self._socket = private_dir() / f"t{id(self):x}-{asyncio.get_running_loop().time():.0f}.s"
-        self._socket.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._lead, self._socket)
-
-    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._pipes.add(task)
-            task.add_done_callback(self._pipes.discard)
-        with suppress(asyncio.CancelledError):  # by `close`; Python 3.11 tells of it as of a fault that nobody handled
-            try:
-                there = await self._connect()
-            except HostUnreachableError:
-                writer.close()
-                return
-            await asyncio.gather(_ask_on(reader, writer, there[1]), _answer_on(there[0], there[1], writer))
+    async def _link(self) -> _TlsLink:
+        return _TlsLink(*await self._connect())
 
 
-async def _ask_on(reader: asyncio.StreamReader, own: asyncio.StreamWriter, there: asyncio.StreamWriter) -> None:
-    """Of who has gone the engine hears; who has only said all that there is to say still listens."""
-    await _pipe(reader, there)
-    if own.is_closing() or _hung_up(own):
-        there.close()
-    elif not there.is_closing():
-        _end(there)
+class _TlsLink:
+    """A connection over TLS: asyncio knows of no end of what is said there but its own."""
 
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
 
-async def _answer_on(reader: asyncio.StreamReader, there: asyncio.StreamWriter, writer: asyncio.StreamWriter) -> None:
-    await _pipe(reader, writer)
-    writer.close()
-    there.close()
+    async def read(self) -> bytes:
+        data = await self._reader.read(CHUNK)
+        if not data:
+            raise ConnectionResetError
+        return data
 
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Bytes one way until their end."""
-    with suppress(OSError):
-        while data := await reader.read(_CHUNK):
-            writer.write(data)
-            await writer.drain()
+    def end(self) -> None:
+        """TLS's own end of what is sent (RFC 8446, 6.1, close_notify), as Docker's client has it; asyncio has none."""
+        if self._writer.is_closing():
+            return
+        with suppress(ssl.SSLError):  # one of them that it would wait for the engine's
+            self._writer.get_extra_info("ssl_object").unwrap()
+        self._writer.transport._ssl_protocol._process_outgoing()  # type: ignore[attr-defined]  # noqa: SLF001
 
-
-def _hung_up(writer: asyncio.StreamWriter) -> bool:
-    """Whether the other end of a UNIX socket is closed both ways."""
-    poll = select.poll()
-    poll.register(writer.get_extra_info("socket").fileno(), 0)
-    return bool(poll.poll(0))  # it says nothing but what is told unasked, of which that is one
-
-
-def _end(writer: asyncio.StreamWriter) -> None:
-    """TLS's own end of what is sent (RFC 8446, 6.1, close_notify), as Docker's client has it; asyncio knows of none."""
-    with suppress(ssl.SSLError):  # one of them that it would wait for the engine's
-        writer.get_extra_info("ssl_object").unwrap()
-    writer.transport._ssl_protocol._process_outgoing()  # type: ignore[attr-defined]  # noqa: SLF001
+    def drop(self) -> None:
+        self._writer.close()

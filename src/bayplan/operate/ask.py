@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import Final
 
 from bayplan.converge.observe import answered, see_engine
 from bayplan.errors import BayplanError, UsageError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.release import current
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import Fleet, Host
+from bayplan.spec.model import Fleet
 
 
 async def ask_all(ports: FleetPorts) -> Facts:
@@ -39,22 +38,6 @@ async def check_services(ports: FleetPorts, facts: Facts, app: str, services: Co
     if unknown:
         todo = f"it has: {', '.join(sorted(known))}" if known else "nothing of it runs here: bayplan up"
         raise UsageError(f"no service {unknown[0]} in the app {app}", todo=todo)
-
-
-NO_GATEWAY: Final = "over TLS only its engine can be reached, and not its gateway"
-BY_SSH: Final = "write its address as ssh://user@host in fleet.yaml"
-
-
-def check_ways(fleet: Fleet) -> None:
-    """Raises UsageError for a host whose gateway could be started and never be told anything."""
-    deaf = next((host for host in fleet.hosts.values() if is_engine_only(host)), None)
-    if deaf is not None:
-        raise UsageError(f"{deaf.address}: {NO_GATEWAY}; nothing was changed", where=deaf.name, todo=BY_SSH)
-
-
-def is_engine_only(host: Host) -> bool:
-    """Whether nothing but its engine is reached."""
-    return host.address.startswith("tcp://")
 
 
 def check_hosts(fleet: Fleet, named: Iterable[str]) -> None:

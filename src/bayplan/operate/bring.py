@@ -18,7 +18,7 @@ from bayplan.errors import BayplanError, GatewayError, PartialError
 from bayplan.facts import Facts
 from bayplan.operate import doors, lost, renamed, restarting, strangers
 from bayplan.operate.alone import alone
-from bayplan.operate.ask import check_hosts, check_ways
+from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, last_that_serves, to_go_back, undone
 from bayplan.operate.events import Note, OnEvent, Stage
 from bayplan.operate.images import builder_of, completed
@@ -78,7 +78,6 @@ class Wishes:
 async def up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent) -> Result:
     """The app as the file says, on the fleet. Raises UsageError for a service or host that is not there."""
     check_hosts(ports.fleet, wishes.assume_down)
-    check_ways(ports.fleet)
     on(Stage("hosts", "hosts"))
     async with read_ahead(ports.releases, app.name):
         return await changing(ports, f"up {app.name}", lambda sight: _up(ports, app, wishes, on, sight), wishes, on)

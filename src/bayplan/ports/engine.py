@@ -103,6 +103,25 @@ class BuildRequest:
     platform: str = ""
 
 
+class ExecStream(Protocol):
+    """A command in a container, spoken with. Everything raises EngineError (or a kind of it) or HostUnreachableError.
+
+    Its input ends, and with that the command should, when it is closed or this process ends.
+    """
+
+    async def read(self) -> bytes:
+        """The next of its standard output; b"" at the end: of the command, of its container, of what was closed."""
+
+    async def write(self, data: bytes) -> None:
+        """Say it to the command. One at a time."""
+
+    async def ended(self) -> ExecResult:
+        """After its end: how it ended, and the last of what it said of errors."""
+
+    async def close(self) -> None:
+        """Say and hear nothing any more. Again is fine."""
+
+
 class HeldContainer(Protocol):
     """A container that lives as long as this process holds it."""
 
@@ -208,6 +227,9 @@ class Engine(Protocol):
 
     async def exec(self, name: str, argv: Sequence[str], *, how: How = AS_IT_IS, deadline: float = 30.0) -> ExecResult:
         """Run a command in it to its end."""
+
+    async def exec_stream(self, name: str, argv: Sequence[str]) -> ExecStream:
+        """Begin a command in it that is spoken with. Raises NotFoundError, and EngineError when it does not run."""
 
     async def attach_exec(self, name: str, argv: Sequence[str], *, tty: bool, stdin: bool, how: How = AS_IT_IS) -> int:
         """Run a command in it on this process's own terminal; its exit status."""

@@ -66,6 +66,6 @@ class Command:
 async def test_what_is_not_heard_any_more_has_not_ended_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attach, "_BETWEEN", 0)
     client = cast("Client", Asked())
-    assert attach._status(await attach._ended(client, cast("Exec", Command(2)))) == 3
+    assert attach.status(await attach.ended(client, cast("Exec", Command(2)))) == 3
     with pytest.raises(HostUnreachableError, match="broke before the command ended"):
-        await attach._ended(client, cast("Exec", Command(math.inf)))
+        await attach.ended(client, cast("Exec", Command(math.inf)))

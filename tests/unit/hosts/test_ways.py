@@ -8,8 +8,6 @@ import os
 import socket
 import ssl
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +22,6 @@ from bayplan.spec.model import ENGINE_SOCKET, Host, Ssh, Tls
 
 def host(address: str, tls: Tls | None = None) -> Host:
     return Host(name="h1", address=address, private_ip="10.0.0.1", tls=tls)
-
-
-@pytest.fixture(autouse=True)
-def _own_sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="bp", dir="/tmp") as short:  # pytest's own are too long for sockets
-        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        yield
 
 
 def test_the_address_says_which_way() -> None:
@@ -233,7 +224,7 @@ async def test_connections_that_stand_as_the_way_is_closed_end_without_a_word(ce
     reach = TlsReach(host(f"tcp://localhost:{port}", tls(certificates)))
     _, writer = await asyncio.open_unix_connection((await reach.dial(ENGINE_SOCKET)).removeprefix("unix:"))
     async with asyncio.timeout(10):
-        while not reach._pipes:  # noqa: ASYNC110  no event tells
+        while not (reach._relay and reach._relay._led):  # noqa: ASYNC110  no event tells
             await asyncio.sleep(0.01)
     await reach.close()
     await asyncio.sleep(0.01)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import cast
 
 import pytest
-from tests.given import fleet, host
+from tests.given import fleet
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
-from bayplan.converge.observe import SLOW, see_engine, see_host
+from bayplan.converge.observe import SLOW, see_engine, see_gateway, see_host
 from bayplan.engines.memory import MemoryEngine
-from bayplan.errors import UsageError
-from bayplan.facts import EngineFacts
-from bayplan.operate.ask import ask_all, check_ways
-from bayplan.ports import FleetPorts
+from bayplan.errors import HostRefusedError
+from bayplan.facts import EngineFacts, GatewayFacts
+from bayplan.operate.ask import ask_all
+from bayplan.ports import FleetPorts, Gateway
 
 
 def hanging(monkeypatch: pytest.MonkeyPatch, host: str, seconds: float) -> tuple[FleetPorts, list[str]]:
@@ -45,10 +46,17 @@ def test_one_that_answers_soon_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == []
 
 
-def test_a_host_whose_gateway_cannot_be_told_anything_is_refused_before_anything_is_begun() -> None:
-    """`up` started a gateway there, and waited for its answer; `doctor` said that all was well."""
-    check_ways(fleet("h1", "h2"))
-    deaf = host("h2").model_copy(update={"address": "tcp://10.77.0.12:2376"})
-    with pytest.raises(UsageError, match=r"tcp://10\.77\.0\.12:2376: over TLS only its engine can be reached") as told:
-        check_ways(fleet("h1", deaf))
-    assert (told.value.where, "ssh://user@host" in told.value.todo) == ("h2", True)
+class NeverAnswering:
+    """A gateway to which no way leads, and never will."""
+
+    async def observe(self) -> GatewayFacts:
+        raise HostRefusedError("it has no perl", where="h2", todo="install it")
+
+
+def test_a_host_whose_gateway_never_can_be_reached_refuses_and_is_not_waited_for() -> None:
+    ports = MemoryFleet(fleet("h1", "h2")).ports
+    ports = replace(ports, gateways={**ports.gateways, "h2": cast("Gateway", NeverAnswering())})
+    seen = run(see_host(ports, "h2", images=False))
+    assert (seen.reachable, seen.refused, seen.why, seen.todo) == (False, True, "it has no perl", "install it")
+    well = run(see_engine(ports, "h2"))
+    assert run(see_gateway(ports, well)) == replace(well, gateway=None)

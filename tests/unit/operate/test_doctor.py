@@ -6,18 +6,23 @@ import asyncio
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import cast
 
 import pytest
+from tests import given
+from tests.memory_fleet import MemoryFleet
+from tests.virtual_time import run
 
+from bayplan.errors import HostRefusedError
 from bayplan.facts import EngineFacts, GatewayFacts, HostFacts, ServerFacts, ServerState, SystemContainer
 from bayplan.operate.doctor.files import file_findings, secrets
 from bayplan.operate.doctor.fleet import fleet_findings, net_findings
-from bayplan.operate.doctor.host import clock_finding, engine_findings, reading_findings
+from bayplan.operate.doctor.host import clock_finding, engine_findings, examine, reading_findings
 from bayplan.operate.doctor.machine import ssh_finding
 from bayplan.operate.doctor.readings import Readings, command, read
 from bayplan.operate.doctor.system import _get, external_findings, gateway_finding, renamed
 from bayplan.operate.doors import Door
-from bayplan.ports import FleetPorts
+from bayplan.ports import FleetPorts, Gateway, Reach
 from bayplan.routing import Listener, Pool, Server, Table
 from bayplan.spec.model import App, Balancer, Fleet, Host, Port, Service
 from bayplan.wiring import open_fleet
@@ -257,3 +262,20 @@ def test_a_service_that_is_managed_elsewhere_is_asked_of_each_gateway(
     assert (found.level, found.check, found.where) == (level, "external", "h1")
     assert found.what == f"db of shop, at db.example.com:5432, {told}"
     assert bool(found.todo) is (level == "fail")
+
+
+def test_what_to_do_about_a_host_that_refuses_is_told() -> None:
+    """It was lost on the way from what was observed, where the engine answers and the gateway cannot be reached."""
+
+    class Refusing:
+        async def observe(self) -> GatewayFacts:
+            raise HostRefusedError("it has no perl", todo="install it")
+
+        async def run(self, argv: list[str]) -> str:  # noqa: ARG002
+            return ""
+
+    memory = MemoryFleet(given.fleet("h1"))
+    gateway, reach = cast("Gateway", Refusing()), cast("Reach", Refusing())
+    ports = replace(memory.ports, gateways={"h1": gateway}, reaches={"h1": reach})
+    (told,) = run(examine(ports, memory.fleet.hosts["h1"], None)).findings
+    assert (told.level, told.check, told.what, told.todo) == ("fail", "access", "it has no perl", "install it")

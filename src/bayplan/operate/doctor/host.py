@@ -12,7 +12,6 @@ from typing import Any
 from bayplan.converge.observe import observe
 from bayplan.errors import BayplanError, HostRefusedError, HostUnreachableError, make_room
 from bayplan.facts import HostFacts
-from bayplan.operate.ask import BY_SSH, NO_GATEWAY, is_engine_only
 from bayplan.operate.doctor import readings
 from bayplan.operate.doctor.finding import Finding, failed
 from bayplan.operate.doctor.readings import Readings
@@ -81,13 +80,12 @@ async def _examine(ports: FleetPorts, host: Host, app: App | None) -> Examined:
 async def _observe(ports: FleetPorts, host: str) -> HostFacts:
     facts = (await observe(ports, images=False, skip=frozenset(ports.fleet.hosts) - {host})).hosts[host]
     if not facts.reachable:
-        raise HostUnreachableError(facts.why, where=host)
+        kind = HostRefusedError if facts.refused else HostUnreachableError
+        raise kind(facts.why, where=host, todo=facts.todo)
     return facts
 
 
 async def _readings(ports: FleetPorts, host: Host, info: Mapping[str, Any]) -> Readings | Finding:
-    if is_engine_only(host):
-        return Finding("fail", "host", host.name, NO_GATEWAY, BY_SSH)
     root = str(info.get("DockerRootDir", "/var/lib/docker"))
     try:
         return readings.read(await ports.reaches[host.name].run(readings.command(root)))
