@@ -14,7 +14,7 @@ from tests import given
 from tests.property.doors import OWN, SHARED, Door, doors_of, with_doors
 from tests.property.stories import BROKEN, CHECK, GOOD
 
-from bayplan.spec.model import App, Dependency, Fleet, Resources, Service
+from bayplan.spec.model import App, Dependency, Fleet, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 NAMES = ("web", "api", "shop", "db", "blog")
@@ -58,6 +58,7 @@ class Draft:
             healthcheck=CHECK if kind % 4 > 1 else None,
             resources=Resources(reserved_cpus=1.5 if kind % 5 == 0 else 0.0),
             address=ADDRESSES[name] if self.is_called else "",
+            update=Update(order="stop-first" if kind == 7 else "start-first"),
         )
         return with_doors(made, [door], TARGETS[kind // 6 % 2]) if door else made
 

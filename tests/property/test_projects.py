@@ -72,10 +72,13 @@ class Site(World):
         if new is None or not new.replicas or new.name in stopped:
             return True
         those = self._services(servers)
-        with_volume = {r.service for r in self.replicas() if r.volumes}
-        with_volume |= {name for name, service in app.services.items() if service.mounts}
+        first = {r.service for r in self.replicas() if r.volumes} | set(filter(self._goes_first, app.services))
         kept = {n for n, s in app.services.items() if not s.replicas and any(answers(d, request) for d in doors_of(s))}
-        return bool(new.mounts) or bool(those & (with_volume | stopped | kept))
+        return self._goes_first(new.name) or bool(those & (first | stopped | kept))
+
+    def _goes_first(self, name: str) -> bool:
+        service = self.goal.app.services[name] if self.goal else None
+        return bool(service and (service.mounts or service.update.order == "stop-first"))
 
 
 class Project:

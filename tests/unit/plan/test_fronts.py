@@ -147,6 +147,15 @@ def _leads_to_api(step: Configure) -> bool:
     return any(r.pool.startswith("shop.api.") for f in step.table.listeners for r in f.routes)
 
 
+def test_a_listener_that_a_service_which_this_run_does_not_bring_up_is_to_have_stays_with_whom_it_was() -> None:
+    """As after a release of both that was killed."""
+    goal, seen = scaled_to_none(api_serves=False)
+    found = plan(replace(goal, only=frozenset({"web"})), seen, 0.0)
+    assert going(goal, seen) == []
+    assert not [s for s in found.steps if isinstance(s, Configure) and s.host == "h1" and not s.table.listeners]
+    assert not found.waiting
+
+
 def test_a_service_of_none_goes_once_nothing_leads_to_it_but_its_own_listener() -> None:
     web = given.service(replicas=0)
     goal = given.goal(FLEET, web, release=2)
