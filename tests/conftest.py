@@ -11,10 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bayplan import lab as labs
 from bayplan.errors import LabError
 from bayplan.lab import Lab
+
+settings.register_profile("patient", deadline=None)  # others use the machine, too
+settings.load_profile("patient")
 
 LAB_TESTS = Path(__file__).parent / "lab"
 MakeLab = Callable[..., Lab]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
-from bayplan.routing import Server, Table
+from bayplan.routing import Route, Server, Table
 
 ContainerState = Literal["creating", "created", "running", "restarting", "paused", "exited", "dead", "removing"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
@@ -337,6 +337,16 @@ class Facts:
     def ways_to_registry(self) -> frozenset[tuple[int, str, int]]:
         """As gateways that answered are configured: nearly always one."""
         return frozenset(table.registry for table in self.tables() if table.registry)
+
+    @cached_property
+    def routes_of(self) -> Mapping[tuple[str, str], frozenset[tuple[str, int, Route]]]:
+        """Where a listener for clients leads to one service from, and which requests: by gateway and `app.service`."""
+        found: dict[tuple[str, str], set[tuple[str, int, Route]]] = defaultdict(set)
+        for host in self.reachable():
+            for front in host.gateway.table.listeners if host.gateway else ():
+                for route in front.routes if not front.is_inner else ():
+                    found[host.name, route.pool.rpartition(".")[0]].add((front.address, front.port, route))
+        return {key: frozenset(there) for key, there in found.items()}
 
     @cached_property
     def _by_service(self) -> Mapping[tuple[str, str], tuple[Replica, ...]]:

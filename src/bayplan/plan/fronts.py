@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bayplan.facts import Facts, GatewayFacts
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import pool_name, service_of
+from bayplan.plan.replica import pool_name
 from bayplan.routing import Listener, Route, Table
 from bayplan.spec.model import Port, Service
 
@@ -85,8 +85,6 @@ def _common_host(one: str, other: str) -> str | None:
 def lends(goal: Goal, service: Service, facts: Facts) -> bool:
     """Whether any balancer leads to it where the release does not: until another service has somebody for that."""
     app = goal.app.name
-    own = {(f.address, f.port, *f.routes) for f in fronts_of(app, service)}
-    there = (facts.hosts.get(name) for name in goal.fleet.balancer.hosts)
-    fronts = (f for host in there if host and host.gateway for f in host.gateway.table.listeners if not f.is_inner)
-    led = {(f.address, f.port, r) for f in fronts for r in f.routes if service_of(r.pool, app) == service.name}
-    return bool(led - own)
+    led = [facts.routes_of.get((name, f"{app}.{service.name}"), frozenset()) for name in goal.fleet.balancer.hosts]
+    own = {(f.address, f.port, *f.routes) for f in fronts_of(app, service)} if any(led) else set()
+    return any(there - own for there in led)
