@@ -1,4 +1,4 @@
-"""What is read and resolved, and cannot be run yet: told with its place before anything is done.
+"""What is read and resolved, and cannot be run yet, or at all: told with its place before anything is done.
 
 `bayplan config` shows it, and warns; whatever would start or plan the app refuses it. Whoever makes one of these work
 takes its line out of here, and its word out of the key's description in `written/`.
@@ -64,6 +64,13 @@ def check_pending(app: App, around: Surroundings) -> None:
             if value.external:
                 what, todo = _ELSEWHERE if kind == "networks" else (f"nothing here keeps {kind} of others", _VALUE)
                 around.missing(f"{kind}.{name}: {what}", kind, name, "external", todo=todo)
+
+    for name, network in app.networks.items():
+        if network.internal:
+            what = f"networks.{name}.internal: networks here are for names, and no firewall: one cannot be cut off"
+            around.missing(
+                what, "networks", name, "internal", todo="remove it, and cut the hosts off where that is needed"
+            )
 
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:

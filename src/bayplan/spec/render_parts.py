@@ -23,7 +23,8 @@ def number(value: float | None) -> str | None:
 def top(app: App) -> dict[str, Any]:
     """networks, volumes, secrets, configs."""
     networks = {
-        key: said(name=n.name, external=n.external or None, labels=dict(n.labels)) for key, n in app.networks.items()
+        key: said(name=n.name, external=n.external or None, internal=n.internal or None, labels=dict(n.labels))
+        for key, n in app.networks.items()
     }
     return said(
         networks=networks,

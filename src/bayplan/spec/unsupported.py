@@ -34,8 +34,6 @@ NEVER: Final[dict[str, dict[str, str]]] = {
     "AttachmentFile": {
         "driver_opts": "remove it: there is one interface, and it is the engine's own",
         "interface_name": "remove it: there is one interface, and it is the engine's own",
-        "ipv4_address": "remove it: addresses are the engines' own; use the service's name",
-        "ipv6_address": "remove it: addresses are the engines' own; use the service's name",
         "link_local_ips": "remove it: addresses are the engines' own; use the service's name",
         "mac_address": "mac_address of the service",
     },

@@ -10,6 +10,7 @@ import pytest
 
 from bayplan.spec import load_app, local_fleet
 from bayplan.spec.model import App
+from bayplan.spec.render import resolved
 
 
 def test_include_has_its_own_folder_and_variables(folder) -> None:
@@ -182,7 +183,7 @@ services:
   far: {image: x, networks: [off], profiles: [far]}
   host: {image: x, network_mode: none}
 networks:
-  off: {internal: true, enable_ipv6: true, driver: macvlan, ipam: {config: [{subnet: 10.9.0.0/16}]}}
+  off: {internal: true, enable_ipv4: false, driver: macvlan, ipam: {config: [{subnet: 10.9.0.0/16}]}}
   empty:
 """
     assert set(_read(folder, text).networks) == {"default"}
@@ -332,6 +333,23 @@ def test_a_file_that_is_laid_over_another_says_how_to_name_both(
     assert list(read(below, over).services) == ["web", "db"]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(over.read_bytes())))
     assert "-f" not in folder.mistakes(lambda: read(Path("-")))[0]
+
+
+def test_who_only_reads_an_app_sees_what_cannot_be_kept(folder) -> None:
+    """What `config` prints of it is refused by `up` as the file is, where there is a word for it."""
+    warned: list[str] = []
+    text = (
+        "services: {web: {image: x, networks: {back: {ipv4_address: 10.0.0.2}}}}\nnetworks: {back: {internal: true}}\n"
+    )
+    path = folder.write("compose.yaml", text)
+    app = load_app(
+        [path], project=None, environment={}, fleet=None, only_read=True, warn=lambda m: warned.append(m.what)
+    )
+    assert resolved(app)["networks"]["back"]["internal"] is True
+    assert warned == [
+        "services.web.networks.back: ipv4_address cannot be meant on a fleet; up refuses it",
+        "networks.back.internal: networks here are for names, and no firewall: one cannot be cut off; up refuses it",
+    ]
 
 
 def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:

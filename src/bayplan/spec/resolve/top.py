@@ -102,7 +102,8 @@ class _Definitions:
     def network(self, key: str, written: NetworkFile) -> Network:
         check_network(key, written, self.around)
         name, is_external = self._name(key, written.name, written.external)
-        return Network(name=name, external=is_external, labels=blank(written.labels))
+        internal = bool(written.internal)
+        return Network(name=name, external=is_external, internal=internal, labels=blank(written.labels))
 
     def volume(self, key: str, written: VolumeFile) -> Volume:
         name, is_external = self._name(key, written.name, written.external)

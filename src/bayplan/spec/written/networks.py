@@ -24,15 +24,6 @@ def _driver(value: str) -> str:
     return value
 
 
-def _internal(value: bool) -> bool:
-    if value:
-        raise wrong(
-            "networks here are for names, and no firewall: one cannot be cut off",
-            "remove it, and cut the hosts off where that is needed",
-        )
-    return value
-
-
 def _ipv4(value: bool) -> bool:
     if not value:
         raise wrong("replicas are reached by IPv4", "remove it")
@@ -68,7 +59,7 @@ class NetworkFile(FileModel):
         "`encrypted` on one host. Others are refused"
     )
     external: Maybe[External] = key("another app's; read, and refused by `up` for now")
-    internal: Maybe[Annotated[Flag, AfterValidator(_internal)]] = key("`false`: networks here are no firewall")
+    internal: Maybe[Flag] = key("read, and shown by `config`; refused by `up`: networks here are no firewall")
     attachable: Maybe[Flag] = key("any container of a host can be attached; changes nothing")
     enable_ipv4: Maybe[Annotated[Flag, AfterValidator(_ipv4)]] = key("`true`")
     enable_ipv6: Maybe[Flag] = key("changes nothing, with a warning: replicas find each other by IPv4")
@@ -92,6 +83,8 @@ class AttachmentFile(FileModel):
     """An entry of `networks:` of a service, long."""
 
     aliases: Maybe[List[Alias]] = key("two services cannot have the same one on a network")
+    ipv4_address: Maybe[Text] = key("read; refused by `up`: addresses are the engines' own. Use the service's name")
+    ipv6_address: Maybe[Text] = key("as `ipv4_address`")
     priority: Maybe[Integer] = key("there is one interface; changes nothing")
     gw_priority: Maybe[Integer] = key("there is one interface; changes nothing")
 
