@@ -39,11 +39,6 @@ class Member:
     data: Path
     group: str
 
-    @property
-    def upper(self) -> Path:
-        """What the host wrote to its root file system."""
-        return self.data / "upper"
-
 
 @dataclass(frozen=True)
 class Layout:
