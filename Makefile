@@ -18,7 +18,7 @@ demo: setup-lab  ## a real site on three real hosts of a lab on this machine
 	@scripts/demo
 
 test: setup-lab  ## every test, the lab's included
-	@BAYPLAN_REQUIRE_LAB=1 scripts/as-root $(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@BAYPLAN_REQUIRE_LAB=1 scripts/as-root $(RUN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup  ## lint, types, layers
 	@$(RUN)/ruff check .
