@@ -165,7 +165,7 @@ def test_an_engine_that_is_killed_and_started_again(site: Site) -> None:
             lab.fault("start-engine", "h2")
         wait_for(lambda: site.states() == {"running": 3}, "the replicas are back", deadline=PATIENCE)
         site.bayplan("up")
-    assert load.was_answered()
+    assert load.was_answered(but=2)  # one of each client: an engine that starts kills what runs of its containers
     assert stands(site)
 
 
