@@ -27,12 +27,14 @@ _HEAD: Final = struct.Struct(">cLL")
 _OPEN, _DATA, _END, _HANG_UP, _TAKEN, _ASK = b"O", b"D", b"E", b"X", b"T", b"A"
 _COUNT: Final = struct.Struct(">L")
 
-# The command that is the other end.
-COMMAND: Final = ("perl", "-e", Path(__file__).with_suffix(".pl").read_text(), str(WINDOW), str(_PIECE))
+
+def command() -> tuple[str, ...]:
+    """What is the other end."""
+    return ("perl", "-e", Path(__file__).with_suffix(".pl").read_text(), str(WINDOW), str(_PIECE))
 
 
 class Channels:
-    """stream: with COMMAND. Begun by `begin`; over when the stream is, and its connections then end."""
+    """stream: with `command`. Begun by `begin`; over when the stream is, and its connections then end."""
 
     def __init__(self, stream: ExecStream) -> None:
         self._stream = stream

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bayplan.errors import EngineError, HostRefusedError, HostUnreachableError, NotFoundError
-from bayplan.hosts.channels import COMMAND, Channels
+from bayplan.hosts.channels import Channels, command
 from bayplan.hosts.relay import Link, Relay
 from bayplan.plan.names import system_name
 from bayplan.ports import Engine, ExecResult, ExecStream, Reach
@@ -92,7 +92,7 @@ class GuardReach:
 
     async def _begun(self) -> Channels:
         try:
-            stream = await self._engine.exec_stream(self._guard, (*_ON_HOST, *COMMAND))
+            stream = await self._engine.exec_stream(self._guard, (*_ON_HOST, *command()))
         except EngineError as error:
             raise self._no_guard(error) from error
         channels = Channels(stream)

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.hosts.perl_stream import ProcessStream
 
 from bayplan.hosts import channels as module
-from bayplan.hosts.channels import COMMAND, WINDOW, Channel, Channels
+from bayplan.hosts.channels import WINDOW, Channel, Channels, command
 from bayplan.hosts.sockets import private_dir
 
 DEADLINE = 30.0
@@ -20,7 +20,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @pytest.fixture
 async def stream() -> AsyncIterator[ProcessStream]:
-    made = await ProcessStream.of(COMMAND)
+    made = await ProcessStream.of(command())
     yield made
     if made.process.returncode is None:
         made.process.kill()
