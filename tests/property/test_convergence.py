@@ -103,11 +103,7 @@ class Story:
             del self.world.hosts[host].containers[name]
 
     def _stop(self, event: Event) -> None:
-        there = sorted((r.host, r.name) for r in self.world.replicas())
-        if there:
-            host, name = there[event.who % len(there)]
-            container = self.world.hosts[host].containers[name]
-            container.facts = replace(container.facts, state="exited", exit_code=0)
+        self.world.stop_by_hand(event.who)
 
     def _pause(self, event: Event) -> None:
         there = sorted((r.host, r.name) for r in self.world.replicas() if r.state == "running")
@@ -137,9 +133,7 @@ class Story:
             getattr(host, what).add(("tcp", port))
 
     def _sessions(self, event: Event) -> None:
-        for servers in self.world.hosts[self._host(event.who)].gateway.pools.values():
-            for name, known in servers.items():
-                servers[name] = replace(known, sessions=5)
+        self.world.open_sessions(self._host(event.who))
 
     def _gateway(self, event: Event) -> None:
         gateway = self.world.hosts[self._host(event.who)].gateway
@@ -149,9 +143,7 @@ class Story:
 
     def calm(self) -> Plan:
         """Every host is back, every gateway answers, nothing more happens, and `up` is run twice."""
-        for host, machine in self.world.hosts.items():
-            self.world.come_back(host)
-            machine.gateway.answers = True
+        self.world.all_come_back()
         self.goal = replace(self.goal, assume_down=frozenset())
         self.driver.restart()
         self.world.tick()

@@ -180,16 +180,10 @@ class Project:
             self._set(replace(goal, assume_down=goal.assume_down | {host}))
 
     def _stop_by_hand(self, event: Event) -> None:
-        there = sorted((r.host, r.name) for r in self.world.replicas())
-        if there:
-            host, name = there[event.who % len(there)]
-            container = self.world.hosts[host].containers[name]
-            container.facts = replace(container.facts, state="exited", exit_code=0)
+        self.world.stop_by_hand(event.who)
 
     def _sessions(self, event: Event) -> None:
-        for servers in self.world.hosts[self._host(event.who)].gateway.pools.values():
-            for name, known in servers.items():
-                servers[name] = replace(known, sessions=5)
+        self.world.open_sessions(self._host(event.who))
 
     def _gateway(self, event: Event) -> None:
         gateway = self.world.hosts[self._host(event.who)].gateway
@@ -199,9 +193,7 @@ class Project:
 
     def calm(self) -> Plan:
         """Every host is back, nothing more happens, and the whole file is brought up."""
-        for host, machine in self.world.hosts.items():
-            self.world.come_back(host)
-            machine.gateway.answers = True
+        self.world.all_come_back()
         self.file = mended(self.file)
         self._set(replace(self.driver.goal, assume_down=frozenset()))
         self.world.tick()

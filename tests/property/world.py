@@ -351,6 +351,26 @@ class World:
                     container.started = self.now
         machine.silent, machine.powered = False, True
 
+    def all_come_back(self) -> None:
+        """And every gateway answers."""
+        for host, machine in self.hosts.items():
+            self.come_back(host)
+            machine.gateway.answers = True
+
+    def stop_by_hand(self, which: int) -> None:
+        """Some replica's container, as `docker stop` does."""
+        there = sorted((r.host, r.name) for r in self.replicas())
+        if there:
+            host, name = there[which % len(there)]
+            container = self.hosts[host].containers[name]
+            container.facts = replace(container.facts, state="exited", exit_code=0)
+
+    def open_sessions(self, host: str) -> None:
+        """Somebody is connected to every server of its gateway."""
+        for servers in self.hosts[host].gateway.pools.values():
+            for name, known in servers.items():
+                servers[name] = replace(known, sessions=5)
+
     def replicas(self) -> Iterator[Replica]:
         """All of them, wherever they are."""
         return (c.facts for m in self.hosts.values() for c in m.containers.values())
