@@ -99,7 +99,7 @@ def table(*args: Any, **more: Any) -> Table:
     """A gateway's, with the names of any service of these tests laid down."""
     text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
     names = tuple(
-        Names("shop", name, text)
+        Names("shop", name, text, (("shop_default", (name,)),))
         for name in ("api", "backup", "db", "extra", "files", "migrate", "seed", "site", "ssh", "web", "worker")
     )
     return Table(*args, **{"names": names, **more})

@@ -108,6 +108,34 @@ def test_every_replica_reaches_every_replica_by_name_from_every_host(shop: Shop)
     assert who == {"api-1", "api-2", "api-3"}
 
 
+def test_apps_on_one_network_know_each_other_and_nobody_starts_anew(shop: Shop, tmp_path: Path) -> None:
+    """stock is alone in its app, and comes last: api, which runs already, calls it on the network of shop's own name."""
+    (tmp_path / "web").symlink_to(shop.directory / "web")
+    environment = operator(shop.lab)
+    web = {"build": "./web", "stop_grace_period": "1s", "environment": {"PORT": "7000"}, "expose": ["7000"]}
+    networks = {"shop": {"external": True, "name": "shop_default"}}
+    app = {"name": "other", "services": {"stock": {**web, "networks": ["shop"]}}, "networks": networks}
+    (tmp_path / "compose.yaml").write_text(json.dumps(app))
+    before = shop.containers()
+    bayplan(tmp_path, environment, "up")
+    try:
+        assert shop.containers() == before
+        for host in shop.lab.hosts:
+            for name in ("stock", "stock.other"):
+                assert {line.split()[0] for line in shop.asks(host.name, name, 7000, 2)} == {"stock-1"}
+        argv = ["exec", "stock", "perl", "/call.pl", "api.shop", "80", "9", "0"]
+        said = bayplan(tmp_path, environment, *argv).stdout.splitlines()
+        assert {line.split()[0] for line in said} <= {"api-1", "api-2", "api-3"}, said
+        assert (
+            "nobody"
+            in bayplan(tmp_path, environment, "exec", "stock", "sh", "-c", "getent hosts store || echo nobody").stdout
+        )
+    finally:
+        bayplan(tmp_path, environment, "down")
+    assert "nobody" in shop.bayplan("exec", "front", "sh", "-c", "getent hosts stock || echo nobody")
+    assert shop.containers() == before
+
+
 def test_names_are_known_on_a_shared_network_only(shop: Shop) -> None:
     def resolves(service: str, name: str) -> bool:
         argv = ["exec", service, "sh", "-c", f"getent hosts {name} || echo nobody"]

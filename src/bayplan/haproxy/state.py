@@ -70,5 +70,8 @@ def _table(read: dict[str, Any]) -> Table:
             for pool in read["pools"]
         ),
         registry=tuple(read["registry"]) if read["registry"] else None,
-        names=tuple(Names(**names) for names in read.get("names", ())),
+        names=tuple(
+            Names(**{**names, "networks": tuple((of, tuple(called)) for of, called in names.get("networks", ()))})
+            for names in read.get("names", ())
+        ),
     )

@@ -17,6 +17,7 @@ from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import history_lost, notes_on, registry_moves
 from bayplan.operate.release import Chosen, asked_before, is_new_fleet, last_readable, number_for
 from bayplan.operate.secrets import versioned
+from bayplan.plan import other_apps
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
@@ -86,7 +87,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     notes = [*notes_on(ports.fleet, facts)]
     listened = doors.Listened(ports)
     latest, pinned, unmade = await foreseen(listened, app, secrets, facts, notes.append)
-    notes += unanswered(pinned, unmade)
+    notes += (*other_apps.notes(pinned, facts), *unanswered(pinned, unmade))
     number = number_for(ports.fleet, latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, await asked_before(ports.releases, latest), assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())

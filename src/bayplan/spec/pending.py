@@ -34,10 +34,6 @@ _SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
     (("build", "context"), _remote_build, "clone it, and name the directory"),
 )
 _VALUE: Final = "write where its value is found"
-_ELSEWHERE: Final = (
-    "a network of another app cannot be joined: services are found by name in their own",
-    "remove external; write both into one app (include), or reach the other by what it publishes",
-)
 _PLAIN = "an engine's own builder has no such thing; build it elsewhere, push it, and name it with image"
 _BUILD: Final[Mapping[str, str]] = {
     "additional_contexts": "widen the context, or COPY --from=IMAGE in the Dockerfile",
@@ -59,11 +55,11 @@ def check_pending(app: App, around: Surroundings) -> None:
                 "services", service.name, *path,
                 todo=todo if todo.startswith("remove it") else f"instead: {todo}",
             )  # fmt: skip
-    for kind, there in (("secrets", app.secrets), ("configs", app.configs), ("networks", app.networks)):
+    for kind, there in (("secrets", app.secrets), ("configs", app.configs)):
         for name, value in there.items():
             if value.external:
-                what, todo = _ELSEWHERE if kind == "networks" else (f"nothing here keeps {kind} of others", _VALUE)
-                around.missing(f"{kind}.{name}: {what}", kind, name, "external", todo=todo)
+                what = f"{kind}.{name}: nothing here keeps {kind} of others"
+                around.missing(what, kind, name, "external", todo=_VALUE)
 
     for name, network in app.networks.items():
         if network.internal:

@@ -354,7 +354,7 @@ def test_who_only_reads_an_app_sees_what_cannot_be_kept(folder) -> None:
 
 def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:
     warned = []
-    text = "services:\n  web:\n    build: {context: ., additional_contexts: {a: .}}\n    networks: [back]\nnetworks:\n  back: {external: true}\n"
+    text = "services:\n  web:\n    build: {context: ., additional_contexts: {a: .}}\n    networks: [back]\nnetworks:\n  back: {internal: true}\n"
     path = folder.write("compose.yaml", text)
     load_app([path], project=None, environment={}, fleet=None, only_read=True, warn=warned.append)
     assert [(w.line, w.what) for w in warned] == [
@@ -362,7 +362,7 @@ def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:
         (3, "services.web: build.additional_contexts is not supported yet; up refuses it"),
         (
             6,
-            "networks.back: a network of another app cannot be joined: services are found by name in their own; up refuses it",
+            "networks.back.internal: networks here are for names, and no firewall: one cannot be cut off; up refuses it",
         ),
     ]
 

@@ -58,7 +58,9 @@ class NetworkFile(FileModel):
         "`com.docker.network.bridge.name` and `com.docker.network.driver.mtu` change nothing, with a warning; so does "
         "`encrypted` on one host. Others are refused"
     )
-    external: Maybe[External] = key("another app's; read, and refused by `up` for now")
+    external: Maybe[External] = key(
+        "shared with the fleet's other apps that name it: their services know each other, as SERVICE.APP too"
+    )
     internal: Maybe[Flag] = key("read, and shown by `config`; refused by `up`: networks here are no firewall")
     attachable: Maybe[Flag] = key("any container of a host can be attached; changes nothing")
     enable_ipv4: Maybe[Annotated[Flag, AfterValidator(_ipv4)]] = key("`true`")
