@@ -10,7 +10,8 @@ from typing import Any
 from bayplan import labels
 from bayplan.facts import Binding, EngineFacts, Facts, GatewayFacts, HostFacts, Replica, ServerFacts, SystemContainer
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import definition, network_name, replica_name, server_name
+from bayplan.plan.names import network_name
+from bayplan.plan.replica import definition, replica_name, server_name
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import System
 from bayplan.plan.system import plan_system

@@ -10,7 +10,8 @@ from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Memory
-from bayplan.plan.replica import definition, host_ports, network_name
+from bayplan.plan.names import network_name
+from bayplan.plan.replica import definition, host_ports, is_cut_off
 from bayplan.plan.standing import endpoints, is_serving, why_failed
 from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import pinned, written_volumes
@@ -163,7 +164,8 @@ class Reader:
         if replica.state not in STOPPED:
             return False
         host = self.facts.hosts[replica.host]
-        taken, network = _taken(host, self.run), network_name(self.goal.fleet.name, self.goal.app.name)
+        is_alone = is_cut_off(self.goal.app, self.service)
+        taken, network = _taken(host, self.run), network_name(self.goal.fleet.name, replica.app, cut_off=is_alone)
         is_lost = replica.cut or (not self.service.options.network_mode and network not in host.engine.networks)
         return is_lost or not taken.isdisjoint(replica.held_ports)
 

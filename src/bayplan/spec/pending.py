@@ -61,13 +61,6 @@ def check_pending(app: App, around: Surroundings) -> None:
                 what = f"{kind}.{name}: nothing here keeps {kind} of others"
                 around.missing(what, kind, name, "external", todo=_VALUE)
 
-    for name, network in app.networks.items():
-        if network.internal:
-            what = f"networks.{name}.internal: networks here are for names, and no firewall: one cannot be cut off"
-            around.missing(
-                what, "networks", name, "internal", todo="remove it, and cut the hosts off where that is needed"
-            )
-
 
 def _of(service: Service) -> Iterator[tuple[_Path, str]]:
     yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
