@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import HostFacts
-from bayplan.operate.bring import Result, Wishes, changing, converge
+from bayplan.operate.bring import Result, Wishes, changing, converge, record_next
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import required
@@ -46,7 +46,8 @@ async def move(
         for name in entry.used_by:
             await engine.remove(name, 0)
         await remove_whole(ports, home, entry.name)
-        await sight.look(whole=True)
+        seen = await sight.look(whole=True)
+        chosen = await record_next(ports, chosen, chosen.app, chosen.stopped, f"volume move {said} {to}", seen)
         return copied, await converge(ports, chosen, wishes, on, sight)
 
     return await changing(ports, f"volume move {app} {said} {to}", work, wishes, on)
