@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import HostFacts
-from bayplan.operate.bring import Result, Wishes, changing, converge, record_next
+from bayplan.operate import lost
+from bayplan.operate.bring import Result, Wishes, changing, converge, record_next, tell
 from bayplan.operate.events import OnEvent, Stage
 from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import required
@@ -33,6 +34,8 @@ async def move(
         known = await volumes_of(ports, chosen.app, facts)
         home, entry = check_move(known, said, to)
         _check_ours(facts.hosts[home], app, entry)
+        lost.check(chosen.app, chosen.app, facts)
+        tell(on, lost.notes(chosen.app, chosen.app, facts, chosen.app.services.keys() - chosen.stopped))
         engine = ports.engines[home]
         on(Stage("volume", f"{entry.name} from {home} to {to}"))
         grace = max((s.stop_grace_period for s in known.app.services.values()), default=10.0)
