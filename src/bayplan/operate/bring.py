@@ -213,7 +213,8 @@ async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> No
         services = released.app.services.values() if released else ()
         if released and any(led_at(ports.fleet, service, host) for service in services for host in hosts):
             on(Stage("replicas", f"{other}, to which the gateway of {', '.join(sorted(hosts))} is to lead again"))
-            await _brought(ports, released, Wishes(), on)
+            again = await record_next(ports, released, released.app, released.stopped, "led to again", facts)
+            await _brought(ports, again, Wishes(), on)
 
 
 async def _converge_or_back(

@@ -49,9 +49,14 @@ def namesakes(goal: Goal, facts: Facts) -> Iterator[Replica]:
     """
     for service in (s for s in goal.app.services.values() if not (s.is_job or s.external)):
         for old in facts.replicas(goal.app.name, service.name):
-            is_it = old.spec == definition(service, goal.app) and is_reached(goal.fleet, service, old)
-            if old.release == goal.release and old.state not in (*STOPPED, "removing") and not is_it:
+            runs = old.state not in (*STOPPED, "removing")
+            if old.release == goal.release and runs and not is_of(goal.fleet, goal.app, service, old):
                 yield old
+
+
+def is_of(fleet: Fleet, app: App, service: Service, replica: Replica) -> bool:
+    """Whether it is what the service says, where its host is reached by now."""
+    return replica.spec == definition(service, app) and is_reached(fleet, service, replica)
 
 
 def is_reached(fleet: Fleet, service: Service, replica: Replica) -> bool:
