@@ -132,7 +132,7 @@ class Project:
     def _release(self, app: App, stopped: frozenset[str], asked: frozenset[str] | None) -> None:
         now = self.driver.goal
         is_new = (app, stopped) != (now.app, now.stopped)
-        before = {n: s.replicas for n, s in now.app.services.items()} if is_new else now.before
+        before = {n: s.replicas for n, s in now.app.services.items()}  # also of a release that is brought up again
         if stopped:
             asked = (asked if asked is not None else frozenset(app.services)) - stopped
         goal = replace(now, app=app, stopped=stopped, only=asked, before=before, release=now.release + is_new)
@@ -210,8 +210,12 @@ def assert_is_as_the_file_says(project: Project, end: Plan) -> None:
     assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
     for service in goal.app.services.values():
         there = list(facts.replicas("shop", service.name))
-        assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1)), service.name
-        assert all(r.alive and r.spec == definition(service, goal.app) for r in there), there
+        if service.is_global:
+            assert sorted(r.host for r in there) == (sorted(goal.fleet.hosts) if service.replicas else []), service.name
+        else:
+            assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1)), service.name
+        assert all(r.spec == definition(service, goal.app) for r in there), there
+        assert all(r.done if service.is_job else r.alive for r in there), there
     for name in goal.fleet.hosts:
         for request in REQUESTS if name in goal.fleet.balancer.hosts else ():
             _assert_leads(project.world, name, request, owner(goal.app, request))

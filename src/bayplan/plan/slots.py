@@ -20,8 +20,13 @@ STOPPED = ("exited", "created", "dead")
 
 
 def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
-    """Replicas of services that the app does not have any more."""
-    return tuple(r for r in facts.replicas(goal.app.name) if r.service not in goal.app.services)
+    """Replicas of services that the app does not have any more, or has as jobs: nobody is to be served by those."""
+    return tuple(r for r in facts.replicas(goal.app.name) if _is_left_over(r, goal))
+
+
+def _is_left_over(replica: Replica, goal: Goal) -> bool:
+    service = goal.app.services.get(replica.service)
+    return service is None or (service.is_job and not replica.job and goal.touches(service.name))
 
 
 def of_before(goal: Goal, facts: Facts) -> Iterator[Replica]:
