@@ -338,13 +338,22 @@ def test_a_file_that_is_laid_over_another_says_how_to_name_both(
 def test_who_only_reads_an_app_sees_what_cannot_be_kept(folder) -> None:
     """What `config` prints of it is refused by `up` as the file is, where there is a word for it."""
     warned: list[str] = []
-    text = "services: {web: {image: x, networks: {back: {ipv4_address: 10.0.0.2}}}}\nnetworks: {back: }\n"
+    text = (
+        "services:\n  web: {image: x, networks: {back: {ipv4_address: 10.0.0.2}}}\n"
+        "  api: {image: x, networks: {back: {ipv4_address: 10.0.0.3}}, command: [x, --web=10.0.0.2]}\nnetworks: {back: }\n"
+    )
     path = folder.write("compose.yaml", text)
     app = load_app(
         [path], project=None, environment={}, fleet=None, only_read=True, warn=lambda m: warned.append(m.what)
     )
     assert "back" in resolved(app)["networks"]
-    assert warned == ["services.web.networks.back: ipv4_address cannot be meant on a fleet; up refuses it"]
+    assert warned == [
+        (
+            "services.web.networks.back: ipv4_address cannot be had, and services.api.command counts on it: "
+            "addresses are each engine's own; up refuses it"
+        ),
+        "services.api.networks.back: ipv4_address changes nothing: addresses are each engine's own",
+    ]
 
 
 def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:

@@ -85,7 +85,10 @@ class AttachmentFile(FileModel):
     """An entry of `networks:` of a service, long."""
 
     aliases: Maybe[List[Alias]] = key("two services cannot have the same one on a network")
-    ipv4_address: Maybe[Text] = key("read; refused by `up`: addresses are the engines' own. Use the service's name")
+    ipv4_address: Maybe[Text] = key(
+        "changes nothing, with a warning: addresses are the engines' own. Where another value of the file names it, it "
+        "is read, and refused by `up`: use the service's name there"
+    )
     ipv6_address: Maybe[Text] = key("as `ipv4_address`")
     priority: Maybe[Integer] = key("there is one interface; changes nothing")
     gw_priority: Maybe[Integer] = key("there is one interface; changes nothing")
