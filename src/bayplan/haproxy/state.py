@@ -34,10 +34,16 @@ def pack(table: Table) -> dict[str, str]:
 
 
 def unpack(environment: Mapping[str, str]) -> Table:
-    """The table of `pack`'s variables. Raises ValueError when they are not there or not whole."""
+    """The table of `pack`'s variables, less what only a newer bayplan knows. Raises ValueError when they are not there
+    or not whole.
+    """
     try:
         text = "".join(environment[f"{TABLE}_{i}"] for i in range(int(environment[TABLE])))
-        return _table(json.loads(zlib.decompress(base64.b64decode(text))))
+        read = json.loads(zlib.decompress(base64.b64decode(text)))
+        try:
+            return _table(read)
+        except TypeError:  # of a word that it does not know
+            return _table(_known(read))
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise ValueError("no table of bayplan's") from error
 
@@ -75,3 +81,16 @@ def _table(read: dict[str, Any]) -> Table:
             for names in read.get("names", ())
         ),
     )
+
+
+def _known(read: dict[str, Any]) -> dict[str, Any]:
+    """As far as this bayplan knows the words."""
+    pools = [
+        {**_of(Pool, p), "former": [(n, _of(Spoken, how)) for n, how in p.get("former", ())]} for p in read["pools"]
+    ]
+    fronts = [{**_of(Listener, f), "routes": [_of(Route, r) for r in f["routes"]]} for f in read["listeners"]]
+    return {**read, "pools": pools, "listeners": fronts, "names": [_of(Names, n) for n in read.get("names", ())]}
+
+
+def _of(kind: type[Listener | Names | Pool | Route | Spoken], read: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: read[field.name] for field in fields(kind) if field.name in read}
