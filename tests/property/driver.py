@@ -11,12 +11,13 @@ from tests.property.world import BrokenPromiseError, World, outcome_of
 from bayplan import labels
 from bayplan.errors import PortTakenError
 from bayplan.facts import Facts, Replica
+from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import seated, wanted_slots
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition
 from bayplan.plan.steps import Plan, PoolChange, Remove, Run, Start, Step, Stop, key
-from bayplan.spec.model import App, Service
+from bayplan.spec.model import App, Fleet, Service
 
 
 class Driver:
@@ -180,3 +181,9 @@ def _check_independent(steps: Iterable[Step]) -> None:
     for kind, found in (("step", keys), ("replica", replicas), ("server", servers)):
         if len(found) != len(set(found)):
             raise BrokenPromiseError(f"one {kind} twice in a pass: {sorted(map(str, found))}")
+
+
+def hosts_of(service: Service, facts: Facts, fleet: Fleet) -> list[str]:
+    """Those that a service with one on each host is to be on."""
+    may = (n for n, host in fleet.hosts.items() if unmet(service, host, facts.hosts[n].engine.arch) is None)
+    return sorted(may) if service.replicas else []

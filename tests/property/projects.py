@@ -14,7 +14,7 @@ from tests import given
 from tests.property.doors import OWN, SHARED, Door, doors_of, with_doors
 from tests.property.stories import BROKEN, CHECK, GOOD
 
-from bayplan.spec.model import App, Dependency, Fleet, Resources, Service, Update
+from bayplan.spec.model import App, Dependency, Fleet, Placement, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 NAMES = ("web", "api", "shop", "db", "blog")
@@ -175,6 +175,15 @@ def _job(app: App, name: str, other: int) -> App:
     return _as_waited_for(_changed(bare, first, depends_on={name: Dependency()}) if is_free else bare)
 
 
+def _everywhere(app: App, name: str, other: int) -> App:
+    """One on each host, or as many as it has replicas; it may be kept from one host."""
+    service = app.services[name]
+    mode = "global" if service.mode == "replicated" and other % 3 else "replicated"
+    where = Placement(constraints=(f"node.hostname != h{1 + other % 2}",) if other % 4 == 1 else ())
+    mode = service.mode if service.is_job else mode
+    return _changed(app, name, mode=mode, placement=where, mounts=() if mode == "global" else service.mounts)
+
+
 def _as_waited_for(app: App) -> App:
     """Each dependency as what it is on may have it: of a job, that it has ended."""
 
@@ -194,7 +203,7 @@ def _volume(app: App, name: str, _other: int) -> App:
     mine = {
         "mounts": (Mount(kind="volume", source="data", target="/d"),),
         "replicas": min(services[name].replicas, 1),
-        "mode": services[name].mode.replace("global-job", "replicated-job"),
+        "mode": "replicated-job" if services[name].is_job else "replicated",
     }
     return _put(app, services | {name: services[name].model_copy(update=mine)})
 
@@ -247,6 +256,7 @@ _EDITS: Final[Mapping[str, Callable[[App, str, int], App]]] = {
     "target": _target,
     "depend": _depend,
     "job": _job,
+    "everywhere": _everywhere,
     "volume": _volume,
     "need": _need,
 }

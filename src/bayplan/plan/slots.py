@@ -12,7 +12,7 @@ from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.names import network_name
 from bayplan.plan.replica import definition, host_ports, is_cut_off
-from bayplan.plan.standing import endpoints, is_serving, why_failed
+from bayplan.plan.standing import endpoints, is_serving, is_unheard, why_failed
 from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import pinned, written_volumes
 
@@ -184,6 +184,8 @@ class Reader:
 
     def _why_failed(self, replica: Replica) -> str | None:
         """Of one that does not serve."""
+        if is_unheard(replica, self.service, self.goal.fleet, self.facts):
+            return None  # for all that is known, it serves
         return why_failed(replica, self.service, self.run, self.now)
 
 
