@@ -11,15 +11,13 @@ from rich.console import Console, Group
 from tests import given
 
 from bayplan.cli import progress
-from bayplan.cli.progress import Progress, step_failed
+from bayplan.cli.progress import Progress
 from bayplan.converge.outcome import PassEvent
-from bayplan.errors import BayplanError
 from bayplan.facts import Facts
 from bayplan.operate.events import ImageEvent, Stage
 from bayplan.operate.status import _state
-from bayplan.plan.steps import Configure, Held, Plan, Pull, Waiting
+from bayplan.plan.steps import Held, Plan, Waiting
 from bayplan.ports import Transfer
-from bayplan.routing import Table
 
 PLAN = Plan(
     waiting=(Waiting("h1", "job", "shop-job-1-r1", "has not ended yet", open_end=True),),
@@ -50,22 +48,6 @@ def test_what_an_engine_tries_again_is_told_once_a_try(capfd: pytest.CaptureFixt
         for seconds in (5, 5, 4, 1, 10, 10, 9, 1):
             shown(ImageEvent("web", Transfer("abc", again=seconds), done=False))
     assert said(capfd) == [f"web: the registry failed; tried again in {seconds} s" for seconds in (5, 10)]
-
-
-@pytest.mark.parametrize(
-    ("what", "told"),
-    [
-        ("shop:1 cannot be pulled: no space left on device", "shop:1 cannot be pulled: no space left on device"),
-        ("no space left on device", "pull shop:1: no space left on device"),
-    ],
-)
-def test_a_step_that_failed_is_named_once(what: str, told: str) -> None:
-    assert step_failed(Pull("h1", "shop:1", "is not there"), BayplanError(what)) == told
-
-
-def test_a_step_of_a_whole_host_has_no_name() -> None:
-    failed = BayplanError("something else listens on port 80")
-    assert step_failed(Configure("h1", Table(), "adds port 80"), failed) == f"configure: {failed.what}"
 
 
 @pytest.mark.parametrize(
