@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
@@ -37,6 +38,8 @@ MARKS = {
     "failed": ("✗", "red"),
 }
 SILENCE = 5.0  # seconds without a line, after which a person is told what is waited for
+STILL = 60.0  # seconds after which that is told again: who reads a log, or what ends a build, would take it for dead
+_OF_NO_USE = re.compile(r" ---> (Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}")
 RECENT = 5  # lines of what has just happened
 
 
@@ -61,7 +64,7 @@ class Progress:
         self.notes: list[str] = []
         self.changed = False  # whether any step was done
         self._slow: set[str] = set()
-        self._waits: set[str] = set()
+        self._waits: dict[str, float] = {}  # when it was told last
         self._retrying: dict[str, int] = {}  # seconds, by service
         self._heard = self.began
         self._story = Story()
@@ -94,7 +97,7 @@ class Progress:
                 self._end_stage()
                 self._recent = ()
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
-                if event.name in ("lock", "volumes", "replicas"):
+                if event.name in ("lock", "volumes", "volume", "copy", "replicas"):
                     self._say(event.text)
             case Note():
                 self.notes.append(event.text)
@@ -122,14 +125,16 @@ class Progress:
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def _tell_waiting(self, plan: Plan) -> None:
-        """What nothing has been heard of for a while waits for, once."""
-        if time.monotonic() - self._heard < SILENCE:
+        """What nothing has been heard of for a while waits for: once, and again after a long while."""
+        now, heard = time.monotonic(), self._heard
+        if now - heard < SILENCE:
             return
         told = [f"waits: {w.replica or w.service} on {w.host} {w.why}" for w in plan.waiting]
         told += [f"{held.service} {held.why}" for held in plan.held]
-        for line in (line for line in dict.fromkeys(told) if line not in self._waits):
-            self._waits.add(line)
-            self._say(line)
+        for line in dict.fromkeys(told):
+            if line not in self._waits or now - max(self._waits[line], heard) >= STILL:
+                self._waits[line] = now
+                self._say(line)
 
     def _end_stage(self) -> None:
         if self.stages and self.stages[-1].ended is None:
@@ -139,7 +144,8 @@ class Progress:
         text = _transfer_text(event.transfer)
         if self.stages and text:
             self.stages[-1].lines[event.service] = text
-        if event.done or (event.transfer.text and not event.transfer.layer):
+        is_said = event.transfer.text and not event.transfer.layer and not _OF_NO_USE.fullmatch(event.transfer.text)
+        if event.done or is_said:
             self._say(f"{event.service}: {event.transfer.text or event.transfer.status}")
         elif seconds := event.transfer.again:
             before = self._retrying.get(event.service, 0)
