@@ -18,12 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bayplan.cli.console import err, waited_for
+from bayplan.cli.silence import Silence
 from bayplan.cli.story import Story
 from bayplan.converge.outcome import PassEvent, StepEvent
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Note, Stage
 from bayplan.plan.standing import endpoints, word_for
-from bayplan.plan.steps import Plan, Pull, Start, Stop
+from bayplan.plan.steps import Pull, Start, Stop
 from bayplan.ports import Transfer
 from bayplan.terminal_text import plain
 from bayplan.units import show_bytes
@@ -37,8 +38,6 @@ MARKS = {
     "stopped": ("○", "dim"),
     "failed": ("✗", "red"),
 }
-SILENCE = 5.0  # seconds without a line, after which a person is told what is waited for
-STILL = 60.0  # seconds after which that is told again: who reads a log, or what ends a build, would take it for dead
 _OF_NO_USE = re.compile(r" ---> (Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}")
 RECENT = 5  # lines of what has just happened
 
@@ -64,10 +63,8 @@ class Progress:
         self.notes: list[str] = []
         self.changed = False  # whether any step was done
         self._slow: set[str] = set()
-        self._waits: dict[str, float] = {}  # when it was told last
         self._retrying: dict[str, int] = {}  # seconds, by service
-        self._heard = self.began
-        self._story = Story()
+        self._story, self._silence = Story(), Silence()
         self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
@@ -112,7 +109,7 @@ class Progress:
             case PassEvent():
                 self.facts = event.facts
                 self._say_all(self._story.heard(event))
-                self._tell_waiting(event.plan)
+                self._say_all(self._silence.broken(event.plan))
 
     def slow(self, host: str) -> None:
         """It is waited for."""
@@ -123,18 +120,6 @@ class Progress:
                 self.stages[-1].waits.append(host)
 
     # -- what happens -------------------------------------------------------------------------------------------------
-
-    def _tell_waiting(self, plan: Plan) -> None:
-        """What nothing has been heard of for a while waits for: once, and again after a long while."""
-        now, heard = time.monotonic(), self._heard
-        if now - heard < SILENCE:
-            return
-        told = [f"waits: {w.replica or w.service} on {w.host} {w.why}" for w in plan.waiting]
-        told += [f"{held.service} {held.why}" for held in plan.held]
-        for line in dict.fromkeys(told):
-            if line not in self._waits or now - max(self._waits[line], heard) >= STILL:
-                self._waits[line] = now
-                self._say(line)
 
     def _end_stage(self) -> None:
         if self.stages and self.stages[-1].ended is None:
@@ -173,7 +158,8 @@ class Progress:
             self._say(line)
 
     def _say(self, line: str) -> None:
-        self._heard, line = time.monotonic(), plain(line)
+        self._silence.ends()
+        line = plain(line)
         self._recent = (*self._recent, line)[-RECENT:]
         if not self._is_live and not self._quiet and line.strip():
             sys.stderr.write(f"{time.monotonic() - self.began:6.1f}s  {line}\n")

@@ -36,7 +36,7 @@ class _Phrase:
 
     def of(self, names: Iterable[str]) -> str:
         names = tuple(names)
-        return f"{self.before}{_in_short(names)}{self.many if self.many and len(names) > 1 else self.after}"
+        return f"{self.before}{in_short(names)}{self.many if self.many and len(names) > 1 else self.after}"
 
 
 _DONE: Final = {
@@ -196,7 +196,7 @@ def _short_image(image: str) -> str:
     return _OWN_REGISTRY.sub("", image.partition("@")[0], count=1)
 
 
-def _in_short(names: Iterable[str]) -> str:
+def in_short(names: Iterable[str]) -> str:
     """`shop-web-2-r7, shop-api-{1,3}-r7`, as a shell has it: replicas of one release of a service share a name."""
     found: dict[tuple[str, str] | str, list[int]] = {}
     for name in names:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, Group
 from tests import given
 
-from bayplan.cli import progress
+from bayplan.cli import silence
 from bayplan.cli.progress import Progress
 from bayplan.converge.outcome import PassEvent
 from bayplan.facts import Facts
@@ -36,10 +36,24 @@ def test_what_is_waited_for_is_told_once_after_a_silence(
         shown(Stage("replicas", "release 2"))
         shown(PassEvent(1, Facts(), PLAN))
         assert said(capfd) == ["release 2"]
-        monkeypatch.setattr(progress, "SILENCE", 0.0)
+        monkeypatch.setattr(silence, "SILENCE", 0.0)
         for number in (2, 3):
             shown(PassEvent(number, Facts(), PLAN))
         assert said(capfd) == ["waits: shop-job-1-r1 on h1 has not ended yet", "web waits for job to end"]
+
+
+def test_what_waits_for_the_same_is_a_line_and_is_no_news_when_it_gets_less(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "SILENCE", 0.0)
+    late = tuple(Waiting(f"h{n % 2 + 1}", "web", f"shop-web-{n}-r2", "is starting") for n in range(1, 7))
+    with Progress("shop") as shown:
+        for there in (late, late[2:], (*late[2:], Waiting("h1", "web", "shop-web-7-r2", "is starting"))):
+            shown(PassEvent(2, Facts(), Plan(waiting=there)))
+    assert said(capfd) == [
+        "waits: shop-web-{1,3,5}-r2 on h2, shop-web-{2,4,6}-r2 on h1: each is starting",
+        "waits: shop-web-{3,5}-r2 on h2, shop-web-{4,6,7}-r2 on h1: each is starting",
+    ]
 
 
 def test_what_is_still_waited_for_is_told_again_after_a_long_silence(
