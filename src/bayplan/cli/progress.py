@@ -53,9 +53,11 @@ class _Stage:
 
 
 class Progress:
-    """Called with each event of an operation on an app; a context manager that owns the live part of the screen."""
+    """Called with each event of an operation on an app, or on all (None); a context manager that owns the live part of
+    the screen.
+    """
 
-    def __init__(self, app: str, *, quiet: bool = False) -> None:
+    def __init__(self, app: str | None, *, quiet: bool = False) -> None:
         self._app, self._quiet = app, quiet
         self.began = time.monotonic()
         self.stages: list[_Stage] = []
@@ -92,10 +94,10 @@ class Progress:
             case Stage():
                 self._say_all(self._story.rest())
                 self._end_stage()
-                self._recent = ()
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
                 if event.name in ("lock", "volumes", "volume", "copy", "replicas"):
                     self._say(event.text)
+                self._recent = ()
             case Note():
                 self.notes.append(event.text)
                 if self._is_live:
@@ -216,7 +218,10 @@ class Progress:
     def _state(self, replica: Replica) -> str:
         """As MARKS has it. Its service is not known here: what is led to wherever a gateway knows it is ready."""
         facts = self.facts or Facts()
-        if word := word_for(replica, facts):
+        word = word_for(replica, facts)
+        if word == "draining" and self._story.is_coming(replica):
+            return "starting"
+        if word:
             return "stopped" if word == "failed" and replica.name in self._stopped else word
         seen = endpoints(replica, facts)
         is_led_to = all(e.facts.takes_traffic for e in seen) if seen else not replica.ports

@@ -62,6 +62,7 @@ class Story:
         self._facts = Facts()
         self._serving: set[Name] = set()  # those of which it is known, or told
         self._out: set[Name] = set()  # those of which it is told that they leave, or left
+        self._coming: set[Name] = set()  # started, and not serving yet
         self._failed: set[Name] = set()
         self._staying: frozenset[str] = frozenset()  # servers that leave some gateways only
         self._changes: dict[str, tuple[str, ...]] = {}  # what a gateway is being configured to, by host
@@ -87,6 +88,10 @@ class Story:
                 hosts.setdefault(tuple(sorted(by_host[host])), []).append(host)
             yield from (f"{', '.join(there)}: {phrase.of(names)}" for names, there in hosts.items())
 
+    def is_coming(self, replica: Replica) -> bool:
+        """Whether it was started in this run and has not served yet: a gateway has it in the state of one that drains."""
+        return (replica.host, replica.name) in self._coming
+
     # -- a pass -------------------------------------------------------------------------------------------------------
 
     def _passed(self, event: PassEvent) -> Iterator[str]:
@@ -101,6 +106,7 @@ class Story:
             if name not in self._serving:
                 self._serving.add(name)
                 self._out.discard(name)
+                self._coming.discard(name)
                 if event.number > 1:  # what served before is no news
                     self._note(_how_it_serves(replica, event.facts), *name)
         yield from self.rest()
@@ -109,12 +115,16 @@ class Story:
     # -- a step -------------------------------------------------------------------------------------------------------
 
     def _done(self, step: Step) -> Iterator[str]:
+        name = (step.host, subject(step))
         if isinstance(step, Run | Start | Stop):
-            self._serving.discard((step.host, subject(step)))
-            self._out.discard((step.host, subject(step)))
+            self._serving.discard(name)
+            self._out.discard(name)
+            self._coming.discard(name)
+        if isinstance(step, Run | Start):
+            self._coming.add(name)
         match step:
             case Run():
-                self._failed.discard((step.host, subject(step)))
+                self._failed.discard(name)
                 ports = " ".join(f"{b.address}:{b.port}->{b.target}" for b in step.container.ports)
                 yield f"{step.host}: started {step.container.name}" + (f"  {ports}" if ports else "")
             case PoolChange():
@@ -145,6 +155,7 @@ class Story:
         if step.server.name not in self._staying:
             self._out.add(name)
             self._serving.discard(name)
+            self._coming.discard(name)
 
     def _note(self, phrase: _Phrase, host: str, name: str = "") -> None:
         self._pass.setdefault(phrase, {}).setdefault(host, set()).add(name)

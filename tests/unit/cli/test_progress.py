@@ -12,11 +12,12 @@ from tests import given
 
 from bayplan.cli import silence
 from bayplan.cli.progress import Progress
-from bayplan.converge.outcome import PassEvent
+from bayplan.container import Container
+from bayplan.converge.outcome import PassEvent, StepEvent
 from bayplan.facts import Facts
 from bayplan.operate.events import ImageEvent, Stage
 from bayplan.operate.status import _state
-from bayplan.plan.steps import Held, Plan, Waiting
+from bayplan.plan.steps import Held, Plan, PoolChange, Run, Waiting
 from bayplan.ports import Transfer
 
 PLAN = Plan(
@@ -112,6 +113,23 @@ def test_a_replica_s_state_is_told_in_the_words_of_ps(
     with Progress("shop", quiet=True) as shown:
         shown(PassEvent(1, seen, Plan()))
         assert (shown._state(one), _state(goal, web, one, seen)) == (word, word)
+
+
+def test_who_is_checked_before_it_takes_traffic_is_starting_and_not_draining() -> None:
+    """A gateway has both in the same state."""
+    goal = given.goal(given.fleet("h1"), given.service(replicas=1))
+    one = given.replica(goal.app.services["web"], 1, "h1")
+    seen = given.facts(
+        given.up("h1", one, gateway=given.serving(goal, {"shop.web.8080": [given.server(one, "drain")]}))
+    )
+    begun = Run("h1", "web", 1, Container(one.name, one.image), "")
+    drained = PoolChange("h1", "drain", "shop.web.8080", given.server(one).server, "")
+    with Progress("shop", quiet=True) as shown:
+        shown(StepEvent(begun, "done"))
+        shown(PassEvent(1, seen, Plan()))
+        assert shown._state(one) == "starting"
+        shown(StepEvent(drained, "done"))
+        assert shown._state(one) == "draining"
 
 
 def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
