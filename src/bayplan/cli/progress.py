@@ -223,6 +223,8 @@ class Progress:
             return "starting"
         if word:
             return "stopped" if word == "failed" and replica.name in self._stopped else word
+        if self._story.is_going(replica):
+            return "draining"
         seen = endpoints(replica, facts)
         is_led_to = all(e.facts.takes_traffic for e in seen) if seen else not replica.ports
         return "ready" if replica.alive and is_led_to else "starting"

@@ -5,7 +5,7 @@ however many gateways lead to it; what happens to several of a host in one pass 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -28,15 +28,17 @@ Name = tuple[str, str]  # a replica's host and its name
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
-    """What is told around names; `many` in the place of `after` where they are several."""
+    """What is told around names. many: in the place of `after` where they are several; counted: so is their number."""
 
     before: str = ""
     after: str = ""
     many: str = ""
+    counted: bool = False
 
-    def of(self, names: Iterable[str]) -> str:
-        names = tuple(names)
-        return f"{self.before}{in_short(names)}{self.many if self.many and len(names) > 1 else self.after}"
+    def of(self, names: Collection[str]) -> str:
+        several = len(names) > 1
+        what = f"{len(names)} replicas" if self.counted and several else in_short(names)
+        return f"{self.before}{what}{self.many if self.many and several else self.after}"
 
 
 _DONE: Final = {
@@ -89,8 +91,12 @@ class Story:
             yield from (f"{', '.join(there)}: {phrase.of(names)}" for names, there in hosts.items())
 
     def is_coming(self, replica: Replica) -> bool:
-        """Whether it was started in this run and has not served yet: a gateway has it in the state of one that drains."""
+        """Whether this run has started it, and it has not served yet: to a gateway it is as one that drains."""
         return (replica.host, replica.name) in self._coming
+
+    def is_going(self, replica: Replica) -> bool:
+        """Whether it has been told that it drains: out of the pools, it is as one that is starting."""
+        return (replica.host, replica.name) in self._out
 
     # -- a pass -------------------------------------------------------------------------------------------------------
 
@@ -145,7 +151,7 @@ class Story:
         host = told[1] if told else step.host
         name = (host, step.server.name.removesuffix(f".{host}"))
         if step.action == "drain" and step.server.name in self._staying:
-            self._note(_Phrase("gateway drains ", f": {step.why}"), step.host, name[1])
+            self._note(_Phrase("gateway drains ", f": {step.why}", counted=True), step.host, name[1])
         elif step.action == "drain" and name not in self._out:
             self._note(_DRAINS, *name)
         elif step.action == "leave" and name not in self._out and not self._stands(name):

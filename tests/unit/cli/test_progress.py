@@ -130,6 +130,8 @@ def test_who_is_checked_before_it_takes_traffic_is_starting_and_not_draining() -
         assert shown._state(one) == "starting"
         shown(StepEvent(drained, "done"))
         assert shown._state(one) == "draining"
+        shown(PassEvent(2, given.facts(given.up("h1", one)), Plan()))
+        assert shown._state(one) == "draining", "it is out of the pools, and about to be removed"
 
 
 def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
