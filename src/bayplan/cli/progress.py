@@ -94,7 +94,7 @@ class Progress:
             case Stage():
                 self._say_all(self._story.rest())
                 self._end_stage()
-                self.stages.append(_Stage(event.name, event.text, time.monotonic()))
+                self._begin_stage(_Stage(event.name, event.text, time.monotonic()))
                 if event.name in ("lock", "volumes", "volume", "copy", "replicas"):
                     self._say(event.text)
                 self._recent = ()
@@ -122,6 +122,13 @@ class Progress:
                 self.stages[-1].waits.append(host)
 
     # -- what happens -------------------------------------------------------------------------------------------------
+
+    def _begin_stage(self, stage: _Stage) -> None:
+        """Hosts that wait for the lock are a stage again once it is ours."""
+        if stage.name == "lock" and self.stages and self.stages[-1].name == "hosts":
+            self.stages[-1] = stage
+        else:
+            self.stages.append(stage)
 
     def _end_stage(self) -> None:
         if self.stages and self.stages[-1].ended is None:
@@ -172,7 +179,7 @@ class Progress:
         return Group(*self._stage_lines(final=False), *self._host_lines(), *self._recent_lines())
 
     def _recent_lines(self) -> Iterator[RenderableType]:
-        if self.stages and self.stages[-1].name == "replicas":
+        if self.stages and self.stages[-1].name in ("hosts", "replicas"):
             yield from (Text(f"     {line}", "dim", overflow="ellipsis", no_wrap=True) for line in self._recent)
 
     def _stage_lines(self, *, final: bool) -> Iterator[RenderableType]:

@@ -141,6 +141,13 @@ def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str
     assert said(capfd) == ["waits for h2, which does not answer yet"]
 
 
+def test_hosts_that_wait_for_the_lock_are_a_line_once_it_is_ours() -> None:
+    with Progress("shop", quiet=True) as shown:
+        for name in ("hosts", "lock", "hosts", "images"):
+            shown(Stage(name, name))
+    assert [stage.name for stage in shown.stages] == ["lock", "hosts", "images"]
+
+
 def test_an_image_is_a_line_however_long_its_name() -> None:
     """On 80 columns the service stood on one line and its digest, cut all the same, on the next."""
     shown, narrow = Progress("shop"), io.StringIO()
