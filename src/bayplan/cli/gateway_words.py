@@ -11,11 +11,18 @@ Front = tuple[str, int, str, str]  # address, port, service, which requests
 
 
 def changes(old: Table, step: Configure) -> tuple[str, ...]:
-    """A sentence for each thing that clients or replicas notice. Of pools that come or go nobody does."""
+    """A sentence for each thing that clients or replicas notice. Of pools and names that come or go nobody does."""
     new = step.table
     told = (*_listens(old, new), *_knows(old, new), *_registry(old, new))
-    is_of_pools = {p.name for p in old.pools} != {p.name for p in new.pools}
-    return told if told or is_of_pools else (f"gateway configured anew: {step.why}",)
+    if told or (old.listeners == new.listeners and not _are_other(old, new)):
+        return told
+    return (f"gateway configured anew: {step.why}",)
+
+
+def _are_other(old: Table, new: Table) -> bool:
+    """Whether a pool that stays is another by now."""
+    before = {pool.name: pool for pool in old.pools}
+    return any(before.get(pool.name, pool) != pool for pool in new.pools)
 
 
 def _listens(old: Table, new: Table) -> Iterator[str]:

@@ -18,12 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bayplan.cli.console import err, waited_for
+from bayplan.cli.silence import Silence
 from bayplan.cli.story import Story
 from bayplan.converge.outcome import PassEvent, StepEvent
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Note, Stage
 from bayplan.plan.standing import endpoints, word_for
-from bayplan.plan.steps import Plan, Pull, Start, Stop
+from bayplan.plan.steps import Pull, Start, Stop
 from bayplan.ports import Transfer
 from bayplan.terminal_text import plain
 from bayplan.units import show_bytes
@@ -37,8 +38,6 @@ MARKS = {
     "stopped": ("○", "dim"),
     "failed": ("✗", "red"),
 }
-SILENCE = 5.0  # seconds without a line, after which a person is told what is waited for
-STILL = 60.0  # seconds after which that is told again: who reads a log, or what ends a build, would take it for dead
 _OF_NO_USE = re.compile(r" ---> (Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}")
 RECENT = 5  # lines of what has just happened
 
@@ -54,9 +53,11 @@ class _Stage:
 
 
 class Progress:
-    """Called with each event of an operation on an app; a context manager that owns the live part of the screen."""
+    """Called with each event of an operation on an app, or on all (None); a context manager that owns the live part of
+    the screen.
+    """
 
-    def __init__(self, app: str, *, quiet: bool = False) -> None:
+    def __init__(self, app: str | None, *, quiet: bool = False) -> None:
         self._app, self._quiet = app, quiet
         self.began = time.monotonic()
         self.stages: list[_Stage] = []
@@ -64,10 +65,8 @@ class Progress:
         self.notes: list[str] = []
         self.changed = False  # whether any step was done
         self._slow: set[str] = set()
-        self._waits: dict[str, float] = {}  # when it was told last
         self._retrying: dict[str, int] = {}  # seconds, by service
-        self._heard = self.began
-        self._story = Story()
+        self._story, self._silence = Story(), Silence()
         self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
@@ -95,10 +94,10 @@ class Progress:
             case Stage():
                 self._say_all(self._story.rest())
                 self._end_stage()
-                self._recent = ()
-                self.stages.append(_Stage(event.name, event.text, time.monotonic()))
+                self._begin_stage(_Stage(event.name, event.text, time.monotonic()))
                 if event.name in ("lock", "volumes", "volume", "copy", "replicas"):
                     self._say(event.text)
+                self._recent = ()
             case Note():
                 self.notes.append(event.text)
                 if self._is_live:
@@ -112,7 +111,7 @@ class Progress:
             case PassEvent():
                 self.facts = event.facts
                 self._say_all(self._story.heard(event))
-                self._tell_waiting(event.plan)
+                self._say_all(self._silence.broken(event.plan))
 
     def slow(self, host: str) -> None:
         """It is waited for."""
@@ -124,17 +123,12 @@ class Progress:
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
-    def _tell_waiting(self, plan: Plan) -> None:
-        """What nothing has been heard of for a while waits for: once, and again after a long while."""
-        now, heard = time.monotonic(), self._heard
-        if now - heard < SILENCE:
-            return
-        told = [f"waits: {w.replica or w.service} on {w.host} {w.why}" for w in plan.waiting]
-        told += [f"{held.service} {held.why}" for held in plan.held]
-        for line in dict.fromkeys(told):
-            if line not in self._waits or now - max(self._waits[line], heard) >= STILL:
-                self._waits[line] = now
-                self._say(line)
+    def _begin_stage(self, stage: _Stage) -> None:
+        """Hosts that wait for the lock are a stage again once it is ours."""
+        if stage.name == "lock" and self.stages and self.stages[-1].name == "hosts":
+            self.stages[-1] = stage
+        else:
+            self.stages.append(stage)
 
     def _end_stage(self) -> None:
         if self.stages and self.stages[-1].ended is None:
@@ -173,7 +167,8 @@ class Progress:
             self._say(line)
 
     def _say(self, line: str) -> None:
-        self._heard, line = time.monotonic(), plain(line)
+        self._silence.ends()
+        line = plain(line)
         self._recent = (*self._recent, line)[-RECENT:]
         if not self._is_live and not self._quiet and line.strip():
             sys.stderr.write(f"{time.monotonic() - self.began:6.1f}s  {line}\n")
@@ -184,7 +179,7 @@ class Progress:
         return Group(*self._stage_lines(final=False), *self._host_lines(), *self._recent_lines())
 
     def _recent_lines(self) -> Iterator[RenderableType]:
-        if self.stages and self.stages[-1].name == "replicas":
+        if self.stages and self.stages[-1].name in ("hosts", "replicas"):
             yield from (Text(f"     {line}", "dim", overflow="ellipsis", no_wrap=True) for line in self._recent)
 
     def _stage_lines(self, *, final: bool) -> Iterator[RenderableType]:
@@ -230,8 +225,13 @@ class Progress:
     def _state(self, replica: Replica) -> str:
         """As MARKS has it. Its service is not known here: what is led to wherever a gateway knows it is ready."""
         facts = self.facts or Facts()
-        if word := word_for(replica, facts):
+        word = word_for(replica, facts)
+        if word == "draining" and self._story.is_coming(replica):
+            return "starting"
+        if word:
             return "stopped" if word == "failed" and replica.name in self._stopped else word
+        if self._story.is_going(replica):
+            return "draining"
         seen = endpoints(replica, facts)
         is_led_to = all(e.facts.takes_traffic for e in seen) if seen else not replica.ports
         return "ready" if replica.alive and is_led_to else "starting"

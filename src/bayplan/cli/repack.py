@@ -56,7 +56,7 @@ def _do(found: Repack, where: Fleet, most: int | None, seconds: float, *, quiet:
     from bayplan.operate.bring import Wishes
     from bayplan.operate.repack import carry_out
 
-    with Progress(where.name, quiet=quiet) as progress:
+    with Progress(None, quiet=quiet) as progress:
         return on_fleet(
             where, lambda ports: carry_out(ports, found, most, Wishes(patience=seconds), progress), progress.slow
         )

@@ -5,7 +5,7 @@ however many gateways lead to it; what happens to several of a host in one pass 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -28,15 +28,17 @@ Name = tuple[str, str]  # a replica's host and its name
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
-    """What is told around names; `many` in the place of `after` where they are several."""
+    """What is told around names. many: in the place of `after` where they are several; counted: so is their number."""
 
     before: str = ""
     after: str = ""
     many: str = ""
+    counted: bool = False
 
-    def of(self, names: Iterable[str]) -> str:
-        names = tuple(names)
-        return f"{self.before}{_in_short(names)}{self.many if self.many and len(names) > 1 else self.after}"
+    def of(self, names: Collection[str]) -> str:
+        several = len(names) > 1
+        what = f"{len(names)} replicas" if self.counted and several else in_short(names)
+        return f"{self.before}{what}{self.many if self.many and several else self.after}"
 
 
 _DONE: Final = {
@@ -62,6 +64,7 @@ class Story:
         self._facts = Facts()
         self._serving: set[Name] = set()  # those of which it is known, or told
         self._out: set[Name] = set()  # those of which it is told that they leave, or left
+        self._coming: set[Name] = set()  # started, and not serving yet
         self._failed: set[Name] = set()
         self._staying: frozenset[str] = frozenset()  # servers that leave some gateways only
         self._changes: dict[str, tuple[str, ...]] = {}  # what a gateway is being configured to, by host
@@ -87,6 +90,14 @@ class Story:
                 hosts.setdefault(tuple(sorted(by_host[host])), []).append(host)
             yield from (f"{', '.join(there)}: {phrase.of(names)}" for names, there in hosts.items())
 
+    def is_coming(self, replica: Replica) -> bool:
+        """Whether this run has started it, and it has not served yet: to a gateway it is as one that drains."""
+        return (replica.host, replica.name) in self._coming
+
+    def is_going(self, replica: Replica) -> bool:
+        """Whether it has been told that it drains: out of the pools, it is as one that is starting."""
+        return (replica.host, replica.name) in self._out
+
     # -- a pass -------------------------------------------------------------------------------------------------------
 
     def _passed(self, event: PassEvent) -> Iterator[str]:
@@ -101,6 +112,7 @@ class Story:
             if name not in self._serving:
                 self._serving.add(name)
                 self._out.discard(name)
+                self._coming.discard(name)
                 if event.number > 1:  # what served before is no news
                     self._note(_how_it_serves(replica, event.facts), *name)
         yield from self.rest()
@@ -109,12 +121,16 @@ class Story:
     # -- a step -------------------------------------------------------------------------------------------------------
 
     def _done(self, step: Step) -> Iterator[str]:
+        name = (step.host, subject(step))
         if isinstance(step, Run | Start | Stop):
-            self._serving.discard((step.host, subject(step)))
-            self._out.discard((step.host, subject(step)))
+            self._serving.discard(name)
+            self._out.discard(name)
+            self._coming.discard(name)
+        if isinstance(step, Run | Start):
+            self._coming.add(name)
         match step:
             case Run():
-                self._failed.discard((step.host, subject(step)))
+                self._failed.discard(name)
                 ports = " ".join(f"{b.address}:{b.port}->{b.target}" for b in step.container.ports)
                 yield f"{step.host}: started {step.container.name}" + (f"  {ports}" if ports else "")
             case PoolChange():
@@ -135,7 +151,7 @@ class Story:
         host = told[1] if told else step.host
         name = (host, step.server.name.removesuffix(f".{host}"))
         if step.action == "drain" and step.server.name in self._staying:
-            self._note(_Phrase("gateway drains ", f": {step.why}"), step.host, name[1])
+            self._note(_Phrase("gateway drains ", f": {step.why}", counted=True), step.host, name[1])
         elif step.action == "drain" and name not in self._out:
             self._note(_DRAINS, *name)
         elif step.action == "leave" and name not in self._out and not self._stands(name):
@@ -145,6 +161,7 @@ class Story:
         if step.server.name not in self._staying:
             self._out.add(name)
             self._serving.discard(name)
+            self._coming.discard(name)
 
     def _note(self, phrase: _Phrase, host: str, name: str = "") -> None:
         self._pass.setdefault(phrase, {}).setdefault(host, set()).add(name)
@@ -196,7 +213,7 @@ def _short_image(image: str) -> str:
     return _OWN_REGISTRY.sub("", image.partition("@")[0], count=1)
 
 
-def _in_short(names: Iterable[str]) -> str:
+def in_short(names: Iterable[str]) -> str:
     """`shop-web-2-r7, shop-api-{1,3}-r7`, as a shell has it: replicas of one release of a service share a name."""
     found: dict[tuple[str, str] | str, list[int]] = {}
     for name in names:

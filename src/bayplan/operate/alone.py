@@ -39,14 +39,21 @@ async def alone(
     sight, began = Sight(ports), ports.clock.now()
     claim = Claim(operator(), doing, time.time())
     looking = asyncio.create_task(sight.look())
-    taking = asyncio.create_task(
-        ports.lock.take(claim, patience=patience, gone=gone, say=lambda text: on(Stage("lock", text)))
-    )
     hold: Hold | None = None
+    waited = False
+
+    def say(text: str) -> None:
+        nonlocal waited
+        if hold is None:  # a host whose vote was not needed may yet fetch what it votes with
+            waited = True
+            on(Stage("lock", text))
+
+    taking = asyncio.create_task(ports.lock.take(claim, patience=patience, gone=gone, say=say))
     try:
         hold, facts = await _both(looking, taking)
-        if not hold.was_free:
+        if waited or not hold.was_free:
             on(Stage("hosts", "hosts"))
+        if not hold.was_free:
             facts = await sight.look(whole=True)
         elif ports.clock.now() - began > FRESH:  # another's last steps may not have been seen
             sight.outdate()

@@ -15,6 +15,7 @@ from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.routing import Server
 from bayplan.spec.model import Service
 
+NOT_LED_TO: Final = "no listener there leads to it any more"
 NO_HOST: Final = "its host is not of this fleet"
 
 
@@ -114,12 +115,10 @@ def sweep(goal: Goal, facts: Facts, waiting: list[Waiting]) -> Iterator[PoolChan
                 why = gone.get(known)
                 answers = why == NO_HOST or (pool, known.server.address, known.server.port) in held
                 if is_left and (replica := standing.get(known.server.name)):
-                    at, left = Endpoint(host.name, pool, known), f"{host.name} is no balancer any more"
-                    yield from way_out(replica, (at,), _drain(goal, replica), left, waiting)
+                    at = Endpoint(host.name, pool, known)
+                    yield from way_out(replica, (at,), _drain(goal, replica), NOT_LED_TO, waiting)
                 elif is_left or (why and not (is_missed and answers and known.takes_traffic)):
-                    yield PoolChange(
-                        host.name, "leave", pool, known.server, why or f"{host.name} is no balancer any more"
-                    )
+                    yield PoolChange(host.name, "leave", pool, known.server, why or NOT_LED_TO)
 
 
 def _drain(goal: Goal, replica: Replica) -> float:

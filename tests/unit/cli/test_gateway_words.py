@@ -6,7 +6,7 @@ import pytest
 
 from bayplan.cli.gateway_words import changes
 from bayplan.plan.steps import Configure
-from bayplan.routing import Listener, Pool, Route, Table
+from bayplan.routing import Listener, Names, Pool, Route, Table
 
 SHOP, BLOG, DB = (Pool(f"shop.{name}.80", "shop", name) for name in ("shop", "blog", "db"))
 INNER = Listener(80, "198.18.0.7", "http", (Route(SHOP.name),))
@@ -41,6 +41,7 @@ def table(*fronts: Listener, pools: tuple[Pool, ...] = (SHOP, BLOG, DB)) -> Tabl
         (Table(), Table(registry=(5000, "10.0.0.1", 5000)), ["gateway leads to the registry"]),
         (Table(registry=(5000, "10.0.0.1", 5000)), Table(), ["gateway leads to no registry any more"]),
         (table(), table(pools=(SHOP,)), []),
+        (table(), Table(pools=(SHOP, BLOG, DB), names=(Names("shop", "shop", "127.0.0.1 localhost"),)), []),
         (
             table(),
             table(pools=(SHOP, BLOG, Pool(DB.name, "shop", "db", check="http /"))),

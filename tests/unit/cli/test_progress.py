@@ -10,13 +10,14 @@ import pytest
 from rich.console import Console, Group
 from tests import given
 
-from bayplan.cli import progress
+from bayplan.cli import silence
 from bayplan.cli.progress import Progress
-from bayplan.converge.outcome import PassEvent
+from bayplan.container import Container
+from bayplan.converge.outcome import PassEvent, StepEvent
 from bayplan.facts import Facts
 from bayplan.operate.events import ImageEvent, Stage
 from bayplan.operate.status import _state
-from bayplan.plan.steps import Held, Plan, Waiting
+from bayplan.plan.steps import Held, Plan, PoolChange, Run, Waiting
 from bayplan.ports import Transfer
 
 PLAN = Plan(
@@ -36,10 +37,24 @@ def test_what_is_waited_for_is_told_once_after_a_silence(
         shown(Stage("replicas", "release 2"))
         shown(PassEvent(1, Facts(), PLAN))
         assert said(capfd) == ["release 2"]
-        monkeypatch.setattr(progress, "SILENCE", 0.0)
+        monkeypatch.setattr(silence, "SILENCE", 0.0)
         for number in (2, 3):
             shown(PassEvent(number, Facts(), PLAN))
         assert said(capfd) == ["waits: shop-job-1-r1 on h1 has not ended yet", "web waits for job to end"]
+
+
+def test_what_waits_for_the_same_is_a_line_and_is_no_news_when_it_gets_less(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "SILENCE", 0.0)
+    late = tuple(Waiting(f"h{n % 2 + 1}", "web", f"shop-web-{n}-r2", "is starting") for n in range(1, 7))
+    with Progress("shop") as shown:
+        for there in (late, late[2:], (*late[2:], Waiting("h1", "web", "shop-web-7-r2", "is starting"))):
+            shown(PassEvent(2, Facts(), Plan(waiting=there)))
+    assert said(capfd) == [
+        "waits: shop-web-{1,3,5}-r2 on h2, shop-web-{2,4,6}-r2 on h1: each is starting",
+        "waits: shop-web-{3,5}-r2 on h2, shop-web-{4,6,7}-r2 on h1: each is starting",
+    ]
 
 
 def test_what_is_still_waited_for_is_told_again_after_a_long_silence(
@@ -100,11 +115,37 @@ def test_a_replica_s_state_is_told_in_the_words_of_ps(
         assert (shown._state(one), _state(goal, web, one, seen)) == (word, word)
 
 
+def test_who_is_checked_before_it_takes_traffic_is_starting_and_not_draining() -> None:
+    """A gateway has both in the same state."""
+    goal = given.goal(given.fleet("h1"), given.service(replicas=1))
+    one = given.replica(goal.app.services["web"], 1, "h1")
+    seen = given.facts(
+        given.up("h1", one, gateway=given.serving(goal, {"shop.web.8080": [given.server(one, "drain")]}))
+    )
+    begun = Run("h1", "web", 1, Container(one.name, one.image), "")
+    drained = PoolChange("h1", "drain", "shop.web.8080", given.server(one).server, "")
+    with Progress("shop", quiet=True) as shown:
+        shown(StepEvent(begun, "done"))
+        shown(PassEvent(1, seen, Plan()))
+        assert shown._state(one) == "starting"
+        shown(StepEvent(drained, "done"))
+        assert shown._state(one) == "draining"
+        shown(PassEvent(2, given.facts(given.up("h1", one)), Plan()))
+        assert shown._state(one) == "draining", "it is out of the pools, and about to be removed"
+
+
 def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
     with Progress("shop") as shown:
         shown.slow("h2")
         shown.slow("h2")
     assert said(capfd) == ["waits for h2, which does not answer yet"]
+
+
+def test_hosts_that_wait_for_the_lock_are_a_line_once_it_is_ours() -> None:
+    with Progress("shop", quiet=True) as shown:
+        for name in ("hosts", "lock", "hosts", "images"):
+            shown(Stage(name, name))
+    assert [stage.name for stage in shown.stages] == ["lock", "hosts", "images"]
 
 
 def test_an_image_is_a_line_however_long_its_name() -> None:

@@ -123,9 +123,13 @@ def seen() -> Facts:
 
 
 def test_who_drains_at_one_gateway_and_stays_at_another_is_told_with_the_reason(seen: Facts) -> None:
-    one = change("drain", "h2", "h2 is no balancer any more")
+    one = change("drain", "h2", "no listener there leads to it any more")
     assert lines(PassEvent(1, seen, Plan((one,))), *done(one, change("leave", "h2"))) == [
-        "h2: gateway drains shop-web-1-r1: h2 is no balancer any more"
+        "h2: gateway drains shop-web-1-r1: no listener there leads to it any more"
+    ]
+    step = replace(one, server=replace(one.server, name="shop-web-2-r1.h2"))
+    assert lines(PassEvent(1, seen, Plan((one, step))), *done(one, step)) == [
+        "h2: gateway drains 2 replicas: no listener there leads to it any more"
     ]
 
 

@@ -17,7 +17,7 @@ from bayplan.errors import LockedError, LockLostError, NoHostError, PortTakenErr
 from bayplan.facts import Facts
 from bayplan.gateways.memory import MemoryGateway
 from bayplan.operate.alone import alone
-from bayplan.operate.events import Event
+from bayplan.operate.events import Event, Stage
 from bayplan.ports import Claim
 
 Work = Callable[[Sight], Coroutine[Any, Any, str]]
@@ -74,6 +74,27 @@ def test_what_another_has_is_refused_and_the_work_not_begun() -> None:
             await world.alone(done)
 
     run(story())
+
+
+def test_hosts_are_what_is_waited_for_once_it_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that fetched what it votes with was told to do that, for as long as it was made ready."""
+    world = World()
+    take = world.lock.take
+
+    async def fetching(
+        claim: Claim, *, patience: float, gone: frozenset[str], say: Callable[[str], None]
+    ) -> MemoryHold:
+        say("h1: fetches haproxy, for the lock")
+        asyncio.get_running_loop().call_later(1.0, say, "h2: fetches haproxy, for the lock")
+        return await take(claim, patience=patience, gone=gone, say=say)
+
+    async def work(_: Sight) -> str:
+        await asyncio.sleep(2.0)
+        return ""
+
+    monkeypatch.setattr(world.lock, "take", fetching)
+    run(world.alone(work))
+    assert world.events == [Stage("lock", "h1: fetches haproxy, for the lock"), Stage("hosts", "hosts")]
 
 
 def test_the_fleet_is_looked_at_again_when_another_had_it() -> None:

@@ -30,7 +30,7 @@ def test_who_is_connected_through_a_host_that_is_no_balancer_any_more_gets_as_lo
     known = server(ONE, sessions=2)
     assert swept(known, routed=True) == ([], [])
     [drained], _ = swept(known)
-    assert (drained.host, drained.action, drained.why) == ("h1", "drain", "h1 is no balancer any more")
+    assert (drained.host, drained.action, drained.why) == ("h1", "drain", "no listener there leads to it any more")
     steps, [waits] = swept(replace(known, state="drain", since=59.0))
     assert (steps, waits.why) == ([], "finishes 2 sessions on h1")
 
