@@ -45,7 +45,9 @@ def doors_of(service: Service) -> Iterator[Door]:
 
 
 def with_doors(service: Service, doors: Iterable[Door], target: int) -> Service:
-    """The service with these: of shared ones, those with the path of the first, and hosts or any host, but not both."""
+    """The service with these: of shared ones, those with the path of the first, and hosts or any host, but not both.
+    Ports of the host itself stay.
+    """
     wanted = sorted(set(doors))
     shared = [d for d in wanted if d.is_shared]
     path, named = (shared[0].path, bool(shared[0].host)) if shared else ("/", False)
@@ -53,7 +55,8 @@ def with_doors(service: Service, doors: Iterable[Door], target: int) -> Service:
     ports = tuple(Port(target=target, published=d.port) for d in wanted if not d.is_shared)
     web = (Port(target=target, published=WEB, app_protocol="http"),) if shared else ()
     http = Http(hosts=hosts, path=path) if shared else None
-    return service.model_copy(update={"ports": (*ports, *web), "http": http})
+    own = tuple(p for p in service.ports if p.mode == "host")
+    return service.model_copy(update={"ports": (*ports, *web, *own), "http": http})
 
 
 def owner(app: App, request: Door) -> Service | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 from hypothesis import strategies as st
@@ -14,12 +15,14 @@ from tests import given
 from tests.property.doors import OWN, SHARED, Door, doors_of, with_doors
 from tests.property.stories import BROKEN, CHECK, GOOD
 
-from bayplan.spec.model import App, Dependency, Fleet, Placement, Resources, Service, Update
+from bayplan.plan.replica import host_ports
+from bayplan.spec.model import App, Dependency, Fleet, Placement, Port, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 NAMES = ("web", "api", "shop", "db", "blog")
 TARGETS = (8080, 9090)
 DOORS = (*SHARED, *OWN)
+HOST_PORTS = (Port(target=22, published=20022, mode="host"), Port(target=8080, published=28080, mode="host"))
 ADDRESSES = {name: f"198.18.1.{number}" for number, name in enumerate(NAMES, 1)}
 VOLUMES = {"data": Volume(name="shop_data")}
 JOB_ENDED, IS_HEALTHY = (
@@ -43,15 +46,22 @@ class Event:
 
 @dataclass(frozen=True)
 class Draft:
-    """What a project begins with, in few words: images, replicas, cores and targets, a number a service."""
+    """What a project begins with, in few words: images, replicas, cores and targets, a number a service. first: edits
+    before it is brought up.
+    """
 
     kinds: tuple[int, ...]
     is_called: bool
+    first: tuple[Event, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Draft({self.kinds}, {self.is_called}{f', {self.first}' if self.first else ''})"
 
     def app(self) -> App:
         """The services; the first three have doors."""
         services = (self._service(number, kind) for number, kind in enumerate(self.kinds))
-        return App(name="shop", services={s.name: s for s in services}, volumes=VOLUMES)
+        made = App(name="shop", services={s.name: s for s in services}, volumes=VOLUMES)
+        return reduce(edited, self.first, made)
 
     def _service(self, number: int, kind: int) -> Service:
         name, door = NAMES[number], (Door(80), Door(81), Door(80, "b.example"), None)[number]
@@ -68,7 +78,6 @@ class Draft:
 
 
 numbers = st.integers(0, 11)
-drafts = st.builds(Draft, st.lists(numbers, min_size=2, max_size=4).map(tuple), st.booleans())
 
 
 def edited(app: App, event: Event) -> App:
@@ -140,11 +149,15 @@ def _image(app: App, name: str, other: int) -> App:
     return _changed(app, name, image=(*GOOD, *GOOD, *BROKEN)[other % 6])
 
 
-def mended(app: App) -> App:
-    """With no image that never becomes ready."""
-    return _put(
-        app, {n: s if s.image in GOOD else s.model_copy(update={"image": GOOD[0]}) for n, s in app.services.items()}
-    )
+def mended(app: App, hosts: int) -> App:
+    """With no image that never becomes ready, and no more that want a port of their host than there are hosts."""
+
+    def whole(service: Service) -> Service:
+        image = service.image if service.image in GOOD else GOOD[0]
+        most = hosts if host_ports(service) else service.replicas
+        return service.model_copy(update={"image": image, "replicas": min(service.replicas, most)})
+
+    return _put(app, {name: whole(service) for name, service in app.services.items()})
 
 
 def _target(app: App, name: str, other: int) -> App:
@@ -182,6 +195,21 @@ def _everywhere(app: App, name: str, other: int) -> App:
     where = Placement(constraints=(f"node.hostname != h{1 + other % 2}",) if other % 4 == 1 else ())
     mode = service.mode if service.is_job else mode
     return _changed(app, name, mode=mode, placement=where, mounts=() if mode == "global" else service.mounts)
+
+
+def _host_port(app: App, name: str, other: int) -> App:
+    """A port of the host itself, from whoever has it or beside them, whom then no host has room for."""
+    service = app.services[name]
+    if service.is_job:
+        return app
+    port = HOST_PORTS[other % 2]
+    has = port in service.ports
+    ports = tuple(p for p in service.ports if p != port) if has else (*service.ports, port)
+    others = {
+        n: s.model_copy(update={"ports": tuple(p for p in s.ports if p != port)}) if other % 3 else s
+        for n, s in app.services.items()
+    }
+    return _put(app, others | {name: service.model_copy(update={"ports": ports})})
 
 
 def _as_waited_for(app: App) -> App:
@@ -231,7 +259,7 @@ def _without(service: Service, name: str) -> Service:
 def _with(service: Service, doors: object) -> Service:
     if service.is_job:  # it answers nobody
         return service
-    target = next((p.target for p in service.ports), TARGETS[0])
+    target = next((p.target for p in service.ports if p.mode == "ingress"), TARGETS[0])
     return with_doors(service, doors, target)  # type: ignore[arg-type]
 
 
@@ -256,13 +284,18 @@ _EDITS: Final[Mapping[str, Callable[[App, str, int], App]]] = {
     "target": _target,
     "depend": _depend,
     "job": _job,
+    "host port": _host_port,
     "everywhere": _everywhere,
     "volume": _volume,
     "need": _need,
 }
 MISHAPS = ("cut", "power", "return", "return", "assume", "stop by hand", "sessions", "balancers", "gateway")
 
-edits = st.builds(Event, st.sampled_from(tuple(_EDITS)), numbers, numbers)
+MODES = ("job", "everywhere", "host port", "volume", "depend")  # what makes a service of another kind
+
+edits = st.builds(Event, st.sampled_from((*_EDITS, *MODES)), numbers, numbers)
+first = st.lists(st.builds(Event, st.sampled_from(MODES), numbers, numbers), max_size=3).map(tuple)
+drafts = st.builds(Draft, st.lists(numbers, min_size=2, max_size=4).map(tuple), st.booleans(), first)
 mishaps = st.builds(Event, st.sampled_from(MISHAPS), numbers, numbers)
 runs = st.builds(
     Event, st.just("up"), st.sampled_from((1, 2, 3, 5, 8, 13, 40)), st.just(0), st.sampled_from((1.0, 0.5))

@@ -19,7 +19,8 @@ from bayplan.errors import UsageError
 from bayplan.operate.release import Chosen, only
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
-from bayplan.plan.replica import definition, server_name, service_of
+from bayplan.facts import Replica
+from bayplan.plan.replica import definition, fixed_ports, host_ports, server_name, service_of
 from bayplan.plan.steps import Plan, Step
 from bayplan.spec.model import App, Fleet, Service
 
@@ -72,7 +73,8 @@ class Site(World):
         if new is None or not self.is_run(new) or new.name in stopped:
             return True
         those = self._services(servers)
-        first = {r.service for r in self.replicas() if r.volumes} | set(filter(self._goes_first, app.services))
+        first = {r.service for r in self.replicas() if r.volumes or self._is_in_the_way(r)}
+        first |= set(filter(self._goes_first, app.services))
         kept = {
             n for n, s in app.services.items() if not self.is_run(s) and any(answers(d, request) for d in doors_of(s))
         }
@@ -85,7 +87,13 @@ class Site(World):
 
     def _goes_first(self, name: str) -> bool:
         service = self.goal.app.services[name] if self.goal else None
-        return bool(service and (service.mounts or service.update.order == "stop-first"))
+        return bool(service and (service.mounts or host_ports(service) or service.update.order == "stop-first"))
+
+    def _is_in_the_way(self, replica: Replica) -> bool:
+        """Whether it has a port of its host that another service is to have."""
+        assert self.goal
+        others = (s for s in self.goal.app.services.values() if s.name != replica.service)
+        return any(fixed_ports(s) & replica.held_ports for s in others)
 
 
 class Project:
@@ -201,7 +209,7 @@ class Project:
     def calm(self) -> Plan:
         """Every host is back, nothing more happens, and the whole file is brought up."""
         self.world.all_come_back()
-        self.file = mended(self.file)
+        self.file = mended(self.file, len(self.world.hosts))
         self._set(replace(self.driver.goal, assume_down=frozenset()))
         self.world.tick()
         self._release(self.file, frozenset(), None)

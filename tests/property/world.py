@@ -297,9 +297,11 @@ class World:
                 raise BrokenPromiseError(f"the volume {name} is on {homes}")
 
     def _bind(self, machine: Machine, ports: tuple[Binding, ...], name: str) -> None:
-        running = (c for n, c in machine.containers.items() if n != name and c.facts.state == "running")
-        held = {(b.protocol, b.port) for c in running for b in c.facts.ports} | machine.foreign | machine.hidden
-        if any((b.protocol, b.port) in held for b in ports):
+        asked = {(b.protocol, b.port) for b in ports}
+        running = (c.facts for n, c in machine.containers.items() if n != name and c.facts.state == "running")
+        if there := [r.name for r in running if asked & r.held_ports]:
+            raise BrokenPromiseError(f"{name} is to have a port that {there} has")
+        if asked & (machine.foreign | machine.hidden):
             raise PortTakenError(f"a port of {name} is taken")
 
     def _start(self, step: Start, machine: Machine) -> str:

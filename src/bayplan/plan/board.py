@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -34,13 +34,13 @@ class Berth:
     taken: set[tuple[str, int]] = field(default_factory=set)
     in_use: bool = False
 
-    def free_port(self, first: int, last: int, target: int) -> int | None:
-        """The first free port from the range's start plus the container's port on: 20080 for 80."""
+    def free_port(self, first: int, last: int, target: int, but: Collection[tuple[str, int]]) -> int | None:
+        """The first free port from the range's start plus the container's port on: 20080 for 80. but: none of these."""
         size = last - first + 1
         for i in range(size):
-            port = first + (target + i) % size
-            if ("tcp", port) not in self.taken:
-                return port
+            port = ("tcp", first + (target + i) % size)
+            if port not in self.taken and port not in but:
+                return port[1]
         return None
 
     def add(self, demand: Demand) -> None:
@@ -75,6 +75,7 @@ class Board:
         self.has_unguarded = any(b.facts.unguarded for b in self.berths.values())
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._targets: dict[str, tuple[int, ...]] = {}
+        self._fixed = frozenset(port for s in goal.app.services.values() for port in fixed_ports(s))
         self._fleet, self._app = goal.fleet, goal.app.name
         self._demands: dict[str, Demand] = {}
         by_address = {b.host.private_ip: b for b in self.berths.values()}
@@ -116,12 +117,15 @@ class Board:
         return self._demands[service.name]
 
     def ports_for(self, berth: Berth, service: Service, port_range: tuple[int, int]) -> tuple[int, ...] | None:
-        """Host ports for those of the service that may be any; None if the range is full."""
+        """Host ports for those of the service that may be any; None if the range is full. Those that a service of the
+        app is to have as they are come last, and never its own.
+        """
         if service.name not in self._targets:
             self._targets[service.name] = free_targets(service)
         found: list[int] = []
         for target in self._targets[service.name]:
-            port = berth.free_port(*port_range, target)
+            port = berth.free_port(*port_range, target, self._fixed)
+            port = port or berth.free_port(*port_range, target, fixed_ports(service))
             if port is None:
                 return None
             berth.taken.add(("tcp", port))

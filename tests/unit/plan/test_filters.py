@@ -170,6 +170,18 @@ def test_an_endpoint_leaves_the_port_free_that_the_gateway_listens_on() -> None:
     assert ports == {"h1": (27018,), "h2": (27017,)}, "h1 is the balancer"
 
 
+def test_an_endpoint_leaves_the_port_of_its_host_that_the_service_or_another_is_to_have_free() -> None:
+    """No engine starts a container with one port twice, and the port was then taken for good."""
+    web = given.service(ports=(given.ingress(), given.ingress(28080, mode="host")))
+    api = given.service("api", ports=(given.ingress(81),))
+    board = Board(given.goal(given.fleet("h1"), web, api), given.facts(given.up("h1")), Memory())
+    berth = board.berths["h1"]
+    assert board.ports_for(berth, web, (20000, 29999)) == (28081,)
+    assert board.ports_for(berth, api, (20000, 29999)) == (28081,)
+    assert board.ports_for(berth, web, (28080, 28080)) is None
+    assert board.ports_for(berth, api, (28080, 28080)) == (28080,), "no other is left"
+
+
 def test_an_endpoint_leaves_other_apps_listeners_free() -> None:
     other = GatewayFacts(Table(listeners=(Listener(20080), Listener(20081, INNER + "0.7"))))
     web = given.service(ports=(given.ingress(80, 80),))
