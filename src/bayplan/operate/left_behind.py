@@ -40,8 +40,8 @@ def history_lost(fleet: Fleet, app: str, facts: Facts) -> Iterator[str]:
     standing = max((r.release for r in facts.replicas(app)), default=0)
     if standing and not registry_moves(fleet, facts) and not registry_left(fleet, facts):
         yield (
-            f"release {standing} of {app} stands, and none is recorded: what the registry held is lost. Images are "
-            "made again, history begins anew, and rollback cannot go back to before"
+            f"release {standing} of {app} stands, and none is recorded: what the registry held is lost, or the fleet "
+            "had another one. Images are made again, history begins anew, and rollback cannot go back to before"
         )
 
 

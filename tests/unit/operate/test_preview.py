@@ -136,5 +136,7 @@ def test_an_app_that_stands_and_is_recorded_nowhere_is_told() -> None:
     web = service(replicas=1)
     there = standing(goal(fleet("h1"), web), replica(web, 1, "h1", release=7))
     (note,) = history_lost(fleet("h1"), "shop", there)
-    assert note.startswith("release 7 of shop stands, and none is recorded")
+    assert note.startswith(
+        "release 7 of shop stands, and none is recorded: what the registry held is lost, or the fleet"
+    )
     assert [*history_lost(fleet("h1"), "blog", there)] == []
