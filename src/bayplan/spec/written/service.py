@@ -208,9 +208,9 @@ class ServiceFile(FileModel):
     build: Maybe[Build] = key("a folder, or a map")
     command: Words = key(
         "a list, or a text, split as docker compose splits it: no shell reads it, and it ends, with a warning, where "
-        "one would pipe, redirect or begin another command; `[]`: not the image's either"
+        "one would pipe, redirect or begin another command; an empty one is the image's: so engines take it"
     )
-    entrypoint: Words = key("as `command`")
+    entrypoint: Words = key("as `command`; an empty one: not the image's, and the command stands alone")
     environment: Maybe[Pairs] = key(
         "map or list; a name without a value takes it from your environment, and where that has none, the container "
         "has none, whatever its image or `env_file` says; numbers stay as written"
