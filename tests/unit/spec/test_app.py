@@ -287,9 +287,18 @@ def test_a_dockerfile_is_named_from_its_context(folder) -> None:
 
 @pytest.mark.parametrize(
     ("written", "platform"),
-    [("arm64", "linux/arm64"), ("x86_64", "linux/amd64"), ("armhf", "linux/arm/v7"), ("linux", "linux"), ("", "")],
+    [
+        ("arm64", "linux/arm64"),
+        ("x86_64", "linux/amd64"),
+        ("armhf", "linux/arm/v7"),
+        ("linux", "linux"),
+        ("", ""),
+        ("linux/x86_64", "linux/amd64"),
+        ("linux/aarch64", "linux/arm64"),
+        ("linux/arm64/v8", "linux/arm64/v8"),
+    ],
 )
-def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) -> None:
+def test_an_architecture_alone_is_linuxs_and_has_images_name(folder, written: str, platform: str) -> None:
     assert folder.app(f"services: {{web: {{image: x, platform: '{written}'}}}}").services["web"].platform == platform
 
 
@@ -298,6 +307,7 @@ def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) ->
     [
         ("linux/arm64", "", ("linux/arm64",)),
         ("arm64", "platforms: [linux/amd64, linux/arm64/v8]", ("linux/arm64/v8",)),
+        ("linux/x86_64", "platforms: [linux/amd64]", ("linux/amd64",)),
         ("linux", "", ()),
         ("", "platforms: [linux/arm64]", ("linux/arm64",)),
     ],

@@ -89,8 +89,10 @@ def _signal(value: str) -> str:
 
 
 def _platform(value: str) -> str:
-    if value in _ARCHES:
-        return f"linux/{_ARCHES[value] or value}"
+    """In the words of images; `linux/x86_64` is another name of `linux/amd64`, as for engines."""
+    arch = value.removeprefix("linux/")
+    if arch in _ARCHES:
+        return f"linux/{_ARCHES[arch] or arch}"
     if value and not _PLATFORM.fullmatch(value):  # empty, as variables may be: any
         raise wrong(f"{value!r} cannot be run", "write linux/amd64, linux/arm64 or another of Linux")
     return value
