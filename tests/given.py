@@ -10,7 +10,8 @@ from typing import Any
 from bayplan import labels
 from bayplan.facts import Binding, EngineFacts, Facts, GatewayFacts, HostFacts, Replica, ServerFacts, SystemContainer
 from bayplan.plan.goal import Goal
-from bayplan.plan.replica import definition, network_name, replica_name, server_name
+from bayplan.plan.names import network_name
+from bayplan.plan.replica import definition, replica_name, server_name
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import System
 from bayplan.plan.system import plan_system
@@ -99,7 +100,7 @@ def table(*args: Any, **more: Any) -> Table:
     """A gateway's, with the names of any service of these tests laid down."""
     text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
     names = tuple(
-        Names("shop", name, text)
+        Names("shop", name, text, (("shop_default", (name,)),))
         for name in ("api", "backup", "db", "extra", "files", "migrate", "seed", "site", "ssh", "web", "worker")
     )
     return Table(*args, **{"names": names, **more})

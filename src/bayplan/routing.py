@@ -92,11 +92,17 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the replicas of one service on a host know by name. text: of their /etc/hosts."""
+    """What the replicas of one service on a host know by name. text: of their /etc/hosts, as far as the app tells it.
+
+    networks: (a network's own name, what the service is called there) of each that it is on: where services of another
+    app are on it too, they know each other. address: the service's own, or "".
+    """
 
     app: str
     service: str
     text: str
+    networks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

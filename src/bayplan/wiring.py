@@ -68,8 +68,8 @@ def _check_is_here(fleet: Fleet) -> None:
     if fleet.elsewhere:
         address = next(iter(fleet.hosts.values())).address
         told = f"{fleet.elsewhere.by} is {address}, and without a fleet.yaml the fleet is this machine's own engine"
-        ssh = address.removeprefix("ssh://") if address.startswith("ssh://") else "deploy@10.0.0.11"
-        raise UsageError(told, todo=f"write one: bayplan init {ssh}; or, for this machine, {fleet.elsewhere.undo}")
+        host = address.removeprefix("ssh://") if address.startswith(("ssh://", "tcp://")) else "deploy@10.0.0.11"
+        raise UsageError(told, todo=f"write one: bayplan init {host}; or, for this machine, {fleet.elsewhere.undo}")
 
 
 def _whole_reach(fleet: Fleet, host: Host, way: Reach, engine: Engine) -> Reach:

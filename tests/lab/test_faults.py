@@ -22,7 +22,7 @@ from bayplan.lab.process import wait_for
 pytestmark = pytest.mark.shares_lab
 
 # Lines of a rolling `up` of release N, from its build to the last of the old replicas.
-ROLLING = ["Step 2/3", r"started rolled-web-2", "takes traffic", " drains", "left the pool"]
+ROLLING = ["Step 2/3", r"started rolled-web-2", "takes traffic", " drains", ": removed rolled-web"]
 SSH = 22
 _NAMES = itertools.count(1)
 

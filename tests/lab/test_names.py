@@ -108,6 +108,75 @@ def test_every_replica_reaches_every_replica_by_name_from_every_host(shop: Shop)
     assert who == {"api-1", "api-2", "api-3"}
 
 
+def test_apps_on_one_network_know_each_other_and_nobody_starts_anew(shop: Shop, tmp_path: Path) -> None:
+    """stock is alone in its app, and comes last: api, which runs already, calls it on the network of shop's own name."""
+    (tmp_path / "web").symlink_to(shop.directory / "web")
+    environment = operator(shop.lab)
+    web = {"build": "./web", "stop_grace_period": "1s", "environment": {"PORT": "7000"}, "expose": ["7000"]}
+    networks = {"shop": {"external": True, "name": "shop_default"}}
+    app = {"name": "other", "services": {"stock": {**web, "networks": ["shop"]}}, "networks": networks}
+    (tmp_path / "compose.yaml").write_text(json.dumps(app))
+    before = shop.containers()
+    bayplan(tmp_path, environment, "up")
+    try:
+        assert shop.containers() == before
+        for host in shop.lab.hosts:
+            for name in ("stock", "stock.other"):
+                assert {line.split()[0] for line in shop.asks(host.name, name, 7000, 2)} == {"stock-1"}
+        argv = ["exec", "stock", "perl", "/call.pl", "api.shop", "80", "9", "0"]
+        said = bayplan(tmp_path, environment, *argv).stdout.splitlines()
+        assert {line.split()[0] for line in said} <= {"api-1", "api-2", "api-3"}, said
+        assert (
+            "nobody"
+            in bayplan(tmp_path, environment, "exec", "stock", "sh", "-c", "getent hosts store || echo nobody").stdout
+        )
+    finally:
+        bayplan(tmp_path, environment, "down")
+    assert "nobody" in shop.bayplan("exec", "front", "sh", "-c", "getent hosts stock || echo nobody")
+    assert shop.containers() == before
+
+
+# Prints "open", or what connecting to ADDRESS:PORT was refused with.
+REACH = r"""
+use strict; use IO::Socket::INET; my $open = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1]);
+print $open ? "open\n" : "$!\n";
+"""
+
+
+def test_who_is_on_internal_networks_alone_reaches_the_fleet_and_nobody_outside(shop: Shop, tmp_path: Path) -> None:
+    environment = operator(shop.lab)
+    (tmp_path / "web").mkdir()
+    for name in ("web.pl", "call.pl"):
+        (tmp_path / "web" / name).write_text((shop.directory / "web" / name).read_text())
+    (tmp_path / "web" / "reach.pl").write_text(REACH)
+    (tmp_path / "web" / "Dockerfile").write_text(DOCKERFILE.replace("CMD", "EXPOSE 80\nCOPY *.pl /\nCMD"))
+    one = {"build": "./web", "stop_grace_period": "1s", "deploy": {"replicas": 2}}
+    services = {"edge": {**one, "networks": ["default", "back"]}, "vault": {**one, "networks": ["back"]}}
+
+    def up(*, internal: bool) -> None:
+        app = {"name": "cut", "services": services, "networks": {"back": {"internal": internal}}}
+        (tmp_path / "compose.yaml").write_text(json.dumps(app))
+        bayplan(tmp_path, environment, "up")
+
+    def asked(service: str, *argv: str) -> str:
+        return bayplan(tmp_path, environment, "exec", service, "perl", *argv).stdout.strip()
+
+    try:
+        up(internal=True)
+        told = {asked("vault", "/reach.pl", host.private_ip, "22") for host in shop.lab.hosts}
+        assert told == {"Network is unreachable", "open"}, "its own host alone: what it sends there is not forwarded"
+        assert {asked("edge", "/reach.pl", host.private_ip, "22") for host in shop.lab.hosts} == {"open"}
+        for caller, called in (("edge", "vault"), ("vault", "edge")):
+            said = asked(caller, "/call.pl", called, "80", "8", "0").splitlines()
+            assert {line.split()[0] for line in said} == {f"{called}-1", f"{called}-2"}, said
+        up(internal=False)
+        assert {asked("vault", "/reach.pl", host.private_ip, "22") for host in shop.lab.hosts} == {"open"}
+    finally:
+        bayplan(tmp_path, environment, "down")
+    for host in shop.lab.hosts:
+        assert "cut" not in on(shop.lab, host.name, "docker", "network", "ls", "--format", "{{.Name}}")
+
+
 def test_names_are_known_on_a_shared_network_only(shop: Shop) -> None:
     def resolves(service: str, name: str) -> bool:
         argv = ["exec", service, "sh", "-c", f"getent hosts {name} || echo nobody"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.certificates import authority
 from tests.conftest import MakeLab
-from tests.lab.site import PATIENCE, Site, asked, on
+from tests.lab.site import BAYPLAN, PATIENCE, Site, asked, on
 
 from bayplan import lab as labs
 from bayplan.lab import Lab
 from bayplan.lab.process import wait_for
+from bayplan.spec import load_fleet
 
 TLS_HOST = "h2"
 
@@ -67,6 +70,24 @@ def guard(lab: Lab) -> tuple[str, int]:
     """Its id, and its process on the host."""
     seen = asked(lab, TLS_HOST, f"/containers/bayplan-guard-{lab.name}/json")
     return seen["Id"], seen["State"]["Pid"]
+
+
+def test_init_writes_a_fleet_file_for_it(lab: Lab, tmp_path: Path) -> None:
+    """With nothing on it yet that could tell more than its engine does."""
+    tls = load_fleet(lab.fleet_file, {}).hosts[TLS_HOST].tls
+    assert tls
+    folder, ip = tmp_path / "tls", lab.host(TLS_HOST).private_ip
+    folder.mkdir()
+    for name, file in tls.model_dump().items():
+        shutil.copy(file, folder / f"{name}.pem")
+    typed = [*BAYPLAN, "init", "-y", "--name", "other", f"tcp://{ip}"]
+    home = {**os.environ, "HOME": str(tmp_path)}
+    refused = subprocess.run(typed, cwd=tmp_path, env=home, capture_output=True, text=True, check=False)
+    assert (refused.returncode, "--tls FOLDER" in refused.stderr) == (2, True)
+    subprocess.run([*typed, "--tls", "tls"], cwd=tmp_path, check=True, timeout=PATIENCE)
+    assert "tls: {ca: tls/ca.pem, cert: tls/cert.pem, key: tls/key.pem}" in (tmp_path / "fleet.yaml").read_text()
+    host = load_fleet(tmp_path / "fleet.yaml", {}).hosts["h1"]
+    assert (host.address, host.private_ip) == (f"tcp://{ip}:2376", ip)
 
 
 def test_it_serves_and_has_the_registry_and_nothing_is_left_to_do(site: Site) -> None:

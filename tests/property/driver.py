@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from tests.property.world import BrokenPromiseError, World, outcome_of
 
+from bayplan import labels
 from bayplan.errors import PortTakenError
-from bayplan.facts import Facts
+from bayplan.facts import Facts, Replica
+from bayplan.plan.constraints import unmet
+from bayplan.plan.everywhere import seated, wanted_slots
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.plan import plan
+from bayplan.plan.replica import definition
 from bayplan.plan.steps import Plan, PoolChange, Remove, Run, Start, Step, Stop, key
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Fleet, Service
 
 
 class Driver:
@@ -111,6 +115,9 @@ def check_plan(made: Plan, goal: Goal, facts: Facts, world: World) -> None:
         raise BrokenPromiseError(f"planned on a host that does not answer: {on_unknown}")
     for step in (s for s in made.steps if isinstance(s, Run)):
         _check_not_instead_of_unknown(step, goal, facts, world)
+        _check_not_again(step, goal, facts)
+    for step in (s for s in made.steps if isinstance(s, Run | Start)):
+        _check_not_too_early(step, goal, facts)
 
 
 def _check_not_instead_of_unknown(step: Run, goal: Goal, facts: Facts, world: World) -> None:
@@ -134,6 +141,37 @@ def _check_not_instead_of_unknown(step: Run, goal: Goal, facts: Facts, world: Wo
                 raise BrokenPromiseError(f"{there.name} may well run on {name}, and {step.container.name} is planned")
 
 
+def _check_not_again(step: Run, goal: Goal, facts: Facts) -> None:
+    """A job that ended well has been run, and of one that runs there is no second."""
+    if not goal.app.services[step.service].is_job:
+        return
+    for there in (r for r in _in_slot(step.service, step.slot, goal, facts) if r.job):
+        if there.state == "running" or (there.done and there.spec == step.container.labels[labels.SPEC]):
+            raise BrokenPromiseError(f"{step.container.name} is planned, and {there.name} is {there.state}")
+
+
+def _check_not_too_early(step: Run | Start, goal: Goal, facts: Facts) -> None:
+    """What waits for a job's end starts after that; what of an earlier release is started again does not wait."""
+    service = goal.app.services.get(step.service)
+    if service is None or (isinstance(step, Start) and not _is_current(step, service, goal, facts)):
+        return
+    for job in (goal.app.services[name] for name in service.depends_on):
+        spec = definition(job, goal.app)
+        for slot in wanted_slots(goal, job, facts) if job.is_job else ():
+            if not any(r.done and r.spec == spec for r in _in_slot(job.name, slot, goal, facts)):
+                raise BrokenPromiseError(f"{step} does not wait for {job.name} in slot {slot}")
+
+
+def _is_current(step: Start, service: Service, goal: Goal, facts: Facts) -> bool:
+    spec = definition(service, goal.app)
+    return any(r.name == step.replica and r.host == step.host and r.spec == spec for r in facts.replicas("shop"))
+
+
+def _in_slot(service: str, slot: int, goal: Goal, facts: Facts) -> Iterator[Replica]:
+    """Of a service with one on each host, what is on that slot's host."""
+    return (r for r in seated(goal, facts).replicas("shop", service) if r.slot == slot)
+
+
 def _check_independent(steps: Iterable[Step]) -> None:
     """No work twice; nothing done to one replica or one server by two steps."""
     keys = [key(s) for s in steps]
@@ -143,3 +181,9 @@ def _check_independent(steps: Iterable[Step]) -> None:
     for kind, found in (("step", keys), ("replica", replicas), ("server", servers)):
         if len(found) != len(set(found)):
             raise BrokenPromiseError(f"one {kind} twice in a pass: {sorted(map(str, found))}")
+
+
+def hosts_of(service: Service, facts: Facts, fleet: Fleet) -> list[str]:
+    """Those that a service with one on each host is to be on."""
+    may = (n for n, host in fleet.hosts.items() if unmet(service, host, facts.hosts[n].engine.arch) is None)
+    return sorted(may) if service.replicas else []

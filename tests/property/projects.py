@@ -14,7 +14,7 @@ from tests import given
 from tests.property.doors import OWN, SHARED, Door, doors_of, with_doors
 from tests.property.stories import BROKEN, CHECK, GOOD
 
-from bayplan.spec.model import App, Dependency, Fleet, Resources, Service, Update
+from bayplan.spec.model import App, Dependency, Fleet, Placement, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 NAMES = ("web", "api", "shop", "db", "blog")
@@ -22,6 +22,10 @@ TARGETS = (8080, 9090)
 DOORS = (*SHARED, *OWN)
 ADDRESSES = {name: f"198.18.1.{number}" for number, name in enumerate(NAMES, 1)}
 VOLUMES = {"data": Volume(name="shop_data")}
+JOB_ENDED, IS_HEALTHY = (
+    Dependency(condition="service_completed_successfully"),
+    Dependency(condition="service_healthy"),
+)
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,8 @@ def _add(app: App, _name: str, other: int) -> App:
     free = [n for n in NAMES if n not in app.services]
     if not free:
         return app
-    is_called = any(s.address for s in app.services.values())
-    made = Service(name=free[0], image=GOOD[0], replicas=1 + other % 2, address=ADDRESSES[free[0]] if is_called else "")
+    address = ADDRESSES[free[0]] if _is_called(app) else ""
+    made = Service(name=free[0], image=GOOD[0], replicas=1 + other % 2, address=address)
     return _put(app, app.services | {made.name: made})
 
 
@@ -153,13 +157,54 @@ def _depend(app: App, name: str, other: int) -> App:
     needed = _at(app, other)
     if name in app.with_needed((needed,)):
         return _changed(app, name, depends_on={})
-    return _changed(app, name, depends_on={needed: Dependency(condition="service_healthy")})
+    return _as_waited_for(_changed(app, name, depends_on={needed: Dependency()}))
+
+
+def _job(app: App, name: str, other: int) -> App:
+    """It runs to its end, for no client; or it is a service again."""
+    service = app.services[name]
+    if service.is_job:
+        address = ADDRESSES[name] if _is_called(app) else ""
+        return _as_waited_for(_changed(app, name, mode="replicated", restart="always", address=address))
+    mode = ("replicated-job", "global-job")[other % 2]
+    no_more = {"ports": (), "http": None, "address": "", "healthcheck": None}
+    mounts = service.mounts if mode == "replicated-job" else ()
+    bare = _changed(app, name, mode=mode, restart="no", mounts=mounts, **no_more)
+    first = _at(app, other // 2)  # for the end of which it is
+    is_free = first != name and first not in bare.with_needed((name,))
+    return _as_waited_for(_changed(bare, first, depends_on={name: Dependency()}) if is_free else bare)
+
+
+def _everywhere(app: App, name: str, other: int) -> App:
+    """One on each host, or as many as it has replicas; it may be kept from one host."""
+    service = app.services[name]
+    mode = "global" if service.mode == "replicated" and other % 3 else "replicated"
+    where = Placement(constraints=(f"node.hostname != h{1 + other % 2}",) if other % 4 == 1 else ())
+    mode = service.mode if service.is_job else mode
+    return _changed(app, name, mode=mode, placement=where, mounts=() if mode == "global" else service.mounts)
+
+
+def _as_waited_for(app: App) -> App:
+    """Each dependency as what it is on may have it: of a job, that it has ended."""
+
+    def whole(needed: Mapping[str, Dependency]) -> dict[str, Dependency]:
+        return {n: JOB_ENDED if app.services[n].is_job else IS_HEALTHY for n in needed}
+
+    return _put(app, {n: s.model_copy(update={"depends_on": whole(s.depends_on)}) for n, s in app.services.items()})
+
+
+def _is_called(app: App) -> bool:
+    return any(s.address for s in app.services.values())
 
 
 def _volume(app: App, name: str, _other: int) -> App:
     """The one volume goes to it, from whoever has it."""
     services = {n: s.model_copy(update={"mounts": ()}) for n, s in app.services.items()}
-    mine = {"mounts": (Mount(kind="volume", source="data", target="/d"),), "replicas": min(services[name].replicas, 1)}
+    mine = {
+        "mounts": (Mount(kind="volume", source="data", target="/d"),),
+        "replicas": min(services[name].replicas, 1),
+        "mode": "replicated-job" if services[name].is_job else "replicated",
+    }
     return _put(app, services | {name: services[name].model_copy(update=mine)})
 
 
@@ -184,6 +229,8 @@ def _without(service: Service, name: str) -> Service:
 
 
 def _with(service: Service, doors: object) -> Service:
+    if service.is_job:  # it answers nobody
+        return service
     target = next((p.target for p in service.ports), TARGETS[0])
     return with_doors(service, doors, target)  # type: ignore[arg-type]
 
@@ -208,6 +255,8 @@ _EDITS: Final[Mapping[str, Callable[[App, str, int], App]]] = {
     "image": _image,
     "target": _target,
     "depend": _depend,
+    "job": _job,
+    "everywhere": _everywhere,
     "volume": _volume,
     "need": _need,
 }

@@ -9,13 +9,11 @@ from dataclasses import replace
 
 from hypothesis import given as with_any
 from hypothesis import strategies as st
-from tests.property.driver import Driver
+from tests.property.driver import Driver, hosts_of
 from tests.property.stories import Event, apps, events, fleets, with_addresses
 from tests.property.world import World
 
-from bayplan.facts import Facts
 from bayplan.plan.calls import missed
-from bayplan.plan.constraints import unmet
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import led_at
 from bayplan.plan.replica import definition, host_ports, ingress_targets, server_name, targets
@@ -56,7 +54,7 @@ class Story:
             if s.replicas
             and (targets(s) if s.address else ingress_targets(s))
             and not _is_stop_first(s)
-            and (not s.is_global or _hosts_of(s, facts, self.world.fleet))
+            and (not s.is_global or hosts_of(s, facts, self.world.fleet))
         }
         self.world.may_be_emptied = frozenset({"web", "worker"} - wanted)
         self.world.addressed = frozenset(n for n, s in services.items() if s.address)
@@ -150,11 +148,6 @@ class Story:
         return self.driver.settle()
 
 
-def _hosts_of(service: Service, facts: Facts, fleet: Fleet) -> list[str]:
-    """Those that a global service is to be on."""
-    return [n for n, host in fleet.hosts.items() if unmet(service, host, facts.hosts[n].engine.arch) is None]
-
-
 def _is_stop_first(service: Service) -> bool:
     return service.update.order == "stop-first" or bool(host_ports(service))
 
@@ -172,7 +165,7 @@ def assert_is_as_wanted(story: Story, end: Plan) -> None:
         if service.name in lacking:
             continue  # what there is no room for was told, and may hold up the rest, and who waits for it
         if service.is_global:
-            assert sorted(r.host for r in there) == (_hosts_of(service, facts, goal.fleet) if service.replicas else [])
+            assert sorted(r.host for r in there) == hosts_of(service, facts, goal.fleet)
         else:
             assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1))
             most = service.placement.max_per_host or len(there)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from hypothesis import given as with_any
 from tests.property.doors import REQUESTS, Door, answers, doors_of, owner, pool_for
-from tests.property.driver import Driver
+from tests.property.driver import Driver, hosts_of
 from tests.property.projects import Draft, Event, drafts, edited, mended, sizes, small_fleet, stories
 from tests.property.world import BrokenPromiseError, World
 
@@ -69,12 +69,19 @@ class Site(World):
         assert self.goal
         app, stopped = self.goal.app, self.goal.stopped
         new = owner(app, request)
-        if new is None or not new.replicas or new.name in stopped:
+        if new is None or not self.is_run(new) or new.name in stopped:
             return True
         those = self._services(servers)
         first = {r.service for r in self.replicas() if r.volumes} | set(filter(self._goes_first, app.services))
-        kept = {n for n, s in app.services.items() if not s.replicas and any(answers(d, request) for d in doors_of(s))}
+        kept = {
+            n for n, s in app.services.items() if not self.is_run(s) and any(answers(d, request) for d in doors_of(s))
+        }
         return self._goes_first(new.name) or bool(those & (first | stopped | kept))
+
+    def is_run(self, service: Service) -> bool:
+        """Whether there is to be anybody of it."""
+        hosts = hosts_of(service, self.facts(), self.fleet)
+        return bool(service.replicas and (hosts or not service.is_global))
 
     def _goes_first(self, name: str) -> bool:
         service = self.goal.app.services[name] if self.goal else None
@@ -132,7 +139,7 @@ class Project:
     def _release(self, app: App, stopped: frozenset[str], asked: frozenset[str] | None) -> None:
         now = self.driver.goal
         is_new = (app, stopped) != (now.app, now.stopped)
-        before = {n: s.replicas for n, s in now.app.services.items()} if is_new else now.before
+        before = {n: s.replicas for n, s in now.app.services.items()}  # also of a release that is brought up again
         if stopped:
             asked = (asked if asked is not None else frozenset(app.services)) - stopped
         goal = replace(now, app=app, stopped=stopped, only=asked, before=before, release=now.release + is_new)
@@ -210,19 +217,23 @@ def assert_is_as_the_file_says(project: Project, end: Plan) -> None:
     assert {r.service for r in facts.replicas("shop")} <= set(goal.app.services)
     for service in goal.app.services.values():
         there = list(facts.replicas("shop", service.name))
-        assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1)), service.name
-        assert all(r.alive and r.spec == definition(service, goal.app) for r in there), there
+        if service.is_global:
+            assert sorted(r.host for r in there) == hosts_of(service, facts, goal.fleet), service.name
+        else:
+            assert sorted(r.slot for r in there) == list(range(1, service.replicas + 1)), service.name
+        assert all(r.spec == definition(service, goal.app) for r in there), there
+        assert all(r.done if service.is_job else r.alive for r in there), there
     for name in goal.fleet.hosts:
         for request in REQUESTS if name in goal.fleet.balancer.hosts else ():
             _assert_leads(project.world, name, request, owner(goal.app, request))
 
 
-def _assert_leads(world: World, host: str, request: Door, to: Service | None) -> None:
+def _assert_leads(world: Site, host: str, request: Door, to: Service | None) -> None:
     gateway = world.hosts[host].gateway
     pool = pool_for(gateway.table, request)
     if to is None:
         assert pool is None, (host, request, pool)
-    if to is None or not to.replicas:  # of none, a listener stays if it was there, and is not opened if it was not
+    if to is None or not world.is_run(to):  # of none, a listener stays if it was there, and is not opened if it was not
         return
     assert pool, (host, request)
     assert service_of(pool, "shop") == to.name, (host, request, pool)

@@ -49,12 +49,15 @@ from bayplan.routing import Pool, Server, Table
 from bayplan.spec.model import Fleet
 
 SECONDS_TO_START = 2.0
+SECONDS_TO_FAIL = 5.0  # of a job
 GB = 1024**3
 
 
 @dataclass
 class Container:
-    """A replica on an engine. An image with "bad" in its name never becomes ready, with "exits" ends at once."""
+    """A replica on an engine. An image with "bad" in its name never becomes ready, with "exits" ends at once; a job
+    ends in either case, well of any other image.
+    """
 
     facts: Replica
     has_healthcheck: bool
@@ -123,9 +126,10 @@ class World:
 
     def _age(self, container: Container) -> None:
         facts = container.facts
+        fails = "exits" in facts.image or (facts.job and self.now - container.started >= SECONDS_TO_FAIL)
         if facts.job and facts.state == "running" and container.listens(self.now):
             container.facts = replace(facts, state="exited", exit_code=0)
-        elif "exits" in facts.image and facts.state == "running":
+        elif fails and facts.state == "running":
             container.facts = replace(facts, state="exited", exit_code=1)
         elif container.has_healthcheck and facts.state == "running":
             health = "healthy" if container.listens(self.now) else "starting"
@@ -343,11 +347,13 @@ class World:
         self.hosts[host].delivered.clear()
 
     def come_back(self, host: str) -> None:
-        """A host answers again; what ran is started again by its restart policy, if its ports are free."""
+        """A host answers again; what ran is started again by its restart policy, if its ports are free. A job is not."""
         machine = self.hosts[host]
         if not machine.powered:
             for container in machine.containers.values():
-                if container.facts.state == "running":
+                if container.facts.state == "running" and container.facts.job:
+                    container.facts = replace(container.facts, state="exited", exit_code=255)
+                elif container.facts.state == "running":
                     container.started = self.now
         machine.silent, machine.powered = False, True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +21,26 @@ IMAGE_PORT = 80
 def init(
     hosts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="HOST", help="As you would ssh to them: deploy@10.0.0.11", show_default="asked"),
+        typer.Argument(
+            metavar="HOST",
+            help="As you would ssh to them: deploy@10.0.0.11; over TLS: tcp://10.0.0.11:2376",
+            show_default="asked",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The app's name.", show_default="the folder's")] = None,
     ssh_config: Annotated[
         Path | None,
         typer.Option(
             "--ssh-config", metavar="FILE", help="A file for ssh, written into fleet.yaml.", show_default="yours"
+        ),
+    ] = None,
+    tls: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls",
+            metavar="FOLDER",
+            help="Where ca.pem, cert.pem and key.pem for tcp:// hosts are.",
+            show_default="$DOCKER_CERT_PATH, ~/.docker",
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Ask nothing: take what is proposed.")] = False,
@@ -38,7 +52,7 @@ def init(
     here = Path.cwd()
     ask = Asking(silent=yes or not sys.stdin.isatty())
     project = _plan(here, ask, hosts, name, force=force)
-    texts, seen = _texts(project, ssh_config, ask)
+    texts, seen = _texts(project, ssh_config, tls, ask)
     if not texts:
         _say_nothing_to_do(project)
         return
@@ -103,10 +117,12 @@ def _plan(here: Path, ask: Asking, hosts: Sequence[str] | None, name: str | None
     )
 
 
-def _texts(project: Project, ssh_config: Path | None, ask: Asking) -> tuple[dict[str, str], tuple[Seen, ...]]:
+def _texts(
+    project: Project, ssh_config: Path | None, tls: Path | None, ask: Asking
+) -> tuple[dict[str, str], tuple[Seen, ...]]:
     """The files to write, by name, and what the hosts told."""
     texts: dict[str, str] = {}
-    seen = _look(project, ssh_config) if project.hosts else ()
+    seen = _look(project, ssh_config, tls) if project.hosts else ()
     if seen:
         texts["fleet.yaml"] = _fleet(project, seen, ssh_config)
     if project.compose is None:
@@ -114,13 +130,15 @@ def _texts(project: Project, ssh_config: Path | None, ask: Asking) -> tuple[dict
     return texts, seen
 
 
-def _look(project: Project, ssh_config: Path | None) -> tuple[Seen, ...]:
+def _look(project: Project, ssh_config: Path | None, tls: Path | None) -> tuple[Seen, ...]:
     from bayplan.cli.console import err
     from bayplan.cli.session import on_fleet
-    from bayplan.operate.init import hosts_of, look, provisional
+    from bayplan.operate.init import certificates, hosts_of, look, provisional, tls_of
     from bayplan.spec.model import Ssh
 
-    hosts = hosts_of(project.hosts)
+    usual = Path(os.environ.get("DOCKER_CERT_PATH") or "~/.docker")  # as Docker's own client has it
+    folder = certificates(project.hosts, tls, usual)
+    hosts = hosts_of(project.hosts, tls_of(folder) if folder else None)
     fleet = provisional(project.name, hosts, Ssh(config_file=str(ssh_config.resolve()) if ssh_config else None))
     with err().status(f"looking at {len(hosts)} hosts"):
         return on_fleet(fleet, look)

@@ -57,7 +57,8 @@ def _print(found: Preview, console: Console) -> None:
     for held in found.held:
         console.print(f"[yellow]…[/] [bold]{held.service}[/] {escape(held.why)}")
     for failure in found.failures:
-        console.print(f"[bold red]✗[/] [bold]{failure.service}[/] on {failure.host}: {escape(failure.why)}")
+        of = f"[bold]{failure.service}[/] on " if failure.service else ""
+        console.print(f"[bold red]✗[/] {of}{failure.host}: {escape(failure.why)}")
     for host in found.unreachable:
         console.print(f"[yellow]![/] {host.name} {escape(host.silence)}; nothing is planned there")
         if host.todo:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -17,12 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bayplan.cli.console import err, waited_for
+from bayplan.cli.story import Story
 from bayplan.converge.outcome import PassEvent, StepEvent
-from bayplan.errors import BayplanError
 from bayplan.facts import Facts, Replica
 from bayplan.operate.events import Event, ImageEvent, Note, Stage
 from bayplan.plan.standing import endpoints, word_for
-from bayplan.plan.steps import Plan, PoolChange, Pull, Run, Start, Step, Stop, kind, subject
+from bayplan.plan.steps import Plan, Pull, Start, Stop
 from bayplan.ports import Transfer
 from bayplan.terminal_text import plain
 from bayplan.units import show_bytes
@@ -37,24 +38,9 @@ MARKS = {
     "failed": ("✗", "red"),
 }
 SILENCE = 5.0  # seconds without a line, after which a person is told what is waited for
+STILL = 60.0  # seconds after which that is told again: who reads a log, or what ends a build, would take it for dead
+_OF_NO_USE = re.compile(r" ---> (Running in )?[0-9a-f]{12}|Removing intermediate container [0-9a-f]{12}")
 RECENT = 5  # lines of what has just happened
-DONE = {
-    "run": "started",
-    "pull": "pulled",
-    "system": "started",
-    "deliver": "has secrets and configs of",
-    "network": "created network",
-    "start": "started again",
-    "rename": "has its name again:",
-    "stop": "stopped",
-    "remove": "removed",
-    "configure": "listeners configured",
-    "rewrite": "gateway's file mended",
-    "join": "is checked",
-    "ready": "takes traffic",
-    "drain": "drains",
-    "leave": "left the pool",
-}
 
 
 @dataclass(slots=True)
@@ -78,9 +64,10 @@ class Progress:
         self.notes: list[str] = []
         self.changed = False  # whether any step was done
         self._slow: set[str] = set()
-        self._waits: set[str] = set()
+        self._waits: dict[str, float] = {}  # when it was told last
         self._retrying: dict[str, int] = {}  # seconds, by service
         self._heard = self.began
+        self._story = Story()
         self._stopped: set[str] = set()  # by us, so that they have not failed
         self._recent: tuple[str, ...] = ()  # a value: the screen is drawn by another thread
         self._pulls: dict[tuple[str, str], dict[str, Transfer]] = {}
@@ -94,6 +81,7 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._say_all(self._story.rest())
         self._end_stage()
         if self._is_live:
             self._live.stop()
@@ -105,10 +93,11 @@ class Progress:
     def __call__(self, event: Event) -> None:
         match event:
             case Stage():
+                self._say_all(self._story.rest())
                 self._end_stage()
                 self._recent = ()
                 self.stages.append(_Stage(event.name, event.text, time.monotonic()))
-                if event.name in ("lock", "volumes", "replicas"):
+                if event.name in ("lock", "volumes", "volume", "copy", "replicas"):
                     self._say(event.text)
             case Note():
                 self.notes.append(event.text)
@@ -119,8 +108,10 @@ class Progress:
                 self._image(event)
             case StepEvent():
                 self._step(event)
+                self._say_all(self._story.heard(event))
             case PassEvent():
                 self.facts = event.facts
+                self._say_all(self._story.heard(event))
                 self._tell_waiting(event.plan)
 
     def slow(self, host: str) -> None:
@@ -134,14 +125,16 @@ class Progress:
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def _tell_waiting(self, plan: Plan) -> None:
-        """What nothing has been heard of for a while waits for, once."""
-        if time.monotonic() - self._heard < SILENCE:
+        """What nothing has been heard of for a while waits for: once, and again after a long while."""
+        now, heard = time.monotonic(), self._heard
+        if now - heard < SILENCE:
             return
         told = [f"waits: {w.replica or w.service} on {w.host} {w.why}" for w in plan.waiting]
         told += [f"{held.service} {held.why}" for held in plan.held]
-        for line in (line for line in dict.fromkeys(told) if line not in self._waits):
-            self._waits.add(line)
-            self._say(line)
+        for line in dict.fromkeys(told):
+            if line not in self._waits or now - max(self._waits[line], heard) >= STILL:
+                self._waits[line] = now
+                self._say(line)
 
     def _end_stage(self) -> None:
         if self.stages and self.stages[-1].ended is None:
@@ -151,7 +144,8 @@ class Progress:
         text = _transfer_text(event.transfer)
         if self.stages and text:
             self.stages[-1].lines[event.service] = text
-        if event.done or (event.transfer.text and not event.transfer.layer):
+        is_said = event.transfer.text and not event.transfer.layer and not _OF_NO_USE.fullmatch(event.transfer.text)
+        if event.done or is_said:
             self._say(f"{event.service}: {event.transfer.text or event.transfer.status}")
         elif seconds := event.transfer.again:
             before = self._retrying.get(event.service, 0)
@@ -165,11 +159,7 @@ class Progress:
             self._pull(step, event)
         if isinstance(step, Stop | Start) and event.state == "done":
             (self._stopped.add if isinstance(step, Stop) else self._stopped.discard)(step.replica)
-        if event.state == "done":
-            self.changed = True
-            self._say(f"{step.host}: {_sentence(step)}")
-        elif event.state == "failed":
-            self._say(f"{step.host}: {step_failed(step, event.error)}")
+        self.changed |= event.state == "done"
 
     def _pull(self, step: Pull, event: StepEvent) -> None:
         layers = self._pulls.setdefault((step.host, step.image), {})
@@ -177,6 +167,10 @@ class Progress:
             self._pulls.pop((step.host, step.image), None)
         elif event.transfer:
             layers[event.transfer.layer] = event.transfer
+
+    def _say_all(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._say(line)
 
     def _say(self, line: str) -> None:
         self._heard, line = time.monotonic(), plain(line)
@@ -250,26 +244,10 @@ class Progress:
         return f"pulls {show_bytes(done)} of {show_bytes(total)}"
 
 
-def step_failed(step: Step, error: BayplanError | None) -> str:
-    """What was to be done and why it was not. An error that names it needs no other name before it."""
-    what, about = error.what if error else "failed", subject(step)
-    return what if about and about in what else f"{' '.join((kind(step), about)).rstrip()}: {what}"
-
-
 def _line(mark: RenderableType, text: RenderableType) -> Table:
     grid = Table.grid(padding=(0, 1))
     grid.add_row(mark, text)
     return grid
-
-
-def _sentence(step: Step) -> str:
-    word, what = DONE[kind(step)], subject(step)
-    if isinstance(step, PoolChange):
-        return f"{what.rsplit('.', 1)[0]} {word}"
-    if isinstance(step, Run):
-        ports = " ".join(f"{b.address}:{b.port}->{b.target}" for b in step.container.ports)
-        return f"{word} {what}" + (f"  {ports}" if ports else "")
-    return f"{word} {what}".strip()
 
 
 def _transfer_text(transfer: Transfer) -> str:

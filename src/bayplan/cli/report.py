@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from bayplan.cli.console import err, out, show_json
-from bayplan.cli.progress import Progress, step_failed
+from bayplan.cli.progress import Progress
 from bayplan.cli.session import on_fleet
+from bayplan.cli.story import step_failed
 from bayplan.errors import HostUnreachableError
 from bayplan.facts import HostFacts
 from bayplan.operate.bring import Result

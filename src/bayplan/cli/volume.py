@@ -161,7 +161,8 @@ class _Bytes:
         console = err()
         self._quiet = quiet or (within and console.is_terminal)
         self._status = console.status("") if console.is_terminal and not self._quiet else None
-        self._told = time.monotonic()
+        self._began = self._told = time.monotonic()
+        self._what = ""
 
     def __enter__(self) -> OnBytes:
         if self._status:
@@ -173,9 +174,15 @@ class _Bytes:
 
         if self._status:
             self._status.update(f"{what} {show_bytes(done)}")
-        elif not self._quiet and time.monotonic() - self._told >= SILENCE:
+        elif not self._quiet and self._is_due(what):
             self._told = time.monotonic()
-            sys.stderr.write(f"{what}: {show_bytes(done)} so far\n")
+            sys.stderr.write(f"{self._told - self._began:6.1f}s  {what}: {show_bytes(done)} so far\n")
+
+    def _is_due(self, what: str) -> bool:
+        """Counted from when that began."""
+        if what != self._what:
+            self._what, self._told = what, time.monotonic()
+        return time.monotonic() - self._told >= SILENCE
 
     def __exit__(self, *_: object) -> None:
         if self._status:

@@ -142,9 +142,12 @@ class MemoryStream:
     async def read(self) -> bytes:
         said = asyncio.ensure_future(self._said.get())
         ends = [asyncio.ensure_future(event.wait()) for event in (self._gone, self._over)]
-        await asyncio.wait([said, *ends], return_when=asyncio.FIRST_COMPLETED)
-        for task in (said, *ends):
-            task.cancel()
+        try:
+            await asyncio.wait([said, *ends], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (said, *ends):
+                task.cancel()
+            await asyncio.gather(said, *ends, return_exceptions=True)
         return said.result() if said.done() and not said.cancelled() else b""
 
     async def write(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bayplan.haproxy.places import HAS_WAY
+from bayplan.plan.other_apps import hosts_files
 from bayplan.routing import Names
 
 # $1 is the directory; then, for each file, its path below, its text and its size with the line end. A file that is
@@ -47,7 +48,7 @@ exit 0
 def argv(directory: str, names: Iterable[Names]) -> list[str]:
     """The command that does it."""
     words = ["sh", "-c", _SCRIPT, "sh", directory]
-    for known in names:
-        text = known.text.rstrip("\n")
+    for known, whole in hosts_files(names):
+        text = whole.rstrip("\n")
         words += [f"{known.app}/{known.service}", text, str(len(text.encode()) + 1)]
     return words

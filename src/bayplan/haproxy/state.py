@@ -34,10 +34,16 @@ def pack(table: Table) -> dict[str, str]:
 
 
 def unpack(environment: Mapping[str, str]) -> Table:
-    """The table of `pack`'s variables. Raises ValueError when they are not there or not whole."""
+    """The table of `pack`'s variables, less what only a newer bayplan knows. Raises ValueError when they are not there
+    or not whole.
+    """
     try:
         text = "".join(environment[f"{TABLE}_{i}"] for i in range(int(environment[TABLE])))
-        return _table(json.loads(zlib.decompress(base64.b64decode(text))))
+        read = json.loads(zlib.decompress(base64.b64decode(text)))
+        try:
+            return _table(read)
+        except TypeError:  # of a word that it does not know
+            return _table(_known(read))
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise ValueError("no table of bayplan's") from error
 
@@ -70,5 +76,21 @@ def _table(read: dict[str, Any]) -> Table:
             for pool in read["pools"]
         ),
         registry=tuple(read["registry"]) if read["registry"] else None,
-        names=tuple(Names(**names) for names in read.get("names", ())),
+        names=tuple(
+            Names(**{**names, "networks": tuple((of, tuple(called)) for of, called in names.get("networks", ()))})
+            for names in read.get("names", ())
+        ),
     )
+
+
+def _known(read: dict[str, Any]) -> dict[str, Any]:
+    """As far as this bayplan knows the words."""
+    pools = [
+        {**_of(Pool, p), "former": [(n, _of(Spoken, how)) for n, how in p.get("former", ())]} for p in read["pools"]
+    ]
+    fronts = [{**_of(Listener, f), "routes": [_of(Route, r) for r in f["routes"]]} for f in read["listeners"]]
+    return {**read, "pools": pools, "listeners": fronts, "names": [_of(Names, n) for n in read.get("names", ())]}
+
+
+def _of(kind: type[Listener | Names | Pool | Route | Spoken], read: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: read[field.name] for field in fields(kind) if field.name in read}

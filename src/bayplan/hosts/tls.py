@@ -16,11 +16,12 @@ from bayplan.trust import trust
 
 _PORT = 2376  # IANA: docker-s
 _CONNECT = 5.0  # seconds
-_ONLY_ENGINE = "write ssh://user@host in fleet.yaml: over TLS only the engine can be reached"
 
 
 class TlsReach:
-    """tcp://host:port. A socket of this process's own leads there, so that all else need not know of TLS."""
+    """tcp://host:port. A socket of this process's own leads there, so that all else need not know of TLS. To the engine
+    alone: `GuardReach` is the way to all else, over this one.
+    """
 
     def __init__(self, host: Host) -> None:
         self.host = host.name
@@ -34,7 +35,7 @@ class TlsReach:
     async def dial(self, target: str, *, fresh: bool = False) -> str:
         """Raises HostRefusedError for anything but the engine, and for certificates; HostUnreachableError."""
         if target != ENGINE_SOCKET:
-            raise HostRefusedError(f"{target} cannot be reached over TLS", where=self.host, todo=_ONLY_ENGINE)
+            raise self._not_mine(target)
         async with self._opening:
             if self._relay is None or fresh:
                 self._context = self._certificates()
@@ -59,12 +60,15 @@ class TlsReach:
         return HostUnreachableError(f"no engine speaks behind {target}", where=self.host)
 
     async def run(self, argv: Sequence[str], deadline: float = 30.0) -> str:  # noqa: ARG002
-        raise HostRefusedError(f"'{argv[0]}' cannot be run over TLS", where=self.host, todo=_ONLY_ENGINE)
+        raise self._not_mine(f"'{argv[0]}'")
 
     async def close(self) -> None:
         if self._relay is not None:
             await self._relay.close()
             self._relay = None
+
+    def _not_mine(self, what: str) -> HostRefusedError:
+        return HostRefusedError(f"{what} is reached through the host's guard, and not over TLS", where=self.host)
 
     def _certificates(self) -> ssl.SSLContext:
         if self._tls is None:

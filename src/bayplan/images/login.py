@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import subprocess
-from functools import cached_property
+import threading
+from contextlib import suppress
 
 from bayplan.errors import RegistryError
 from bayplan.ports import Credentials, Registry
@@ -30,11 +31,25 @@ class Login:
 
     def __init__(self, server: str, username: str, command: str) -> None:
         self.server, self.username, self._command = server, username, command
+        self._asking = threading.Lock()
+        self._known: Credentials | None = None
+        self._running: subprocess.Popen[bytes] | None = None
+        self._is_closed = False
 
-    @cached_property
+    @property
     def credentials(self) -> Credentials:
-        """Blocks while the command runs. Raises RegistryError; the output is in no message, only how it ended."""
-        return Credentials(self.server, self.username, self._password())
+        """Blocks while the command runs, once for all who ask at a time. Raises RegistryError; the output is in no
+        message, only how it ended.
+        """
+        with self._asking:
+            self._known = self._known or Credentials(self.server, self.username, self._password())
+            return self._known
+
+    def close(self) -> None:
+        """Nobody waits for it any more: what still runs is ended, so that this process can."""
+        self._is_closed = True
+        if self._running and self._running.poll() is None:
+            self._end(self._running)
 
     def _password(self) -> str:
         try:
@@ -49,10 +64,13 @@ class Login:
         except OSError as failed:
             raise self._failed(f"could not be run: {failed.strerror}") from failed
         with running:
+            self._running = running
+            if self._is_closed:
+                self._end(running)
             try:
                 output, _ = running.communicate(timeout=_DEADLINE)
             except subprocess.TimeoutExpired as late:
-                os.killpg(running.pid, signal.SIGKILL)  # what the shell began goes with it
+                self._end(running)
                 raise self._failed(f"did not end within {_DEADLINE:g} s") from late
         if running.returncode:
             raise self._failed(_ENDS.get(running.returncode, f"ended with status {running.returncode}"))
@@ -60,6 +78,11 @@ class Login:
         if not password:
             raise self._failed("printed nothing")
         return password
+
+    def _end(self, running: subprocess.Popen[bytes]) -> None:
+        """What the shell began goes with it."""
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
     def _failed(self, how: str) -> RegistryError:
         """Tells neither the command nor what it printed: people write the password itself there, by mistake."""

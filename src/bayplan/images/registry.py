@@ -177,7 +177,9 @@ class HttpRegistry:
         return blob.body
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections, and of a password that is still asked for."""
+        if self._login:
+            self._login.close()
         await self._transport.close()
 
     def _manifest(self, repository: str, tag: str) -> str:

@@ -29,6 +29,7 @@ from bayplan.operate.restart_policy import forget_restart, wake
 from bayplan.operate.secrets import forget, versioned
 from bayplan.operate.source import source_of
 from bayplan.operate.together import unless_refused
+from bayplan.plan import other_apps
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import led_at
@@ -125,7 +126,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     whole = await completed(ports, pinned, released, builder, hosts.facts)
     whole = await versioned(whole, released, wishes.secrets)
     whole = await doors.without_taken(listened, whole, hosts.facts, lambda text: on(Note(text)))
-    tell(on, unanswered(whole))
+    tell(on, (*other_apps.notes(whole, hosts.facts), *unanswered(whole)))
     stopped = frozenset[str]() if before is None or wishes.services is None else before.stopped - wishes.services
     await wake(ports, before, stopped, hosts.facts)
     chosen = await record(ports, whole, "up", hosts.facts, latest=before, source=await asking, stopped=stopped)
@@ -212,7 +213,8 @@ async def _restore(ports: FleetPorts, app: str, facts: Facts, on: OnEvent) -> No
         services = released.app.services.values() if released else ()
         if released and any(led_at(ports.fleet, service, host) for service in services for host in hosts):
             on(Stage("replicas", f"{other}, to which the gateway of {', '.join(sorted(hosts))} is to lead again"))
-            await _brought(ports, released, Wishes(), on)
+            again = await record_next(ports, released, released.app, released.stopped, "led to again", facts)
+            await _brought(ports, again, Wishes(), on)
 
 
 async def _converge_or_back(

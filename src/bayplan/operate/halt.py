@@ -21,10 +21,11 @@ from bayplan.operate.restart_policy import forget_restart
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
 from bayplan.plan.order import held_now, in_order
+from bayplan.plan.slots import is_of
 from bayplan.plan.standing import endpoints
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import App, Service
+from bayplan.spec.model import App, Fleet, Service
 
 PATIENCE = 30.0  # seconds on top of the longest drain
 
@@ -72,7 +73,8 @@ async def start(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Res
 
 async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> Result:
     """Each replica of the services out of the pools, stopped, started and back in them, as many at a time as an update
-    replaces. It ends where one does not come back, and before it stops one that could not start again.
+    replaces. It ends where one does not come back, and before it stops one that could not start again. What is not of
+    the release is replaced, as `up` replaces it.
     """
 
     async def work(sight: Sight) -> Result:
@@ -82,12 +84,13 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
         facts = await sight.look()
         lost.check(now.app, now.app, facts)
         tell(on, lost.notes(now.app, now.app, facts, names))
-        on(Stage("replicas", f"release {now.number}"))
-        for service, batch in _batches(now.app, names, facts):
-            result = await _again(ports, now, service, batch, wishes, quietly, sight)
+        chosen = await record_next(ports, now, now.app, now.stopped, _why("restart", wishes), facts)
+        on(Stage("replicas", f"release {chosen.number}"))
+        for service, batch in _batches(ports.fleet, chosen.app, names, facts):
+            result = await _again(ports, chosen, service, batch, wishes, quietly, sight)
             if not _is_back(result.outcome):
                 return result
-        return await converge(ports, now, Wishes(names, wishes.assume_down), quietly, sight)
+        return await converge(ports, chosen, Wishes(names, wishes.assume_down), quietly, sight)
 
     def quietly(event: Event) -> None:
         """One stage, however many batches."""
@@ -144,13 +147,17 @@ def _outermost_first(app: App, names: frozenset[str]) -> Iterator[frozenset[str]
         left -= level
 
 
-def _batches(app: App, names: frozenset[str], facts: Facts) -> Iterator[tuple[Service, Sequence[Replica]]]:
+def _batches(
+    fleet: Fleet, app: App, names: frozenset[str], facts: Facts
+) -> Iterator[tuple[Service, Sequence[Replica]]]:
     """Of each service that stays, first all that serve nothing, then of the others as many as may be replaced at once.
 
-    The first may be none: what is missing comes up with them, before any that serves is stopped.
+    The first may be none: with them what is missing comes up, and what is not of the release is replaced, before any
+    that serves is stopped.
     """
     for service in (s for s in in_order(app) if s.name in names and not s.is_job):
-        replicas = sorted(facts.replicas(app.name, service.name), key=lambda r: (r.slot, r.host))
+        there = (r for r in facts.replicas(app.name, service.name) if is_of(fleet, app, service, r))
+        replicas = sorted(there, key=lambda r: (r.slot, r.host))
         yield service, [r for r in replicas if _is_ill(r, facts)]
         well = [r for r in replicas if not _is_ill(r, facts)]
         size = _at_once(service, len(well))

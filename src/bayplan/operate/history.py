@@ -10,7 +10,7 @@ from typing import Any
 
 from bayplan.errors import RegistryError, UsageError
 from bayplan.operate.diff import changes, summary
-from bayplan.operate.release import LOST, readable, spec_of
+from bayplan.operate.release import ELSEWHERE, LOST, readable, spec_of
 from bayplan.ports import Release, Releases
 
 
@@ -65,8 +65,10 @@ async def _numbers(releases: Releases, app: str) -> Sequence[int]:
 
 
 async def _entry(releases: Releases, app: str, number: int, *, is_there: bool) -> Entry:
+    if not is_there:
+        return Entry(number, None, unread=ELSEWHERE)
     try:
-        found = await releases.get(app, number) if is_there else None
+        found = await releases.get(app, number)
     except RegistryError as error:
         return Entry(number, None, unread=error.what)
     return Entry(number, found, unread="" if found else LOST)

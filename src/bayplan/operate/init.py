@@ -7,11 +7,13 @@ import errno
 import itertools
 import json
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bayplan.errors import BayplanError, UsageError, in_words
 from bayplan.operate.doors import Door
@@ -19,12 +21,17 @@ from bayplan.operate.private_net import PRIVATE, is_private
 from bayplan.operate.registry_door import first_free, listened
 from bayplan.operate.starter import SCHEMAS, HostEntry, label
 from bayplan.ports import FleetPorts
-from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh
+from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
+from bayplan.spec.reading import expanded
 from bayplan.spec.schema import json_schema
 
 LOOK_DEADLINE = 20.0  # seconds for a host to answer
 _NOT_A_NETWORK_CARD = re.compile(r"lo|docker\d*|br-.*|veth.*|bp[0-9a-f]{4,}|virbr.*|cni.*|flannel.*|cali.*")
 _TYPED = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>[^@/:\s]+)(?::(?P<port>\d+))?")
+_OVER_TLS = "tcp://"
+_TLS_PORT = 2376  # IANA: docker-s
+CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")  # as Docker's own client has them in a folder
+_GUESSED = "is private_ip its address in private_net? over TLS nobody could be asked"
 _WHOLE = IPv4Network("0.0.0.0/0")
 _GUESSED_PREFIX = 24
 
@@ -33,7 +40,8 @@ _GUESSED_PREFIX = 24
 class Seen:
     """One host as it was found. at: its private address and network; why, todo: what is wrong, "" if nothing is.
 
-    listens: what anything there listens on. has_begun: the fleet of that name is there already.
+    is_guessed: the host did not tell it. listens: what anything there listens on. has_begun: the fleet of that name is
+    there already.
     """
 
     host: Host
@@ -41,25 +49,56 @@ class Seen:
     engine: str = ""
     why: str = ""
     todo: str = ""
+    is_guessed: bool = False
     listens: tuple[Door, ...] = ()
     has_begun: bool = False
 
 
-def hosts_of(typed: Sequence[str]) -> tuple[Host, ...]:
-    """Hosts as people type them (deploy@10.0.0.11, web1, ssh://…), named. Raises UsageError."""
+def hosts_of(typed: Sequence[str], tls: Tls | None = None) -> tuple[Host, ...]:
+    """Hosts as people type them (deploy@10.0.0.11, web1, ssh://…, tcp://…), named. tls: of the latter. Raises
+    UsageError.
+    """
     hosts: dict[str, Host] = {}
     for text in typed:
-        match = _TYPED.fullmatch(text.removeprefix("ssh://").rstrip("/"))
-        if not match:
-            raise UsageError(f"{text!r} is not a host", todo="write it as you would for ssh: deploy@10.0.0.11")
-        user, port = f"{match['user']}@" if match["user"] else "", f":{match['port']}" if match["port"] else ""
+        is_tls = text.startswith(_OVER_TLS)
+        match = _TYPED.fullmatch(text.removeprefix("ssh://").removeprefix(_OVER_TLS).rstrip("/"))
+        if not match or (is_tls and match["user"]):
+            todo = "write it as you would for ssh: deploy@10.0.0.11; or, over TLS, tcp://10.0.0.11:2376"
+            raise UsageError(f"{text!r} is not a host", todo=todo)
+        user = f"{match['user']}@" if match["user"] else ""
+        port = f":{match['port'] or _TLS_PORT}" if match["port"] or is_tls else ""
         name = _name(match["host"], hosts)
-        hosts[name] = Host(name=name, address=f"ssh://{user}{match['host']}{port}", private_ip=_ip(match["host"]))
+        address = f"{_OVER_TLS if is_tls else 'ssh://'}{user}{match['host']}{port}"
+        hosts[name] = Host(name=name, address=address, private_ip=_ip(match["host"]), tls=tls if is_tls else None)
     addresses = [h.address for h in hosts.values()]
     twice = next((a for a in addresses if addresses.count(a) > 1), None)
     if twice:
         raise UsageError(f"{twice} is named twice", todo="name each host once")
     return tuple(hosts.values())
+
+
+def certificates(typed: Sequence[str], folder: Path | None, usual: Path) -> Path | None:
+    """The folder of those for hosts over TLS; None where no such host is typed. folder: that was named; usual: where
+    Docker's own client finds them. Raises UsageError.
+    """
+    over_tls = [text for text in typed if text.startswith(_OVER_TLS)]
+    if not over_tls:
+        if folder:
+            raise UsageError(
+                "--tls is for hosts over TLS, and none is named", todo="name them so: tcp://10.0.0.11:2376"
+            )
+        return None
+    found = expanded(str(folder or usual)).absolute()
+    if missing := [name for name in CERTIFICATES if not (found / name).is_file()]:
+        told = f"{over_tls[0]} is reached with certificates, and {found} has no {', no '.join(missing)}"
+        raise UsageError(told, todo=f"name the folder that has {', '.join(CERTIFICATES)}: --tls FOLDER")
+    return found
+
+
+def tls_of(folder: Path) -> Tls:
+    """Its certificates."""
+    ca, cert, key = (str(folder / name) for name in CERTIFICATES)
+    return Tls(ca=ca, cert=cert, key=key)
 
 
 def _name(host: str, taken: Mapping[str, Host]) -> str:
@@ -86,19 +125,40 @@ async def look(ports: FleetPorts) -> tuple[Seen, ...]:
 
 
 async def _look(ports: FleetPorts, host: Host) -> Seen:
-    guess = IPv4Interface(f"{host.private_ip}/{_GUESSED_PREFIX}") if host.private_ip else None
-    at = guess
+    ip = host.private_ip or (await _looked_up(host) if host.tls else "")
+    guess = IPv4Interface(f"{ip}/{_GUESSED_PREFIX}") if ip else None
+    at, told = guess, None
     try:
         async with asyncio.timeout(LOOK_DEADLINE):
-            said = await ports.reaches[host.name].run(["ip", "-o", "-4", "address", "show", "up"])
-            at = private_address(said, host.private_ip) or guess
+            told = private_address(await _addresses(ports, host), host.private_ip)
+            at = told or guess
             engine = await ports.engines[host.name].info()
             listens, has_begun = await listened(ports, host.name), await _has_begun(ports, host.name)
     except TimeoutError:
         return Seen(host, at, why=f"no answer within {LOOK_DEADLINE:g} s", todo="look at it later: bayplan doctor")
     except BayplanError as error:
         return Seen(host, at, why=error.what, todo=error.todo)
-    return Seen(host, at, str(engine.get("ServerVersion", "")), listens=listens, has_begun=has_begun)
+    version, is_guessed = str(engine.get("ServerVersion", "")), told is None
+    return Seen(host, at, version, is_guessed=is_guessed, listens=listens, has_begun=has_begun)
+
+
+async def _addresses(ports: FleetPorts, host: Host) -> str:
+    """As `ip` tells them. A host over TLS has nobody to ask before its first `up`."""
+    try:
+        return await ports.reaches[host.name].run(["ip", "-o", "-4", "address", "show", "up"])
+    except BayplanError:
+        if host.tls:
+            return ""
+        raise
+
+
+async def _looked_up(host: Host) -> str:
+    """The address that its name has here; "" if none."""
+    with suppress(OSError):
+        name = urlsplit(host.address).hostname
+        found = await asyncio.get_running_loop().getaddrinfo(name, None, family=socket.AF_INET)
+        return str(found[0][4][0])
+    return ""
 
 
 async def _has_begun(ports: FleetPorts, host: str) -> bool:
@@ -144,9 +204,10 @@ def entries(seen: Sequence[Seen]) -> tuple[tuple[HostEntry, ...], IPv4Network]:
         todo = f"{unknown.todo}\n  or name it by its private address: deploy@10.0.0.11"
         raise UsageError(f"its private address is not known: {unknown.why}", where=unknown.host.name, todo=todo)
     at = [s.at for s in seen if s.at is not None]
-    notes = ["not reached: check private_ip" if s.why and not s.engine else "" for s in seen]
+    notes = ["not reached: check private_ip" if s.why and not s.engine else _GUESSED * s.is_guessed for s in seen]
     lines = [
-        HostEntry(s.host.name, s.host.address, str(a.ip), note) for s, a, note in zip(seen, at, notes, strict=True)
+        HostEntry(s.host.name, s.host.address, str(a.ip), note, s.host.tls)
+        for s, a, note in zip(seen, at, notes, strict=True)
     ]
     net = common_network(at)
     if len(at) == 1 and not is_private(net):

@@ -16,8 +16,8 @@ from bayplan.operate.ask import check_hosts
 from bayplan.operate.release import Chosen, check_known, current, required, unreleased
 from bayplan.plan.constraints import foreign, unmet
 from bayplan.plan.goal import Goal
-from bayplan.plan.names import bridge_name, half_name
-from bayplan.plan.replica import HOSTNAME, network_name, replica_container
+from bayplan.plan.names import bridge_name, half_name, network_name
+from bayplan.plan.replica import HOSTNAME, replica_container
 from bayplan.ports import FleetPorts, OnTransfer
 from bayplan.spec.model import App, Service
 from bayplan.spec.pinned import pinned
@@ -127,8 +127,12 @@ def _container(ports: FleetPorts, chosen: Chosen, wish: Wish, service: Service |
         healthcheck=None,
         aliases=(),
     )
-    in_network = base.network == network_name(fleet.name, app.name)
-    return _with_names(asked, app, wish.service, host) if in_network else asked
+    return _with_names(asked, app, wish.service, host) if base.network in _bridges(fleet.name, app.name) else asked
+
+
+def _bridges(fleet: str, app: str) -> Mapping[str, str]:
+    """The interfaces of the app's networks, by their names."""
+    return {network_name(fleet, app, cut_off=c): bridge_name(fleet, app, cut_off=c) for c in (False, True)}
 
 
 def _with_names(container: Container, app: App, service: str, host: HostFacts) -> Container:
@@ -143,8 +147,9 @@ def _with_names(container: Container, app: App, service: str, host: HostFacts) -
 
 async def _ready(ports: FleetPorts, app: str, host: HostFacts, container: Container, on: OnTransfer) -> None:
     engine, fleet = ports.engines[host.name], ports.fleet.name
-    if container.network == network_name(fleet, app) and container.network not in host.engine.networks:
+    bridge = _bridges(fleet, app).get(container.network)
+    if bridge and container.network not in host.engine.networks:
         told = {labels.FLEET: fleet, labels.APP: app}
-        await engine.ensure_network(container.network, bridge_name(fleet, app), told)
+        await engine.ensure_network(container.network, bridge, told)
     if container.image not in host.images and await engine.image_id(container.image) is None:
         await engine.pull(container.image, on, await login_for(container.image, ports.registry))

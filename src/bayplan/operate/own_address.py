@@ -43,14 +43,19 @@ class NotItsOwn:
 
 async def check(ports: FleetPorts, facts: Facts) -> None:
     """Raises UsageError that tells of every host."""
-    endpoint = registry_endpoint(ports.fleet, facts)
-    asked = [ports.fleet.hosts[h.name] for h in facts.reachable() if not _is_known(ports.fleet, h, endpoint)]
-    found = await asyncio.gather(*(_addresses_of(ports, host.name) for host in asked))
-    foreign = [not_its_own(h, has, ports.fleet.private_net) for h, has in zip(asked, found, strict=True) if has]
-    if wrong := [one for one in foreign if one]:
+    if wrong := await foreign(ports, facts):
         first, *others = wrong
         todo = "\n  ".join((first.todo, *(f"{one.host}: {one.why}; {one.todo}" for one in others)))
         raise UsageError(f"private_ip: {first.why}; nothing was changed", where=first.host, todo=todo)
+
+
+async def foreign(ports: FleetPorts, facts: Facts) -> list[NotItsOwn]:
+    """Those of hosts that answer."""
+    endpoint = registry_endpoint(ports.fleet, facts)
+    asked = [ports.fleet.hosts[h.name] for h in facts.reachable() if not _is_known(ports.fleet, h, endpoint)]
+    found = await asyncio.gather(*(_addresses_of(ports, host.name) for host in asked))
+    told = (not_its_own(h, has, ports.fleet.private_net) for h, has in zip(asked, found, strict=True) if has)
+    return [one for one in told if one]
 
 
 def not_its_own(host: Host, has: Collection[str], private_net: IPv4Network) -> NotItsOwn | None:

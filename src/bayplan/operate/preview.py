@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,12 +12,13 @@ from bayplan.converge.observe import answered, observe
 from bayplan.converge.overlay import granted, overlay
 from bayplan.facts import Facts, HostFacts
 from bayplan.images import known_pins
-from bayplan.operate import doors, lost, renamed, strangers
+from bayplan.operate import doors, lost, own_address, registry_door, renamed, strangers
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.images import builder_of, completed
 from bayplan.operate.left_behind import history_lost, notes_on, registry_moves
 from bayplan.operate.release import Chosen, asked_before, is_new_fleet, last_readable, number_for
 from bayplan.operate.secrets import versioned
+from bayplan.plan import other_apps
 from bayplan.plan.endure import Risk, risks
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
@@ -86,7 +88,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
     notes = [*notes_on(ports.fleet, facts)]
     listened = doors.Listened(ports)
     latest, pinned, unmade = await foreseen(listened, app, secrets, facts, notes.append)
-    notes += unanswered(pinned, unmade)
+    notes += (*other_apps.notes(pinned, facts), *unanswered(pinned, unmade))
     number = number_for(ports.fleet, latest, pinned, frozenset(), facts)
     goal = Goal(ports.fleet, pinned, number, await asked_before(ports.releases, latest), assume_down)
     found = _all_at_once(goal, facts, ports.clock.now())
@@ -103,7 +105,7 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
         notes += history_lost(ports.fleet, app.name, facts)
         notes += await renamed.notes(app, facts, ports.releases)
     notes += lost.notes(app, released, facts)
-    failures = (*found.failures, *taken, *shared, *gone)
+    failures = (*await _refused(ports, facts), *found.failures, *taken, *shared, *gone)
     jobs = tuple(w for w in found.waiting if w.open_end)
     return Preview(
         found.steps,
@@ -119,6 +121,14 @@ async def preview(ports: FleetPorts, app: App, assume_down: frozenset[str], secr
         jobs,
         tuple(notes),
     )
+
+
+async def _refused(ports: FleetPorts, facts: Facts) -> list[Failure]:
+    """What `up` begins nothing for, whatever the app."""
+    foreign, doors_held = await asyncio.gather(own_address.foreign(ports, facts), registry_door.held_on(ports, facts))
+    told = [(one.host, f"private_ip: {one.why}; {one.todo}") for one in foreign]
+    told += [(host, f"{held.why}; {held.todo}") for host, held in doors_held]
+    return [Failure(host, "", "", why) for host, why in told]
 
 
 def later(goal: Goal, facts: Facts, steps: Iterable[Step]) -> dict[str, int]:

@@ -49,12 +49,17 @@ class Held:
 
 async def check(ports: FleetPorts, facts: Facts) -> None:
     """Raises PortTakenError."""
+    for host, held in await held_on(ports, facts):
+        raise PortTakenError(f"{held.why}; nothing was changed", where=host, todo=held.todo)
+
+
+async def held_on(ports: FleetPorts, facts: Facts) -> list[tuple[str, Held]]:
+    """By whom, on each host that answers."""
     asked = [host for host in facts.reachable() if _may_be_held(ports.fleet, host)]
     found = await asyncio.gather(*(listened(ports, host.name) for host in asked))
     everywhere = {door for seen in found for door in seen}
-    for host, seen in zip(asked, found, strict=True):
-        if held := held_by_another(ports.fleet, host, seen, everywhere):
-            raise PortTakenError(f"{held.why}; nothing was changed", where=host.name, todo=held.todo)
+    told = ((h.name, held_by_another(ports.fleet, h, s, everywhere)) for h, s in zip(asked, found, strict=True))
+    return [(name, held) for name, held in told if held]
 
 
 def held_by_another(

@@ -21,6 +21,7 @@ from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import writes_volume
 
 LOST = "the registry has lost it"
+ELSEWHERE = "it is not recorded here: lost, or given while the fleet had another registry"
 _AROUND = ("networks", "volumes", "secrets", "configs")  # what services name
 NO_SOURCE = Source()
 
@@ -76,13 +77,13 @@ async def last_readable(releases: Releases, app: str, say: Callable[[str], None]
 
 
 async def readable(releases: Releases, app: str, number: int) -> Release:
-    """One that is listed. Raises UnreadableError that says which it is."""
+    """One that was given. Raises UnreadableError that says which it is."""
     try:
-        found, why, where = await releases.get(app, number), LOST, ""
+        if (found := await releases.get(app, number)) is not None:
+            return found
+        why, where = LOST if number in await releases.numbers(app) else ELSEWHERE, ""
     except UnreadableError as damaged:
-        found, why, where = None, damaged.what, damaged.where
-    if found is not None:
-        return found
+        why, where = damaged.what, damaged.where
     todo = (
         "bayplan up releases what the file says anew, bayplan rollback N what an older one says: "
         "bayplan history tells which can be read"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -18,8 +18,7 @@ from bayplan.operate.secrets import forget
 from bayplan.operate.sweep import Sweep, foreseen, sweep
 from bayplan.operate.together import raise_failed, together
 from bayplan.plan.goal import Goal
-from bayplan.plan.names import system_name
-from bayplan.plan.replica import network_name
+from bayplan.plan.names import network_name, system_name
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
@@ -72,7 +71,8 @@ async def _down(
         result = replace(result, volumes=goes.gone)
         on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
         await forget(ports, App(name=app))
-        await _each(ports, network_name(ports.fleet.name, app), ROLES if everything else ())
+        networks = [network_name(ports.fleet.name, app, cut_off=cut_off) for cut_off in (False, True)]
+        await _each(ports, networks, ROLES if everything else ())
     raise_failed(left, LEFT)
     return result
 
@@ -93,10 +93,10 @@ def _is_there(app: str, facts: Facts) -> bool:
     return any(facts.replicas(app)) or any(pool.app == app for table in facts.tables() for pool in table.pools)
 
 
-async def _each(ports: FleetPorts, network: str, roles: Sequence[Role]) -> None:
+async def _each(ports: FleetPorts, networks: Iterable[str], roles: Sequence[Role]) -> None:
     names = [system_name(role, ports.fleet.name) for role in roles]
     names += [name + ASIDE for name in names]
     every = ports.engines.values()
     containers = (engine.remove(name, 10) for engine in every for name in names)
-    bridges = (engine.remove_network(network) for engine in every)
+    bridges = (engine.remove_network(network) for engine in every for network in networks)
     raise_failed(await together(chain(containers, bridges)), LEFT)

@@ -11,7 +11,8 @@ from bayplan.converge.observe import answered, observe
 from bayplan.converge.sight import Sight
 from bayplan.errors import UsageError
 from bayplan.facts import Facts
-from bayplan.operate.bring import Result, Wishes, changing, converge
+from bayplan.operate import lost
+from bayplan.operate.bring import Result, Wishes, changing, converge, record_next, tell
 from bayplan.operate.events import OnEvent
 from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, current
@@ -53,6 +54,12 @@ async def carry_out(ports: FleetPorts, shown: Repack, most: int | None, wishes: 
             raise UsageError(
                 "the fleet changed meanwhile: other moves would be made now", todo="look again: bayplan repack"
             )
+        changed = [chosen[app] for app in sorted({m.app for m in found.moves})]
+        for now in changed:
+            lost.check(now.app, now.app, facts)
+        for now in changed:
+            tell(on, lost.notes(now.app, now.app, facts, now.app.services.keys() - now.stopped))
+            chosen[now.app.name] = await record_next(ports, now, now.app, now.stopped, "repack", facts)
         return Done(found, await _moved(ports, chosen, found, wishes, on))
 
     return await changing(ports, "repack", work, wishes, on)

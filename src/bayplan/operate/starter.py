@@ -1,11 +1,15 @@
-"""The files that `init` begins a project with, as text, and what a Dockerfile tells for them. Pure."""
+"""The files that `init` begins a project with, as text, and what a Dockerfile tells for them."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from pathlib import Path
+
+from bayplan.spec.model import Tls
 
 SCHEMAS = ".bayplan/schemas"
 # What tells that there is a program in a folder, and not how its image is built.
@@ -15,17 +19,26 @@ MANIFESTS = (
 )  # fmt: skip
 _WEB = frozenset({80, 3000, 4000, 5000, 8000, 8080, 8081, 8888, 9000})  # what web servers in containers listen on
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
+_PLAIN = re.compile(r"[\w./~+-]+")  # what needs no quotes
 _EXPOSED = re.compile(r"(\d+)(?:/tcp)?")
 
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """A line under `hosts:`. note: a comment after it, "" for none."""
+    """A line under `hosts:`. note: a comment after it, "" for none. tls: its certificates, if it needs any."""
 
     name: str
     address: str
     private_ip: str
     note: str = ""
+    tls: Tls | None = None
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        files = ", ".join(f"{key}: {_path(path)}" for key, path in self.tls.model_dump().items()) if self.tls else ""
+        tls = f", tls: {{{files}}}" if files else ""
+        return f"{self.name}: {{address: {self.address}, private_ip: {self.private_ip}{tls}}}"
 
 
 def fleet_text(
@@ -35,7 +48,7 @@ def fleet_text(
     registry's on each host's loopback, None for the usual one.
     """
     first = hosts[0].name
-    wide = max(len(h.name) + len(h.address) + len(h.private_ip) for h in hosts)
+    wide = max(len(h.text) for h in hosts)
     lines = "".join(f"  {_host(h, wide)}\n" for h in hosts)
     registry = f"host: {first}, port: {port}" if port else f"host: {first}"
     ssh = f"ssh: {{config_file: {ssh_config}}}\n" if ssh_config else ""
@@ -50,10 +63,17 @@ registry: {{{registry}}}    # where images are kept; each host pulls through its
 """
 
 
+def _path(path: str) -> str:
+    """As a person would write it, beside the file or in a home."""
+    for start, short in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if Path(path).is_relative_to(start):
+            path = f"{short}{Path(path).relative_to(start)}"
+            break
+    return path if _PLAIN.fullmatch(path) else json.dumps(path, ensure_ascii=False)
+
+
 def _host(h: HostEntry, wide: int) -> str:
-    entry = f"{h.name}: {{address: {h.address}, private_ip: {h.private_ip}}}"
-    pad = " " * (wide - len(h.name) - len(h.address) - len(h.private_ip))
-    return f"{entry}{pad}    # {h.note}" if h.note else entry
+    return f"{h.text:{wide}}    # {h.note}" if h.note else h.text
 
 
 def compose_text(name: str, *, image: str, target: int | None, published: int | None, replicas: int) -> str:

@@ -147,7 +147,8 @@ async def standing(ports: FleetPorts, app: str, *, every: bool = False) -> Stand
     )
     hosts = tuple(_host(h) for h in facts.hosts.values())
     runs = tuple(RunView(o.name, o.host, o.service, o.state, o.image) for o in facts.oneoffs(app)) if every else ()
-    left = tuple(_instance(goal, Service(name=r.service), r, facts) for r in left_over(goal, facts))
+    gone = (r for r in left_over(goal, facts) if r.service not in goal.app.services)
+    left = tuple(_instance(goal, Service(name=r.service), r, facts) for r in gone)
     return Standing(Status(ports.fleet.name, app, chosen.number, services, hosts, runs, left), facts, goal, now, unread)
 
 

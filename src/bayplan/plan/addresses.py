@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Network
 from typing import Final
 
 from bayplan.container import digest
 from bayplan.facts import Facts
+from bayplan.plan.other_apps import shares
 from bayplan.routing import INNER
 from bayplan.spec.model import App, Service
 
@@ -15,14 +16,16 @@ BLOCK: Final = IPv4Network(f"{INNER}0.0/16")
 _FIRST: Final = 256  # the first addresses of the block are for the fleet itself
 
 
-def addressed(fleet: str, app: App, before: App | None, taken: Iterable[str]) -> App:
+def addressed(
+    fleet: str, app: App, before: App | None, taken: Iterable[str], joined: Collection[str] = frozenset()
+) -> App:
     """`app`, its services with their addresses: those of the release before, and free ones for services that are new.
 
-    taken: addresses that other apps have: also one that was the app's own until it was taken down. Of one service alone
-    nobody asks for its address; a job answers nobody.
+    taken: addresses that other apps have: also one that was the app's own until it was taken down. joined: networks
+    that other apps are on. Of one service alone nobody but those asks for its address; a job answers nobody.
     """
     had = {name: s.address for name, s in before.services.items() if s.address} if before else {}
-    if len(app.services) < 2 and not had:  # noqa: PLR2004  a service and another
+    if len(app.services) < 2 and not had and not shares(app, joined):  # noqa: PLR2004  a service and another
         return app
     others = frozenset(taken)
     old = {name: address for name, address in had.items() if address not in others}

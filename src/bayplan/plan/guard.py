@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from bayplan.haproxy.fronts import INNER_PORTS
 from bayplan.haproxy.places import CLOSING, LET_CLOSE, OWNER
 from bayplan.plan.addresses import BLOCK
-from bayplan.plan.names import ANY_BRIDGE, system_name
+from bayplan.plan.names import ANY_BRIDGE, cut_off_among, system_name
 
 LOOK = 3  # seconds between looks at the firewall, each of which takes some ten processes
 
@@ -119,6 +119,7 @@ def _forwarded(watch: Watch) -> Iterator[str]:
     yield _ESTABLISHED
     if watch.registry:  # gateways reach it from their hosts; what is forwarded comes from containers
         yield f"-d {watch.registry[0]}/32 -p tcp -m tcp --dport {watch.registry[1]} -j DROP"
+    yield f"-i {cut_off_among(watch.bridges)}+ ! -o {watch.bridges}+ -j REJECT --reject-with icmp-net-unreachable"
     yield f"! -o {watch.bridges}+ -j RETURN"
     yield f"-i {watch.bridges}+ -j RETURN"
     yield f"-s {watch.private_net} -j RETURN"

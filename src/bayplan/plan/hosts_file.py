@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from bayplan.plan.goal import Goal
+from bayplan.plan.other_apps import networks_of
 from bayplan.routing import INNER, Names
 from bayplan.spec.model import App, Host, Service
 
@@ -26,7 +27,8 @@ def names(goal: Goal, host: Host, known: Mapping[str, tuple[str, ...]] | None = 
     known = known or others(goal.app)
     for service in goal.app.services.values():
         lines = (*_ITSELF, *_whole_name(service), *known[service.name], *_extra(service, host))
-        yield Names(goal.app.name, service.name, "\n".join((*lines, "")))
+        networks = tuple(networks_of(goal.app, service))
+        yield Names(goal.app.name, service.name, "\n".join((*lines, "")), networks, service.address)
 
 
 def others(app: App) -> Mapping[str, tuple[str, ...]]:

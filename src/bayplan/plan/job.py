@@ -11,7 +11,8 @@ another definition's, ended    goes once the slot has a current one (its log is 
 beyond n                       goes once it has ended
 ```
 
-What waits for a job's end is held meanwhile (plan/order.py). A container that is stopped by hand counts as ended.
+What waits for a job's end is held meanwhile (plan/order.py). A container that is stopped by hand counts as ended. What
+stands of a service that is a job by now goes as if there were no such service: it may serve yet (`slots.left_over`).
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Job:
         self.waiting: list[Waiting] = []
         self.failures: list[Failure] = []
         self.placer, self.board = Placer(goal, facts, board, service, self.spec), board
-        there = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.host, r.name))
+        every = sorted(facts.replicas(goal.app.name, service.name), key=lambda r: (r.slot, r.host, r.name))
+        self.names, there = {r.name for r in every}, [r for r in every if r.job]
         self.slots: dict[int, list[Replica]] = {}
         for replica in there:
             self.slots.setdefault(replica.slot, []).append(replica)
@@ -122,12 +124,12 @@ class Job:
 
     def _begin(self, number: int, old: Iterable[Replica]) -> None:
         """Run it, when nothing is in its way."""
-        running = [r for r in old if r.job and (r.state in _RUNS or r.state == "removing")]
+        running = [r for r in old if r.state in _RUNS or r.state == "removing"]
         for replica in running:
             todo = f"bayplan stop {self.service.name} ends it"
             self._wait(replica, f"is of release {replica.release} and has not ended yet; {todo}")
-        self._clear([r for r in old if not r.job or r.name == self._name(number)], "is in the way of its successor")
-        if number in self.presumed or running or any(r.name == self._name(number) for r in old):
+        self._clear([r for r in old if r.name == self._name(number)], "is in the way of its successor")
+        if number in self.presumed or running or self._name(number) in self.names:
             return
         if self.service.name not in self.run.given_up and self._may_start():
             self.placer.place(number, f"release {self.goal.release} has not run it yet")
@@ -137,21 +139,21 @@ class Job:
         return self.held_by is None
 
     def _clear(self, replicas: Iterable[Replica], why: str) -> None:
-        """Away with what has ended, or is no job."""
+        """Away with what has ended."""
         for replica in replicas:
             if replica.state == "removing":
                 self._wait(replica, f"is being {BEING[replica.state]}")
-            elif replica.job and replica.state in _RUNS:
+            elif replica.state in _RUNS:
                 self._wait(replica, "has not ended yet")
             else:
                 self.steps += retire(self.goal, replica, self.service, self.facts, why, self.waiting)
 
     def _wait(self, job: Replica, why: str) -> None:
         """For its end, which one that is paused never comes to: a backup that was killed may have left it so."""
-        if job.job and job.state == "paused":
+        if job.state == "paused":
             self.steps.append(Start(job.host, self.service.name, job.name, "was paused"))
             return
-        is_open = job.job and job.state in ("running", "restarting")
+        is_open = job.state in ("running", "restarting")
         self.waiting.append(Waiting(job.host, self.service.name, job.name, why, open_end=is_open))
 
     def _stop(self, job: Replica) -> Stop:

@@ -12,6 +12,7 @@ from bayplan.facts import Role
 ANY_BRIDGE: Final = "bp"
 _FLEET_DIGITS: Final = 4
 _APP_DIGITS: Final = 6
+_CUT_OFF: Final = "i"  # no hex digit, in place of the app's first: `internal`
 
 
 @lru_cache
@@ -20,10 +21,22 @@ def bridge_prefix(fleet: str) -> str:
     return f"{ANY_BRIDGE}{digest(fleet)[:_FLEET_DIGITS]}"
 
 
+def cut_off_among(bridges: str) -> str:
+    """`bp3fa9i`: what the interfaces of those start with that lead to the fleet alone. bridges: the prefix of all."""
+    return bridges + _CUT_OFF
+
+
 @lru_cache
-def bridge_name(fleet: str, app: str) -> str:
-    """The interface of an app's bridge network on every host."""
+def bridge_name(fleet: str, app: str, *, cut_off: bool = False) -> str:
+    """The interface of an app's bridge network on every host. cut_off: of the one that leads to the fleet alone."""
+    if cut_off:
+        return cut_off_among(bridge_prefix(fleet)) + digest(app)[: _APP_DIGITS - len(_CUT_OFF)]
     return bridge_prefix(fleet) + digest(app)[:_APP_DIGITS]
+
+
+def network_name(fleet: str, app: str, *, cut_off: bool = False) -> str:
+    """The bridge network that an app's replicas of one host share; the dot is in no app's name."""
+    return f"{fleet}-{app}{'.internal' if cut_off else ''}"
 
 
 def half_name(volume: str) -> str:

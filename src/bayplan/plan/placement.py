@@ -12,9 +12,9 @@ from bayplan.plan.everywhere import seats
 from bayplan.plan.filters import barred, filters_of, reject
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import delivery
-from bayplan.plan.names import bridge_name
+from bayplan.plan.names import bridge_name, network_name
 from bayplan.plan.pack import Choice, Ranking
-from bayplan.plan.replica import bindings, network_name, replica_container, replica_name
+from bayplan.plan.replica import bindings, is_cut_off, replica_container, replica_name
 from bayplan.plan.steps import Deliver, Network, Pull, Rejection, Run, Step, Unplaced, Waiting, kind
 from bayplan.spec.model import Service
 from bayplan.spec.pinned import pinned
@@ -37,7 +37,7 @@ class Placer:
         self._filters = filters_of(service, board)
         self.steps: list[Step] = []
         self.waiting: list[Waiting] = []
-        self._prepared: set[tuple[str, str]] = set()
+        self._prepared: set[tuple[str, str, str]] = set()
         self._left_over: Counter[tuple[Rejection, ...]] = Counter()
 
     def place(self, slot: int, why: str, instead_of: str | None = None) -> None:
@@ -127,13 +127,15 @@ class Placer:
     def _prepare(self, berth: Berth, replica: str) -> str:
         """What the host must have before: told, and a step for it."""
         fleet, app, host = self.goal.fleet.name, self.goal.app.name, berth.host.name
-        network, needed = network_name(fleet, app), []
+        is_alone = is_cut_off(self.goal.app, self.service)
+        network, needed = network_name(fleet, app, cut_off=is_alone), []
         if not berth.facts.is_guarded:
             needed.append("its guard")
         if network not in berth.facts.engine.networks:
             needed.append("its network")
             told = {labels.FLEET: fleet, labels.APP: app}
-            self._once(Network(host, network, bridge_name(fleet, app), "no replica of the app stood here before", told))
+            bridge = bridge_name(fleet, app, cut_off=is_alone)
+            self._once(Network(host, network, bridge, "nobody who is on it stood here before", told))
         if not self._is_named(berth):
             needed.append("its names")
         if not self._fetch(berth, replica):
@@ -158,6 +160,7 @@ class Placer:
         return any(n.service == service and n.app == app for n in berth.facts.gateway.table.names)
 
     def _once(self, step: Network | Pull | Deliver) -> None:
-        if (kind(step), step.host) not in self._prepared:
-            self._prepared.add((kind(step), step.host))
+        key = (kind(step), step.host, step.name if isinstance(step, Network) else "")
+        if key not in self._prepared:
+            self._prepared.add(key)
             self.steps.append(step)

@@ -265,7 +265,7 @@ def _takes(board: Board, service: Service, ports: tuple[int, int]) -> bool:
 
 
 def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[str], *, stands_still: bool) -> Plan:
-    """Replicas of services that the app does not have any more go: stopped ones at once, others once not led to.
+    """Replicas of what is no service any more go: stopped ones at once, others once not led to.
 
     first: ids of those that do not wait for that. late: of those that stay for now. stands_still: what calls them, or
     is to have their listener, may stay as it is, so nothing waits for that.
@@ -281,6 +281,11 @@ def _orphans(goal: Goal, facts: Facts, first: Collection[str], late: Collection[
             if not stands_still:
                 waiting.append(Waiting(replica.host, replica.service, replica.name, "a listener still leads to it"))
         else:
-            why = f"release {goal.release} has no service {replica.service}"
+            why = f"release {goal.release} has {_has_for(replica, goal)}"
             steps += retire(goal, replica, None, facts, why, waiting)
     return Plan(steps=tuple(steps), waiting=tuple(waiting))
+
+
+def _has_for(replica: Replica, goal: Goal) -> str:
+    """What became of its service."""
+    return f"{replica.service} as a job" if replica.service in goal.app.services else f"no service {replica.service}"

@@ -12,7 +12,7 @@ from bayplan.facts import Binding, Replica
 from bayplan.plan.goal import Goal
 from bayplan.plan.grants import granted_mounts, grants_definition
 from bayplan.plan.health import check_of
-from bayplan.plan.names import hosts_file
+from bayplan.plan.names import hosts_file, network_name
 from bayplan.plan.volumes import mounted, mounts_definition, volumes_label
 from bayplan.routing import Server
 from bayplan.spec.model import App, Fleet, Host, Port, Service
@@ -69,9 +69,10 @@ def service_of(pool: str, app: str) -> str:
     return pool.removeprefix(f"{app}.").rpartition(".")[0]
 
 
-def network_name(fleet: str, app: str) -> str:
-    """The bridge network that an app's replicas of one host share."""
-    return f"{fleet}-{app}"
+def is_cut_off(app: App, service: Service) -> bool:
+    """Whether it is to reach nobody outside the fleet: all its networks are `internal`."""
+    there = [app.networks.get(key) for key in service.networks]
+    return bool(there) and all(network is not None and network.internal for network in there)
 
 
 def definition(service: Service, app: App | None = None) -> str:
@@ -102,6 +103,8 @@ def definition(service: Service, app: App | None = None) -> str:
         made_of["mounts"] = list(mounts_definition(app, service.mounts))
     if grants := grants_definition(app, service):
         made_of["grants"] = grants
+    if app and is_cut_off(app, service):
+        made_of["cut_off"] = True
     if hooks := _hooks(service):
         made_of["hooks"] = hooks
     if app and (others := _restarted_with(service, app)):
@@ -206,7 +209,7 @@ def replica_container(
         stop_grace=service.stop_grace_period,
         healthcheck=service.healthcheck,
         ports=ports,
-        network=options.network_mode or network_name(goal.fleet.name, app),
+        network=options.network_mode or network_name(goal.fleet.name, app, cut_off=is_cut_off(goal.app, service)),
         aliases=(hostname,),  # other names are in /etc/hosts: the engine knows the replicas of its own host only
         binds={} if options.network_mode else {hosts_file(goal.fleet.name, app, service.name): "/etc/hosts:ro"},
         limit_cpus=resources.limit_cpus,

@@ -44,7 +44,7 @@ from bayplan.plan.pools import join, retire, way_out
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, fixed_ports, host_ports, pool_name, replica_name, targets
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
-from bayplan.plan.standing import BEING, endpoints, is_led_to, is_lent, serves_alone
+from bayplan.plan.standing import BEING, endpoints, exit_status, is_led_to, is_lent, serves_alone
 from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 from bayplan.spec.pinned import writes_volume
@@ -230,8 +230,12 @@ class Rollout:
         self.steps.append(Start(replica.host, self.service.name, replica.name, why, self.service.restart))
 
     def _what_is_missing(self, replica: Replica) -> str:
+        if replica.state == "restarting":
+            return f"ended with {exit_status(replica, self.service)} and is restarted"
         if not replica.alive:
             return "is starting"
+        if any(e.facts.up is False and e.facts.state != "maint" for e in endpoints(replica, self.facts)):
+            return "does not answer the gateway's probe yet"
         return "is not up in every pool yet" if any(leads(self.goal.fleet, self.service)) else "has just started"
 
     def _give_up(self, replica: Replica, why: str) -> None:

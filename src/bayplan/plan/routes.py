@@ -20,6 +20,7 @@ from bayplan.plan.goal import Goal
 from bayplan.plan.handover import guests, may_lead, origins
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
+from bayplan.plan.other_apps import is_known_by
 from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.replica import definition, pool_name, server_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
@@ -102,11 +103,11 @@ def _named(
 
 
 def _merge_names(goal: Goal, table: Table, wanted: Iterable[Names]) -> tuple[Names, ...]:
-    """What is to be laid down; a name that nobody uses any more is no reason to."""
-    mine = tuple(wanted)
-    if set(mine) <= set(table.names):
+    """What is to be laid down; a name that nobody uses any more is no reason to, unless other apps know it."""
+    mine, others = tuple(wanted), [n for n in table.names if n.app != goal.app.name]
+    gone = (n for n in table.names if n.app == goal.app.name and n.service not in goal.app.services)
+    if set(mine) <= set(table.names) and not any(is_known_by(n, others) for n in gone):
         return table.names
-    others = (n for n in table.names if n.app != goal.app.name)
     return tuple(sorted((*others, *mine), key=lambda n: (n.app, n.service)))
 
 

@@ -10,8 +10,9 @@ from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import wanted_slots
 from bayplan.plan.goal import Goal, Memory
-from bayplan.plan.replica import definition, host_ports, network_name
-from bayplan.plan.standing import endpoints, is_serving, why_failed
+from bayplan.plan.names import network_name
+from bayplan.plan.replica import definition, host_ports, is_cut_off
+from bayplan.plan.standing import endpoints, is_serving, is_unheard, why_failed
 from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import pinned, written_volumes
 
@@ -19,8 +20,13 @@ STOPPED = ("exited", "created", "dead")
 
 
 def left_over(goal: Goal, facts: Facts) -> tuple[Replica, ...]:
-    """Replicas of services that the app does not have any more."""
-    return tuple(r for r in facts.replicas(goal.app.name) if r.service not in goal.app.services)
+    """Replicas of services that the app does not have any more, or has as jobs: nobody is to be served by those."""
+    return tuple(r for r in facts.replicas(goal.app.name) if _is_left_over(r, goal))
+
+
+def _is_left_over(replica: Replica, goal: Goal) -> bool:
+    service = goal.app.services.get(replica.service)
+    return service is None or (service.is_job and not replica.job and goal.touches(service.name))
 
 
 def of_before(goal: Goal, facts: Facts) -> Iterator[Replica]:
@@ -48,9 +54,14 @@ def namesakes(goal: Goal, facts: Facts) -> Iterator[Replica]:
     """
     for service in (s for s in goal.app.services.values() if not (s.is_job or s.external)):
         for old in facts.replicas(goal.app.name, service.name):
-            is_it = old.spec == definition(service, goal.app) and is_reached(goal.fleet, service, old)
-            if old.release == goal.release and old.state not in (*STOPPED, "removing") and not is_it:
+            runs = old.state not in (*STOPPED, "removing")
+            if old.release == goal.release and runs and not is_of(goal.fleet, goal.app, service, old):
                 yield old
+
+
+def is_of(fleet: Fleet, app: App, service: Service, replica: Replica) -> bool:
+    """Whether it is what the service says, where its host is reached by now."""
+    return replica.spec == definition(service, app) and is_reached(fleet, service, replica)
 
 
 def is_reached(fleet: Fleet, service: Service, replica: Replica) -> bool:
@@ -163,7 +174,8 @@ class Reader:
         if replica.state not in STOPPED:
             return False
         host = self.facts.hosts[replica.host]
-        taken, network = _taken(host, self.run), network_name(self.goal.fleet.name, self.goal.app.name)
+        is_alone = is_cut_off(self.goal.app, self.service)
+        taken, network = _taken(host, self.run), network_name(self.goal.fleet.name, replica.app, cut_off=is_alone)
         is_lost = replica.cut or (not self.service.options.network_mode and network not in host.engine.networks)
         return is_lost or not taken.isdisjoint(replica.held_ports)
 
@@ -172,6 +184,8 @@ class Reader:
 
     def _why_failed(self, replica: Replica) -> str | None:
         """Of one that does not serve."""
+        if is_unheard(replica, self.service, self.goal.fleet, self.facts):
+            return None  # for all that is known, it serves
         return why_failed(replica, self.service, self.run, self.now)
 
 

@@ -80,6 +80,14 @@ def is_serving(replica: Replica, service: Service, fleet: Fleet, facts: Facts, r
     return heard or has_settled(replica, run, now, QUIET)
 
 
+def is_unheard(replica: Replica, service: Service, fleet: Fleet, facts: Facts) -> bool:
+    """Whether it runs, and all that is missing is word of it from gateways that do not answer."""
+    taking = {(e.gateway, e.pool) for e in endpoints(replica, facts) if e.facts.takes_traffic}
+    asked = ((host, t) for host, t in leads(fleet, service) if _answers(facts.hosts.get(host), fleet))
+    lacking = [host for host, t in asked if (host, pool_name(replica.app, service.name, t)) not in taking]
+    return replica.alive and bool(lacking) and all(facts.hosts[host].gateway is None for host in lacking)
+
+
 def _answers(host: HostFacts | None, fleet: Fleet) -> bool:
     """Whether a gateway is asked: a balancer's also when only its host answers, since clients come through it."""
     if host is None or not host.reachable:

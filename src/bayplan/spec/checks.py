@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from bayplan.spec.checks_addresses import check_addresses
 from bayplan.spec.checks_listeners import Published, Wrong, check_listeners, published_of, tell_ports
 from bayplan.spec.checks_names import check_names
 from bayplan.spec.checks_volumes import check_mount_points
@@ -38,7 +39,7 @@ def check(
         _check_extension(service, file, around)
         _check_cpus(service, around)
         _check_networks(service, file, fleet, around)
-        _check_addresses(service, file, around)
+        check_addresses(service, file, around)
         _check_job(service, published, around)
         _check_mac(service, around)
         check_mount_points(service, around)
@@ -146,17 +147,6 @@ def _check_networks(service: Service, written: ServiceFile, fleet: Fleet | None,
     else:
         return
     around.wrong(f"services.{service.name}{what}", "services", service.name, "network_mode", todo=todo)
-
-
-def _check_addresses(service: Service, written: ServiceFile, around: Surroundings) -> None:
-    for network, attachment in (written.networks or {}).items():
-        for key in ("ipv4_address", "ipv6_address"):
-            if getattr(attachment, key):
-                around.missing(
-                    f"services.{service.name}.networks.{network}: {key} cannot be meant on a fleet",
-                    "services", service.name, "networks", network, key,
-                    todo="remove it: addresses are the engines' own; use the service's name",
-                )  # fmt: skip
 
 
 def _check_uts(service: Service, around: Surroundings) -> None:

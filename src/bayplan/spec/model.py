@@ -163,8 +163,8 @@ class Hook(Frozen):
 class Network(Frozen):
     """One entry of the top-level `networks:`: services on it find each other by name.
 
-    name: what engines call it (`APP_KEY` unless it is written). external: another app's. internal: it is to be cut off,
-    which is read and not run.
+    name: what engines call it (`APP_KEY` unless it is written). external: shared with other apps. internal: who is on
+    no other one reaches nobody outside the fleet.
     """
 
     name: str

@@ -24,20 +24,17 @@ def _remote_build(service: Service) -> object:
     return service.build and is_remote(service.build.context)
 
 
-# What of a service is there that is not run yet: its path below the service, and what to do instead.
-_SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
+# What of a service is there that is not run yet: its path below the service, what it is, and what to do instead.
+_SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str, str], ...]] = (
     (
         ("volumes",),
         _image_mounts,
+        "a volume of type image",
         "put its files into the service's image with build (COPY --from); engines have it from API 1.48 on",
     ),
-    (("build", "context"), _remote_build, "clone it, and name the directory"),
+    (("build", "context"), _remote_build, "a build.context on another machine", "clone it, and name the directory"),
 )
 _VALUE: Final = "write where its value is found"
-_ELSEWHERE: Final = (
-    "a network of another app cannot be joined: services are found by name in their own",
-    "remove external; write both into one app (include), or reach the other by what it publishes",
-)
 _PLAIN = "an engine's own builder has no such thing; build it elsewhere, push it, and name it with image"
 _BUILD: Final[Mapping[str, str]] = {
     "additional_contexts": "widen the context, or COPY --from=IMAGE in the Dockerfile",
@@ -53,30 +50,23 @@ _BUILD: Final[Mapping[str, str]] = {
 def check_pending(app: App, around: Surroundings) -> None:
     """Adds a mistake for everything of the app that is not run yet; of an app that is only read, a warning."""
     for service in app.services.values():
-        for path, todo in _of(service):
+        for path, what, todo in _of(service):
             around.missing(
-                f"services.{service.name}: {'.'.join(path)} is not supported yet",
+                f"services.{service.name}: {what} is not supported yet",
                 "services", service.name, *path,
                 todo=todo if todo.startswith("remove it") else f"instead: {todo}",
             )  # fmt: skip
-    for kind, there in (("secrets", app.secrets), ("configs", app.configs), ("networks", app.networks)):
+    for kind, there in (("secrets", app.secrets), ("configs", app.configs)):
         for name, value in there.items():
             if value.external:
-                what, todo = _ELSEWHERE if kind == "networks" else (f"nothing here keeps {kind} of others", _VALUE)
-                around.missing(f"{kind}.{name}: {what}", kind, name, "external", todo=todo)
-
-    for name, network in app.networks.items():
-        if network.internal:
-            what = f"networks.{name}.internal: networks here are for names, and no firewall: one cannot be cut off"
-            around.missing(
-                what, "networks", name, "internal", todo="remove it, and cut the hosts off where that is needed"
-            )
+                what = f"{kind}.{name}: nothing here keeps {kind} of others"
+                around.missing(what, kind, name, "external", todo=_VALUE)
 
 
-def _of(service: Service) -> Iterator[tuple[_Path, str]]:
-    yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
+def _of(service: Service) -> Iterator[tuple[_Path, str, str]]:
+    yield from ((path, what, todo) for path, there, what, todo in _SERVICES if there(service))
     if service.build is not None:
-        yield from ((("build", key), todo) for key, todo in _BUILD.items() if _is_set(service.build, key))
+        yield from ((("build", key), f"build.{key}", todo) for key, todo in _BUILD.items() if _is_set(service.build, key))
 
 
 def _is_set(build: Build, key: str) -> bool:

@@ -11,15 +11,13 @@ from rich.console import Console, Group
 from tests import given
 
 from bayplan.cli import progress
-from bayplan.cli.progress import Progress, step_failed
+from bayplan.cli.progress import Progress
 from bayplan.converge.outcome import PassEvent
-from bayplan.errors import BayplanError
 from bayplan.facts import Facts
 from bayplan.operate.events import ImageEvent, Stage
 from bayplan.operate.status import _state
-from bayplan.plan.steps import Configure, Held, Plan, Pull, Waiting
+from bayplan.plan.steps import Held, Plan, Waiting
 from bayplan.ports import Transfer
-from bayplan.routing import Table
 
 PLAN = Plan(
     waiting=(Waiting("h1", "job", "shop-job-1-r1", "has not ended yet", open_end=True),),
@@ -44,28 +42,36 @@ def test_what_is_waited_for_is_told_once_after_a_silence(
         assert said(capfd) == ["waits: shop-job-1-r1 on h1 has not ended yet", "web waits for job to end"]
 
 
+def test_what_is_still_waited_for_is_told_again_after_a_long_silence(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that says nothing for long is ended by who runs it, and its log looks dead."""
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with Progress("shop") as shown:
+        shown(Stage("replicas", "release 2"))
+        for second in range(131):
+            now = 100.0 + second
+            shown(PassEvent(2 + second, Facts(), PLAN))
+    told = [float(line.split("s", 1)[0]) for line in capfd.readouterr().err.splitlines() if "waits: " in line]
+    assert told == [5.0, 65.0, 125.0]
+
+
+def test_of_a_build_the_names_of_what_it_leaves_on_its_way_are_not_told(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = ["Step 1/2 : FROM x", " ---> Running in 1d381970d421", "hello", "Removing intermediate container 1d381970d421",
+             " ---> 287c369243c6", "Step 2/2 : CMD x", " ---> Using cache", " ---> 287c369243c6"]  # fmt: skip
+    with Progress("shop") as shown:
+        for line in lines:
+            shown(ImageEvent("web", Transfer(status="build", text=line), done=False))
+    assert said(capfd) == [f"web: {line}" for line in (lines[0], "hello", lines[5], " ---> Using cache")]
+
+
 def test_what_an_engine_tries_again_is_told_once_a_try(capfd: pytest.CaptureFixture[str]) -> None:
     """It counts down, for every layer."""
     with Progress("shop") as shown:
         for seconds in (5, 5, 4, 1, 10, 10, 9, 1):
             shown(ImageEvent("web", Transfer("abc", again=seconds), done=False))
     assert said(capfd) == [f"web: the registry failed; tried again in {seconds} s" for seconds in (5, 10)]
-
-
-@pytest.mark.parametrize(
-    ("what", "told"),
-    [
-        ("shop:1 cannot be pulled: no space left on device", "shop:1 cannot be pulled: no space left on device"),
-        ("no space left on device", "pull shop:1: no space left on device"),
-    ],
-)
-def test_a_step_that_failed_is_named_once(what: str, told: str) -> None:
-    assert step_failed(Pull("h1", "shop:1", "is not there"), BayplanError(what)) == told
-
-
-def test_a_step_of_a_whole_host_has_no_name() -> None:
-    failed = BayplanError("something else listens on port 80")
-    assert step_failed(Configure("h1", Table(), "adds port 80"), failed) == f"configure: {failed.what}"
 
 
 @pytest.mark.parametrize(

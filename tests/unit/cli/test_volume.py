@@ -19,4 +19,4 @@ def test_without_a_terminal_a_line_is_told_now_and_then(
             on("read", second << 20)
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.splitlines() == ([] if quiet else ["read: 5 MB so far", "read: 10 MB so far"])
+    assert told.err.splitlines() == ([] if quiet else ["   5.0s  read: 5 MB so far", "  10.0s  read: 10 MB so far"])

@@ -159,3 +159,14 @@ def test_what_a_gateway_carries_is_as_its_values_are() -> None:
     assert unpack(pack(table)) == table
     told = zlib.decompress(base64.b64decode(pack(table)["BAYPLAN_TABLE_0"])).decode()
     assert told == json.dumps(asdict(table), sort_keys=True, separators=(",", ":"))
+
+
+def test_a_newer_bayplans_words_are_passed_over() -> None:
+    """One that did not know of networks took such a gateway for a stranger's, and waited for it in vain."""
+    pool = Pool("shop.web.80", "shop", "web", former=(("web-1-r1", Spoken("http /health")),))
+    table = Table((Listener(80, routes=(Route("shop.web.80"),)),), (pool,), None, (Names("shop", "web", "x\n"),))
+    told = asdict(table)
+    told["newer"] = told["listeners"][0]["newer"] = told["listeners"][0]["routes"][0]["newer"] = 1
+    told["pools"][0]["newer"] = told["pools"][0]["former"][0][1]["newer"] = told["names"][0]["newer"] = [1]
+    text = base64.b64encode(zlib.compress(json.dumps(told).encode())).decode()
+    assert unpack({"BAYPLAN_TABLE": "1", "BAYPLAN_TABLE_0": text}) == table

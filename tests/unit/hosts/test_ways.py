@@ -278,10 +278,11 @@ async def test_tls_that_is_not_trusted(certificates: Path) -> None:
 
 async def test_tls_leads_to_the_engine_only() -> None:
     reach = TlsReach(host("tcp://h1"))
-    with pytest.raises(HostRefusedError, match="over TLS"):
+    with pytest.raises(HostRefusedError, match="through the host's guard, and not over TLS") as told:
         await reach.dial("/run/bayplan/admin.sock")
-    with pytest.raises(HostRefusedError, match="over TLS"):
+    with pytest.raises(HostRefusedError, match="'true' is reached through the host's guard"):
         await reach.run(["true"])
+    assert "ssh://" not in str(told.value)
 
 
 def test_no_ssh_is_told_too_where_another_run_left_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bayplan.errors import RegistryError
 from bayplan.images.login import Login
+from bayplan.images.registry import HttpRegistry
 
 
 def test_the_first_line_is_the_password() -> None:
@@ -63,6 +66,27 @@ def test_one_that_is_given_up_leaves_nothing_running(monkeypatch: pytest.MonkeyP
     assert select.select([reading], [], [], 2)[0]
     assert os.read(reading, 1) == b""
     os.close(reading)
+
+
+def test_however_many_ask_at_a_time_it_is_run_once(tmp_path: Path) -> None:
+    """The newest release is read while others ask for what engines need: a key that is touched was to be touched twice."""
+    login = Login("there", "ann", f"echo x >> {tmp_path}/runs; sleep 0.2; echo y")
+    with ThreadPoolExecutor() as threads:
+        assert len({id(c) for c in threads.map(lambda _: login.credentials, range(3))}) == 1
+    assert (tmp_path / "runs").read_text() == "x\n"
+
+
+async def test_what_ends_does_not_wait_for_it(tmp_path: Path) -> None:
+    """A lock that another has was told at once, and `up` ended half a minute later."""
+    os.mkfifo(tmp_path / "begun")
+    login = Login("there", "ann", f"echo > {tmp_path}/begun; sleep 60")
+    registry = HttpRegistry("there/shop", login=login)
+    asking = asyncio.create_task(asyncio.to_thread(lambda: login.credentials))
+    await asyncio.to_thread((tmp_path / "begun").read_text)
+    await registry.close()
+    async with asyncio.timeout(5):
+        with pytest.raises(RegistryError, match="ended with status"):
+            await asking
 
 
 def test_a_password_is_not_in_what_is_printed_of_it() -> None:

@@ -62,6 +62,22 @@ def test_a_gateway_that_was_removed_leads_to_every_app_again_whichever_is_change
     run(story())
 
 
+def test_what_another_bayplan_made_of_another_app_serves_until_its_successor_does_when_it_is_led_to_again() -> None:
+    """It was replaced by one of its own name, stop-first."""
+
+    async def story() -> None:
+        world = await World().begin()
+        blog = App(name="blog", services={"site": service("site", ports=(ingress(82, 8082),), address="198.18.1.1")})
+        await world.ports.releases.put(Release(1, "blog", blog.model_dump_json(), "ann", 0.0, "up"))
+        await start(world.ports, "blog", Wishes(), lambda _: None)
+        world.made_otherwise("blog-site-1-r1")
+        await forget(world.memory, "h1")
+        await scale(world.ports, "shop", {"web": 5}, Wishes(), world._note)
+        assert world.done.index(("ready", "blog-site-1-r2")) < world.done.index(("drain", "blog-site-1-r1"))
+
+    run(story())
+
+
 @pytest.mark.parametrize("addressed", [True, False])
 def test_another_balancer_in_the_fleet_file_gets_the_listeners_of_every_app_whichever_is_brought_up(
     addressed: bool,

@@ -11,6 +11,7 @@ from tests.given import fleet, ingress, latest, service
 from tests.memory_fleet import MemoryFleet
 from tests.virtual_time import run
 
+from bayplan import labels
 from bayplan.converge.outcome import StepEvent
 from bayplan.errors import EngineError, NotFoundError, UsageError
 from bayplan.images.memory import MemoryRegistry
@@ -56,6 +57,12 @@ class World:
         for engine in self.memory.engines.values():
             if name in engine.inner._containers:
                 engine.inner._containers[name].exit(1, by_hand=True)
+
+    def made_otherwise(self, name: str) -> None:
+        """As if another bayplan, which has another digest for the same, had made it."""
+        for engine in self.memory.engines.values():
+            if there := engine.inner._containers.get(name):
+                there.made_of = replace(there.made_of, labels={**there.made_of.labels, labels.SPEC: "another's"})
 
     def _note(self, event: Event) -> None:
         if isinstance(event, StepEvent) and event.state == "done":
@@ -125,6 +132,22 @@ def test_what_another_bayplan_has_another_digest_for_serves_until_its_successor_
         assert (result.goal.release, await world.states()) == (2, {"shop-web-1-r2": "running"})
         assert world.done.index(("ready", "shop-web-1-r2")) < world.done.index(("drain", "shop-web-1-r1"))
         assert (await world.do(start)).goal.release == 2
+
+    run(story())
+
+
+def test_a_restart_replaces_such_a_one_instead_and_restarts_the_others() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        world.made_otherwise("shop-api-1-r1")
+        world.made_otherwise("shop-web-1-r1")
+        result = await world.do(restart)
+        assert (result.outcome.is_whole, result.goal.release) == (True, 2)
+        names = {"shop-web-1-r2", "shop-api-1-r2", *(f"shop-web-{n}-r1" for n in (2, 3, 4))}
+        assert set(await world.states()) == names
+        assert {name for k, name in world.done if k == "start"} == {f"shop-web-{n}-r1" for n in (2, 3, 4)}
+        for name in ("shop-web-1", "shop-api-1"):
+            assert world.done.index(("ready", f"{name}-r2")) < world.done.index(("drain", f"{name}-r1"))
 
     run(story())
 

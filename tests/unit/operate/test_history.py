@@ -117,6 +117,22 @@ def test_as_json_tells_who_when_why_and_from_which_commit() -> None:
     }  # fmt: skip
 
 
+def test_numbers_that_were_given_in_another_registry_are_not_said_to_be_lost() -> None:
+    """The fleet had another one meanwhile, and has its old one again: 3 and 4 stand in the other, and 5 follows."""
+
+    async def story() -> None:
+        world = World()
+        await world.two()
+        await world.put(5, replicas=3)
+        found = {e.number: e for e in await history(world.releases, "shop")}
+        elsewhere = "it is not recorded here: lost, or given while the fleet had another registry"
+        assert {n: found[n].unread for n in (3, 4)} == dict.fromkeys((3, 4), elsewhere)
+        with pytest.raises(UnreadableError, match=f"release 4 of shop cannot be read: {elsewhere}"):
+            await release(world.releases, "shop", 4)
+
+    told(story())
+
+
 def test_what_is_lost_or_damaged_is_told_and_the_rest_is_read() -> None:
     async def story() -> None:
         world = World()

@@ -6,21 +6,27 @@ import errno
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.virtual_time import run
 
-from bayplan.errors import BayplanError, UsageError
+from bayplan.errors import BayplanError, HostUnreachableError, UsageError
 from bayplan.operate.doors import Door
 from bayplan.operate.init import (
     Seen,
+    certificates,
     common_network,
     entries,
     hosts_of,
+    look,
     private_address,
+    provisional,
     registry_port,
     write,
 )
+from bayplan.spec.model import Ssh, Tls
 
 CARDS = """\
 1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
@@ -44,7 +50,65 @@ def test_hosts_are_typed_as_for_ssh() -> None:
     ]
 
 
-@pytest.mark.parametrize("typed", [["a b"], ["tcp://a:1"], ["a", "a"], ["ssh://a", "a/"]])
+def test_a_host_over_tls_has_its_certificates_and_others_have_none() -> None:
+    tls = Tls(ca="ca", cert="cert", key="key")
+    found = hosts_of(["tcp://10.0.0.11", "tcp://web1.example.com:2377/", "10.0.0.12"], tls)
+    assert [(h.name, h.address, h.private_ip, h.tls) for h in found] == [
+        ("h1", "tcp://10.0.0.11:2376", "10.0.0.11", tls),
+        ("web1", "tcp://web1.example.com:2377", "", tls),
+        ("h3", "ssh://10.0.0.12", "10.0.0.12", None),
+    ]
+
+
+def test_certificates_are_where_they_are_named_or_where_docker_s_client_has_them(tmp_path: Path) -> None:
+    typed = ("10.0.0.11", "tcp://10.0.0.12:2376")
+    for name in ("ca.pem", "key.pem"):
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=rf"tcp://10\.0\.0\.12:2376 is .* {tmp_path} has no cert\.pem") as told:
+        certificates(typed, None, tmp_path)
+    assert "--tls FOLDER" in told.value.todo
+    (tmp_path / "cert.pem").touch()
+    assert certificates(typed, None, tmp_path) == certificates(typed, tmp_path, tmp_path / "x") == tmp_path
+    assert certificates(typed[:1], None, tmp_path / "x") is None
+    with pytest.raises(UsageError, match="none is named"):
+        certificates(typed[:1], tmp_path, tmp_path)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_a_host_over_tls_that_has_no_guard_yet_is_looked_at_all_the_same() -> None:
+    """Its engine answers, and nobody tells its addresses."""
+
+    class NoGuard:
+        async def run(self, _: object) -> str:
+            raise HostUnreachableError("its guard is not there", where="h1")
+
+    class Answers:
+        async def info(self) -> dict[str, str]:
+            return {"ServerVersion": "26.1"}
+
+        async def observe(self, _: str) -> Any:
+            return SimpleNamespace(system=())
+
+    def looked(address: str) -> Seen:
+        hosts = hosts_of([address], Tls(ca="ca", cert="cert", key="key"))
+        ports: Any = SimpleNamespace(
+            fleet=provisional("shop", hosts, Ssh()),
+            reaches=dict.fromkeys((h.name for h in hosts), NoGuard()),
+            engines=dict.fromkeys((h.name for h in hosts), Answers()),
+        )
+        return run(look(ports))[0]
+
+    seen = looked("tcp://10.0.0.11")
+    assert (str(seen.at), seen.engine, seen.why) == ("10.0.0.11/24", "26.1", "")
+    ((line,), net) = entries([seen])
+    assert (line.private_ip, line.note[:13]) == ("10.0.0.11", "is private_ip")
+    assert net == IPv4Network("10.0.0.0/24")
+    assert looked("10.0.0.11").why == "its guard is not there"
+
+
+@pytest.mark.parametrize(
+    "typed", [["a b"], ["tcp://u@a:1"], ["a", "a"], ["ssh://a", "a/"], ["tcp://a", "tcp://a:2376"]]
+)
 def test_what_is_no_host_or_named_twice_is_refused(typed: list[str]) -> None:
     with pytest.raises(UsageError):
         hosts_of(typed)

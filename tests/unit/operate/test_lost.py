@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,15 +13,18 @@ from tests.given import fleet, goal, ingress, replica, service, standing
 from tests.unit.operate.test_halt import World
 from tests.virtual_time import run
 
-from bayplan.errors import BayplanError
+from bayplan.errors import BayplanError, EngineError
 from bayplan.facts import EngineFacts, Facts, HostFacts, VolumeFacts
-from bayplan.operate.bring import Wishes, scale
-from bayplan.operate.events import Event, Note
+from bayplan.operate.bring import Wishes, converge, scale
+from bayplan.operate.events import Event, Note, OnEvent
 from bayplan.operate.halt import restart, start, stop
 from bayplan.operate.lost import check, notes, volumes
+from bayplan.operate.move import move
+from bayplan.operate.release import required
+from bayplan.operate.repack import carry_out, propose
 from bayplan.operate.rollback import rollback
-from bayplan.ports import Release
-from bayplan.spec.model import App, Service
+from bayplan.ports import FleetPorts, Release
+from bayplan.spec.model import App, Resources, Service
 from bayplan.spec.storage import Mount, Volume
 
 DB = service("db", mounts=(Mount(kind="volume", source="data", target="/data"),))
@@ -126,6 +130,52 @@ def test_every_verb_that_begins_an_empty_one_tells_it(verb: Callable[..., Corout
         await world.memory.engines[there.host].remove_volume("shop_data")
         (note,) = await told(world, verb)
         assert note.startswith("no host has the volume shop_data: db begins on an empty one")
+
+    run(story())
+
+
+async def moved(ports: FleetPorts, wishes: Wishes, on: OnEvent) -> None:
+    await move(ports, "shop", "more", "h2", wishes, on, lambda *_: None)
+
+
+async def repacked(ports: FleetPorts, wishes: Wishes, on: OnEvent) -> None:
+    await carry_out(ports, await propose(ports, None), None, wishes, on)
+
+
+@pytest.mark.usefixtures("no_threads")
+@pytest.mark.parametrize("verb", [moved, repacked])
+@pytest.mark.parametrize("led_to", [True, False])
+def test_what_moves_others_begins_no_empty_one_without_a_word(
+    verb: Callable[[FleetPorts, Wishes, OnEvent], Coroutine[Any, Any, None]], led_to: bool
+) -> None:
+    """They bring the whole app up, and did not ask."""
+
+    async def story() -> None:
+        db = DB_BEHIND if led_to else DB.model_copy(update={"ports": ()})
+        web = WEB.model_copy(update={"resources": Resources(reserved_cpus=0.5)})
+        files = service("files", ports=(), mounts=(Mount(kind="volume", source="more", target="/data"),))
+        shop = app(web, db, files)
+        shop = shop.model_copy(update={"volumes": {**shop.volumes, "more": Volume(name="shop_more")}})
+        world = World()
+        await world.ports.releases.put(Release(1, "shop", shop.model_dump_json(), "ann", 0.0, "up"))
+        at = {(name, 1): "h2" if name == "web" else "h1" for name in shop.services}
+        await converge(world.ports, await required(world.ports.releases, "shop"), Wishes(moves=at), lambda _: None)
+        await world.memory.engines["h1"].remove("shop-db-1-r1", 0)
+        await world.memory.engines["h1"].remove_volume("shop_data")
+        events: list[Event] = []
+        if led_to:
+            with pytest.raises(BayplanError, match="db lived here on the volume shop_data"):
+                await verb(world.ports, Wishes(), events.append)
+            assert {r.name: r.state for r in (await world.memory.facts()).replicas()} == {
+                "shop-web-1-r1": "running",
+                "shop-files-1-r1": "running",
+            }
+        else:
+            world.memory.engines["h1"].fails["stop"] = [EngineError("no data is copied in memory", where="h1")]
+            with suppress(EngineError):
+                await verb(world.ports, Wishes(), events.append)
+            (note,) = [e.text for e in events if isinstance(e, Note)]
+            assert note.startswith("no host has the volume shop_data: db begins on an empty one")
 
     run(story())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -10,14 +11,17 @@ from tests.given import IMAGE, fleet, service
 from tests.memory_fleet import MemoryFleet
 
 from bayplan.container import Container, Mounted
+from bayplan.converge.outcome import StepEvent
 from bayplan.engines.memory import MemoryEngine
 from bayplan.engines.memory_hub import MemoryHub
-from bayplan.errors import UsageError
+from bayplan.errors import BayplanError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Wishes
+from bayplan.operate.events import Event, OnEvent, Stage
 from bayplan.operate.move import move
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import replica_container
+from bayplan.plan.steps import subject
 from bayplan.ports import Release
 from bayplan.spec.model import App
 from bayplan.spec.storage import Mount, Volume
@@ -70,8 +74,8 @@ class World:
         await self.ports.releases.put(Release(1, "shop", SHOP.model_dump_json(), "ann", 0.0, "up"))
         return self
 
-    async def move(self) -> None:
-        await move(self.ports, "shop", "data", "h2", Wishes(), lambda _: None, lambda *_: None)
+    async def move(self, on: OnEvent = lambda _: None) -> None:
+        await move(self.ports, "shop", "data", "h2", Wishes(), on, lambda *_: None)
 
 
 async def test_interrupted_while_its_services_stop_they_run_again_in_the_end() -> None:
@@ -84,6 +88,15 @@ async def test_interrupted_while_its_services_stop_they_run_again_in_the_end() -
         await moving
     await engine.ended()
     assert engine.state("shop-db-1-r1") == "running"
+
+
+async def test_what_stops_for_it_and_that_it_is_copied_is_told_before_it_starts_elsewhere() -> None:
+    world = await World().begin()
+    events: list[Event] = []
+    with suppress(BayplanError):  # this engine holds no container for a copy
+        await world.move(events.append)
+    told = [e.text if isinstance(e, Stage) else subject(e.step) for e in events if isinstance(e, Stage | StepEvent)]
+    assert told[:3] == ["shop_data moves from h1 to h2", "shop-db-1-r1", "shop_data is copied and compared"]
 
 
 async def test_what_is_another_app_s_is_neither_stopped_nor_removed_whatever_its_name_begins_with() -> None:

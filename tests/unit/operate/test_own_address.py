@@ -13,6 +13,7 @@ from bayplan.errors import EngineError, UsageError
 from bayplan.operate.bring import Wishes, up
 from bayplan.operate.halt import start
 from bayplan.operate.own_address import not_its_own
+from bayplan.operate.preview import preview
 from bayplan.spec.model import App
 
 pytestmark = pytest.mark.usefixtures("no_threads")
@@ -33,6 +34,21 @@ def test_it_is_refused_before_anything_is_started_and_all_are_told_of_at_once() 
         assert "the host has 10.77.0.21, 172.17.0.1" in told.value.todo
         assert "h2: 10.77.0.12 is not an address of the host; correct" in told.value.todo
         assert all(not h.engine.system for h in (await world.memory.facts()).reachable())
+
+    run(story())
+
+
+def test_plan_tells_it_of_each_host() -> None:
+    async def story() -> None:
+        world = World()
+        world.memory.logins["h2"].addresses = ("127.0.0.1", "10.77.0.22")
+        found = await preview(world.ports, App(name="shop"), frozenset(), {})
+        (told,) = found.failures
+        assert (told.host, told.service) == ("h2", "")
+        assert told.why == (
+            "private_ip: 10.77.0.12 is not an address of the host; "
+            "correct private_ip in fleet.yaml; the host has 10.77.0.22"
+        )
 
     run(story())
 

@@ -9,6 +9,7 @@ import pytest
 
 from bayplan.operate.starter import HostEntry, compose_text, exposed_port, fleet_text, label, public_port
 from bayplan.spec import load_app, load_fleet
+from bayplan.spec.model import Tls
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,19 @@ def test_the_registry_s_port_is_written_where_it_is_not_the_usual_one(tmp_path: 
     registry = load_fleet(tmp_path / "fleet.yaml", {}).registry
     assert registry
     assert (registry.host, registry.port) == ("h1", 5001)
+
+
+def test_certificates_are_written_as_a_person_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+    files = (str(tmp_path / "tls/ca.pem"), "/home/ann/.docker/cert.pem", "/etc/its, own/key.pem")
+    tls = Tls(ca=files[0], cert=files[1], key=files[2])
+    hosts = [HostEntry("h1", "tcp://10.0.0.1:2376", "10.0.0.1", "a note", tls), HostEntry("h2", "ssh://h2", "10.0.0.2")]
+    text = fleet_text("shop", IPv4Network("10.0.0.0/24"), hosts, "10.0.0.1")
+    assert 'tls: {ca: tls/ca.pem, cert: ~/.docker/cert.pem, key: "/etc/its, own/key.pem"}}    # a note\n' in text
+    (tmp_path / "fleet.yaml").write_text(text)
+    loaded = load_fleet(tmp_path / "fleet.yaml", {}).hosts
+    assert (loaded["h1"].tls, loaded["h2"].tls) == (tls, None)
 
 
 @pytest.mark.parametrize("target", [None, 8080, 5432])

@@ -12,7 +12,7 @@ from bayplan.plan.fronts import as_before, fronts_of, lends
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import desired, pools
-from bayplan.plan.steps import Configure, PoolChange
+from bayplan.plan.steps import Configure, PoolChange, Run
 from bayplan.routing import Listener, Route, Table
 from bayplan.spec.model import Http, Resources, Service
 
@@ -234,3 +234,16 @@ def test_the_last_that_answers_behind_a_port_makes_no_room_for_a_service_that_ge
     made = plan(goal, Facts({"h1": h1}), 0.0)
     assert [u.service for u in made.unplaced] == ["blog"]
     assert going(goal, Facts({"h1": h1})) == []
+
+
+@pytest.mark.parametrize("api_serves", [False, True])
+def test_what_stands_of_a_service_that_is_a_job_by_now_serves_until_the_one_that_is_to_have_its_port_is_led_to(
+    api_serves: bool,
+) -> None:
+    """It went at once, as what is in the job's way."""
+    goal, seen = scaled_to_none(api_serves=api_serves)
+    job = given.service("web", ports=(), mode="replicated-job")
+    made = plan(given.goal(FLEET, job, goal.app.services["api"], release=2), seen, 0.0)
+    assert not [s for s in made.steps if isinstance(s, PoolChange) and s.pool.startswith("shop.web.")]
+    assert [s.container.name for s in made.steps if isinstance(s, Run) and s.service == "web"] == ["shop-web-1-r2"]
+    assert [w.why for w in made.waiting if w.replica == "shop-web-1-r1"] == ["a listener still leads to it"]

@@ -135,14 +135,9 @@ def test_gateways_of_all_hosts_listen_at_the_addresses_from_the_first_on() -> No
         table = desired(goal, facts, host, host.gateway)
         assert {(f.address, f.port, f.mode) for f in table.listeners} == fronts
         assert {p.name for p in table.pools} == {"shop.web.8080", "shop.db.3306"}
-        assert (
-            Names(
-                "shop",
-                "db",
-                "\n".join(("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback", *text(both, "db"), "")),
-            )
-            in table.names
-        )
+        lines = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback", *text(both, "db"), "")
+        networks = (("shop_default", ("db",)),)
+        assert Names("shop", "db", "\n".join(lines), networks, both.services["db"].address) in table.names
 
 
 def test_addresses_of_other_apps_are_read_from_the_gateways() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from tests import given
 
-from bayplan.plan.replica import definition, replica_container
-from bayplan.spec.model import App, Dependency, Healthcheck, Service
+from bayplan.plan.goal import Goal
+from bayplan.plan.plan import plan
+from bayplan.plan.replica import definition, is_cut_off, replica_container
+from bayplan.plan.steps import Network as NetworkStep
+from bayplan.spec.model import App, Dependency, Healthcheck, Network, Service
 from bayplan.spec.options import Options
 
 
@@ -83,3 +86,25 @@ def test_a_name_and_a_network_of_its_own_unless_written() -> None:
     assert (made.hostname, made.network) == ("web-1", "t-shop")
     assert container(given.service(ports=(), options=Options(network_mode="none"))).network == "none"
     assert container(given.service(ports=(), options=Options(network_mode="host"))).network == "host"
+
+
+def test_who_is_on_internal_networks_alone_has_a_bridge_of_its_own() -> None:
+    db, web, job = (given.service(name, ports=()) for name in ("db", "web", "extra"))
+    db = db.model_copy(update={"networks": {"back": (), "deep": ()}})
+    web = web.model_copy(update={"networks": {"back": (), "front": ()}})
+    networks = {
+        "back": Network(name="shop_back", internal=True),
+        "deep": Network(name="shop_deep", internal=True),
+        "front": Network(name="shop_front"),
+    }
+    app = App(name="shop", services={s.name: s for s in (db, web, job)}, networks=networks)
+    assert [name for name, service in app.services.items() if is_cut_off(app, service)] == ["db"]
+    assert definition(db, app) != definition(db, app.model_copy(update={"networks": {}}))
+    assert definition(web, app) == definition(web, app.model_copy(update={"networks": {}}))
+    on = given.fleet("h1")
+    facts = given.facts(given.up("h1", networks=frozenset()))
+    steps = plan(Goal(on, app, 1), facts, 0.0).steps
+    made = {s.name: s.bridge for s in steps if isinstance(s, NetworkStep)}
+    assert sorted(made) == ["t-shop", "t-shop.internal"]
+    of = {n: replica_container(Goal(on, app, 1), s, 1, on.hosts["h1"], (), "").network for n, s in app.services.items()}
+    assert of == {"db": "t-shop.internal", "web": "t-shop", "extra": "t-shop"}

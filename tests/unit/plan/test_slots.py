@@ -103,6 +103,24 @@ def test_a_stopped_one_whose_network_was_removed_is_old() -> None:
         assert bool(found[1].keeper) is current, (state, networks)
 
 
+@pytest.mark.parametrize(
+    ("in_pool", "silent", "fails"),
+    [(False, (), True), (False, ("h1",), True), (True, ("h1",), False), (False, ("h1", "h2"), False)],
+)
+def test_one_of_which_only_gateways_that_do_not_answer_could_tell_has_not_failed(
+    in_pool: bool, silent: tuple[str, ...], fails: bool
+) -> None:
+    """It was started again while they did not, and stopped for that: it served all the time."""
+    web, fleet = given.service(), given.fleet("h1", "h2", balancers=("h1", "h2"))
+    goal, one = given.goal(fleet, web), given.replica(web, 1, "h1")
+    there = given.serving(goal, {"shop.web.8080": (given.server(one),)} if in_pool else {})
+    hosts = (given.up("h1", one, gateway=there), given.up("h2", gateway=there))
+    seen = given.facts(*(replace(h, gateway=None) if h.name in silent else h for h in hosts))
+    run = Memory(frozenset({one.id}), {one.id: 0.0})
+    [slot] = Reader(goal, web, definition(web), seen, run, 600.0).slots().values()
+    assert (slot.serves, slot.failed is not None) == (False, fails)
+
+
 def test_a_server_tells_its_slot_and_host() -> None:
     assert slot_and_host("shop-web-12-r3.h1") == (12, "h1")
     assert slot_and_host("shop-a-1-r2.b-12-r3.h1") == (12, "h1")  # of the service a-1-r2.b

@@ -26,7 +26,7 @@ from bayplan.facts import (
 )
 from bayplan.haproxy.places import INITIAL, start_script
 from bayplan.plan.guard import Watch, rules, script, ways
-from bayplan.plan.names import bridge_name, bridge_prefix
+from bayplan.plan.names import bridge_name, bridge_prefix, cut_off_among
 from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.plan import system_plan
 from bayplan.plan.routes import pools
@@ -388,6 +388,7 @@ def test_the_guards_rules() -> None:
         ":BAYPLAN-bp12ab-OUT - [0:0]",
         f"{forward} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
         f"{forward} {registry} -j DROP",
+        f"{forward} -i bp12abi+ ! -o bp12ab+ -j REJECT --reject-with icmp-net-unreachable",
         f"{forward} ! -o bp12ab+ -j RETURN",
         f"{forward} -i bp12ab+ -j RETURN",
         f"{forward} -s 10.77.0.0/24 -j RETURN",
@@ -437,7 +438,10 @@ def test_the_scripts_are_shell(text: str) -> None:
 
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
 def test_a_bridge_has_a_name_that_an_interface_can_have(fleet_name: str, app: str) -> None:
-    name = bridge_name(fleet_name, app)
-    assert len(name) == 12
-    assert name.isalnum()
-    assert name.startswith(bridge_prefix(fleet_name))
+    name, cut_off = bridge_name(fleet_name, app), bridge_name(fleet_name, app, cut_off=True)
+    for one in (name, cut_off):
+        assert len(one) == 12
+        assert one.isalnum()
+        assert one.startswith(bridge_prefix(fleet_name))
+    prefix = cut_off_among(bridge_prefix(fleet_name))
+    assert (name.startswith(prefix), cut_off.startswith(prefix)) == (False, True)

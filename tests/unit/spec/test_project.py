@@ -190,10 +190,10 @@ networks:
     folder.environment = {"COMPOSE_PROFILES": "far"}
     assert len(folder.mistakes(lambda: _read(folder, text))) == 2
     folder.environment = {}
-    ours = "services: {web: {image: x%s}}\nnetworks: {default: {internal: true}, other: {internl: true}}"
+    ours = "services: {web: {image: x%s}}\nnetworks: {default: {driver: macvlan}, other: {internl: true}}"
     typo = "2: networks.other: unknown key 'internl' | did you mean 'internal'?"
     found = folder.mistakes(lambda: _read(folder, ours % ""))
-    assert [one.partition(":")[2].split(":")[0] for one in found] == [" networks.default.internal", " networks.other"]
+    assert [one.partition(":")[2].split(":")[0] for one in found] == [" networks.default.driver", " networks.other"]
     assert folder.mistakes(lambda: _read(folder, ours % ", network_mode: host")) == [typo]
 
 
@@ -339,31 +339,32 @@ def test_who_only_reads_an_app_sees_what_cannot_be_kept(folder) -> None:
     """What `config` prints of it is refused by `up` as the file is, where there is a word for it."""
     warned: list[str] = []
     text = (
-        "services: {web: {image: x, networks: {back: {ipv4_address: 10.0.0.2}}}}\nnetworks: {back: {internal: true}}\n"
+        "services:\n  web: {image: x, networks: {back: {ipv4_address: 10.0.0.2}}}\n"
+        "  api: {image: x, networks: {back: {ipv4_address: 10.0.0.3}}, command: [x, --web=10.0.0.2]}\nnetworks: {back: }\n"
     )
     path = folder.write("compose.yaml", text)
     app = load_app(
         [path], project=None, environment={}, fleet=None, only_read=True, warn=lambda m: warned.append(m.what)
     )
-    assert resolved(app)["networks"]["back"]["internal"] is True
+    assert "back" in resolved(app)["networks"]
     assert warned == [
-        "services.web.networks.back: ipv4_address cannot be meant on a fleet; up refuses it",
-        "networks.back.internal: networks here are for names, and no firewall: one cannot be cut off; up refuses it",
+        (
+            "services.web.networks.back: ipv4_address cannot be had, and services.api.command counts on it: "
+            "addresses are each engine's own; up refuses it"
+        ),
+        "services.api.networks.back: ipv4_address changes nothing: addresses are each engine's own",
     ]
 
 
 def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:
     warned = []
-    text = "services:\n  web:\n    build: {context: ., additional_contexts: {a: .}}\n    networks: [back]\nnetworks:\n  back: {external: true}\n"
+    text = "services:\n  web:\n    build: {context: ., additional_contexts: {a: .}}\n    configs: [key]\nconfigs:\n  key: {external: true}\n"
     path = folder.write("compose.yaml", text)
     load_app([path], project=None, environment={}, fleet=None, only_read=True, warn=warned.append)
     assert [(w.line, w.what) for w in warned] == [
         (3, "services.web.build: there is no Dockerfile; up refuses it"),
         (3, "services.web: build.additional_contexts is not supported yet; up refuses it"),
-        (
-            6,
-            "networks.back: a network of another app cannot be joined: services are found by name in their own; up refuses it",
-        ),
+        (6, "configs.key: nothing here keeps configs of others; up refuses it"),
     ]
 
 

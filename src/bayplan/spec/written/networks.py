@@ -58,8 +58,10 @@ class NetworkFile(FileModel):
         "`com.docker.network.bridge.name` and `com.docker.network.driver.mtu` change nothing, with a warning; so does "
         "`encrypted` on one host. Others are refused"
     )
-    external: Maybe[External] = key("another app's; read, and refused by `up` for now")
-    internal: Maybe[Flag] = key("read, and shown by `config`; refused by `up`: networks here are no firewall")
+    external: Maybe[External] = key(
+        "shared with the fleet's other apps that name it: their services know each other, as SERVICE.APP too"
+    )
+    internal: Maybe[Flag] = key("a service on no other network reaches nobody outside the fleet")
     attachable: Maybe[Flag] = key("any container of a host can be attached; changes nothing")
     enable_ipv4: Maybe[Annotated[Flag, AfterValidator(_ipv4)]] = key("`true`")
     enable_ipv6: Maybe[Flag] = key("changes nothing, with a warning: replicas find each other by IPv4")
@@ -83,7 +85,10 @@ class AttachmentFile(FileModel):
     """An entry of `networks:` of a service, long."""
 
     aliases: Maybe[List[Alias]] = key("two services cannot have the same one on a network")
-    ipv4_address: Maybe[Text] = key("read; refused by `up`: addresses are the engines' own. Use the service's name")
+    ipv4_address: Maybe[Text] = key(
+        "changes nothing, with a warning: addresses are the engines' own. Where another value of the file names it, it "
+        "is read, and refused by `up`: use the service's name there"
+    )
     ipv6_address: Maybe[Text] = key("as `ipv4_address`")
     priority: Maybe[Integer] = key("there is one interface; changes nothing")
     gw_priority: Maybe[Integer] = key("there is one interface; changes nothing")

@@ -83,7 +83,7 @@ def _restart(value: str) -> str:
 
 
 def _signal(value: str) -> str:
-    if not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|\d+", value.upper()):
+    if value and not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|\d+", value.upper()):  # empty, as variables may be
         raise ValueError(f"{value!r} is not a signal, such as SIGTERM")
     return value
 
