@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bayplan.spec.checks_addresses import check_addresses
-from bayplan.spec.checks_listeners import Published, check_listeners, published_of
+from bayplan.spec.checks_listeners import Published, Wrong, check_listeners, published_of, tell_ports
 from bayplan.spec.checks_names import check_names
 from bayplan.spec.checks_volumes import check_mount_points
 from bayplan.spec.model import Fleet, Port, Service
@@ -46,8 +46,10 @@ def check(
         _check_targets(published, around)
         for one in published:
             _check_protocol(one, around)
-            if fleet is not None:
-                _check_port(one, fleet, around)
+        if fleet is not None:
+            tell_ports((wrong for one in published for wrong in _wrong_port(one, fleet)), around)
+            for one in published:
+                _check_host_port(one, fleet, around)
         if fleet is not None and not _is_this_machine(fleet):
             _check_paths(service.name, file, around)
     check_listeners(everything, around)
@@ -201,28 +203,19 @@ def _check_protocol(published: Published, around: Surroundings) -> None:
         around.wrong(f"services.{name}: UDP cannot be balanced", *published.path, todo="publish it with mode: host")
 
 
-def _check_port(published: Published, fleet: Fleet, around: Surroundings) -> None:
-    name, port = published.service.name, published.port
-    if port.mode == "host":
-        _check_host_port(published, fleet, around)
-        return
-    if port.protocol == "udp":
+def _wrong_port(published: Published, fleet: Fleet) -> Iterator[Wrong]:
+    port = published.port
+    if port.mode == "host" or port.protocol == "udp":
         return  # told by itself
     low, high = fleet.ports
     if low <= port.published <= high and not _is_apart(port, fleet):
-        around.wrong(
-            f"services.{name}: port {port.published} lies in the range from which hosts' ports are taken",
-            *published.path,
-            todo=f"choose one outside of {low}-{high}, or change ports in fleet.yaml",
-        )
+        what = "lies in the range from which hosts' ports are taken"
+        yield published, what, f"choose one outside of {low}-{high}, or change ports in fleet.yaml"
     # A listener on every address leaves the registry's its own: the kernel prefers the address that says more.
     at_home = port.address.startswith("127.")
     if fleet.registry and fleet.registry.host and port.published == fleet.registry.port and at_home:
-        around.wrong(
-            f"services.{name}: port {port.published} is where engines find the fleet's registry",
-            *published.path,
-            todo="choose another, or change registry.port in fleet.yaml",
-        )
+        what = "is where engines find the fleet's registry"
+        yield published, what, "choose another, or change registry.port in fleet.yaml"
 
 
 def _is_apart(port: Port, fleet: Fleet) -> bool:
@@ -236,7 +229,7 @@ def _is_apart(port: Port, fleet: Fleet) -> bool:
 
 def _check_host_port(published: Published, fleet: Fleet, around: Surroundings) -> None:
     service = published.service
-    if service.replicas > len(fleet.hosts):
+    if published.port.mode == "host" and service.replicas > len(fleet.hosts):
         around.wrong(
             f"services.{service.name}: {service.replicas} replicas want port {published.port.published} of their host, "
             f"and the fleet has {len(fleet.hosts)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bayplan.spec.listeners import clash, meet
@@ -26,6 +26,9 @@ class Published:
     @property
     def path(self) -> tuple[str | int, ...]:
         return ("services", self.service.name, "ports", self.index)
+
+
+Wrong = tuple[Published, str, str]  # what is wrong with it, as in "is web's too"; what to do
 
 
 def published_of(service: Service, written: ServiceFile) -> Iterator[Published]:
@@ -95,12 +98,24 @@ def _exposing(service: Service, dropped: Sequence[Port]) -> Service:
 
 def check_listeners(published: Sequence[Published], around: Surroundings) -> None:
     """Adds mistakes of ports: each against those before it; the first that it clashes with is told."""
+    found: list[Wrong] = []
     for index, two in enumerate(published):
-        first = next(((one, *found) for one in published[:index] if (found := _clash(one, two))), None)
+        first = next(((one, *why) for one in published[:index] if (why := _clash(one, two))), None)
         if first:
             one, what, todo = first
-            todo = _of_two_files(one, two, around) or todo
-            around.wrong(f"services.{two.service.name}: port {two.port.published} {what}", *two.path, todo=todo)
+            found.append((two, what, _of_two_files(one, two, around) or todo))
+    tell_ports(found, around)
+
+
+def tell_ports(found: Iterable[Wrong], around: Surroundings) -> None:
+    """Adds mistakes of ports; those of a range that are wrong alike are one."""
+    alike: dict[tuple[tuple[str | int, ...], str, str], list[Published]] = {}
+    for one, what, todo in found:
+        alike.setdefault((one.path, what, todo), []).append(one)
+    for (path, what, todo), ports in alike.items():
+        more = f" (and {len(ports) - 1} more)" if len(ports) > 1 else ""
+        first = ports[0]
+        around.wrong(f"services.{first.service.name}: port {first.port.published}{more} {what}", *path, todo=todo)
 
 
 def _of_two_files(one: Published, two: Published, around: Surroundings) -> str:

@@ -24,14 +24,15 @@ def _remote_build(service: Service) -> object:
     return service.build and is_remote(service.build.context)
 
 
-# What of a service is there that is not run yet: its path below the service, and what to do instead.
-_SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str], ...]] = (
+# What of a service is there that is not run yet: its path below the service, what it is, and what to do instead.
+_SERVICES: Final[tuple[tuple[_Path, Callable[[Service], object], str, str], ...]] = (
     (
         ("volumes",),
         _image_mounts,
+        "a volume of type image",
         "put its files into the service's image with build (COPY --from); engines have it from API 1.48 on",
     ),
-    (("build", "context"), _remote_build, "clone it, and name the directory"),
+    (("build", "context"), _remote_build, "a build.context on another machine", "clone it, and name the directory"),
 )
 _VALUE: Final = "write where its value is found"
 _PLAIN = "an engine's own builder has no such thing; build it elsewhere, push it, and name it with image"
@@ -49,9 +50,9 @@ _BUILD: Final[Mapping[str, str]] = {
 def check_pending(app: App, around: Surroundings) -> None:
     """Adds a mistake for everything of the app that is not run yet; of an app that is only read, a warning."""
     for service in app.services.values():
-        for path, todo in _of(service):
+        for path, what, todo in _of(service):
             around.missing(
-                f"services.{service.name}: {'.'.join(path)} is not supported yet",
+                f"services.{service.name}: {what} is not supported yet",
                 "services", service.name, *path,
                 todo=todo if todo.startswith("remove it") else f"instead: {todo}",
             )  # fmt: skip
@@ -62,10 +63,10 @@ def check_pending(app: App, around: Surroundings) -> None:
                 around.missing(what, kind, name, "external", todo=_VALUE)
 
 
-def _of(service: Service) -> Iterator[tuple[_Path, str]]:
-    yield from ((path, todo) for path, there, todo in _SERVICES if there(service))
+def _of(service: Service) -> Iterator[tuple[_Path, str, str]]:
+    yield from ((path, what, todo) for path, there, what, todo in _SERVICES if there(service))
     if service.build is not None:
-        yield from ((("build", key), todo) for key, todo in _BUILD.items() if _is_set(service.build, key))
+        yield from ((("build", key), f"build.{key}", todo) for key, todo in _BUILD.items() if _is_set(service.build, key))
 
 
 def _is_set(build: Build, key: str) -> bool:

@@ -36,7 +36,10 @@ def _seconds(value: float) -> str:
 
 
 def _service(s: Service) -> dict[str, Any]:
-    argv = {"command": s.command, "entrypoint": s.entrypoint}  # an empty one says: not the image's
+    argv = {
+        "command": s.command,
+        "entrypoint": s.entrypoint,
+    }  # an empty one is said too: an entrypoint is not the image's then
     source = said(image=s.image, build=_build(s.build) if s.build else None)
     words = {key: list(given) for key, given in argv.items() if given is not None}
     return (

@@ -83,8 +83,8 @@ def test_what_is_on_each_host_has_no_number(folder, written: str) -> None:
     assert "and has a number of replicas | remove it: each host" in mistake
 
 
-def test_an_empty_command_is_not_the_images(folder) -> None:
-    assert folder.web("command: []").command == ()
+def test_an_empty_command_is_one_and_no_command_is_none(folder) -> None:
+    assert (folder.web("command: []").command, folder.web("command: ${UNSET-}").command) == ((), ())
     assert folder.web("command:").command is None
 
 
@@ -287,9 +287,18 @@ def test_a_dockerfile_is_named_from_its_context(folder) -> None:
 
 @pytest.mark.parametrize(
     ("written", "platform"),
-    [("arm64", "linux/arm64"), ("x86_64", "linux/amd64"), ("armhf", "linux/arm/v7"), ("linux", "linux"), ("", "")],
+    [
+        ("arm64", "linux/arm64"),
+        ("x86_64", "linux/amd64"),
+        ("armhf", "linux/arm/v7"),
+        ("linux", "linux"),
+        ("", ""),
+        ("linux/x86_64", "linux/amd64"),
+        ("linux/aarch64", "linux/arm64"),
+        ("linux/arm64/v8", "linux/arm64/v8"),
+    ],
 )
-def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) -> None:
+def test_an_architecture_alone_is_linuxs_and_has_images_name(folder, written: str, platform: str) -> None:
     assert folder.app(f"services: {{web: {{image: x, platform: '{written}'}}}}").services["web"].platform == platform
 
 
@@ -298,6 +307,7 @@ def test_an_architecture_alone_is_linuxs(folder, written: str, platform: str) ->
     [
         ("linux/arm64", "", ("linux/arm64",)),
         ("arm64", "platforms: [linux/amd64, linux/arm64/v8]", ("linux/arm64/v8",)),
+        ("linux/x86_64", "platforms: [linux/amd64]", ("linux/amd64",)),
         ("linux", "", ()),
         ("", "platforms: [linux/arm64]", ("linux/arm64",)),
     ],
@@ -522,6 +532,10 @@ def test_udp_is_the_hosts_own_where_there_is_one_and_refused_where_there_are_mor
     ("port", "told"),
     [
         ("27017:27017", "2: services.db: port 27017 lies in the range from which hosts' ports are taken"),
+        (
+            "20000-20195:80-275",
+            "2: services.db: port 20000 (and 195 more) lies in the range from which hosts' ports are taken",
+        ),
         ("10.0.0.1:27017:27017", "2: services.db: port 27017 lies in the range from which hosts' ports are taken"),
         ("127.0.0.1:27017:27017", ""),
         ("203.0.113.10:27017:27017", ""),

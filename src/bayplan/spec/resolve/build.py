@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bayplan.spec.architecture import arch_of
+from bayplan.spec.architecture import arch_of, kernels_name
 from bayplan.spec.model import Build
 from bayplan.spec.reading import expanded, is_directory, is_file, shown
 from bayplan.spec.resolve.around import Surroundings, blank, known
@@ -57,10 +57,10 @@ def build(name: str, written: BuildFile, around: Surroundings, *, platform: str 
 
 def _platforms(name: str, written: tuple[str, ...], platform: str, around: Surroundings) -> tuple[str, ...]:
     """Of several, the one that the service runs on, which one of them must be."""
-    arch = arch_of(platform)
+    arch = kernels_name(arch_of(platform))
     if not arch:
         return written
-    fitting = [p for p in written if arch_of(p) == arch]
+    fitting = [p for p in written if kernels_name(arch_of(p)) == arch]
     if written and not fitting:
         around.wrong(
             f"services.{name}: its platform is {platform}, and build.platforms does not name it",

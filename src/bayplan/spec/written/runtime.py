@@ -221,7 +221,7 @@ Percent = Annotated[Natural, AfterValidator(_percent)]
 
 
 def _mac(value: str) -> str:
-    if not _MAC.fullmatch(value):
+    if value and not _MAC.fullmatch(value):  # empty, as variables may be: the engine's to choose
         raise wrong(f"{value!r} is not a MAC address", "write one such as 02:42:ac:11:65:43")
     return value.lower().replace("-", ":")
 

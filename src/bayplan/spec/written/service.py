@@ -83,14 +83,16 @@ def _restart(value: str) -> str:
 
 
 def _signal(value: str) -> str:
-    if not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|\d+", value.upper()):
+    if value and not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|\d+", value.upper()):  # empty, as variables may be
         raise ValueError(f"{value!r} is not a signal, such as SIGTERM")
     return value
 
 
 def _platform(value: str) -> str:
-    if value in _ARCHES:
-        return f"linux/{_ARCHES[value] or value}"
+    """In the words of images; `linux/x86_64` is another name of `linux/amd64`, as for engines."""
+    arch = value.removeprefix("linux/")
+    if arch in _ARCHES:
+        return f"linux/{_ARCHES[arch] or arch}"
     if value and not _PLATFORM.fullmatch(value):  # empty, as variables may be: any
         raise wrong(f"{value!r} cannot be run", "write linux/amd64, linux/arm64 or another of Linux")
     return value
@@ -208,9 +210,9 @@ class ServiceFile(FileModel):
     build: Maybe[Build] = key("a folder, or a map")
     command: Words = key(
         "a list, or a text, split as docker compose splits it: no shell reads it, and it ends, with a warning, where "
-        "one would pipe, redirect or begin another command; `[]`: not the image's either"
+        "one would pipe, redirect or begin another command; an empty one is the image's: so engines take it"
     )
-    entrypoint: Words = key("as `command`")
+    entrypoint: Words = key("as `command`; an empty one: not the image's, and the command stands alone")
     environment: Maybe[Pairs] = key(
         "map or list; a name without a value takes it from your environment, and where that has none, the container "
         "has none, whatever its image or `env_file` says; numbers stay as written"
