@@ -66,8 +66,9 @@ def check_pending(app: App, around: Surroundings) -> None:
 def _of(service: Service) -> Iterator[tuple[_Path, str, str]]:
     yield from ((path, what, todo) for path, there, what, todo in _SERVICES if there(service))
     if service.build is not None:
-        there = ((key, todo) for key, todo in _BUILD.items() if _is_set(service.build, key))
-        yield from ((("build", key), f"build.{key}", todo) for key, todo in there)
+        yield from (
+            (("build", key), f"build.{key}", todo) for key, todo in _BUILD.items() if _is_set(service.build, key)
+        )
 
 
 def _is_set(build: Build, key: str) -> bool:

@@ -83,6 +83,12 @@ def test_what_is_on_each_host_has_no_number(folder, written: str) -> None:
     assert "and has a number of replicas | remove it: each host" in mistake
 
 
+def test_what_a_variable_left_empty_is_as_if_it_was_not_written(folder) -> None:
+    keys = ("stop_signal", "mac_address", "restart", "platform", "network_mode", "hostname", "user", "pull_policy")
+    web = folder.web("\n".join(f"{key}: ${{UNSET-}}" for key in keys))
+    assert web == folder.web("attach: true")
+
+
 def test_an_empty_command_is_one_and_no_command_is_none(folder) -> None:
     assert (folder.web("command: []").command, folder.web("command: ${UNSET-}").command) == ((), ())
     assert folder.web("command:").command is None
