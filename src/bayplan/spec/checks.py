@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from bayplan.spec.checks_addresses import check_addresses
 from bayplan.spec.checks_listeners import Published, Wrong, check_listeners, published_of, tell_ports
 from bayplan.spec.checks_names import check_names
+from bayplan.spec.checks_proxies import check_proxies
 from bayplan.spec.checks_volumes import check_mount_points
 from bayplan.spec.model import Fleet, Port, Service
 from bayplan.spec.mount_syntax import is_relative
@@ -54,6 +55,7 @@ def check(
             _check_paths(service.name, file, around)
     check_listeners(everything, around)
     check_names([service for service, _ in services], written, around)
+    check_proxies([service for service, _ in services], around)
 
 
 def _check_source(service: Service, around: Surroundings) -> None:
