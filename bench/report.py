@@ -31,6 +31,11 @@ process that bayplan is: the table of the machine tells how busy it was.
   until its manager sees 30 tasks running (nothing stands before them, so nothing has to answer through anything). Its
   tasks are on Docker's default bridge. bayplan's replicas, and the bodies sent to the bare API, are on a network of the
   app's own, where names resolve: that alone makes starting a container cost its engine about a quarter more.
+- **What is missed, and why.** Of what comes before the first container, most is Python: starting, and loading what the
+  command runs (its own line in the table); the lock, a look at the hosts and the release are the rest. It is paid once
+  a command, and weighs most where little is to be made (`03-many`). A process that stays between commands would save
+  it, and is not made: [decision 34](decisions/0034-one-process-a-command.md). While containers are made, what bayplan
+  adds to the bare API is the line "from then until the last has been started".
 - **The hand-written HAProxy** is the same image on the same host, over the same endpoints, its configuration in
   `bench/operations/reference.py`; wrk asks one and then the other, from outside the hosts.
 - **Under load** is wrk on open connections, and a client that makes a new connection for every request; any answer but

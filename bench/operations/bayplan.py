@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Any
 
 DEADLINE = 180.0
+# All that `scale` has loaded before its first container is made, in the way in which it loads it.
+_LOADING = """
+import bayplan.cli.main, bayplan.cli.scale, bayplan.wiring
+bayplan.wiring.import_aiohttp()
+import aiodocker, bayplan.operate.bring
+"""
 
 
 class CommandError(Exception):
@@ -30,6 +36,14 @@ class Bayplan:
     def timed(self, *words: str, environment: Mapping[str, str] | None = None) -> float:
         """Seconds that the command takes, its process's start included. Raises CommandError."""
         return self._run(words, environment or {})[0]
+
+    @staticmethod
+    def loading() -> float:
+        """Seconds that a process takes which starts, loads what `scale` runs, and ends."""
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-c", _LOADING], check=True, env=env, timeout=DEADLINE)
+        return time.perf_counter() - begun
 
     def beside(self, name: str, source: Path | None = None) -> Bayplan:
         """Another app of the same fleet, in a folder of that name; source: whose files are copied there."""

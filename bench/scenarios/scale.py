@@ -22,12 +22,15 @@ def measure(stage: Stage, runs: int) -> Iterator[Figure]:
     parts = Parts(stage.sockets, APP)
     turns = _turns(stage, _bodies(stage), parts)
     took: dict[str, list[float]] = {name: [] for name in turns}
+    loading: list[float] = []
     for number in range(runs):
+        quiet()
+        loading.append(stage.bayplan.loading())
         for name in _rotated(list(turns), number):
             quiet()
             took[name].append(turns[name]())
             stage.say(f"  {name}: {took[name][-1]:.2f} s")
-    yield from _figures(took, parts)
+    yield from _figures(took, parts, loading)
 
 
 def _bodies(stage: Stage) -> engine_api.Bodies:
@@ -51,13 +54,14 @@ def _rotated(names: list[str], by: int) -> list[str]:
     return names[by:] + names[:by]
 
 
-def _figures(took: Mapping[str, list[float]], parts: Parts) -> Iterator[Figure]:
+def _figures(took: Mapping[str, list[float]], parts: Parts, loading: list[float]) -> Iterator[Figure]:
     what = f"`bayplan scale web={MANY}` from {FEW}, until {MANY} answer through the balancer"
     ours, best = seconds(what, took[OURS]), min((_bare(n) for n in AT_ONCE), key=lambda name: median(took[name]))
     others = tuple(f"{_bare(n)}: {median(took[_bare(n)]):.2f} s" for n in AT_ONCE)
     yield Figure("scale", ours, LIMIT, seconds(best, took[best]), notes=others)
     yield Figure("scale", ours, 1.0, seconds(THEIRS, took[THEIRS]))
     yield from parts.figures("scale", seconds(best, took[best]))
+    yield Figure("scale", seconds("Python starting, and loading what `scale` runs, in a process of its own", loading))
     floor = f"the same {MANY - FEW} containers by the {best}: what no program can be faster than that makes them"
     yield Figure("scale", seconds(floor, took[best]), None, seconds(THEIRS, took[THEIRS]))
 

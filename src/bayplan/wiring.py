@@ -37,7 +37,7 @@ async def open_fleet(fleet: Fleet, slow: Callable[[str], None] = lambda _: None)
 
     Raises UsageError for a host that there is no way to.
     """
-    _import_aiohttp()
+    import_aiohttp()
     _check_is_here(fleet)
     ways = {name: reach_for(host, fleet.ssh) for name, host in fleet.hosts.items()}
     engines = {name: DockerEngine(way, kernel=_kernel_of(fleet.hosts[name])) for name, way in ways.items()}
@@ -82,7 +82,7 @@ def _kernel_of(host: Host) -> str:
     return platform.release() if host.address.startswith("unix://") else ""
 
 
-def _import_aiohttp() -> None:
+def import_aiohttp() -> None:
     """Imported, it reads all certificates of the system twice, which takes as long as the rest of it (40 ms), for two
     contexts that nothing here uses: where bayplan speaks TLS, it makes its own.
     """
