@@ -70,7 +70,7 @@ async def _down(
     if result.outcome.is_whole:
         await sweep(ports, goes)
         result = replace(result, volumes=goes.gone)
-        on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
+        on(Stage("networks", "removes networks, gateways, guards and the registry" if everything else "networks"))
         await forget(ports, App(name=app))
         await _each(ports, network_name(ports.fleet.name, app), ROLES if everything else ())
     raise_failed(left, LEFT)
