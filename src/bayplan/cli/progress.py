@@ -95,7 +95,7 @@ class Progress:
                 self._say_all(self._story.rest())
                 self._end_stage()
                 self._begin_stage(_Stage(event.name, event.text, time.monotonic()))
-                if event.name in ("lock", "volumes", "volume", "copy", "replicas"):
+                if event.text != event.name:
                     self._say(event.text)
                 self._recent = ()
             case Note():

@@ -182,7 +182,9 @@ def tell_problems(result: Result, console: Console) -> None:
         )
         for line in result.logs.get(failure.replica, ()):
             console.print(f"  [dim]│[/] {escape(plain(line.text))}", soft_wrap=True)
-        if failure.replica:
+        if failure.replica and failure.service in result.went_back:
+            console.print(f"  {failure.service} is as it was before, as release {result.goal.release}")
+        elif failure.replica:
             on = "; what served before serves on" if _stands(result, failure.service) else ""
             console.print(f"  its rollout stands still{on}. Its log: bayplan logs {failure.service}")
     for step, error in outcome.errors:

@@ -10,9 +10,7 @@ from bayplan.cli.story import in_short
 from bayplan.plan.steps import Held, Plan, Waiting
 
 SILENCE = 5.0  # seconds without a line
-STILL = (
-    60.0  # seconds after which the same is told again: a log that stands still looks dead, and some builds end by it
-)
+STILL = 60.0  # seconds after which the same is told again: a log that stands still looks dead
 
 
 class Silence:

@@ -50,7 +50,8 @@ LAST_LINES = 10
 @dataclass(frozen=True, slots=True)
 class Result:
     """What came of it. logs: the last lines of each replica that failed. stopped: services that are not to run.
-    volumes: (name, host) of those that were removed. risks: losses that it does not survive.
+    volumes: (name, host) of those that were removed. risks: losses that it does not survive. went_back: services that
+    are as they were, since what they were to be failed.
     """
 
     goal: Goal
@@ -60,6 +61,7 @@ class Result:
     stopped: frozenset[str] = frozenset()
     volumes: tuple[tuple[str, str], ...] = ()
     risks: tuple[Risk, ...] = ()
+    went_back: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +234,10 @@ async def _converge_or_back(
     why = f"rollback of {', '.join(services)} to {before.number}: release {chosen.number} failed"
     stopped = chosen.stopped | (before.stopped & set(services))
     back = await record_next(ports, chosen, app, stopped, why, facts)
-    after = await converge(ports, back, wishes, on, sight, is_back=True)
+    after = await converge(ports, back, wishes, on, sight, back=why)
     failures = (*result.outcome.failures, *after.outcome.failures)
-    return replace(after, outcome=replace(after.outcome, failures=failures), logs={**result.logs, **after.logs})
+    logs, went_back = {**result.logs, **after.logs}, frozenset(services)
+    return replace(after, outcome=replace(after.outcome, failures=failures), logs=logs, went_back=went_back)
 
 
 async def converge(
@@ -244,14 +247,14 @@ async def converge(
     on: OnEvent,
     sight: Sight | None = None,
     *,
-    is_back: bool = False,
+    back: str = "",
 ) -> Result:
     """Passes until the release stands; then what a gateway that was made anew on the way lacks of other apps.
 
-    sight: what was seen a moment ago. is_back: it is gone back to.
+    sight: what was seen a moment ago. back: to what it is gone back.
     """
-    on(Stage("replicas", f"release {chosen.number}"))
-    result = await _brought(ports, chosen, wishes, on, sight, is_back=is_back)
+    on(Stage("replicas", f"release {chosen.number}" + (f" ({back})" if back else "")))
+    result = await _brought(ports, chosen, wishes, on, sight, is_back=bool(back))
     await _restore(ports, chosen.app.name, result.outcome.facts, on)
     return result
 

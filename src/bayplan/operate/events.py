@@ -11,7 +11,7 @@ from bayplan.ports import Transfer
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A new stage of the work: "hosts", "images", "release", "replicas". text: what is told of it."""
+    """A new stage of the work: "hosts", "images", "replicas". text: what is told of it, or its name again."""
 
     name: str
     text: str

@@ -69,7 +69,7 @@ async def _down(
     if result.outcome.is_whole:
         await sweep(ports, goes)
         result = replace(result, volumes=goes.gone)
-        on(Stage("hosts", "networks" if not everything else "networks, gateways, guards, registry"))
+        on(Stage("networks", "removes networks, gateways, guards and the registry" if everything else "networks"))
         await forget(ports, App(name=app))
         networks = [network_name(ports.fleet.name, app, cut_off=cut_off) for cut_off in (False, True)]
         await _each(ports, networks, ROLES if everything else ())

@@ -49,7 +49,7 @@ async def rollback(ports: FleetPorts, app: str, number: int | None, wishes: Wish
         tell(on, lost.notes(wanted, wanted, facts, wanted.services.keys() - kept))
         await wake(ports, now, kept, facts)
         chosen = await record(ports, wanted, why, facts, latest=now, source=to.source, stopped=kept)
-        return await converge(ports, chosen, wishes, on, sight, is_back=True)
+        return await converge(ports, chosen, wishes, on, sight, back=why)
 
     return await changing(ports, f"rollback {app} {number or ''}".rstrip(), work, wishes, on)
 

@@ -141,6 +141,17 @@ def test_a_host_that_is_waited_for_is_told_once(capfd: pytest.CaptureFixture[str
     assert said(capfd) == ["waits for h2, which does not answer yet"]
 
 
+def test_a_stage_is_told_that_says_more_than_its_name(capfd: pytest.CaptureFixture[str]) -> None:
+    with Progress("shop") as shown:
+        for name, text in (
+            ("hosts", "hosts"),
+            ("replicas", "release 2"),
+            ("networks", "removes networks and gateways"),
+        ):
+            shown(Stage(name, text))
+    assert said(capfd) == ["release 2", "removes networks and gateways"]
+
+
 def test_hosts_that_wait_for_the_lock_are_a_line_once_it_is_ours() -> None:
     with Progress("shop", quiet=True) as shown:
         for name in ("hosts", "lock", "hosts", "images"):

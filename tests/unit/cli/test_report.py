@@ -106,6 +106,18 @@ def test_what_never_served_is_not_said_to_serve_on(had_one: bool, capsys: pytest
     assert ("://" in told.out) is had_one
 
 
+def test_what_went_back_by_itself_does_not_stand_still(capsys: pytest.CaptureFixture[str]) -> None:
+    web = service("web", 1)
+    failed = (Failure("h1", "web", "shop-web-1-r2", "exited with status 1"),)
+    outcome = Outcome(given.facts(given.up("h1", given.replica(web, 1, "h1"))), Plan(), passes=3, failures=failed)
+    result = Result(goal(fleet("h1"), web, release=3), outcome, is_new=True, went_back=frozenset({"web"}))
+    with pytest.raises(typer.Exit):
+        finish(result, Progress("shop", quiet=True), json=False)
+    told = capsys.readouterr().err
+    assert "web is as it was before, as release 3" in told
+    assert "stands still" not in told
+
+
 @pytest.mark.parametrize("refused", [True, False])
 def test_a_host_that_lets_nobody_in_is_not_said_to_be_silent_nor_gone(
     refused: bool, capsys: pytest.CaptureFixture[str]

@@ -15,12 +15,13 @@ from tests.virtual_time import run
 from bayplan.errors import PortTakenError
 from bayplan.facts import GatewayFacts
 from bayplan.operate.bring import Wishes, scale, up
+from bayplan.operate.events import Event, Stage
 from bayplan.operate.halt import restart, start
 from bayplan.operate.release import current
 from bayplan.plan.names import system_name
 from bayplan.ports import Claim, Release
 from bayplan.routing import Table
-from bayplan.spec.model import App, Build
+from bayplan.spec.model import App, Build, Update
 from bayplan.store import DirectoryReleases, OciReleases
 
 pytestmark = pytest.mark.usefixtures("no_threads")
@@ -186,3 +187,23 @@ def test_what_was_seen_while_the_lock_was_taken_is_not_asked_for_again(monkeypat
 
     run(story())
     assert asked.count("h1") == 2
+
+
+def test_what_goes_back_by_itself_is_told_as_that() -> None:
+    """Another release began, and nobody saw why."""
+
+    async def story() -> None:
+        web = service("web", 2, update=Update(failure_action="rollback"))
+        world = await World().begin({"web": web})
+        for engine in world.memory.engines.values():
+            there = {port for port in range(28080, 28100) if engine.listens(port)}
+            engine.listens = there.__contains__  # type: ignore[method-assign]  what is new never answers
+        told: list[Event] = []
+        result = await scale(world.ports, "shop", {"web": 3}, Wishes(), told.append)
+        assert [e.text for e in told if isinstance(e, Stage)] == [
+            "release 2",
+            "release 3 (rollback of web to 1: release 2 failed)",
+        ]
+        assert result.went_back == {"web"}
+
+    run(story())
