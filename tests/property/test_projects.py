@@ -16,10 +16,10 @@ from tests.property.projects import Draft, Event, drafts, edited, mended, sizes,
 from tests.property.world import BrokenPromiseError, World
 
 from bayplan.errors import UsageError
+from bayplan.facts import Replica
 from bayplan.operate.release import Chosen, only
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
-from bayplan.facts import Replica
 from bayplan.plan.replica import definition, fixed_ports, host_ports, server_name, service_of
 from bayplan.plan.steps import Plan, Step
 from bayplan.spec.model import App, Fleet, Service
