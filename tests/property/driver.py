@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from tests.property.world import BrokenPromiseError, World, outcome_of
 
 from bayplan import labels
 from bayplan.errors import PortTakenError
-from bayplan.facts import Facts, Replica
+from bayplan.facts import Facts, HostFacts, Replica
 from bayplan.plan.constraints import unmet
 from bayplan.plan.everywhere import seated, wanted_slots
 from bayplan.plan.goal import Goal, Memory
@@ -187,3 +188,28 @@ def hosts_of(service: Service, facts: Facts, fleet: Fleet) -> list[str]:
     """Those that a service with one on each host is to be on."""
     may = (n for n, host in fleet.hosts.items() if unmet(service, host, facts.hosts[n].engine.arch) is None)
     return sorted(may) if service.replicas else []
+
+
+def assert_one_plan_in_any_order(driver: Driver, seed: int = 0) -> None:
+    """The plan does not depend on the order of what was observed."""
+    facts, now = driver.world.facts(), driver.world.now
+    one = plan(driver.goal, facts, now, driver.memory)
+    other = plan(driver.goal, _shuffled(facts, random.Random(seed)), now, driver.memory)
+    assert sorted(map(str, one.steps)) == sorted(map(str, other.steps))
+    assert Counter(one.waiting) == Counter(other.waiting)
+
+
+def _shuffled(facts: Facts, dice: random.Random) -> Facts:
+    """The same facts in another order."""
+
+    def mixed(host: HostFacts) -> HostFacts:
+        engine = replace(host.engine, replicas=tuple(dice.sample(host.engine.replicas, len(host.engine.replicas))))
+        if host.gateway is None:
+            return replace(host, engine=engine)
+        pools = [(n, tuple(dice.sample(s, len(s)))) for n, s in host.gateway.pools.items()]
+        dice.shuffle(pools)
+        return replace(host, engine=engine, gateway=replace(host.gateway, pools=dict(pools)))
+
+    hosts = list(facts.hosts.values())
+    dice.shuffle(hosts)
+    return Facts({h.name: mixed(h) for h in hosts})

@@ -63,25 +63,29 @@ def webs(draw: st.DrawFn, images: tuple[str, ...] = GOOD) -> Service:
     )
 
 
-workers = st.builds(
-    Service,
-    name=st.just("worker"),
-    image=st.sampled_from(GOOD),
-    expose=st.sampled_from(((), (Exposed(port=9000),))),
-    mode=st.sampled_from(("replicated", "replicated", "global")),
-    replicas=st.integers(0, 3),
-    healthcheck=st.sampled_from((None, CHECK)),
-)
+def workers(images: tuple[str, ...] = GOOD) -> st.SearchStrategy[Service]:
+    """A service that others may call, or nobody."""
+    return st.builds(
+        Service,
+        name=st.just("worker"),
+        image=st.sampled_from(images),
+        expose=st.sampled_from(((), (Exposed(port=9000),))),
+        mode=st.sampled_from(("replicated", "replicated", "global")),
+        replicas=st.integers(0, 3),
+        healthcheck=st.sampled_from((None, CHECK)),
+    )
 
 
-jobs = st.builds(
-    Service,
-    name=st.just("migrate"),
-    image=st.sampled_from(GOOD),
-    replicas=st.integers(1, 2),
-    mode=st.sampled_from(("replicated-job", "global-job")),
-    restart=st.just("no"),
-)
+def jobs(images: tuple[str, ...] = GOOD) -> st.SearchStrategy[Service]:
+    """A migration."""
+    return st.builds(
+        Service,
+        name=st.just("migrate"),
+        image=st.sampled_from(images),
+        replicas=st.integers(1, 2),
+        mode=st.sampled_from(("replicated-job", "global-job")),
+        restart=st.just("no"),
+    )
 
 
 @st.composite
@@ -89,9 +93,9 @@ def apps(draw: st.DrawFn, images: tuple[str, ...] = GOOD) -> App:
     """Web, and perhaps a worker, and perhaps a migration that web waits for."""
     services = [draw(webs(images))]
     if draw(st.booleans()):
-        services.append(draw(workers))
+        services.append(draw(workers(images)))
     if draw(st.booleans()):
-        services.append(draw(jobs))
+        services.append(draw(jobs(images)))
         after = {"migrate": Dependency(condition="service_completed_successfully")}
         services[0] = services[0].model_copy(update={"depends_on": after})
     if draw(st.booleans()):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from hypothesis import given as with_any
 from tests.property.doors import REQUESTS, Door, answers, doors_of, owner, pool_for
-from tests.property.driver import Driver, hosts_of
+from tests.property.driver import Driver, assert_one_plan_in_any_order, hosts_of
 from tests.property.projects import Draft, Event, drafts, edited, mended, sizes, small_fleet, stories
 from tests.property.world import BrokenPromiseError, World
 
@@ -255,6 +255,7 @@ def test_a_project_ends_as_its_file_says_whatever_is_done_to_it(size: int, draft
     project.tell(Event("up", 40))
     for event in story:
         project.tell(event)
+    assert_one_plan_in_any_order(project.driver)
     end = project.calm()
     assert_is_as_the_file_says(project, end)
     assert project.driver.run_again().is_empty

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given as with_any
 from hypothesis import strategies as st
 from tests import given
-from tests.property.driver import Driver
+from tests.property.driver import Driver, assert_one_plan_in_any_order
 from tests.property.stories import BROKEN, apps, fleets
 from tests.property.world import World
 
-from bayplan.facts import Facts, HostFacts
 from bayplan.plan.goal import Goal
-from bayplan.plan.plan import plan
 from bayplan.plan.replica import definition
 from bayplan.plan.steps import Remove, Run, Step
 from bayplan.spec.model import Fleet, Resources, Update
@@ -209,27 +205,7 @@ def test_a_plan_does_not_depend_on_the_order_of_what_was_observed(
     for number in range(passes):
         driver.one_pass(number, 0.7)
         world.tick()
-    facts = world.facts()
-    one = plan(driver.goal, facts, world.now, driver.memory)
-    other = plan(driver.goal, shuffled(facts, random.Random(seed)), world.now, driver.memory)
-    assert sorted(map(str, one.steps)) == sorted(map(str, other.steps))
-    assert Counter(one.waiting) == Counter(other.waiting)
-
-
-def shuffled(facts: Facts, dice: random.Random) -> Facts:
-    """The same facts in another order."""
-
-    def mixed(host: HostFacts) -> HostFacts:
-        engine = replace(host.engine, replicas=tuple(dice.sample(host.engine.replicas, len(host.engine.replicas))))
-        if host.gateway is None:
-            return replace(host, engine=engine)
-        pools = [(n, tuple(dice.sample(s, len(s)))) for n, s in host.gateway.pools.items()]
-        dice.shuffle(pools)
-        return replace(host, engine=engine, gateway=replace(host.gateway, pools=dict(pools)))
-
-    hosts = list(facts.hosts.values())
-    dice.shuffle(hosts)
-    return Facts({h.name: mixed(h) for h in hosts})
+    assert_one_plan_in_any_order(driver, seed)
 
 
 PRINT_A_PLAN = """
