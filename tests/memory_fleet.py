@@ -96,13 +96,18 @@ class BusyEngine:
 
 
 class Login:
-    """What a command finds on the host: nothing listens there, and it has these addresses."""
+    """What a command finds on the host: nothing listens there, and it has these addresses. needs: the engine whose guard
+    runs it, where no other way leads there.
+    """
 
     def __init__(self, *addresses: str) -> None:
         self.addresses, self.times = addresses, 0
+        self.needs: MemoryEngine | None = None
 
     async def run(self, _: Sequence[str]) -> str:
         self.times += 1
+        if self.needs and not any(c.role == "guard" for c in (await self.needs.observe("t")).system):
+            raise HostUnreachableError("its guard is not there", where=self.needs.host)
         return "".join(f"           |-- {address}\n              /32 host LOCAL\n" for address in self.addresses)
 
 

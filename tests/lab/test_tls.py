@@ -60,10 +60,23 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.address = lab.host(TLS_HOST).private_ip
     site.write(replicas=2)
     assert "bayplan up starts it" in site.bayplan("doctor")
+    _is_refused_with_another_address(site)
     site.bayplan("up")
     yield site
     site.bayplan("down")
     assert site.containers() == {}
+
+
+def _is_refused_with_another_address(site: Site) -> None:
+    """Before anything is built: its guard, which is new, is asked."""
+    right = site.fleet.read_text()
+    ip = site.lab.host(TLS_HOST).private_ip
+    site.fleet.write_text(right.replace(f"private_ip: {ip}", f"private_ip: {ip[:-1]}99"))
+    for _ in range(2):
+        said = site.bayplan("up", status=2)
+        assert f"{ip[:-1]}99 is not an address of the host" in said
+        assert f"the host has {ip}" in said
+    site.fleet.write_text(right)
 
 
 def guard(lab: Lab) -> tuple[str, int]:

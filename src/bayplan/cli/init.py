@@ -137,8 +137,9 @@ def _look(project: Project, ssh_config: Path | None, tls: Path | None) -> tuple[
     from bayplan.spec.model import Ssh
 
     usual = Path(os.environ.get("DOCKER_CERT_PATH") or "~/.docker")  # as Docker's own client has it
-    folder = certificates(project.hosts, tls, usual)
-    hosts = hosts_of(project.hosts, tls_of(folder) if folder else None)
+    hosts = hosts_of(project.hosts)
+    if folder := certificates(project.hosts, tls, usual):
+        hosts = hosts_of(project.hosts, tls_of(folder))
     fleet = provisional(project.name, hosts, Ssh(config_file=str(ssh_config.resolve()) if ssh_config else None))
     with err().status(f"looking at {len(hosts)} hosts"):
         return on_fleet(fleet, look)

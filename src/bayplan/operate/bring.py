@@ -16,7 +16,7 @@ from bayplan.converge.sight import Sight
 from bayplan.converge.vault import Vault
 from bayplan.errors import BayplanError, GatewayError, PartialError
 from bayplan.facts import Facts
-from bayplan.operate import doors, lost, renamed, restarting, strangers
+from bayplan.operate import doors, lost, own_address, renamed, restarting, strangers
 from bayplan.operate.alone import alone
 from bayplan.operate.ask import check_hosts
 from bayplan.operate.back import by_rollback_config, last_that_serves, to_go_back, undone
@@ -100,6 +100,7 @@ async def _up(ports: FleetPorts, app: App, wishes: Wishes, on: OnEvent, sight: S
     tell(on, notes_on(ports.fleet, seen))
     asking = asyncio.create_task(source_of(wishes.directory))
     hosts = await ready_hosts(ports, on, sight)
+    await own_address.check(ports, hosts.facts, "nothing of the app was changed")  # over TLS its guard is asked
     await _restore(ports, app.name, hosts.facts, on)
     builder = builder_of(ports, hosts.facts)
     before = await _released_before(ports, app.name, wishes, on)

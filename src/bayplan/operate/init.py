@@ -22,6 +22,7 @@ from bayplan.operate.registry_door import first_free, listened
 from bayplan.operate.starter import SCHEMAS, HostEntry, label
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import Balancer, Fleet, Host, Registry, Ssh, Tls
+from bayplan.spec.port_syntax import is_port
 from bayplan.spec.reading import expanded
 from bayplan.spec.schema import json_schema
 
@@ -65,6 +66,8 @@ def hosts_of(typed: Sequence[str], tls: Tls | None = None) -> tuple[Host, ...]:
         if not match or (is_tls and match["user"]):
             todo = "write it as you would for ssh: deploy@10.0.0.11; or, over TLS, tcp://10.0.0.11:2376"
             raise UsageError(f"{text!r} is not a host", todo=todo)
+        if match["port"] and not is_port(match["port"]):
+            raise UsageError(f"{text!r} has no port that there is", todo="ports are 1 to 65535")
         user = f"{match['user']}@" if match["user"] else ""
         port = f":{match['port'] or _TLS_PORT}" if match["port"] or is_tls else ""
         name = _name(match["host"], hosts)
@@ -201,7 +204,8 @@ def entries(seen: Sequence[Seen]) -> tuple[tuple[HostEntry, ...], IPv4Network]:
     """
     unknown = next((s for s in seen if s.at is None), None)
     if unknown:
-        todo = f"{unknown.todo}\n  or name it by its private address: deploy@10.0.0.11"
+        by = "tcp://10.0.0.11:2376" if unknown.host.tls else "deploy@10.0.0.11"
+        todo = f"{unknown.todo}\n  or name it by its private address: {by}"
         raise UsageError(f"its private address is not known: {unknown.why}", where=unknown.host.name, todo=todo)
     at = [s.at for s in seen if s.at is not None]
     notes = ["not reached: check private_ip" if s.why and not s.engine else _GUESSED * s.is_guessed for s in seen]

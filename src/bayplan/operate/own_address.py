@@ -41,12 +41,12 @@ class NotItsOwn:
         return f"correct private_ip in fleet.yaml; the host has {', '.join(self.has)}"
 
 
-async def check(ports: FleetPorts, facts: Facts) -> None:
-    """Raises UsageError that tells of every host."""
+async def check(ports: FleetPorts, facts: Facts, left: str = "nothing was changed") -> None:
+    """Raises UsageError that tells of every host. left: how it leaves things."""
     if wrong := await foreign(ports, facts):
         first, *others = wrong
         todo = "\n  ".join((first.todo, *(f"{one.host}: {one.why}; {one.todo}" for one in others)))
-        raise UsageError(f"private_ip: {first.why}; nothing was changed", where=first.host, todo=todo)
+        raise UsageError(f"private_ip: {first.why}; {left}", where=first.host, todo=todo)
 
 
 async def foreign(ports: FleetPorts, facts: Facts) -> list[NotItsOwn]:
@@ -72,10 +72,14 @@ def addresses(routes: str) -> frozenset[str]:
 
 
 def _is_known(fleet: Fleet, host: HostFacts, endpoint: RegistryEndpoint | None) -> bool:
-    """Whether its guard was made for that address, before which it was asked."""
+    """Whether its guard was made for that address, before which it was asked. Over TLS nobody could be asked before
+    the guard was there: what shows is a replica that its engine has bound to it.
+    """
     there = fleet.hosts[host.name]
     if IPv4Address(there.private_ip).is_loopback:
         return True
+    if there.tls and not any(b.address == there.private_ip for r in host.engine.replicas if r.alive for b in r.ports):
+        return False
     guard = host.system("guard")
     return guard is not None and guard.spec == guard_container(fleet, there, endpoint).labels[labels.SPEC]
 

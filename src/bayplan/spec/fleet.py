@@ -15,6 +15,7 @@ from bayplan.spec.fleet_file import BalancerFile, FleetFile, HostFile, RegistryF
 from bayplan.spec.mistakes import Mistakes
 from bayplan.spec.model import Balancer, Elsewhere, Fleet, Host, Registry, Ssh, Tls
 from bayplan.spec.node import Node, along
+from bayplan.spec.port_syntax import is_port
 from bayplan.spec.reading import expanded
 from bayplan.spec.usage import read_usage
 from bayplan.spec.validate import validate
@@ -22,7 +23,8 @@ from bayplan.spec.validate import validate
 LOCAL = "local"  # the name of the fleet that there is without a fleet.yaml
 
 _ADDRESS = re.compile(
-    r"ssh://(?:[^@/:\s]+@)?(?P<ssh>[^@/:\s]+)(?::\d+)?/?|unix://(?P<unix>/\S+)|tcp://(?P<tcp>[^@/:\s]+):\d+/?"
+    r"ssh://(?:[^@/:\s]+@)?(?P<ssh>[^@/:\s]+)(?::(?P<port>\d+))?/?|unix://(?P<unix>/\S+)"
+    r"|tcp://(?P<tcp>[^@/:\s]+):(?P<tls_port>\d+)/?"
 )
 
 
@@ -119,6 +121,14 @@ class _Reader:
                 *at, "address",
                 todo="write ssh://user@host, unix:///path/of/docker.sock or tcp://host:2376",
             )  # fmt: skip
+        port = (match["port"] or match["tls_port"]) if match else None
+        if port and not is_port(port):
+            self._wrong(
+                f"hosts.{name}: {written.address!r} has no port that there is",
+                *at,
+                "address",
+                todo="ports are 1 to 65535",
+            )
         try:
             dns_label(name)
         except ValueError as error:

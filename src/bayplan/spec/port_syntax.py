@@ -16,6 +16,11 @@ _HIGHEST = 65535
 _EXAMPLES = "write '80:8080' (published:target), '127.0.0.1:80:8080' or '8080'"
 
 
+def is_port(number: str) -> bool:
+    """Whether anything could listen there."""
+    return len(number) <= len(str(_HIGHEST)) and 0 < int(number) <= _HIGHEST
+
+
 def long_port(entry: Any) -> Any:
     """The long form of an entry; what is no short form is given back. Raises ValueError."""
     if isinstance(either(entry, "a string, a number or a map (key: value)", str, int, dict), dict):

@@ -107,7 +107,17 @@ def test_a_host_over_tls_that_has_no_guard_yet_is_looked_at_all_the_same() -> No
 
 
 @pytest.mark.parametrize(
-    "typed", [["a b"], ["tcp://u@a:1"], ["a", "a"], ["ssh://a", "a/"], ["tcp://a", "tcp://a:2376"]]
+    "typed",
+    [
+        ["a b"],
+        ["tcp://u@a:1"],
+        ["a", "a"],
+        ["ssh://a", "a/"],
+        ["tcp://a", "tcp://a:2376"],
+        ["tcp://"],
+        ["tcp://a:99999"],
+        ["a:0"],
+    ],
 )
 def test_what_is_no_host_or_named_twice_is_refused(typed: list[str]) -> None:
     with pytest.raises(UsageError):

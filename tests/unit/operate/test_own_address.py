@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.given import host
+from tests.given import host, service
 from tests.unit.operate.test_halt import World
 from tests.virtual_time import run
 
@@ -14,7 +14,7 @@ from bayplan.operate.bring import Wishes, up
 from bayplan.operate.halt import start
 from bayplan.operate.own_address import not_its_own
 from bayplan.operate.preview import preview
-from bayplan.spec.model import App
+from bayplan.spec.model import App, Tls
 
 pytestmark = pytest.mark.usefixtures("no_threads")
 
@@ -66,6 +66,29 @@ def test_what_stands_is_not_asked_again_but_for_the_host_that_has_another_in_fle
         with pytest.raises(UsageError, match=r"10\.77\.0\.13 is not an address of the host"):
             await brought(world)
         assert {name: login.times for name, login in world.memory.logins.items()} == {"h1": 1, "h2": 2}
+
+    run(story())
+
+
+def test_over_tls_it_is_asked_of_a_guard_that_was_made_for_it_until_a_replica_is_there() -> None:
+    """Nobody could be asked before: images were built, and that host could fetch none from the fleet's registry."""
+
+    async def story() -> None:
+        world = World()
+        fleet = world.ports.fleet
+        over_tls = fleet.hosts["h2"].model_copy(update={"tls": Tls(ca="ca", cert="cert", key="key")})
+        world.ports = replace(world.ports, fleet=fleet.model_copy(update={"hosts": {**fleet.hosts, "h2": over_tls}}))
+        world.memory.logins["h2"].addresses = ("10.77.0.22",)
+        world.memory.logins["h2"].needs = world.memory.engines["h2"].inner
+        for left in ("nothing of the app was changed", "nothing was changed"):  # and again, with the guard there
+            with pytest.raises(UsageError, match=f"10.77.0.12 is not an address of the host; {left}") as told:
+                await brought(world)
+            assert told.value.where == "h2"
+        world.memory.logins["h2"].addresses = ("10.77.0.12",)
+        await world.begin({"web": service("web", 2)})
+        asked = world.memory.logins["h2"].times
+        await world.do(start)
+        assert world.memory.logins["h2"].times == asked
 
     run(story())
 
