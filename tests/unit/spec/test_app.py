@@ -676,6 +676,15 @@ def test_a_volume_without_a_name_is_told_to_go_with_its_replica(folder) -> None:
     assert [(w.line, w.what) for w in warned] == [(6, what)]
 
 
+def test_an_option_of_a_volume_that_is_none_is_left_out_with_a_warning(folder) -> None:
+    warned = []
+    path = folder.write("compose.yaml", "services:\n  db:\n    image: x\n    volumes:\n    - /data:/d:roz,nocopy\n")
+    app = load_app([path], project=None, environment={}, fleet=local_fleet({}), warn=warned.append)
+    assert (app.services["db"].mounts[0].read_only, app.services["db"].mounts[0].nocopy) == (False, True)
+    told = "services.db: the option 'roz' of this volume is none, and changes nothing"
+    assert [(w.line, w.what) for w in warned] == [(5, told)]
+
+
 # Asks pydantic for the schema of what only services have, as a command does that reads a file.
 COUNTED = """
 import sys
