@@ -235,6 +235,11 @@ deploy:
     )
 
 
+def test_a_swarms_node_id_is_each_host(folder) -> None:
+    web = folder.web("deploy: {placement: {preferences: [{spread: node.id}, {spread: node.hostname}]}}")
+    assert web.placement.spread == ("node.hostname", "node.hostname")
+
+
 def test_short_forms_of_resources(folder) -> None:
     web = folder.web("scale: 2\ncpus: 0.5\nmem_limit: 1g\nmem_reservation: 512m\npids_limit: -1")
     assert web.replicas == 2
