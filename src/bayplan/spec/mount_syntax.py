@@ -9,6 +9,7 @@ from bayplan.spec.shapes import TEXT_OR_MAP, either, wrong
 
 _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _OF_OTHER_SYSTEMS = frozenset({"cached", "delegated", "consistent"})
+_OPTIONS = frozenset({"ro", "rw", "nocopy", "z", "Z"}) | _PROPAGATION | _OF_OTHER_SYSTEMS
 _WINDOWS = re.compile(r"(?:^|:)[A-Za-z]:\\|:[A-Za-z]:/|^[A-Za-z]:/[^:]*:/")  # a:/data is a volume of that name
 _EXAMPLES = "write 'name:/data', '/of/the/host:/data:ro' or '/data'"
 
@@ -24,8 +25,14 @@ def long_mount(entry: Any) -> Any:
     if source:
         mount["source"] = source
     for option in options.split(",") if options else ():
-        _take(option, mount, entry)
+        _take(option, mount)
     return mount
+
+
+def unknown_options(entry: Any) -> list[str]:
+    """Options of a short entry that say nothing: docker compose leaves them out (compose-go, `parseVolume`)."""
+    _, _, options = _parts(entry) if isinstance(entry, str) else ("", "", "")
+    return [option for option in options.split(",") if option not in {"", *_OPTIONS}]
 
 
 def is_path(source: str) -> bool:
@@ -63,7 +70,7 @@ def _parts(entry: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2] if len(parts) == 3 else ""  # noqa: PLR2004
 
 
-def _take(option: str, mount: dict[str, Any], entry: str) -> None:
+def _take(option: str, mount: dict[str, Any]) -> None:
     if option in {"ro", "rw"}:
         mount["read_only"] = option == "ro"
     elif option == "nocopy":
@@ -72,5 +79,3 @@ def _take(option: str, mount: dict[str, Any], entry: str) -> None:
         mount.setdefault("bind", {})["selinux"] = option
     elif option in _PROPAGATION:
         mount.setdefault("bind", {})["propagation"] = option
-    elif option not in _OF_OTHER_SYSTEMS:
-        raise wrong(f"{entry!r}: unknown option {option!r}", "ro, rw, nocopy, z, Z, or a propagation such as rshared")

@@ -125,6 +125,11 @@ def test_the_fewest_of_it_among_hosts_in_use() -> None:
     assert choose(TWO, PLAIN, {"h1": 2, "h2": 1}, PLAIN).host == "h2"
 
 
+def test_the_fewest_of_it_among_all_hosts_where_the_file_wants_it_spread_over_them() -> None:
+    spread = TWO.model_copy(update={"placement": Placement(spread=("node.hostname",))})
+    assert choose(spread, PLAIN, {"h1": 2, "h2": 1}, PLAIN).host == "h3"
+
+
 def test_where_cores_and_memory_are_free_as_it_asks() -> None:
     used = {"h1": (3.0, 1.0), "h2": (1.0, 2.0)}
     assert choose(HALF, PLAIN, {}, PLAIN, used).host == "h2"

@@ -235,6 +235,11 @@ deploy:
     )
 
 
+def test_a_swarms_node_id_is_each_host(folder) -> None:
+    web = folder.web("deploy: {placement: {preferences: [{spread: node.id}, {spread: node.hostname}]}}")
+    assert web.placement.spread == ("node.hostname", "node.hostname")
+
+
 def test_short_forms_of_resources(folder) -> None:
     web = folder.web("scale: 2\ncpus: 0.5\nmem_limit: 1g\nmem_reservation: 512m\npids_limit: -1")
     assert web.replicas == 2
@@ -674,6 +679,15 @@ def test_a_volume_without_a_name_is_told_to_go_with_its_replica(folder) -> None:
     load_app([path], project=None, environment={}, fleet=local_fleet({}), warn=warned.append)
     what = "services.db: what is in /var/lib/mysql goes with each replica, as this volume has no name"
     assert [(w.line, w.what) for w in warned] == [(6, what)]
+
+
+def test_an_option_of_a_volume_that_is_none_is_left_out_with_a_warning(folder) -> None:
+    warned = []
+    path = folder.write("compose.yaml", "services:\n  db:\n    image: x\n    volumes:\n    - /data:/d:roz,nocopy\n")
+    app = load_app([path], project=None, environment={}, fleet=local_fleet({}), warn=warned.append)
+    assert (app.services["db"].mounts[0].read_only, app.services["db"].mounts[0].nocopy) == (False, True)
+    told = "services.db: the option 'roz' of this volume is none, and changes nothing"
+    assert [(w.line, w.what) for w in warned] == [(5, told)]
 
 
 # Asks pydantic for the schema of what only services have, as a command does that reads a file.

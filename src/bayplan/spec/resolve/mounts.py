@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from bayplan.spec.mount_syntax import is_path
+from bayplan.spec.mount_syntax import is_path, unknown_options
 from bayplan.spec.reading import expanded
 from bayplan.spec.resolve.around import Surroundings, blank, given
 from bayplan.spec.storage import Grant, Mount
@@ -29,6 +29,9 @@ def mounts(name: str, written: ServiceFile, around: Surroundings) -> tuple[Mount
     for index, entry in enumerate(written.volumes or ()):
         mount = _mount(entry, around)
         where, place = mount.target.rstrip("/") or "/", around.place("services", name, "volumes", index)
+        for option in unknown_options(around.written("services", name, "volumes", index)):
+            told = f"services.{name}: the option {option!r} of this volume is none, and changes nothing"
+            around.mistakes.warn(told, place, "there are ro, rw, nocopy, z, Z, and propagations such as rshared")
         if mount.kind == "volume" and not mount.source:
             told = f"services.{name}: what is in {where} goes with each replica, as this volume has no name"
             around.mistakes.warn(told, place, f"to keep it, write NAME:{where} here, and NAME under volumes")

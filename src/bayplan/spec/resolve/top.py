@@ -26,6 +26,13 @@ W = TypeVar("W")
 V = TypeVar("V")
 
 
+def _todo(kind: str, name: str) -> str:
+    """What to do where what is named is not there; a path without a dot before it is taken for a volume's name."""
+    if kind == "volume" and "/" in name:
+        return f"write ./{name}: a path begins with ., / or ~"
+    return f"write {kind}s: {{{name}: …}}, or correct the name"
+
+
 @dataclass(frozen=True)
 class Top:
     """By the keys that services name them with."""
@@ -84,7 +91,7 @@ class _Definitions:
         self.around.not_there(
             f"services.{service}: there is no {kind} {name!r} at the top of the file",
             *path, *(() if index is None else (index,)),
-            todo=f"write {kind}s: {{{name}: …}}, or correct the name",
+            todo=_todo(kind, name),
         )  # fmt: skip
 
     def _children(self, path: tuple[str, ...]) -> Iterable[str]:

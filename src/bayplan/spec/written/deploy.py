@@ -60,15 +60,18 @@ def _constraint(value: str) -> str:
 
 
 def _spread(value: str) -> str:
-    if not re.fullmatch(r"node\.(zone|labels\.[\w./-]+)", value):
-        raise wrong(f"{value!r} cannot be spread over", "write node.zone or node.labels.NAME")
-    return value
+    """A swarm tells its nodes apart by their ids: `node.id` is each host."""
+    if not re.fullmatch(r"node\.(id|hostname|zone|labels\.[\w./-]+)", value):
+        raise wrong(f"{value!r} cannot be spread over", "write node.hostname, node.zone or node.labels.NAME")
+    return "node.hostname" if value == "node.id" else value
 
 
 class PreferenceFile(FileModel):
     """An entry of `deploy.placement.preferences`."""
 
-    spread: Annotated[Text, AfterValidator(_spread)] = required("`node.zone` or `node.labels.NAME`")
+    spread: Annotated[Text, AfterValidator(_spread)] = required(
+        "`node.hostname` (or `node.id`), `node.zone`, `node.labels.NAME`"
+    )
 
 
 class PlacementFile(FileModel):

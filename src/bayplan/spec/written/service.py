@@ -256,7 +256,8 @@ class ServiceFile(FileModel):
     )
     volumes: Maybe[Mounts] = key(
         "a service lives where its named volume is (one replica writes to one, but on this machine alone; stop-first; "
-        "never moved by itself); a path must be there on each host that may run it; `image`: refused by `up` for now"
+        "never moved by itself); a path must be there on each host that may run it; `image`: refused by `up` for now; "
+        "an option of the short form that is none changes nothing, with a warning"
     )
     volumes_from: Maybe[List[Annotated[Text, AfterValidator(_volumes_from)]]] = key(
         "`SERVICE`, `SERVICE:ro`: what that one mounts, at the same places; it is waited for. A named volume keeps "
