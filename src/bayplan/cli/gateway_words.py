@@ -45,15 +45,22 @@ def _registry(old: Table, new: Table) -> Iterator[str]:
 
 
 def _fronts(table: Table) -> Iterator[Front]:
-    services = {pool.name: pool.service for pool in table.pools}
+    services = _services(table)
     for front in (f for f in table.listeners if not f.is_inner):
         for route in front.routes:
-            yield from ((front.address, front.port, services[route.pool], asked) for asked in _asked(front, route))
+            service = services[route.pool][1] if route.pool in services else route.pool
+            yield from ((front.address, front.port, service, asked) for asked in _asked(front, route))
 
 
 def _inner(table: Table) -> Iterator[tuple[str, str]]:
-    pools = {pool.name: (pool.app, pool.service) for pool in table.pools}
-    yield from (pools[route.pool] for front in table.listeners if front.is_inner for route in front.routes)
+    services = _services(table)
+    there = (route.pool for front in table.listeners if front.is_inner for route in front.routes)
+    yield from (services[pool] for pool in there if pool in services)
+
+
+def _services(table: Table) -> dict[str, tuple[str, str]]:
+    """Apps and services by pool."""
+    return {pool.name: (pool.app, pool.service) for pool in table.pools}
 
 
 def _asked(front: Listener, route: Route) -> Iterator[str]:

@@ -36,6 +36,7 @@ def table(*fronts: Listener, pools: tuple[Pool, ...] = (SHOP, BLOG, DB)) -> Tabl
             table(http(Route(BLOG.name))),
             ["port 80 leads to blog", "port 80 no longer leads to shop", "port 81 no longer leads to blog"],
         ),
+        (table(pools=()), table(http(Route("lost.80")), INNER, pools=()), ["port 80 leads to lost.80"]),
         (table(), table(INNER), ["gateway knows shop"]),
         (table(INNER), table(), ["gateway no longer knows shop"]),
         (Table(), Table(registry=(5000, "10.0.0.1", 5000)), ["gateway leads to the registry"]),
