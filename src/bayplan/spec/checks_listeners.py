@@ -64,11 +64,18 @@ def _may_yield(one: Published) -> bool:
 
 
 def _bars(one: Published, two: Published, around: Surroundings) -> bool:
-    on_one_host = around.one_host and one.port.mode == "host"
-    return meet(one.port, two.port) and (on_one_host or _clash(one, two) is not None)
+    return _clash(one, two, around) is not None
 
 
-def _clash(one: Published, two: Published) -> tuple[str, str] | None:
+def _clash(one: Published, two: Published, around: Surroundings) -> tuple[str, str] | None:
+    """Why both cannot be had, and what to do. Two ports of hosts themselves may be on different ones, if there are."""
+    if (
+        around.one_host
+        and one.port.mode == "host"
+        and meet(one.port, two.port)
+        and one.service.name != two.service.name
+    ):
+        return f"is {one.service.name}'s too, and there is one host", "publish another port"
     return clash(one.service, one.port, two.service, two.port)
 
 
@@ -100,7 +107,7 @@ def check_listeners(published: Sequence[Published], around: Surroundings) -> Non
     """Adds mistakes of ports: each against those before it; the first that it clashes with is told."""
     found: list[Wrong] = []
     for index, two in enumerate(published):
-        first = next(((one, *why) for one in published[:index] if (why := _clash(one, two))), None)
+        first = next(((one, *why) for one in published[:index] if (why := _clash(one, two, around))), None)
         if first:
             one, what, todo = first
             found.append((two, what, _of_two_files(one, two, around) or todo))

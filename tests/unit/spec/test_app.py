@@ -533,6 +533,10 @@ def test_the_example_site(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_udp_is_the_hosts_own_where_there_is_one_and_refused_where_there_are_more(folder) -> None:
     text = "services:\n  dns: {image: x, ports: ['53:53/udp']}\n"
     assert folder.app(text).services["dns"].ports == (Port(target=53, published=53, mode="host", protocol="udp"),)
+    again = f"{text}  too: {{image: x, ports: ['53:5353/udp']}}\n"
+    assert folder.mistakes(lambda: folder.app(again)) == [
+        "3: services.too: port 53 is dns's too, and there is one host | publish another port"
+    ]
     two = folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1, b: ssh://10.0.0.2}")
     assert folder.mistakes(lambda: folder.app(text, fleet=two)) == [
         "2: services.dns: UDP cannot be balanced | publish it with mode: host"
