@@ -293,7 +293,8 @@ class World:
             everywhere=labels.EVERYWHERE in made.labels,
             volumes=tuple(name for name in made.labels.get(labels.VOLUMES, "").split(",") if name),
         )
-        self._check_one_home(facts.volumes, step.host)
+        if not facts.everywhere:  # then each host has one of that name
+            self._check_one_home(facts.volumes, step.host)
         machine.volumes |= set(facts.volumes)
         machine.containers[made.name] = Container(facts, made.healthcheck is not None, self.now)
         return facts.id
