@@ -187,8 +187,7 @@ def _job(app: App, name: str, other: int) -> App:
         return _as_waited_for(_changed(app, name, mode="replicated", restart="always", address=address))
     mode = ("replicated-job", "global-job")[other % 2]
     no_more = {"ports": (), "http": None, "address": "", "healthcheck": None}
-    mounts = service.mounts if mode == "replicated-job" else ()
-    bare = _changed(app, name, mode=mode, restart="no", mounts=mounts, **no_more)
+    bare = _changed(app, name, mode=mode, restart="no", **no_more)
     first = _at(app, other // 2)  # for the end of which it is
     is_free = first != name and first not in bare.with_needed((name,))
     return _as_waited_for(_changed(bare, first, depends_on={name: Dependency()}) if is_free else bare)
@@ -200,7 +199,7 @@ def _everywhere(app: App, name: str, other: int) -> App:
     mode = "global" if service.mode == "replicated" and other % 3 else "replicated"
     where = Placement(constraints=(f"node.hostname != h{1 + other % 2}",) if other % 4 == 1 else ())
     mode = service.mode if service.is_job else mode
-    return _changed(app, name, mode=mode, placement=where, mounts=() if mode == "global" else service.mounts)
+    return _changed(app, name, mode=mode, placement=where, replicas=min(service.replicas, 1 if service.mounts else 9))
 
 
 def _host_port(app: App, name: str, other: int) -> App:
@@ -242,13 +241,14 @@ def _is_called(app: App) -> bool:
     return any(s.address for s in app.services.values())
 
 
-def _volume(app: App, name: str, _other: int) -> App:
-    """The one volume goes to it, from whoever has it."""
+def _volume(app: App, name: str, other: int) -> App:
+    """The one volume goes to it, from whoever has it. Where it runs on each host, each has one of that name."""
     services = {n: s.model_copy(update={"mounts": ()}) for n, s in app.services.items()}
+    one_host = "replicated-job" if services[name].is_job else "replicated"
     mine = {
         "mounts": (Mount(kind="volume", source="data", target="/d"),),
         "replicas": min(services[name].replicas, 1),
-        "mode": "replicated-job" if services[name].is_job else "replicated",
+        "mode": services[name].mode if other % 3 == 0 else one_host,
     }
     return _put(app, services | {name: services[name].model_copy(update=mine)})
 

@@ -42,11 +42,11 @@ class Site(World):
     def _answering(self, host: str, request: Door) -> Iterator[str]:
         gateway = self.hosts[host].gateway
         pool = {p.name: p for p in gateway.table.pools}.get(pool_for(gateway.table, request) or "")
-        if pool and pool.fixed and self.away_answers:
+        servers = gateway.pools[pool.name].values() if pool else ()
+        found = [s.server.name for s in servers if pool and s.state == "ready" and self.is_well(pool, s.server)]
+        yield from found
+        if pool and pool.fixed and self.away_answers and not found:
             yield f"{AWAY} {pool.service}"
-        for known in gateway.pools[pool.name].values() if pool else ():
-            if known.state == "ready" and self.is_well(pool, known.server):
-                yield known.server.name
 
     def _check_not_emptied(self, step: Step, before: dict[tuple[str, str], set[str]]) -> None:
         after, asked = self.serving(), {str(request): request for request in REQUESTS}

@@ -293,7 +293,9 @@ class World:
             everywhere=labels.EVERYWHERE in made.labels,
             volumes=tuple(name for name in made.labels.get(labels.VOLUMES, "").split(",") if name),
         )
-        self._check_one_home(facts.volumes, step.host)
+        if not facts.everywhere:  # then each host has one of that name
+            self._check_one_home(facts.volumes, step.host)
+        self._check_one_writer(facts, machine)
         machine.volumes |= set(facts.volumes)
         machine.containers[made.name] = Container(facts, made.healthcheck is not None, self.now)
         return facts.id
@@ -304,6 +306,12 @@ class World:
             homes = [h for h in self.fleet.hosts if name in self.hosts[h].volumes]
             if homes and host not in homes:
                 raise BrokenPromiseError(f"the volume {name} is on {homes}, and is to be on {host}")
+
+    def _check_one_writer(self, replica: Replica, machine: Machine) -> None:
+        """Of the services of these stories one has the volume, and two replicas would write over each other."""
+        there = (c.facts for c in machine.containers.values() if c.facts.state == "running")
+        if others := [r.name for r in there if set(replica.volumes) & set(r.volumes)]:
+            raise BrokenPromiseError(f"{replica.name} is to write to a volume of {others}")
 
     def _bind(self, machine: Machine, ports: tuple[Binding, ...], name: str) -> None:
         asked = {(b.protocol, b.port) for b in ports}

@@ -99,10 +99,10 @@ def _backend(pool: Pool, servers: tuple[ServerFacts, ...]) -> Iterator[str]:
         cookie = (pool.cookie or pool.name).replace(".", "-")
         yield f"  cookie {check_name(f'BAYPLAN-{cookie}')} insert indirect nocache httponly"
     if pool.fixed:
-        # What ran here before serves alone while it stands: of two that take turns, each would have a part of the data.
-        spare = "backup" if servers else ""
+        # What runs here, yet or again, serves alone while it stands: of two that take turns, each would have a part of
+        # the data.
         name, tls = _BY_NAME if _by_name(pool) else "", tls_words(pool) if pool.tls else ""
-        words = (pool.fixed, check_words(pool), name, tls, spare)
+        words = (pool.fixed, check_words(pool), name, tls, "backup")
         yield f"  server {AWAY} {' '.join(word for word in words if word)}"
     yield from (f"  server {check_name(s.server.name)} {server_words(pool, s.server)}{_state(s)}" for s in servers)
 

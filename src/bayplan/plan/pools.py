@@ -9,7 +9,7 @@ from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal
-from bayplan.plan.leads import leads
+from bayplan.plan.leads import led_at, leads
 from bayplan.plan.replica import endpoint, pool_name, server_name, service_of, slot_and_host
 from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
@@ -108,7 +108,7 @@ def sweep(goal: Goal, facts: Facts, waiting: list[Waiting]) -> Iterator[PoolChan
         pools = host.gateway.pools if host.gateway else {}
         routed = host.gateway.table.routed if host.gateway else frozenset()
         for pool in (p for p in pools if p.startswith(f"{goal.app.name}.")):
-            is_left = host.name not in goal.fleet.balancer.hosts and pool not in routed
+            is_left = pool not in routed and not _is_to_be_led_to(pool, host.name, goal)
             gone = {s: why for s in pools[pool] if s.server.name not in standing and (why := _why_gone(s, goal, facts))}
             alone = not any(s not in gone and s.has_passed for s in pools[pool])
             is_missed = alone and pool in routed and _is_wanted(pool, goal, facts)
@@ -120,6 +120,13 @@ def sweep(goal: Goal, facts: Facts, waiting: list[Waiting]) -> Iterator[PoolChan
                     yield from way_out(replica, (at,), _drain(goal, replica), NOT_LED_TO, waiting)
                 elif is_left or (why and not (is_missed and answers and known.takes_traffic)):
                     yield PoolChange(host.name, "leave", pool, known.server, why or NOT_LED_TO)
+
+
+def _is_to_be_led_to(pool: str, host: str, goal: Goal) -> bool:
+    """Whether that host's gateway leads there by the release, if it does not yet; a balancer may at any time."""
+    service = goal.app.services.get(service_of(pool, goal.app.name))
+    ports = led_at(goal.fleet, service, host) if service else ()
+    return host in goal.fleet.balancer.hosts or int(pool.rpartition(".")[2]) in ports
 
 
 def _drain(goal: Goal, replica: Replica) -> float:

@@ -152,9 +152,9 @@ def asked_targets(service: Service) -> frozenset[int]:
 
 
 def targets(service: Service) -> tuple[int, ...]:
-    """Container ports that gateways may lead to."""
+    """Container ports that gateways may lead to; of what is not run here its own, and those that listeners lead to."""
     if service.external:
-        return (service.external.port,)
+        return tuple(dict.fromkeys((service.external.port, *ingress_targets(service))))
     fixed = (p.target for p in host_ports(service) if p.protocol == "tcp" and not p.address)
     return tuple(dict.fromkeys((*free_targets(service), *fixed)))
 

@@ -162,9 +162,17 @@ def _pool(app: str, service: Service, target: int) -> Pool:
 def _going_on(goal: Goal, facts: Facts, pool: Pool, origin: Pool | None, gateway: GatewayFacts) -> Pool:
     """As it goes on from what is there of its name, and from `origin`, whose servers are guests in it."""
     there = next((p for p in gateway.table.pools if p.name == pool.name), None)
+    if there and there.fixed and not pool.fixed and _is_away_yet(goal, facts, pool, gateway):
+        pool = replace(pool, fixed=there.fixed, tls=there.tls, ca=there.ca)
     cookie = there.cookie if there else (origin.cookie or origin.name) if origin and origin.sticky else ""
     kept = replace(pool, cookie=cookie) if pool.sticky and cookie != pool.name else pool
     return _with_former(goal, facts, kept, there or pool, origin, gateway)
+
+
+def _is_away_yet(goal: Goal, facts: Facts, pool: Pool, gateway: GatewayFacts) -> bool:
+    """Whether what is to be run here again has nobody yet: requests go to the managed service until it has."""
+    is_wanted = not wants_none(goal, goal.app.services[pool.service], facts)
+    return is_wanted and not any(s.has_passed for s in gateway.pools.get(pool.name, ()))
 
 
 def _with_former(goal: Goal, facts: Facts, pool: Pool, there: Pool, origin: Pool | None, gateway: GatewayFacts) -> Pool:

@@ -176,7 +176,7 @@ def test_a_service_that_is_not_run_here_is_one_server_found_by_its_name() -> Non
     found = lines(Table((), (Pool("site.db.3306", "site", "db", fixed="db.example.com:3306"),)))
     [server] = [line for line in found if line.startswith("server ")]
     assert server.startswith("server bayplan:away db.example.com:3306 check ")
-    assert server.endswith(" resolvers bayplan init-addr last,libc,none")
+    assert server.endswith(" resolvers bayplan init-addr last,libc,none backup"), "what joins later serves alone, too"
     assert found.count("resolvers bayplan") == 1
     by_address = lines(Table((), (Pool("site.db.3306", "site", "db", fixed="192.0.2.7:3306"),)))
     assert not [line for line in by_address if "resolvers" in line]

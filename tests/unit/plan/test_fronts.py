@@ -262,3 +262,24 @@ def test_a_listener_of_a_service_that_is_not_run_here_leads_there_as_soon_as_tha
     now = replace(_filled(table, web), away=away)
     [front] = desired(goal, given.facts(given.up("h1", gateway=now)), given.up("h1"), now).listeners
     assert [route.pool for route in front.routes] == ["shop.db.8080" if answers else "shop.web.8080"]
+
+
+@pytest.mark.parametrize("stands", [False, True])
+def test_a_managed_service_answers_until_what_is_run_in_its_stead_does(stands: bool) -> None:
+    """The way there was gone at once, long before anything had been started."""
+    web = given.service("web")
+    was = given.goal(FLEET, web.model_copy(update={"replicas": 0, "external": External(address="10.9.9.9", port=8080)}))
+    goal = given.goal(FLEET, web, release=2)
+    table = given.table(_listeners(was, web), tuple(pools(was, "h1")))
+    now = _filled(table, *([web] if stands else []))
+    [pool] = desired(goal, given.facts(given.up("h1", gateway=now)), given.up("h1"), now).pools
+    assert pool.fixed == ("" if stands else "10.9.9.9:8080")
+
+
+def test_a_listener_of_a_managed_service_leads_to_its_port_whichever_the_container_s_was() -> None:
+    away = External(address="10.9.9.9", port=9090)
+    web = given.service("web", replicas=0, external=away, address="198.18.1.1")
+    assert {p.name: p.fixed for p in pools(given.goal(FLEET, web), "h1")} == {
+        "shop.web.9090": "10.9.9.9:9090",
+        "shop.web.8080": "10.9.9.9:9090",
+    }

@@ -62,3 +62,15 @@ def test_one_on_a_host_that_left_the_fleet_serves_until_another_service_has_its_
     now = goal(fleet("h1"), *([web] if mode else []), service("api"), release=2)
     there = serving(was, {POOL: [server(gone)]})
     assert [s.action for s in sweep(now, facts(up("h1", gateway=there)), [])] == (["leave"] if goes else [])
+
+
+@pytest.mark.parametrize(("address", "actions"), [("198.18.1.1", []), ("", ["drain"])])
+def test_where_a_gateway_is_to_lead_again_nothing_is_drained_before_it_does(address: str, actions: list[str]) -> None:
+    """A port that a release had no more and the next one has again: the server of before was there yet, and was drained
+    in the pass in which the way to it was opened.
+    """
+    web = service(address=address)
+    left = GatewayFacts(table(pools=serving(goal(fleet("h1", "h2"), web), {}).table.pools), {POOL: (server(ONE),)})
+    now = goal(fleet("h1", "h2", balancers=("h2",)), web, release=3)
+    seen = facts(up("h1", ONE, gateway=left), up("h2"))
+    assert [s.action for s in sweep(now, seen, [])] == actions
