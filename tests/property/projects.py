@@ -16,7 +16,7 @@ from tests.property.doors import OWN, SHARED, Door, doors_of, with_doors
 from tests.property.stories import BROKEN, CHECK, GOOD
 
 from bayplan.plan.replica import host_ports
-from bayplan.spec.model import App, Dependency, Fleet, Placement, Port, Resources, Service, Update
+from bayplan.spec.model import App, Dependency, External, Fleet, Placement, Port, Resources, Service, Update
 from bayplan.spec.storage import Mount, Volume
 
 NAMES = ("web", "api", "shop", "db", "blog")
@@ -25,6 +25,7 @@ DOORS = (*SHARED, *OWN)
 HOST_PORTS = (Port(target=22, published=20022, mode="host"), Port(target=8080, published=28080, mode="host"))
 ADDRESSES = {name: f"198.18.1.{number}" for number, name in enumerate(NAMES, 1)}
 VOLUMES = {"data": Volume(name="shop_data")}
+AWAY = "10.9.9.9"  # where managed services are
 JOB_ENDED, IS_HEALTHY = (
     Dependency(condition="service_completed_successfully"),
     Dependency(condition="service_healthy"),
@@ -140,9 +141,9 @@ def _rename(app: App, name: str, other: int) -> App:
 
 
 def _scale(app: App, name: str, other: int) -> App:
-    count = other % 4
-    is_one = bool(app.services[name].mounts)
-    return _changed(app, name, replicas=min(count, 1) if is_one else count)
+    service = app.services[name]
+    count = min(other % 4, 1) if service.mounts else other % 4
+    return app if service.external else _changed(app, name, replicas=count)
 
 
 def _image(app: App, name: str, other: int) -> App:
@@ -161,8 +162,11 @@ def mended(app: App, hosts: int) -> App:
 
 
 def _target(app: App, name: str, other: int) -> App:
-    service = app.services[name]
-    return _put(app, app.services | {name: with_doors(service, doors_of(service), TARGETS[other % 2])})
+    service, target = app.services[name], TARGETS[other % 2]
+    made = with_doors(service, doors_of(service), target)
+    if service.external:
+        made = made.model_copy(update={"external": External(address=AWAY, port=target)})
+    return _put(app, app.services | {name: made})
 
 
 def _depend(app: App, name: str, other: int) -> App:
@@ -176,6 +180,8 @@ def _depend(app: App, name: str, other: int) -> App:
 def _job(app: App, name: str, other: int) -> App:
     """It runs to its end, for no client; or it is a service again."""
     service = app.services[name]
+    if service.external:
+        return app
     if service.is_job:
         address = ADDRESSES[name] if _is_called(app) else ""
         return _as_waited_for(_changed(app, name, mode="replicated", restart="always", address=address))
@@ -210,6 +216,17 @@ def _host_port(app: App, name: str, other: int) -> App:
         for n, s in app.services.items()
     }
     return _put(app, others | {name: service.model_copy(update={"ports": ports})})
+
+
+def _external(app: App, name: str, other: int) -> App:
+    """It is somebody else's, whom its doors lead to as well; or it is run here again."""
+    service = app.services[name]
+    if service.external:
+        return _changed(app, name, external=None, replicas=1 + other % 2 * (not service.mounts))
+    if service.is_job:
+        return app
+    target = next((p.target for p in service.ports if p.mode == "ingress"), TARGETS[0])
+    return _changed(app, name, external=External(address=AWAY, port=target), replicas=0)
 
 
 def _as_waited_for(app: App) -> App:
@@ -284,14 +301,27 @@ _EDITS: Final[Mapping[str, Callable[[App, str, int], App]]] = {
     "target": _target,
     "depend": _depend,
     "job": _job,
+    "external": _external,
     "host port": _host_port,
     "everywhere": _everywhere,
     "volume": _volume,
     "need": _need,
 }
-MISHAPS = ("cut", "power", "return", "return", "assume", "stop by hand", "sessions", "balancers", "gateway")
+MISHAPS = (
+    "cut",
+    "power",
+    "return",
+    "return",
+    "assume",
+    "stop by hand",
+    "sessions",
+    "balancers",
+    "hosts",
+    "gateway",
+    "away",
+)
 
-MODES = ("job", "everywhere", "host port", "volume", "depend")  # what makes a service of another kind
+MODES = ("job", "external", "everywhere", "host port", "volume", "depend")  # what makes a service of another kind
 
 edits = st.builds(Event, st.sampled_from((*_EDITS, *MODES)), numbers, numbers)
 first = st.lists(st.builds(Event, st.sampled_from(MODES), numbers, numbers), max_size=3).map(tuple)

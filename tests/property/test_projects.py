@@ -17,6 +17,7 @@ from tests.property.world import BrokenPromiseError, World
 
 from bayplan.errors import UsageError
 from bayplan.facts import Replica
+from bayplan.haproxy.words import AWAY
 from bayplan.operate.release import Chosen, only
 from bayplan.plan.goal import Goal
 from bayplan.plan.halt import halt
@@ -41,6 +42,8 @@ class Site(World):
     def _answering(self, host: str, request: Door) -> Iterator[str]:
         gateway = self.hosts[host].gateway
         pool = {p.name: p for p in gateway.table.pools}.get(pool_for(gateway.table, request) or "")
+        if pool and pool.fixed and self.away_answers:
+            yield f"{AWAY} {pool.service}"
         for known in gateway.pools[pool.name].values() if pool else ():
             if known.state == "ready" and self.is_well(pool, known.server):
                 yield known.server.name
@@ -56,7 +59,8 @@ class Site(World):
                     raise BrokenPromiseError(f"{told} left {now or 'nobody'} for {request} on {host}, not {servers}")
 
     def _services(self, servers: set[str]) -> set[str]:
-        return {r.service for r in self.replicas() if server_name(r.name, r.host) in servers}
+        away = {server.removeprefix(f"{AWAY} ") for server in servers if server.startswith(f"{AWAY} ")}
+        return away | {r.service for r in self.replicas() if server_name(r.name, r.host) in servers}
 
     def _may_answer(self, request: Door, before: set[str], now: set[str]) -> bool:
         """Who answers it now is who did, or one that may by the file: who is to, or whose door is a wider one."""
@@ -82,6 +86,8 @@ class Site(World):
 
     def is_run(self, service: Service) -> bool:
         """Whether there is to be anybody of it."""
+        if service.external:
+            return self.away_answers
         hosts = hosts_of(service, self.facts(), self.fleet)
         return bool(service.replicas and (hosts or not service.is_global))
 
@@ -100,7 +106,7 @@ class Project:
     """The file, what was released of it, and the fleet."""
 
     def __init__(self, fleet: Fleet, app: App) -> None:
-        self.world, self.file = Site(fleet), app
+        self.world, self.file, self.every = Site(fleet), app, fleet.hosts
         self.driver = Driver(self.world, Goal(fleet, App(name="shop"), 0))
         self._release(app, frozenset(), None)
 
@@ -174,9 +180,23 @@ class Project:
     def _balancers(self, event: Event) -> None:
         goal = self.driver.goal
         count = 1 + event.other % 2
-        hosts = tuple(dict.fromkeys(self._host(event.who + i) for i in range(count)))
+        there = list(goal.fleet.hosts)
+        hosts = tuple(dict.fromkeys(there[(event.who + i) % len(there)] for i in range(count)))
         fleet = goal.fleet.model_copy(update={"balancer": goal.fleet.balancer.model_copy(update={"hosts": hosts})})
         self._set(replace(goal, fleet=fleet))
+
+    def _hosts(self, event: Event) -> None:
+        """One goes from fleet.yaml, or comes back into it; not the last, nor the last balancer."""
+        goal, name = self.driver.goal, self._host(event.who)
+        there = {*goal.fleet.hosts} ^ {name}
+        balancers = tuple(host for host in goal.fleet.balancer.hosts if host in there)
+        if balancers:
+            hosts = {host: h for host, h in self.every.items() if host in there}
+            on = goal.fleet.balancer.model_copy(update={"hosts": balancers})
+            down = goal.assume_down & there
+            self._set(
+                replace(goal, fleet=goal.fleet.model_copy(update={"hosts": hosts, "balancer": on}), assume_down=down)
+            )
 
     def _cut(self, event: Event) -> None:
         self.world.hosts[self._host(event.who)].silent = True
@@ -194,6 +214,9 @@ class Project:
         if self.world.hosts[host].silent or not self.world.hosts[host].powered:
             self._set(replace(goal, assume_down=goal.assume_down | {host}))
 
+    def _away(self, _event: Event) -> None:
+        self.world.away_answers = not self.world.away_answers
+
     def _stop_by_hand(self, event: Event) -> None:
         self.world.stop_by_hand(event.who)
 
@@ -209,7 +232,8 @@ class Project:
     def calm(self) -> Plan:
         """Every host is back, nothing more happens, and the whole file is brought up."""
         self.world.all_come_back()
-        self.file = mended(self.file, len(self.world.hosts))
+        self.world.away_answers = True
+        self.file = mended(self.file, len(self.driver.goal.fleet.hosts))
         self._set(replace(self.driver.goal, assume_down=frozenset()))
         self.world.tick()
         self._release(self.file, frozenset(), None)
@@ -245,6 +269,9 @@ def _assert_leads(world: Site, host: str, request: Door, to: Service | None) -> 
         return
     assert pool, (host, request)
     assert service_of(pool, "shop") == to.name, (host, request, pool)
+    if to.external:
+        assert not gateway.pools[pool]
+        return
     named = {server_name(r.name, r.host) for r in world.facts().replicas("shop", to.name)}
     assert {s.server.name for s in gateway.pools[pool].values() if s.state == "ready" and s.up} == named
 

@@ -29,6 +29,7 @@ from bayplan.facts import (
     SystemContainer,
     VolumeFacts,
 )
+from bayplan.haproxy.words import AWAY
 from bayplan.plan.steps import (
     Configure,
     Deliver,
@@ -107,6 +108,7 @@ class World:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.hosts = {name: Machine() for name in fleet.hosts}
+        self.addresses = {name: host.private_ip for name, host in fleet.hosts.items()}
         self.now = 1000.0
         self.made = 0
         for machine in self.hosts.values():
@@ -162,7 +164,7 @@ class World:
     def holder(self, address: str, port: int) -> Container | None:
         """The container that runs on an endpoint."""
         for name, machine in self.hosts.items():
-            if self.fleet.hosts[name].private_ip == address and machine.powered:
+            if self.addresses[name] == address and machine.powered:
                 for c in machine.containers.values():
                     if c.facts.state == "running" and any(b.port == port for b in c.facts.ports):
                         return c
@@ -171,8 +173,8 @@ class World:
     # -- what the operator sees ---------------------------------------------------------------------------------------
 
     def facts(self) -> Facts:
-        """One look at everything."""
-        return Facts({name: self._host(name, machine) for name, machine in self.hosts.items()})
+        """One look at all that is of the fleet."""
+        return Facts({name: self._host(name, self.hosts[name]) for name in self.fleet.hosts})
 
     def _host(self, name: str, machine: Machine) -> HostFacts:
         if machine.silent or not machine.powered:
@@ -188,7 +190,8 @@ class World:
         )
         gateway = machine.gateway if machine.gateway.answers else None
         pools = {pool: tuple(servers.values()) for pool, servers in gateway.pools.items()} if gateway else {}
-        seen = GatewayFacts(gateway.table, pools) if gateway else None
+        away = {pool.name: self._seen_away(pool) for pool in gateway.table.pools if pool.fixed} if gateway else {}
+        seen = GatewayFacts(gateway.table, pools, away=away) if gateway else None
         return HostFacts(
             name,
             reachable=True,
@@ -198,10 +201,16 @@ class World:
             delivered=frozenset(machine.delivered),
         )
 
+    def _seen_away(self, pool: Pool) -> ServerFacts:
+        address, _, port = pool.fixed.rpartition(":")
+        return ServerFacts(Server(AWAY, address, int(port)), "ready", up=self.away_answers)
+
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def apply(self, step: Step) -> str:
         """Do one step; the id of the container that it started, if any. Raises what the ports would."""
+        if step.host not in self.fleet.hosts:
+            raise BrokenPromiseError(f"{step.host} is not of the fleet: {step}")
         machine = self.hosts[step.host]
         if machine.silent or not machine.powered:
             raise HostUnreachableError("no route to host", where=step.host)
@@ -284,17 +293,17 @@ class World:
             everywhere=labels.EVERYWHERE in made.labels,
             volumes=tuple(name for name in made.labels.get(labels.VOLUMES, "").split(",") if name),
         )
+        self._check_one_home(facts.volumes, step.host)
         machine.volumes |= set(facts.volumes)
-        self._check_one_home(facts.volumes)
         machine.containers[made.name] = Container(facts, made.healthcheck is not None, self.now)
         return facts.id
 
-    def _check_one_home(self, volumes: tuple[str, ...]) -> None:
+    def _check_one_home(self, volumes: tuple[str, ...], host: str) -> None:
         """Data is never left behind for an empty volume elsewhere."""
         for name in volumes:
-            homes = [h for h, machine in self.hosts.items() if name in machine.volumes]
-            if len(homes) > 1:
-                raise BrokenPromiseError(f"the volume {name} is on {homes}")
+            homes = [h for h in self.fleet.hosts if name in self.hosts[h].volumes]
+            if homes and host not in homes:
+                raise BrokenPromiseError(f"the volume {name} is on {homes}, and is to be on {host}")
 
     def _bind(self, machine: Machine, ports: tuple[Binding, ...], name: str) -> None:
         asked = {(b.protocol, b.port) for b in ports}
@@ -399,6 +408,7 @@ class World:
 
     may_be_emptied: frozenset[str] = frozenset()  # services of which nothing need serve: scaled to none, stop-first
     addressed: frozenset[str] = frozenset()  # services that others reach at the gateway of every host
+    away_answers: bool = True  # where services are that are not run here
     unfetched: frozenset[str] = frozenset()  # images that no host can fetch now
     judged_down: frozenset[str] = frozenset()  # whoever says so answers for what they still serve
 

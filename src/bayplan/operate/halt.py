@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from math import ceil
 from typing import Any
 
@@ -86,9 +86,11 @@ async def restart(ports: FleetPorts, app: str, wishes: Wishes, on: OnEvent) -> R
         tell(on, lost.notes(now.app, now.app, facts, names))
         chosen = await record_next(ports, now, now.app, now.stopped, _why("restart", wishes), facts)
         on(Stage("replicas", f"release {chosen.number}"))
-        for service, batch in _batches(ports.fleet, chosen.app, names, facts):
+        batches = [*_batches(ports.fleet, chosen.app, names, facts)]
+        for number, (service, batch) in enumerate(batches):
             result = await _again(ports, chosen, service, batch, wishes, quietly, sight)
             if not _is_back(result.outcome):
+                tell(on, _not_restarted(service, batch, batches[number + 1 :]))
                 return result
         return await converge(ports, chosen, Wishes(names, wishes.assume_down), quietly, sight)
 
@@ -117,6 +119,18 @@ async def _again(
     if outcome.errors or outcome.stalled:
         return Result(goal, outcome, is_new=False, stopped=now.stopped)
     return await converge(ports, now, Wishes(frozenset({service.name}), wishes.assume_down), on, sight)
+
+
+def _not_restarted(
+    at: Service, batch: Sequence[Replica], left: Iterable[tuple[Service, Sequence[Replica]]]
+) -> Iterator[str]:
+    """What a restart that ends at this service has not come to, or has not all of."""
+    names = [*dict.fromkeys(service.name for service, of in ((at, batch), *left) if of or service.name == at.name)]
+    after = f", and nothing of {', '.join(names[1:])}" if names[1:] else ""
+    yield (
+        f"the restart ends at {at.name}: not all of it was restarted{after}; "
+        f"once that is mended: bayplan restart {' '.join(names)}"
+    )
 
 
 def _is_back(outcome: Outcome) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bayplan.facts import Facts, GatewayFacts
+from bayplan.facts import Facts, GatewayFacts, ServerFacts
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import pool_name
 from bayplan.routing import Listener, Route, Table
@@ -42,7 +42,14 @@ def stands(wanted: Listener, table: Table) -> bool:
 def has_nobody(wanted: Listener, gateway: GatewayFacts) -> bool:
     """Whether nobody answers where it is to lead: its requests are better off where they go now."""
     [route] = wanted.routes
-    return not any(s.has_passed for s in gateway.pools.get(route.pool, ()))
+    return not any(s.has_passed for s in behind(route.pool, gateway))
+
+
+def behind(pool: str, gateway: GatewayFacts) -> Iterator[ServerFacts]:
+    """All that a pool leads to: also where a service is that is not run here."""
+    yield from gateway.pools.get(pool, ())
+    if pool in gateway.away:
+        yield gateway.away[pool]
 
 
 def as_before(wanted: Listener, table: Table) -> Iterator[tuple[Listener, Route]]:

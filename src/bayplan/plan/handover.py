@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from bayplan.facts import Endpoint, Facts, GatewayFacts, Replica
+from bayplan.plan.fronts import behind
 from bayplan.plan.goal import Goal
 from bayplan.plan.replica import ingress_targets, pool_name, server_name
 from bayplan.plan.standing import endpoints
@@ -76,7 +77,7 @@ def _in(host: str, pool: str, servers: Iterable[Server], gateway: GatewayFacts) 
 
 def may_lead(pool: str, gateway: GatewayFacts, invited: frozenset[Server]) -> bool:
     """Whether a listener may lead to the pool from now on: somebody of its own is there, and all guests are."""
-    there = gateway.pools.get(pool, ())
+    there = tuple(behind(pool, gateway))
     ready = {s.server for s in there if s.state == "ready"}
     return ready.issuperset(invited) and any(s.has_passed for s in there if s.server not in invited)
 

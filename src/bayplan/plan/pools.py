@@ -7,6 +7,7 @@ from typing import Final
 
 from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
 from bayplan.plan.everywhere import wants_none
+from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import leads
 from bayplan.plan.replica import endpoint, pool_name, server_name, service_of, slot_and_host
@@ -134,9 +135,11 @@ def _held(app: str, facts: Facts) -> Iterator[tuple[str, str, int]]:
 
 
 def _is_wanted(pool: str, goal: Goal, facts: Facts) -> bool:
-    """Whether there is to be anybody in it."""
+    """Whether there is to be anybody in it, if only until another service has what a listener leads to it for."""
     service = goal.app.services.get(service_of(pool, goal.app.name))
-    return service is not None and not wants_none(goal, service, facts)
+    if service is None or service.is_job:
+        return True
+    return not wants_none(goal, service, facts) or lends(goal, service, facts)
 
 
 def _why_gone(known: ServerFacts, goal: Goal, facts: Facts) -> str | None:

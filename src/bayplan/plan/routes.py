@@ -221,11 +221,17 @@ def _fronts(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterator[Listene
         invited = {} if stand else guests(goal, service, facts, gateway)
         may = [front for front in wanted if _may_stand(front, gateway, invited)]
         ready += may
-        if not wants_none(goal, service, facts):
+        if _is_to_answer(goal, service, facts):
             late += (front for front in wanted if front not in may or has_nobody(front, gateway))
             unmoved += [service] if len(may) < len(wanted) else []
     yield from ready
     yield from _kept(goal, gateway.table, unmoved, late, ready)
+
+
+def _is_to_answer(goal: Goal, service: Service, facts: Facts) -> bool:
+    """Whether there is to be anybody behind its listeners, here or elsewhere."""
+    is_away = service.external is not None and service.name not in goal.stopped
+    return is_away or not wants_none(goal, service, facts)
 
 
 def _kept(
@@ -258,7 +264,7 @@ def _not_handed_over(goal: Goal, facts: Facts, gateway: GatewayFacts) -> Iterato
     if all(front.is_inner for front in gateway.table.listeners):  # most hosts, of many
         return
     late: dict[str, list[Listener]] = {}
-    for service in (s for s in goal.app.services.values() if not wants_none(goal, s, facts)):
+    for service in (s for s in goal.app.services.values() if _is_to_answer(goal, s, facts)):
         wanted = fronts_of(goal.app.name, service)
         if missing := [f for f in wanted if not all(_stands_on(f, facts, h) for h in goal.fleet.balancer.hosts)]:
             late[service.name] = missing

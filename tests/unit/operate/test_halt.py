@@ -16,7 +16,7 @@ from bayplan.converge.outcome import StepEvent
 from bayplan.errors import EngineError, NotFoundError, UsageError
 from bayplan.images.memory import MemoryRegistry
 from bayplan.operate.bring import Result, Wishes, scale
-from bayplan.operate.events import Event
+from bayplan.operate.events import Event, Note
 from bayplan.operate.halt import restart, start, stop
 from bayplan.operate.oneoff import Wish, prepare_run
 from bayplan.operate.status import standing
@@ -296,6 +296,23 @@ def test_a_restart_stops_nothing_that_could_not_start_again(condition: Condition
         assert not result.outcome.is_whole
         assert world.done == []
         assert (await world.do(restart)).outcome.is_whole  # it begins with what web needs
+
+    run(story())
+
+
+def test_a_restart_that_ends_early_says_where_and_what_is_left() -> None:
+    async def story() -> None:
+        world = await World().begin()
+        world.memory.engines["h2"].inner.answers = False
+        told: list[str] = []
+        await restart(world.ports, "shop", Wishes(), lambda e: told.append(e.text) if isinstance(e, Note) else None)
+        assert told == [
+            (
+                "the restart ends at web: not all of it was restarted, and nothing of api; "
+                "once that is mended: bayplan restart web api"
+            )
+        ]
+        assert set((await world.states()).values()) == {"running"}
 
     run(story())
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from tests import given
 
-from bayplan.facts import Facts, GatewayFacts
+from bayplan.facts import Facts, GatewayFacts, ServerFacts
 from bayplan.plan.fronts import as_before, fronts_of, lends
 from bayplan.plan.goal import Goal
 from bayplan.plan.plan import plan
 from bayplan.plan.routes import desired, pools
 from bayplan.plan.steps import Configure, PoolChange, Run
-from bayplan.routing import Listener, Route, Table
-from bayplan.spec.model import Http, Resources, Service
+from bayplan.routing import Listener, Route, Server, Table
+from bayplan.spec.model import External, Http, Resources, Service
 
 FLEET = given.fleet("h1", "h2")
 
@@ -247,3 +247,18 @@ def test_what_stands_of_a_service_that_is_a_job_by_now_serves_until_the_one_that
     assert not [s for s in made.steps if isinstance(s, PoolChange) and s.pool.startswith("shop.web.")]
     assert [s.container.name for s in made.steps if isinstance(s, Run) and s.service == "web"] == ["shop-web-1-r2"]
     assert [w.why for w in made.waiting if w.replica == "shop-web-1-r1"] == ["a listener still leads to it"]
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_listener_of_a_service_that_is_not_run_here_leads_there_as_soon_as_that_answers(answers: bool) -> None:
+    """It was opened never, and whoever had it before had it no more at once."""
+    web = given.service("web")
+    db = given.service("db", replicas=0, external=External(address="10.9.9.9", port=8080))
+    goal = given.goal(FLEET, db, web.model_copy(update={"ports": ()}), release=2)
+    table = given.table(
+        _listeners(given.goal(FLEET, web), web), (*pools(given.goal(FLEET, web), "h1"), *pools(goal, "h1"))
+    )
+    away = {"shop.db.8080": ServerFacts(Server("bayplan:away", "10.9.9.9", 8080), "ready", up=answers)}
+    now = replace(_filled(table, web), away=away)
+    [front] = desired(goal, given.facts(given.up("h1", gateway=now)), given.up("h1"), now).listeners
+    assert [route.pool for route in front.routes] == ["shop.db.8080" if answers else "shop.web.8080"]

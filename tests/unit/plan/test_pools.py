@@ -44,3 +44,21 @@ def test_then_its_server_leaves(sessions: int, since: float) -> None:
 def test_one_that_nothing_stands_behind_is_not_waited_for() -> None:
     [left], _ = swept(server(replica(WEB, 2, "h2"), sessions=2))
     assert (left.action, left.why) == ("leave", "its replica is gone")
+
+
+@pytest.mark.parametrize(
+    ("mode", "gives_it", "goes"),
+    [(None, True, False), ("replicated-job", True, False), ("replicated", True, False), ("replicated", False, True)],
+)
+def test_one_on_a_host_that_left_the_fleet_serves_until_another_service_has_its_listener(
+    mode: str | None, gives_it: bool, goes: bool
+) -> None:
+    """Its own service was gone from the file as well, and nobody answered until the other one had come up. mode: of its
+    service now, of which none is to run; None: it has another name.
+    """
+    was, gone = goal(fleet("h1", "h2"), WEB), replica(WEB, 1, "h2")
+    web = WEB.model_copy(update={"replicas": 0, "ports": () if gives_it else WEB.ports, "mode": mode or "replicated"})
+    web = web if mode != "replicated-job" else web.model_copy(update={"replicas": 1})
+    now = goal(fleet("h1"), *([web] if mode else []), service("api"), release=2)
+    there = serving(was, {POOL: [server(gone)]})
+    assert [s.action for s in sweep(now, facts(up("h1", gateway=there)), [])] == (["leave"] if goes else [])
