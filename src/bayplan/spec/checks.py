@@ -51,7 +51,7 @@ def check(
             tell_ports((wrong for one in published for wrong in _wrong_port(one, fleet)), around)
             for one in published:
                 _check_host_port(one, fleet, around)
-        if fleet is not None and not _is_this_machine(fleet):
+        if fleet is not None and not fleet.is_this_machine:
             _check_paths(service.name, file, around)
     check_listeners(everything, around)
     check_names([service for service, _ in services], written, around)
@@ -171,10 +171,6 @@ def _check_mac(service: Service, around: Surroundings) -> None:
         )  # fmt: skip
 
 
-def _is_this_machine(fleet: Fleet) -> bool:
-    return len(fleet.hosts) == 1 and all(host.address.startswith("unix://") for host in fleet.hosts.values())
-
-
 def _check_paths(name: str, written: ServiceFile, around: Surroundings) -> None:
     """A relative path is one of the operator's machine, which hosts do not have."""
     for index, entry in enumerate(written.volumes or ()):
@@ -226,7 +222,7 @@ def _is_apart(port: Port, fleet: Fleet) -> bool:
     On this machine alone nothing is closed, and placement leaves listeners' ports free.
     """
     private = {host.private_ip for host in fleet.hosts.values()}
-    return _is_this_machine(fleet) or (bool(port.address) and port.address not in private)
+    return fleet.is_this_machine or (bool(port.address) and port.address not in private)
 
 
 def _check_host_port(published: Published, fleet: Fleet, around: Surroundings) -> None:

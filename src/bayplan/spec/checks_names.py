@@ -14,12 +14,12 @@ def check_names(services: Sequence[Service], written: Collection[str], around: S
     for service in services:
         for name, dependency in service.depends_on.items():
             if name not in there and dependency.required:
-                _missing(service, _key(service.name, name, around), name, written, around)
+                _missing(service, _key(service, name, around), name, written, around)
         for link in service.links:
-            if link.service not in there:
+            if link.service not in there and not service.depends_on[link.service].required:
                 _missing(service, "links", link.service, written, around)
     for circle in _circles(there):
-        key = _key(circle[0], (*circle, *circle)[1], around)
+        key = _key(there[circle[0]], (*circle, *circle)[1], around)
         around.wrong(
             f"services.{circle[0]}: {key} goes in a circle: {' -> '.join((*circle, circle[0]))}",
             "services", circle[0], key,
@@ -27,9 +27,11 @@ def check_names(services: Sequence[Service], written: Collection[str], around: S
         )  # fmt: skip
 
 
-def _key(service: str, name: str, around: Surroundings) -> str:
+def _key(service: Service, name: str, around: Surroundings) -> str:
     """Where it says that it waits for another."""
-    return "depends_on" if around.has("services", service, "depends_on", name) else "volumes_from"
+    if around.has("services", service.name, "depends_on", name):
+        return "depends_on"
+    return "links" if any(link.service == name for link in service.links) else "volumes_from"
 
 
 def _missing(service: Service, key: str, name: str, written: Collection[str], around: Surroundings) -> None:
@@ -37,7 +39,8 @@ def _missing(service: Service, key: str, name: str, written: Collection[str], ar
         return  # it is there; what is wrong with it is told
     if name in written:
         what = f"{key} names {name!r}, whose profile is not asked for"
-        todo = "ask for it (--profile, or COMPOSE_PROFILES), or write required: false"
+        todo = "ask for it (--profile, or COMPOSE_PROFILES), or "
+        todo += "write required: false" if key == "depends_on" else "remove it here"
     else:
         what, todo = f"{key} names {name!r}, and there is no such service", f"services: {', '.join(sorted(written))}"
     tell = around.wrong if name in written else around.not_there

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from bayplan.spec.model import App, Fleet, Service
+from bayplan.spec.mount_syntax import binds
 from bayplan.spec.pinned import writes_volume
 from bayplan.spec.resolve import Surroundings
 
@@ -27,6 +28,20 @@ def check_volumes(app: App, fleet: Fleet | None, around: Surroundings) -> None:
             else:
                 todo = f"{_ONE}, or give it driver_opts of what hosts share (type: nfs)"
                 around.wrong(what, "services", service.name, *at, todo=todo)
+    if fleet is not None and not fleet.is_this_machine:
+        _check_devices(app, around)
+
+
+def _check_devices(app: App, around: Surroundings) -> None:
+    """A relative path is one of the operator's machine, which hosts do not have."""
+    for key, volume in app.volumes.items():
+        at = ("volumes", key, "driver_opts", "device")
+        device = around.written(*at)
+        if isinstance(device, str) and not device.startswith("/") and binds(volume.driver, volume.driver_opts):
+            what = f"volumes.{key}: {device} is a path of this machine, and hosts do not have it"
+            around.wrong(
+                what, *at, todo="write a path that each host has, or remove driver_opts: engines keep the data"
+            )
 
 
 def check_mount_points(service: Service, around: Surroundings) -> None:

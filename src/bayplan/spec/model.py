@@ -377,5 +377,10 @@ class Fleet(Frozen):
     elsewhere: Elsewhere | None = None
     usage: Mapping[str, Usage] = {}
 
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether its one host is where bayplan runs, so that paths mean the same to both."""
+        return len(self.hosts) == 1 and all(host.address.startswith("unix://") for host in self.hosts.values())
+
 
 Host.model_rebuild()

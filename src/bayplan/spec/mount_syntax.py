@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from bayplan.spec.shapes import TEXT_OR_MAP, either, wrong
@@ -43,6 +44,11 @@ def is_path(source: str) -> bool:
 def is_relative(source: str) -> bool:
     """Whether a path means another place on every machine."""
     return source.startswith((".", "~"))
+
+
+def binds(driver: str | None, options: Mapping[str, str]) -> bool:
+    """Whether a volume is a directory of its host: `driver_opts: {type: none, o: bind, device: PATH}`."""
+    return driver in {None, "", "local"} and not {"bind", "rbind"}.isdisjoint(options.get("o", "").split(","))
 
 
 def mount_key(entry: Any) -> tuple[str, ...]:

@@ -631,6 +631,28 @@ def test_relative_binds_are_for_this_machine(folder) -> None:
     assert told[-1].startswith("5: services.web: ./site is a path of this machine, and hosts do not have it")
 
 
+def test_a_volume_that_is_a_directory_starts_from_the_projects_one(folder) -> None:
+    """compose-go's `Normalize`: an engine knows no directory that a relative path would start from."""
+    text = (
+        "services: {web: {image: x, volumes: ['a:/a', 'b:/b', 'c:/c', 'd:/d']}}\n"
+        "volumes:\n"
+        "  a: {driver: local, driver_opts: {type: none, o: bind, device: ./data/../a}}\n"
+        "  b: {driver_opts: {o: 'ro,rbind', device: b}}\n"
+        "  c: {driver_opts: {type: nfs, o: 'addr=10.0.0.9', device: ':/exports'}}\n"
+        "  d: {driver_opts: {type: none, o: bind, device: /srv/d}}\n"
+    )
+    volumes = folder.app(text).volumes
+    assert [volumes[key].driver_opts["device"] for key in "abcd"] == [
+        str(folder.path / "a"), str(folder.path / "b"), ":/exports", "/srv/d",
+    ]  # fmt: skip
+    two = folder.fleet("name: f\nprivate_net: 10.0.0.0/24\nhosts: {a: ssh://10.0.0.1, b: ssh://10.0.0.2}")
+    told = [one for one in folder.mistakes(lambda: folder.app(text, fleet=two)) if "volumes." in one]
+    assert [one.partition(" | ")[0] for one in told] == [
+        "3: volumes.a: ./data/../a is a path of this machine, and hosts do not have it",
+        "4: volumes.b: b is a path of this machine, and hosts do not have it",
+    ]
+
+
 def test_a_swarms_roles_are_every_hosts(folder) -> None:
     warned = []
     path = folder.write(

@@ -1,4 +1,4 @@
-"""`volumes_from`: the mounts of other services, and who waits for whom."""
+"""`volumes_from`: the mounts of other services, and who waits for whom; `links`, for which one waits too."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ def test_it_waits_for_those_that_it_names(folder) -> None:
     assert services["backup"].depends_on == {"web": Dependency(condition="service_healthy")}
 
 
+def test_so_does_one_that_links(folder) -> None:
+    """Compose Specification, "links"; what depends_on says of the same service is kept."""
+    text = (
+        "services:\n  web: {image: x, links: ['db:sql', cache], depends_on: {db: {condition: service_healthy}}}\n"
+        "  late: {image: x, links: [cache], volumes_from: [db]}\n"
+        "  db: {image: x, volumes: ['data:/data']}\n  cache: {image: x}\nvolumes: {data: }\n"
+    )
+    services = folder.app(text).services
+    assert services["web"].depends_on == {"cache": Dependency(), "db": Dependency(condition="service_healthy")}
+    assert services["late"].depends_on == {"db": Dependency(), "cache": Dependency()}
+
+
 @pytest.mark.parametrize(
     ("services", "told"),
     [
@@ -55,7 +67,7 @@ def test_it_waits_for_those_that_it_names(folder) -> None:
             "a: {image: x, volumes_from: [b]}\n  b: {image: x, profiles: [p]}",
             (
                 "services.a: volumes_from names 'b', whose profile is not asked for | "
-                "ask for it (--profile, or COMPOSE_PROFILES), or write required: false"
+                "ask for it (--profile, or COMPOSE_PROFILES), or remove it here"
             ),
         ),
         (

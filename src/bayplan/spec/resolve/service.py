@@ -79,10 +79,13 @@ def resolve(name: str, written: ServiceFile, around: Surroundings, *, awaited: b
         networks=attached(written),
         links=tuple(_link(text) for text in written.links or ()),
         depends_on={
-            key: Dependency(
-                condition=entry.condition, required=entry.required is not False, restart=bool(entry.restart)
-            )
-            for key, entry in (written.depends_on or {}).items()
+            **{_link(text).service: Dependency() for text in written.links or ()},
+            **{
+                key: Dependency(
+                    condition=entry.condition, required=entry.required is not False, restart=bool(entry.restart)
+                )
+                for key, entry in (written.depends_on or {}).items()
+            },
         },
         mounts=mounts(name, written, around),
         secrets=grants(written.secrets or (), SECRETS),

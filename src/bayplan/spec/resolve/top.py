@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bayplan.spec.model import Network, Service
+from bayplan.spec.mount_syntax import binds
 from bayplan.spec.reading import copying_example, shown
 from bayplan.spec.resolve.around import Surroundings, blank
 from bayplan.spec.resolve.mounts import absolute, volume_of
@@ -122,10 +123,18 @@ class _Definitions:
         return Volume(
             name=name,
             driver=written.driver or "local",
-            driver_opts=blank(written.driver_opts),
+            driver_opts=self._driver_opts(written),
             labels=blank(written.labels),
             external=is_external,
         )
+
+    def _driver_opts(self, written: VolumeFile) -> Mapping[str, str]:
+        """An engine binds no path that starts nowhere: it starts from the project's directory, as Compose has it."""
+        options = blank(written.driver_opts)
+        device = options.get("device", "")
+        if device and not device.startswith("/") and binds(written.driver, options):
+            return {**options, "device": absolute(device, self.around)}
+        return options
 
     def secret(self, key: str, written: SecretFile) -> Secret:
         name, is_external = self._name(key, written.name, written.external)

@@ -250,7 +250,9 @@ class ServiceFile(FileModel):
         "`none`; `host` on this machine's own engine (no fleet.yaml), replaced stop-first; `bridge` is what replicas "
         "have. Others are refused"
     )
-    links: Maybe[List[Text]] = key("another service by another name")
+    links: Maybe[List[Text]] = key(
+        "another service by another name, for whose start it waits as with `depends_on`; it is not restarted after it"
+    )
     container_name: Maybe[Alias] = key(
         "the service is found by this name too; containers keep their replicas' names, as two stand in a rollout"
     )

@@ -136,7 +136,7 @@ class VolumeFile(FileModel):
 
     name: Maybe[Text] = key("APP_KEY unless written, as Compose has it: a volume that Compose made is found")
     driver: Maybe[Text] = key()
-    driver_opts: Maybe[Pairs] = key()
+    driver_opts: Maybe[Pairs] = key("a relative `device` of `o: bind` starts from the project's directory, on one host")
     external: Maybe[External] = key("neither made nor removed; `{name: …}` too")
     labels: Maybe[Pairs] = key()
 
