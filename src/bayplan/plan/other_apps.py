@@ -81,13 +81,19 @@ def _owners(met: Mapping[Names, Iterable[str]]) -> Mapping[str, set[Names]]:
 
 
 def notes(app: App, facts: Facts) -> Iterator[str]:
-    """Of networks that are to be shared: where nobody else is to be reached, and names there that lead to nobody."""
-    for key, network in app.networks.items():
-        if network.external:
-            there = {n: dict(n.networks)[network.name] for n in _on(network.name, app, facts)}
-            reached = {known: called for known, called in there.items() if known.address}
-            mine = {name for s in app.services.values() if key in s.networks for name in (s.name, *s.networks[key])}
-            yield from _shared_names(key, network.name, reached, mine) if reached else _nobody(key, network.name, there)
+    """Of networks that are shared: where nobody else is to be reached, and names there that lead to nobody."""
+    for key in dict.fromkeys((*app.networks, *(key for s in app.services.values() for key in s.networks))):
+        network, external = own_name(app, key), key in app.networks and app.networks[key].external
+        there = {n: dict(n.networks)[network] for n in _on(network, app, facts)}
+        reached = {known: called for known, called in there.items() if known.address}
+        here = [s for s in app.services.values() if key in s.networks and not s.is_job]
+        mine = {name: f"{s.name}.{app.name}" for s in here for name in (s.name, *s.networks[key])}
+        if external and not reached:
+            yield from _nobody(key, network, there)
+        elif external:
+            yield from _shared_names(key, network, reached, mine)
+        before = _known_before(network, app, facts)
+        yield from _taken_names(key, network, there, {n: said for n, said in mine.items() if n not in before})
 
 
 def _on(network: str, app: App, facts: Facts) -> Iterator[Names]:
@@ -106,7 +112,24 @@ def _nobody(key: str, network: str, there: Collection[Names]) -> Iterator[str]:
 
 def _shared_names(key: str, network: str, there: Mapping[Names, Iterable[str]], mine: Collection[str]) -> Iterator[str]:
     """Names that two of the other apps have there, and this one has not."""
-    apps = {name: sorted({o.app for o in who}) for name, who in sorted(_owners(there).items()) if name not in mine}
-    for name in [name for name, of in apps.items() if len(of) > 1][:_TOLD]:
-        told = " and ".join(f"{name}.{other}" for other in apps[name])
+    owners = {name: who for name, who in sorted(_owners(there).items()) if name not in mine}
+    for name in [name for name, who in owners.items() if len({o.app for o in who}) > 1][:_TOLD]:
+        told = " and ".join(sorted({f"{o.service}.{o.app}" for o in owners[name]}))
         yield f"networks.{key}: {name} is in several apps on {network}, and leads to none of them: say {told}"
+
+
+def _taken_names(key: str, network: str, there: Mapping[Names, Iterable[str]], new: Mapping[str, str]) -> Iterator[str]:
+    """Names that led to another app there until this one came with them. new: each with its SERVICE.APP."""
+    owners = {name: who for name, who in sorted(_owners(there).items()) if name in new and len(who) == 1}
+    for name, (owner,) in [*owners.items()][:_TOLD]:
+        if callers := sorted({known.app for known in there} - {owner.app}) if owner.address else []:
+            yield (
+                f"networks.{key}: {name} led {' and '.join(callers)} to {owner.app} on {network}, and with this to "
+                f"nobody: they are to say {owner.service}.{owner.app} or {new[name]}"
+            )
+
+
+def _known_before(network: str, app: App, facts: Facts) -> frozenset[str]:
+    """What the services of the app that stands are called there."""
+    names = (n for table in facts.tables() for n in table.names if n.app == app.name and n.address)
+    return frozenset(name for known in names for name in dict(known.networks).get(network, ()))

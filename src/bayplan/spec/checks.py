@@ -40,7 +40,6 @@ def check(
         _check_extension(service, file, around)
         _check_cpus(service, around)
         _check_networks(service, file, fleet, around)
-        check_addresses(service, file, around)
         _check_job(service, published, around)
         _check_mac(service, around)
         check_mount_points(service, around)
@@ -55,6 +54,7 @@ def check(
             _check_paths(service.name, file, around)
     check_listeners(everything, around)
     check_names([service for service, _ in services], written, around)
+    check_addresses(services, around)
     check_proxies([service for service, _ in services], around)
 
 

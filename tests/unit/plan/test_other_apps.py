@@ -105,6 +105,32 @@ def test_a_name_of_two_other_apps_leads_to_neither_and_ones_own_service_comes_fi
     assert known(table, "blog", "site")["web"] == blog.services["web"].address
 
 
+def test_who_takes_a_name_from_the_callers_of_another_app_is_told_when_it_comes() -> None:
+    table, _ = brought(Table(), app("data", quiet("db", networks={"common": ("sql",)}), common=COMMON))
+    second = app("more", quiet("db", networks={"common": ()}), common=Network(name="common"))
+    assert list(notes(second, seen(table))) == [], "nobody is there to call it"
+    table, _ = brought(table, app("shop", quiet("site", networks={"common": ()}), common=COMMON))
+    assert list(notes(second, seen(table))) == [
+        "networks.common: db led shop to data on common, and with this to nobody: they are to say db.data or db.more"
+    ]
+    table, _ = brought(table, second)
+    assert "db" not in known(table, "shop", "site")
+    assert list(notes(second, seen(table))) == [], "it is no news"
+
+
+def test_of_an_alias_that_two_apps_have_their_services_are_said() -> None:
+    """SERVICE.APP is known, and ALIAS.APP is not."""
+    table = Table()
+    for name in ("one", "two"):
+        table, _ = brought(table, app(name, quiet(f"db{name}", networks={"common": ("sql",)}), common=COMMON))
+    mine = app("shop", quiet("site", networks={"common": ()}), common=COMMON)
+    assert list(notes(mine, seen(table))) == [
+        "networks.common: sql is in several apps on common, and leads to none of them: say dbone.one and dbtwo.two"
+    ]
+    table, _ = brought(table, mine)
+    assert set(known(table, "shop", "site")) == {"site", "dbone", "dbone.one", "dbtwo", "dbtwo.two"}
+
+
 def test_nobody_else_on_a_network_is_told() -> None:
     mine = app("shop", quiet("site", networks={"common": ()}), common=COMMON)
     told = "networks.common: no other app of the fleet is on common yet; who comes is known here then"

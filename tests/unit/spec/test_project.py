@@ -356,6 +356,26 @@ def test_who_only_reads_an_app_sees_what_cannot_be_kept(folder) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("counting", "told", "todo"),
+    [
+        ("environment: {DB: '10.0.0.2:5432'}", "services.api.environment.DB", "write the service's name there, web"),
+        ("env_file: [api.env]", "DB of services.api.env_file", "write the service's name there, web"),
+        ("extra_hosts: ['db:10.0.0.2']", "services.api.extra_hosts", "remove both: web is known by its name"),
+        ("environment: {DB: 10.0.0.20}", "", ""),
+        ("environment: {DB: 10.0.0.2.7}", "", ""),
+    ],
+)
+def test_what_counts_on_an_address_is_found_wherever_it_is_written(folder, counting, told, todo) -> None:
+    folder.write("api.env", "DB=10.0.0.2\n")
+    services = f"  web: {{image: x, networks: {{back: {{ipv4_address: 10.0.0.2}}}}}}\n  api: {{image: x, {counting}}}\n"
+    path = folder.write("compose.yaml", f"services:\n{services}networks: {{back: }}\n")
+    found = folder.mistakes(lambda: load_app([path], project=None, environment={}, fleet=None)) if told else []
+    assert [f"{told} counts on it" in one and todo in one for one in found] == [True] * bool(told)
+    if not told:
+        load_app([path], project=None, environment={}, fleet=None)
+
+
 def test_who_only_reads_an_app_is_warned_of_what_up_refuses(folder) -> None:
     warned = []
     text = "services:\n  web:\n    build: {context: ., additional_contexts: {a: .}}\n    configs: [key]\nconfigs:\n  key: {external: true}\n"

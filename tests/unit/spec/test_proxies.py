@@ -19,35 +19,54 @@ def warned(folder, service: str, more: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("service", "key", "proxy", "port", "host"),
+    ("service", "key", "proxy", "port", "http"),
     [
-        (f"expose: ['3000'], labels: {{{RULE}}}", "labels", "Traefik", 3000, "app.example.org"),
+        (f"expose: ['3000'], labels: {{{RULE}}}", "labels", "Traefik", 3000, "host: app.example.org, path: /x"),
         (
             ("deploy: {labels: {traefik.http.routers.x.rule: 'Path(`/`)', "
             "traefik.http.services.x.loadbalancer.server.port: '8000'}}"),
-            "deploy", "Traefik", 8000, "shop.example.com",
+            "deploy.labels", "Traefik", 8000, "host: shop.example.com",
         ),
-        ("environment: {VIRTUAL_HOST: 'a.b.org,c.d.org', VIRTUAL_PORT: 9000}", "environment", "nginx-proxy", 9000, "a.b.org"),
+        ("labels: {traefik.http.routers.x.rule: PathPrefix(`/api`)}", "labels", "Traefik", 80, "path: /api"),
+        (
+            "labels: {traefik.http.routers.x.rule: 'Host(`a.org`, `b.org`) || (Host(`c.org`) && !Host(`d.org`))'}",
+            "labels", "Traefik", 80, "host: [a.org, b.org, c.org]",
+        ),
+        ("environment: {VIRTUAL_HOST: a.b.org, VIRTUAL_PORT: 9000}", "environment", "nginx-proxy", 9000, "host: a.b.org"),
+        ("environment: {VIRTUAL_HOST: '*.b.org, b.org,c.d.org'}", "environment", "nginx-proxy", 80, "host: [b.org, c.d.org]"),
         (
             "labels: {caddy: 'https://api.example.org', caddy.reverse_proxy: '{{upstreams 8080}}'}",
-            "labels", "Caddy", 8080, "api.example.org",
+            "labels", "Caddy", 8080, "host: api.example.org",
         ),
-        ("labels: {caddy_0: api.example.org}", "labels", "Caddy", 80, "api.example.org"),
+        ("labels: {caddy_0: 'api.example.org, b.org'}", "labels", "Caddy", 80, "host: [api.example.org, b.org]"),
     ],
 )  # fmt: skip
-def test_the_way_to_say_it_here_is_told(folder, service: str, key: str, proxy: str, port: int, host: str) -> None:
+def test_the_way_to_say_it_here_is_told(folder, service: str, key: str, proxy: str, port: int, http: str) -> None:
     assert warned(folder, service) == [
         (
             f"services.web.{key}: no gateway reads what is said to {proxy}, and nobody is led there; "
-            f"say ports: ['80:{port}'] and x-bayplan: {{http: {{host: {host}}}}}"
+            f"say ports: ['80:{port}'] and x-bayplan: {{http: {{{http}}}}}"
         )
     ]
+
+
+@pytest.mark.parametrize(("names", "port"), [("b", 3002), ("a", 3001), ("c", 3001)])
+def test_a_router_leads_to_the_port_of_the_service_that_it_names(folder, names: str, port: int) -> None:
+    ports = {"a": 3001, "b": 3002}
+    served = ", ".join(f"traefik.http.services.{n}.loadbalancer.server.port: {p}" for n, p in ports.items())
+    for router in (
+        f"traefik.http.routers.{names}.rule: x",
+        f"traefik.http.routers.r.rule: x, traefik.http.routers.r.service: {names}",
+    ):
+        [told] = warned(folder, f"labels: {{{router}, {served}}}")
+        assert f"'80:{port}'" in told
 
 
 @pytest.mark.parametrize(
     "service",
     [
         "labels: {traefik.enable: 'true'}",
+        f"labels: {{traefik.enable: 'false', {RULE}}}",
         "ports: ['80:80'], environment: {VIRTUAL_HOST: a.b}",
         "network_mode: none, labels: {caddy: a.b}",
     ],
