@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from bayplan.plan.goal import Goal
-from bayplan.plan.other_apps import networks_of
+from bayplan.plan.other_apps import Claimed, networks_of
 from bayplan.routing import INNER, Names
 from bayplan.spec.model import App, Host, Service
 
@@ -22,12 +22,16 @@ _THIS_MACHINE: Final = f"{INNER}0.1"
 _ITSELF = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
 
-def names(goal: Goal, host: Host, known: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Names]:
-    """For every service of the app, on that host. known: `others`, if the caller has it."""
+def names(
+    goal: Goal, host: Host, claimed: Claimed, known: Mapping[str, tuple[str, ...]] | None = None
+) -> Iterator[Names]:
+    """For every service of the app, on that host. claimed: names that other apps have. known: `others`, if the caller
+    has it.
+    """
     known = known or others(goal.app)
     for service in goal.app.services.values():
         lines = (*_ITSELF, *_whole_name(service), *known[service.name], *_extra(service, host))
-        networks = tuple(networks_of(goal.app, service))
+        networks = tuple(networks_of(goal.app, service, claimed))
         yield Names(goal.app.name, service.name, "\n".join((*lines, "")), networks, service.address)
 
 

@@ -2,25 +2,39 @@
 
 Networks are one where their own names are: what a file calls `name`, else APP_KEY. The gateways' tables tell on which
 each app's services are, and what they are called there; so an app that comes or goes is known to the others, or no
-longer, and nobody of them starts anew.
+longer, and nobody of them starts anew. A name that one app has there stays its own: another's service of that name is
+known to others as SERVICE.APP alone.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bayplan.facts import Facts
 from bayplan.routing import Names
 from bayplan.spec.model import App, Service
 
+Claimed = Mapping[str, Mapping[str, str]]  # by network and name: SERVICE.APP of whom it leads to
+
 _TOLD = 3  # names in a note
 
 
-def networks_of(app: App, service: Service) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Its networks by their own names, and what it is called on each."""
+def networks_of(app: App, service: Service, claimed: Claimed) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Its networks by their own names, and what other apps call it on each: what none of them has there."""
     for key, aliases in service.networks.items():
-        yield own_name(app, key), tuple(dict.fromkeys((service.name, *aliases)))
+        network = own_name(app, key)
+        theirs = claimed.get(network, {})
+        yield network, tuple(name for name in dict.fromkeys((service.name, *aliases)) if name not in theirs)
+
+
+def claimed_by_others(facts: Facts, app: str) -> Claimed:
+    """What services of the fleet's other apps are called on each network."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for known in (n for table in facts.tables() for n in table.names if n.app != app and n.address):
+        for network, called in known.networks:
+            found[network] |= dict.fromkeys(called, f"{known.service}.{known.app}")
+    return found
 
 
 def own_name(app: App, key: str) -> str:
@@ -65,71 +79,34 @@ def _others(known: Names, there: Mapping[str, Iterable[tuple[Names, tuple[str, .
         for other, called in there.get(network, ()):
             if other.app != known.app:
                 met[other] |= dict.fromkeys(called)
-    owners = _owners(met)
+    owners = Counter(name for called in met.values() for name in called)
     own = {word for line in known.text.splitlines() for word in line.split()[1:]} if met else set()
     for other, words in sorted(met.items(), key=lambda found: (found[0].app, found[0].service)):
-        free = (name for name in words if len(owners[name]) == 1 and name not in own)
+        free = (name for name in words if owners[name] == 1 and name not in own)
         yield " ".join((other.address, f"{other.service}.{other.app}", *free))
 
 
-def _owners(met: Mapping[Names, Iterable[str]]) -> Mapping[str, set[Names]]:
-    found: dict[str, set[Names]] = defaultdict(set)
-    for other, called in met.items():
-        for name in called:
-            found[name].add(other)
-    return found
-
-
 def notes(app: App, facts: Facts) -> Iterator[str]:
-    """Of networks that are shared: where nobody else is to be reached, and names there that lead to nobody."""
+    """Of networks that are shared: where nobody else is to be reached, and names there that others have already."""
+    claimed = claimed_by_others(facts, app.name)
+    stand = {n.service for table in facts.tables() for n in table.names if n.app == app.name and n.address}
     for key in dict.fromkeys((*app.networks, *(key for s in app.services.values() for key in s.networks))):
-        network, external = own_name(app, key), key in app.networks and app.networks[key].external
-        there = {n: dict(n.networks)[network] for n in _on(network, app, facts)}
-        reached = {known: called for known, called in there.items() if known.address}
-        here = [s for s in app.services.values() if key in s.networks and not s.is_job]
-        mine = {name: f"{s.name}.{app.name}" for s in here for name in (s.name, *s.networks[key])}
-        if external and not reached:
-            yield from _nobody(key, network, there)
-        elif external:
-            yield from _shared_names(key, network, reached, mine)
-        before = _known_before(network, app, facts)
-        yield from _taken_names(key, network, there, {n: said for n, said in mine.items() if n not in before})
-
-
-def _on(network: str, app: App, facts: Facts) -> Iterator[Names]:
-    """Services of other apps that are on it."""
-    for known in (n for table in facts.tables() for n in table.names if n.app != app.name):
-        if any(of == network for of, _ in known.networks):
-            yield known
-
-
-def _nobody(key: str, network: str, there: Collection[Names]) -> Iterator[str]:
-    if alone := ", ".join(sorted({known.app for known in there})):
-        yield f"networks.{key}: {alone} was alone on {network}; its services are known here once it is brought up again"
-    else:
-        yield f"networks.{key}: no other app of the fleet is on {network} yet; who comes is known here then"
-
-
-def _shared_names(key: str, network: str, there: Mapping[Names, Iterable[str]], mine: Collection[str]) -> Iterator[str]:
-    """Names that two of the other apps have there, and this one has not."""
-    owners = {name: who for name, who in sorted(_owners(there).items()) if name not in mine}
-    for name in [name for name, who in owners.items() if len({o.app for o in who}) > 1][:_TOLD]:
-        told = " and ".join(sorted({f"{o.service}.{o.app}" for o in owners[name]}))
-        yield f"networks.{key}: {name} is in several apps on {network}, and leads to none of them: say {told}"
-
-
-def _taken_names(key: str, network: str, there: Mapping[Names, Iterable[str]], new: Mapping[str, str]) -> Iterator[str]:
-    """Names that led to another app there until this one came with them. new: each with its SERVICE.APP."""
-    owners = {name: who for name, who in sorted(_owners(there).items()) if name in new and len(who) == 1}
-    for name, (owner,) in [*owners.items()][:_TOLD]:
-        if callers := sorted({known.app for known in there} - {owner.app}) if owner.address else []:
+        network = own_name(app, key)
+        if key in app.networks and app.networks[key].external and network not in claimed:
+            yield from _nobody(key, network, app, facts)
+        new = [s for s in app.services.values() if key in s.networks and not s.is_job and s.name not in stand]
+        mine = {name: f"{s.name}.{app.name}" for s in new for name in (s.name, *s.networks[key])}
+        theirs = claimed.get(network, {})
+        for name in [name for name in mine if name in theirs][:_TOLD]:
             yield (
-                f"networks.{key}: {name} led {' and '.join(callers)} to {owner.app} on {network}, and with this to "
-                f"nobody: they are to say {owner.service}.{owner.app} or {new[name]}"
+                f"networks.{key}: other apps on {network} reach {theirs[name]} by the name {name}, as before, "
+                f"and this one's by {mine[name]}"
             )
 
 
-def _known_before(network: str, app: App, facts: Facts) -> frozenset[str]:
-    """What the services of the app that stands are called there."""
-    names = (n for table in facts.tables() for n in table.names if n.app == app.name and n.address)
-    return frozenset(name for known in names for name in dict(known.networks).get(network, ()))
+def _nobody(key: str, network: str, app: App, facts: Facts) -> Iterator[str]:
+    names = (n for table in facts.tables() for n in table.names if n.app != app.name)
+    if alone := ", ".join(sorted({n.app for n in names if any(of == network for of, _ in n.networks)})):
+        yield f"networks.{key}: {alone} was alone on {network}; its services are known here once it is brought up again"
+    else:
+        yield f"networks.{key}: no other app of the fleet is on {network} yet; who comes is known here then"

@@ -20,7 +20,7 @@ from bayplan.plan.goal import Goal
 from bayplan.plan.handover import guests, may_lead, origins
 from bayplan.plan.hosts_file import names, others
 from bayplan.plan.leads import led_at
-from bayplan.plan.other_apps import is_known_by
+from bayplan.plan.other_apps import Claimed, claimed_by_others, is_known_by
 from bayplan.plan.own_registry import registry_endpoint
 from bayplan.plan.replica import definition, pool_name, server_name, targets
 from bayplan.plan.steps import Configure, Failure, Step
@@ -38,11 +38,12 @@ def configure(goal: Goal, facts: Facts, called: Collection[str] = ()) -> tuple[t
     steps: list[Step] = []
     failures: list[Failure] = []
     known, called = others(goal.app), kept_open(goal, facts, called)
+    claimed = claimed_by_others(facts, goal.app.name)
     for host in facts.reachable():
         if host.gateway is None or host.name not in goal.fleet.hosts:
             continue
         failures += held_by_others(goal, host, host.gateway)
-        table = desired(goal, facts, host, host.gateway, known, called)
+        table = desired(goal, facts, host, host.gateway, known, called, claimed)
         if table != host.gateway.table:
             steps.append(Configure(host.name, table, _difference(host.gateway.table, table)))
     return tuple(steps), tuple(failures)
@@ -55,8 +56,10 @@ def desired(
     gateway: GatewayFacts,
     known: Mapping[str, tuple[str, ...]] | None = None,
     called: Collection[str] = (),
+    claimed: Claimed | None = None,
 ) -> Table:
-    """The table that this gateway is to have now. known: `hosts_file.others`, if the caller has it.
+    """The table that this gateway is to have now. known, claimed: `hosts_file.others` and
+    `other_apps.claimed_by_others`, if the caller has them.
 
     called: services that are led to also where the release does not have them (`calls.kept_open`).
     """
@@ -69,11 +72,12 @@ def desired(
     wanted = {p.name: _going_on(goal, facts, p, before.get(p.name), gateway) for p in pools(goal, host.name)}
     kept = {p.name: p for p in gateway.table.pools if _keep(goal, p, gateway, routed)}
     all_pools = kept | wanted
+    claimed = claimed_by_others(facts, goal.app.name) if claimed is None else claimed
     return Table(
         listeners=listeners,
         pools=tuple(all_pools[name] for name in sorted(all_pools)),
         registry=registry_endpoint(goal.fleet, facts),
-        names=_merge_names(goal, gateway.table, _named(goal, host.name, gateway.table, known, stay)),
+        names=_merge_names(goal, gateway.table, _named(goal, host.name, gateway.table, known, claimed, stay)),
     )
 
 
@@ -92,12 +96,17 @@ def inner_fronts(goal: Goal) -> Iterator[Listener]:
 
 
 def _named(
-    goal: Goal, host: str, table: Table, known: Mapping[str, tuple[str, ...]] | None, stay: Collection[Listener]
+    goal: Goal,
+    host: str,
+    table: Table,
+    known: Mapping[str, tuple[str, ...]] | None,
+    claimed: Claimed,
+    stay: Collection[Listener],
 ) -> Iterator[Names]:
     """The names of now, and those of what is still led to."""
     gone = {front.address for front in stay} - {s.address for s in goal.app.services.values()}
     there = {n.service: n.text for n in table.names if n.app == goal.app.name} if gone else {}
-    for given in names(goal, goal.fleet.hosts[host], known):
+    for given in names(goal, goal.fleet.hosts[host], claimed, known):
         kept = (line for line in there.get(given.service, "").splitlines() if line.partition(" ")[0] in gone)
         yield replace(given, text="".join((given.text, *(f"{line}\n" for line in kept))))
 

@@ -33,7 +33,7 @@ def quiet(name: str, **more: object) -> Service:
 
 def text(of: App, service: str) -> list[str]:
     goal = given.goal(FLEET, *of.services.values())
-    found = {n.service: n for n in names(goal, FLEET.hosts["h1"])}
+    found = {n.service: n for n in names(goal, FLEET.hosts["h1"], {})}
     return found[service].text.splitlines()[2:]
 
 
@@ -90,7 +90,7 @@ def test_this_machine_is_not_the_loopback_of_its_replicas() -> None:
     """`host.docker.internal:host-gateway` led a replica to itself."""
     web = given.service(options=Options(extra_hosts=("host.docker.internal=host-gateway",)))
     fleet = local_fleet({})
-    [found] = names(given.goal(fleet, web), fleet.hosts["localhost"])
+    [found] = names(given.goal(fleet, web), fleet.hosts["localhost"], {})
     assert found.text.splitlines()[2:] == ["198.18.0.1 host.docker.internal"]
     made = addressed("t", app(*(quiet(f"s{i}") for i in range(300))), None, ())
     assert "198.18.0.1" not in {s.address for s in made.services.values()}

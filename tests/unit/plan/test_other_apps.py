@@ -89,46 +89,27 @@ def test_apps_that_share_no_network_do_not_know_each_other() -> None:
     assert all(text == names.text for names, text in hosts_files(table.names))
 
 
-def test_a_name_of_two_other_apps_leads_to_neither_and_ones_own_service_comes_first() -> None:
-    table = Table()
-    for name in ("one", "two"):
-        table, _ = brought(table, app(name, quiet("web", networks={"common": ()}), common=COMMON))
-    mine = app("shop", quiet("site", networks={"common": ()}), common=COMMON)
-    assert list(notes(mine, seen(table))) == [
-        "networks.common: web is in several apps on common, and leads to none of them: say web.one and web.two"
-    ]
-    table, _ = brought(table, mine)
-    assert set(known(table, "shop", "site")) == {"site", "web.one", "web.two"}
-    own = app("blog", quiet("web", networks={"common": ()}), quiet("site", networks={"common": ()}), common=COMMON)
-    assert not [note for note in notes(own, seen(table)) if "web" in note]
-    table, blog = brought(table, own)
-    assert known(table, "blog", "site")["web"] == blog.services["web"].address
-
-
-def test_who_takes_a_name_from_the_callers_of_another_app_is_told_when_it_comes() -> None:
-    table, _ = brought(Table(), app("data", quiet("db", networks={"common": ("sql",)}), common=COMMON))
-    second = app("more", quiet("db", networks={"common": ()}), common=Network(name="common"))
-    assert list(notes(second, seen(table))) == [], "nobody is there to call it"
+def test_a_name_stays_its_first_ones_for_other_apps_and_ones_own_service_comes_first() -> None:
+    """Whoever brought a second `db` to the network took the first one from all who called it."""
+    table, data = brought(Table(), app("data", quiet("db", networks={"common": ("sql",)}), common=COMMON))
     table, _ = brought(table, app("shop", quiet("site", networks={"common": ()}), common=COMMON))
+    second = app(
+        "blog", quiet("db", networks={"common": ()}), quiet("site", networks={"common": ("page",)}), common=COMMON
+    )
     assert list(notes(second, seen(table))) == [
-        "networks.common: db led shop to data on common, and with this to nobody: they are to say db.data or db.more"
+        "networks.common: other apps on common reach db.data by the name db, as before, and this one's by db.blog",
+        "networks.common: other apps on common reach site.shop by the name site, as before, and this one's by site.blog",
     ]
-    table, _ = brought(table, second)
-    assert "db" not in known(table, "shop", "site")
+    table, blog = brought(table, second)
     assert list(notes(second, seen(table))) == [], "it is no news"
-
-
-def test_of_an_alias_that_two_apps_have_their_services_are_said() -> None:
-    """SERVICE.APP is known, and ALIAS.APP is not."""
-    table = Table()
-    for name in ("one", "two"):
-        table, _ = brought(table, app(name, quiet(f"db{name}", networks={"common": ("sql",)}), common=COMMON))
-    mine = app("shop", quiet("site", networks={"common": ()}), common=COMMON)
-    assert list(notes(mine, seen(table))) == [
-        "networks.common: sql is in several apps on common, and leads to none of them: say dbone.one and dbtwo.two"
-    ]
-    table, _ = brought(table, mine)
-    assert set(known(table, "shop", "site")) == {"site", "dbone", "dbone.one", "dbtwo", "dbtwo.two"}
+    first, own = data.services["db"].address, blog.services["db"].address
+    assert (known(table, "shop", "site")["db"], known(table, "shop", "site")["db.blog"]) == (first, own)
+    assert (known(table, "blog", "site")["db"], known(table, "blog", "site")["db.data"]) == (own, first)
+    assert known(table, "data", "db")["page"] == known(table, "data", "db")["site.blog"]
+    table, _ = brought(table, app("data"))
+    assert "db" not in known(table, "shop", "site")
+    table, _ = brought(table, second)
+    assert known(table, "shop", "site")["db"] == own, "nobody else has it any more"
 
 
 def test_nobody_else_on_a_network_is_told() -> None:
