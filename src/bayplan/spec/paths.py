@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from bayplan.spec.mount_syntax import binds
 from bayplan.spec.node import Node
 
 Change = Callable[[str], str]
@@ -26,7 +27,7 @@ def relocated(root: Node, directory: Path, project: Path) -> Node:
     root = _in(root, ("services", "*"), lambda service: _service(service, move))
     for top in ("secrets", "configs"):
         root = _in(root, (top, "*", "file"), lambda node: _text(node, move))
-    return _in(root, ("volumes", "*", "driver_opts", "device"), lambda node: _text(node, _if_dotted(move)))
+    return _in(root, ("volumes", "*", "driver_opts"), lambda node: _device(node, move))
 
 
 def _service(service: Node, move: Change) -> Node:
@@ -49,6 +50,13 @@ def _mount(node: Node, move: Change) -> Node:
         return replace(node, value=_if_dotted(move)(source) + sign + rest) if sign else node
     is_bind = isinstance(node.value, dict) and "type" in node.value and node.value["type"].value == "bind"
     return _in(node, ("source",), lambda source: _text(source, move)) if is_bind else node
+
+
+def _device(options: Node, move: Change) -> Node:
+    """Of `driver_opts`: without a bind, it may be what another file system names so."""
+    given = {key: str(node.value) for key, node in options.value.items()} if isinstance(options.value, dict) else {}
+    how = move if binds(None, given) else _if_dotted(move)
+    return _in(options, ("device",), lambda device: _text(device, how))
 
 
 def _if_dotted(move: Change) -> Change:

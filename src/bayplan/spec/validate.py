@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -16,6 +16,12 @@ from bayplan.spec.unsupported import refusal
 M = TypeVar("M", bound=FileModel)
 Path = tuple[str | int, ...]
 _FEW = 25  # names that a line can hold
+_FORMERLY: Final[Mapping[str, str]] = {  # keys of a service in versions 1 and 2, which docker compose refuses too
+    "log_driver": "logging: {driver: …}",
+    "log_opt": "logging: {options: {…}}",
+    "net": "network_mode",
+    "volume_driver": "driver: … of the volume, under volumes at the top",
+}
 
 
 def validate(model: type[M], node: Node, mistakes: Mistakes, path: tuple[str, ...] = ()) -> M | None:
@@ -64,6 +70,8 @@ def _what_to_do(model: type[FileModel] | None, key: str) -> str:
     homes = _homes(model, key)
     if len(homes) == 1:
         return f"it is a key of {homes[0]}: write it there, indented further"
+    if model is not None and model.__name__ == "ServiceFile" and key in _FORMERLY:
+        return f"this is how it was written once: write {_FORMERLY[key]}"
     if near := _nearest(model, key):
         return f"did you mean {near!r}?"
     return f"known here: {', '.join(known)}" if len(known) <= _FEW else "correct it, or its indentation, or remove it"

@@ -91,6 +91,17 @@ def test_includes_that_cannot_be_had(folder, entry: str, told: str) -> None:
     assert folder.mistakes(lambda: _read(folder, f"include: [{entry}]\nservices: {{web: {{image: x}}}}\n")) == [told]
 
 
+def test_a_volumes_directory_starts_from_the_file_that_is_included(folder) -> None:
+    folder.write(
+        "db/compose.yaml",
+        "services: {db: {image: x, volumes: ['a:/a', 'b:/b']}}\n"
+        "volumes: {a: {driver_opts: {o: bind, device: a}}, b: {driver_opts: {type: nfs, device: ':/b'}}}\n",
+    )
+    volumes = _read(folder, "include: [db/compose.yaml]\nservices: {web: {image: x}}\n").volumes
+    assert volumes["a"].driver_opts["device"] == str(folder.path / "db/a")
+    assert volumes["b"].driver_opts["device"] == ":/b"
+
+
 def test_extends_of_the_same_file_and_of_another(folder) -> None:
     folder.write(
         "base/common.yaml",
