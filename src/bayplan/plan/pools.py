@@ -9,7 +9,7 @@ from bayplan.facts import Endpoint, Facts, HostFacts, Replica, ServerFacts
 from bayplan.plan.everywhere import wants_none
 from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal
-from bayplan.plan.leads import led_at, leads
+from bayplan.plan.leads import leads, led_at
 from bayplan.plan.replica import endpoint, pool_name, server_name, service_of, slot_and_host
 from bayplan.plan.standing import endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
