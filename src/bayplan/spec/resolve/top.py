@@ -22,6 +22,7 @@ from bayplan.spec.written.storage import ConfigFile, ExternalFile, SecretFile, V
 
 _RELATIVE = "write it, or correct the name; it is relative to the first Compose file"
 ANYWHERE = "default"  # the network of services that name none
+_ENGINES_OWN = frozenset({"host", "none"})  # Docker has networks of these names that are no networks
 
 W = TypeVar("W")
 V = TypeVar("V")
@@ -110,6 +111,11 @@ class _Definitions:
     def network(self, key: str, written: NetworkFile) -> Network:
         check_network(key, written, self.around)
         name, is_external = self._name(key, written.name, written.external)
+        if is_external and name in _ENGINES_OWN:
+            self.around.wrong(
+                f"networks.{key}: {name!r} is each engine's own, and none that services share", "networks", key,
+                todo=f"remove it, and write network_mode: {name} on the service",
+            )  # fmt: skip
         internal = bool(written.internal)
         return Network(name=name, external=is_external, internal=internal, labels=blank(written.labels))
 
