@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bayplan.operate.init import Seen
 
 IMAGE = "nginx:stable-alpine"
@@ -173,17 +175,38 @@ def _compose(project: Project, ask: Asking) -> str:
 
 def _say_nothing_to_do(project: Project) -> None:
     from bayplan.cli.console import out
-    from bayplan.spec.find import FLEET_NAME
+    from bayplan.spec.find import FLEET_NAME, fleet_file
 
     console = out()
     if Path(FLEET_NAME).exists():
         console.print(f"{FLEET_NAME} and {project.compose} are there and stay as they are.")
+    elif fleet_file(None, os.environ):
+        console.print(f"{project.compose} is there and stays as it is.")
     else:
         console.print(
             f"{project.compose} is there and stays as it is. Without a {FLEET_NAME} this machine's Docker runs it;"
         )
         console.print("name hosts to write one: [cyan]bayplan init deploy@10.0.0.11 deploy@10.0.0.12[/]")
+    _say_whose_fleet(console)
     console.print("Next: [cyan]bayplan up[/]")
+
+
+def _say_whose_fleet(console: Console) -> None:
+    """Where what comes next goes somewhere else than to a fleet.yaml here: a shell keeps what somebody once set."""
+    from rich.markup import escape
+
+    from bayplan.spec.find import FLEET_NAME, fleet_file
+
+    here, found = Path(FLEET_NAME).absolute(), fleet_file(None, os.environ)
+    if found is None or found.absolute() == here:
+        return
+    if here.exists():
+        console.print(
+            f"[yellow]![/] the fleet is {escape(str(found))}, by BAYPLAN_FLEET, and not the {FLEET_NAME} here"
+        )
+        console.print("  [dim]to have this one: unset BAYPLAN_FLEET[/]")
+    else:
+        console.print(f"[dim]The fleet is {escape(str(found))}.[/]")
 
 
 def _example(project: Project, texts: dict[str, str]) -> tuple[str, str] | None:
@@ -201,6 +224,7 @@ def _tell(texts: dict[str, str], kept: Sequence[Path], seen: Sequence[Seen], exa
     from rich.markup import escape
 
     from bayplan.cli.console import out
+    from bayplan.spec.find import fleet_file
 
     console = out()
     for s in seen:
@@ -214,7 +238,8 @@ def _tell(texts: dict[str, str], kept: Sequence[Path], seen: Sequence[Seen], exa
         console.print(f"[yellow]![/] {example[0]}\n  [dim]{example[1]}[/]")
     for path in kept:
         console.print(f"[dim]  the old one is {path.name}[/]")
-    if not seen:
+    if not seen and fleet_file(None, os.environ) is None:
         console.print("[dim]No fleet.yaml: this machine's own Docker is used. Name hosts to have one.[/]")
+    _say_whose_fleet(console)
     first = "[cyan]bayplan doctor[/], then " if seen else ""
     console.print(f"\nNext: {first}[cyan]bayplan up[/]")

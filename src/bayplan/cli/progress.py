@@ -102,7 +102,7 @@ class Progress:
                 self.notes.append(event.text)
                 if self._is_live:
                     self._console.print(Text.assemble(("! ", "yellow"), plain(event.text)))
-                self._say(event.text)
+                self._say(f"! {event.text}")
             case ImageEvent():
                 self._image(event)
             case StepEvent():

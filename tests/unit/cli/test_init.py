@@ -91,6 +91,28 @@ def test_an_image_that_nobody_asked_for_is_told(folder: Path, there: list[str], 
     assert ("looked for" in said) == bool(told)
 
 
+@pytest.mark.parametrize(
+    ("here", "named", "told"),
+    [
+        (False, "", "No fleet.yaml: this machine's own Docker is used"),
+        (False, "lab.yaml", "The fleet is lab.yaml."),
+        (True, "lab.yaml", "the fleet is lab.yaml, by BAYPLAN_FLEET, and not the fleet.yaml here"),
+        (True, "fleet.yaml", ""),
+        (True, "", ""),
+    ],
+)
+def test_which_fleet_the_next_command_goes_to_is_told(folder: Path, here: bool, named: str, told: str) -> None:
+    """The README has its reader export BAYPLAN_FLEET for the lab, and write a fleet.yaml a page further down."""
+    if here:
+        (folder / "fleet.yaml").touch()
+    for _ in range(2):  # a compose.yaml is written, and is there
+        done = subprocess.run([*BAYPLAN, "init", "-y"], cwd=folder, capture_output=True, text=True, timeout=60, check=True,
+                              env={**os.environ, "BAYPLAN_FLEET": named})  # fmt: skip
+        said = " ".join(done.stdout.split())
+        assert ("leet is" in said or "No fleet" in said or "Without a fleet" in said) == bool(told)
+        assert told in said or "Without a fleet.yaml this machine's Docker runs it" in said
+
+
 def test_editors_find_the_schema_that_the_first_line_names(folder: Path) -> None:
     done = subprocess.run([*BAYPLAN, "init", "-y"], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     first = (folder / "compose.yaml").read_text().splitlines()[0]

@@ -15,7 +15,7 @@ from bayplan.cli.progress import Progress
 from bayplan.container import Container
 from bayplan.converge.outcome import PassEvent, StepEvent
 from bayplan.facts import Facts
-from bayplan.operate.events import ImageEvent, Stage
+from bayplan.operate.events import ImageEvent, Note, Stage
 from bayplan.operate.status import _state
 from bayplan.plan.steps import Held, Plan, PoolChange, Run, Waiting
 from bayplan.ports import Transfer
@@ -150,6 +150,13 @@ def test_a_stage_is_told_that_says_more_than_its_name(capfd: pytest.CaptureFixtu
         ):
             shown(Stage(name, text))
     assert said(capfd) == ["release 2", "removes networks and gateways"]
+
+
+def test_a_note_has_its_mark_in_a_log_as_on_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    """In a build's log it stands between what is done, and whoever looks for it looks for the mark."""
+    with Progress("shop") as shown:
+        shown(Note("networks.common: nobody else is on it"))
+    assert said(capfd) == ["! networks.common: nobody else is on it"]
 
 
 def test_hosts_that_wait_for_the_lock_are_a_line_once_it_is_ours() -> None:

@@ -61,7 +61,10 @@ class NetworkFile(FileModel):
     external: Maybe[External] = key(
         "shared with the fleet's other apps that name it: their services know each other, as SERVICE.APP too"
     )
-    internal: Maybe[Flag] = key("a service on no other network reaches nobody outside the fleet")
+    internal: Maybe[Flag] = key(
+        "a service on no other network reaches nobody outside the fleet; of a shared one, each app says it of its own "
+        "services (beside `external`, too)"
+    )
     attachable: Maybe[Flag] = key("any container of a host can be attached; changes nothing")
     enable_ipv4: Maybe[Annotated[Flag, AfterValidator(_ipv4)]] = key("`true`")
     enable_ipv6: Maybe[Flag] = key("changes nothing, with a warning: replicas find each other by IPv4")
