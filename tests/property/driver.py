@@ -48,6 +48,8 @@ class Driver:
         known = self.memory.first_seen
         fresh = {r.id: self.world.now for r in facts.replicas() if r.id not in known}
         self.memory = replace(self.memory, first_seen={**known, **fresh})
+        for replica in facts.replicas():
+            self._note_stood(replica.host, replica.service, replica.slot)
         made = plan(self.goal, facts, self.world.now, self.memory)
         given_up = self.memory.given_up | {f.service for f in made.failures if not f.tolerated}
         serving, known = dict.fromkeys(made.serving, self.world.now), self.memory
@@ -78,7 +80,14 @@ class Driver:
                 then()
             self.restart()
 
+    def _note_stood(self, host: str, service: str, slot: int) -> None:
+        """It may stand there, also when the host falls silent."""
+        there = self.memory.stood.get(host, frozenset()) | {("shop", service, slot)}
+        self.memory = replace(self.memory, stood={**self.memory.stood, host: there})
+
     def _do(self, step: Step) -> None:
+        if isinstance(step, Run):
+            self._note_stood(step.host, step.service, step.slot)
         started, error = outcome_of(self.world, step)
         if started:
             self.memory = replace(
@@ -117,6 +126,8 @@ def check_plan(made: Plan, goal: Goal, facts: Facts, world: World) -> None:
     for step in (s for s in made.steps if isinstance(s, Run)):
         _check_not_instead_of_unknown(step, goal, facts, world)
         _check_not_again(step, goal, facts)
+    for step in (s for s in made.steps if isinstance(s, Remove)):
+        _check_ends_by_itself(step, goal, facts)
     for step in (s for s in made.steps if isinstance(s, Run | Start)):
         _check_not_too_early(step, goal, facts)
 
@@ -149,6 +160,14 @@ def _check_not_again(step: Run, goal: Goal, facts: Facts) -> None:
     for there in (r for r in _in_slot(step.service, step.slot, goal, facts) if r.job):
         if there.state == "running" or (there.done and there.spec == step.container.labels[labels.SPEC]):
             raise BrokenPromiseError(f"{step.container.name} is planned, and {there.name} is {there.state}")
+
+
+def _check_ends_by_itself(step: Remove, goal: Goal, facts: Facts) -> None:
+    """Nobody kills what runs of a job that the app has."""
+    service = goal.app.services.get(step.service)
+    there = (r for r in facts.replicas("shop", step.service) if (r.host, r.name) == (step.host, step.replica))
+    if service and service.is_job and any(r.job and r.state == "running" for r in there):
+        raise BrokenPromiseError(f"{step} kills a job")
 
 
 def _check_not_too_early(step: Run | Start, goal: Goal, facts: Facts) -> None:

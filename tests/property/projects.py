@@ -330,7 +330,7 @@ mishaps = st.builds(Event, st.sampled_from(MISHAPS), numbers, numbers)
 runs = st.builds(
     Event, st.just("up"), st.sampled_from((1, 2, 3, 5, 8, 13, 40)), st.just(0), st.sampled_from((1.0, 0.5))
 )
-some = st.builds(Event, st.sampled_from(("up one", "stop")), numbers, st.sampled_from((1, 2, 4, 40)))
+some = st.builds(Event, st.sampled_from(("up one", "stop", "go on", "go on")), numbers, st.sampled_from((1, 2, 4, 40)))
 stories = st.lists(st.one_of(edits, edits, edits, runs, runs, some, mishaps), min_size=2, max_size=14)
 
 sizes = st.sampled_from((1, 2, 2, 3))

@@ -125,6 +125,10 @@ class Project:
         self._release(self.file, frozenset(), None)
         self._run(event.who, event.share)
 
+    def _go_on(self, event: Event) -> None:
+        """The run that began last, whatever has happened meanwhile."""
+        self._run(event.other)
+
     def _up_one(self, event: Event) -> None:
         """And what it depends on; as `operate/bring.py` does it."""
         if not self.file.services:

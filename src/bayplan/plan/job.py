@@ -12,7 +12,8 @@ beyond n                       goes once it has ended
 ```
 
 What waits for a job's end is held meanwhile (plan/order.py). A container that is stopped by hand counts as ended. What
-stands of a service that is a job by now goes as if there were no such service: it may serve yet (`slots.left_over`).
+stands of a service that is a job by now goes as if there were no such service: it may serve yet (`slots.left_over`). It
+goes first where both write to one volume, as does whatever else had that.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from collections.abc import Iterable
 from bayplan.facts import Facts, Replica
 from bayplan.plan.board import Board
 from bayplan.plan.everywhere import wanted_slots
+from bayplan.plan.filters import reject
 from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.placement import Placer
-from bayplan.plan.pools import retire
+from bayplan.plan.pools import displace, retire
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, replica_name
-from bayplan.plan.slots import jobs_of
+from bayplan.plan.slots import displaced, jobs_of
 from bayplan.plan.standing import BEING, exit_status, why_failed
-from bayplan.plan.steps import Failure, Held, Plan, Presumed, Remove, Start, Step, Stop, Waiting
+from bayplan.plan.steps import Failure, Held, Plan, Presumed, Rejection, Remove, Start, Step, Stop, Unplaced, Waiting
 from bayplan.spec.model import Service
 
 _RUNS = ("creating", "running", "restarting", "paused")
@@ -60,7 +62,8 @@ class Job:
         self.slots: dict[int, list[Replica]] = {}
         for replica in there:
             self.slots.setdefault(replica.slot, []).append(replica)
-        self.mine = jobs_of(goal, service, facts)
+        self.mine, self.displaced = jobs_of(goal, service, facts), displaced(goal, service, facts)
+        self.unplaced: list[Unplaced] = []
         self.presumed = presumed_slots(goal, service, facts, self.slots, run)
         for replica in there:
             if not replica.ended:
@@ -78,7 +81,7 @@ class Job:
             (*self.steps, *self.placer.steps),
             (*self.waiting, *self.placer.waiting),
             tuple(self.failures),
-            tuple(self.placer.unplaced()),
+            (*self.unplaced, *self.placer.unplaced()),
             presumed,
             (self.held_by,) if self.held_by and self.is_held else (),
         )
@@ -101,7 +104,9 @@ class Job:
             self._begin(number, old)
             return
         self._clear([r for r in there if r is not keeper and r.state != "creating"], "is of no use any more")
-        if not keeper.done:
+        if keeper.done:
+            self.steps += displace(self.goal, self.service, self.displaced, self.facts, self.waiting)
+        else:
             self._tend(keeper)
 
     def _tend(self, job: Replica) -> None:
@@ -131,8 +136,27 @@ class Job:
         self._clear([r for r in old if r.name == self._name(number)], "is in the way of its successor")
         if number in self.presumed or running or self._name(number) in self.names:
             return
-        if self.service.name not in self.run.given_up and self._may_start():
+        if self.service.name in self.run.given_up or not self._may_start():
+            return
+        if self.displaced:
+            self._make_room(number)
+        else:
             self.placer.place(number, f"release {self.goal.release} has not run it yet")
+
+    def _make_room(self, number: int) -> None:
+        """What has its volume goes, if some host can take the job then, and once that has its image."""
+        board, seat = self.board.without(self.displaced), self.placer.seats.get(number)
+        berths = ((name, berth) for name, berth in board.berths.items() if seat in (None, name))
+        why = {name: reject(self.service, berth, board, self.goal.fleet.ports) for name, berth in berths}
+        host = next((name for name, reason in why.items() if reason is None), None)
+        if host is None:
+            told = tuple(Rejection(name, reason) for name, reason in why.items() if reason)
+            self.unplaced.append(Unplaced(self.service.name, 1, told))
+        elif self.service.image not in self.facts.hosts[host].images:
+            self.placer.fetch(number, host)
+            self.waiting.append(Waiting(host, self.service.name, self._name(number), "waits for its image"))
+        else:
+            self.steps += displace(self.goal, self.service, self.displaced, self.facts, self.waiting)
 
     def _may_start(self) -> bool:
         self.is_held |= self.held_by is not None

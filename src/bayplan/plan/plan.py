@@ -111,7 +111,7 @@ def _swept(goal: Goal, facts: Facts) -> Plan:
 
 def _displaced_by_any(goal: Goal, facts: Facts) -> frozenset[str]:
     """Ids of those that make room for a service which is to have their volume: its own plan has them."""
-    planned = (s for s in goal.app.services.values() if not s.is_job and goal.touches(s.name))
+    planned = (s for s in goal.app.services.values() if goal.touches(s.name))
     return frozenset(r.id for s in planned for r in displaced(goal, s, facts))
 
 

@@ -11,7 +11,7 @@ from bayplan.plan.fronts import lends
 from bayplan.plan.goal import Goal
 from bayplan.plan.leads import leads, led_at
 from bayplan.plan.replica import endpoint, pool_name, server_name, service_of, slot_and_host
-from bayplan.plan.standing import endpoints, silent_gateway
+from bayplan.plan.standing import BEING, endpoints, silent_gateway
 from bayplan.plan.steps import PoolChange, Remove, Step, Waiting
 from bayplan.routing import Server
 from bayplan.spec.model import Service
@@ -55,6 +55,24 @@ def retire(
         return [Remove(replica.host, replica.service, replica.name, grace, why)]
     limit = service.drain if service else replica.drain
     return list(way_out(replica, seen, limit, why, waiting))
+
+
+def displace(
+    goal: Goal, service: Service, displaced: Iterable[Replica], facts: Facts, waiting: list[Waiting]
+) -> list[Step]:
+    """The next step of each that has a volume which the service is to have; a job that the app still has ends first."""
+    steps: list[Step] = []
+    why = f"makes room for {service.name}, which has its volume in release {goal.release}"
+    for replica in displaced:
+        if replica.state in BEING:
+            waiting.append(Waiting(replica.host, service.name, replica.name, f"is being {BEING[replica.state]}"))
+        elif replica.job and replica.service in goal.app.services:
+            todo = f"bayplan stop {replica.service} ends it"
+            told = f"has the volume of {service.name} and has not ended yet; {todo}"
+            waiting.append(Waiting(replica.host, service.name, replica.name, told, open_end=True))
+        else:
+            steps += retire(goal, replica, None, facts, why, waiting)
+    return steps
 
 
 def way_out(

@@ -40,7 +40,7 @@ from bayplan.plan.grants import delivery
 from bayplan.plan.handover import invite, visits
 from bayplan.plan.leads import leads
 from bayplan.plan.placement import Placer
-from bayplan.plan.pools import join, retire, way_out
+from bayplan.plan.pools import displace, join, retire, way_out
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, fixed_ports, host_ports, pool_name, replica_name, targets
 from bayplan.plan.slots import STOPPED, Reader, Slot, displaced
@@ -409,12 +409,7 @@ class Rollout:
             return
         if self.wanted and self._is_fetched_first(min(self.wanted), host):
             return
-        for replica in self.displaced:
-            if replica.state not in BEING:
-                why = f"makes room for {self.service.name}, which has its volume in release {self.goal.release}"
-                self.steps += retire(self.goal, replica, None, self.facts, why, self.waiting)
-            else:
-                self._wait(replica, f"is being {BEING[replica.state]}")
+        self.steps += displace(self.goal, self.service, self.displaced, self.facts, self.waiting)
 
     def _why_surplus(self) -> str:
         return "its host is not one for it" if self.service.is_global else f"{self.service.replicas} wanted"

@@ -13,7 +13,7 @@ from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.names import network_name
 from bayplan.plan.replica import definition, host_ports, is_cut_off
 from bayplan.plan.standing import endpoints, is_serving, is_unheard, why_failed
-from bayplan.spec.model import App, Fleet, Service
+from bayplan.spec.model import Fleet, Service
 from bayplan.spec.pinned import pinned, written_volumes
 
 STOPPED = ("exited", "created", "dead")
@@ -72,19 +72,20 @@ def is_reached(fleet: Fleet, service: Service, replica: Replica) -> bool:
 
 def displaced(goal: Goal, service: Service, facts: Facts) -> tuple[Replica, ...]:
     """Those that have a volume which the service is to write to, and their own has no more, as one has that was given
-    another name: two must not, so they go before it starts.
+    another name, or is a job by now: two must not, so they go before it starts.
     """
     names = written_volumes(goal.app, service)
     if not names or not wanted_slots(goal, service, facts):
         return ()
-    others = (r for r in facts.replicas(goal.app.name) if r.service != service.name and r.state not in STOPPED)
-    return tuple(r for r in others if not names.isdisjoint(_had(goal.app, r)))
+    others = (r for r in facts.replicas(goal.app.name) if r.service != service.name or _is_left_over(r, goal))
+    return tuple(r for r in others if r.state not in STOPPED and not names.isdisjoint(_had(goal, r)))
 
 
-def _had(app: App, replica: Replica) -> frozenset[str]:
+def _had(goal: Goal, replica: Replica) -> frozenset[str]:
     """Volumes that it mounts, and its service does not."""
-    service = app.services.get(replica.service)
-    return frozenset(replica.volumes) - (frozenset(v.name for _, v in pinned(app, service)) if service else frozenset())
+    service = None if _is_left_over(replica, goal) else goal.app.services[replica.service]
+    has = frozenset(v.name for _, v in pinned(goal.app, service)) if service else frozenset[str]()
+    return frozenset(replica.volumes) - has
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from bayplan.plan.plan import plan
 from bayplan.plan.presume import presumed_slots
 from bayplan.plan.replica import definition, slot_and_host
 from bayplan.plan.slots import Reader, Slot, displaced
-from bayplan.plan.steps import Remove, subject
+from bayplan.plan.steps import Remove, Run, subject
 from bayplan.spec.model import App, Placement
 from bayplan.spec.storage import Mount, Volume
 
@@ -180,3 +180,29 @@ def test_what_runs_of_a_stopped_service_and_makes_room_for_another_is_in_one_pla
     facts = given.facts(given.up("h1", stands, images=frozenset({db.image})))
     about = [s for s in plan(goal, facts, 0.0).steps if subject(s) == stands.name]
     assert [type(s) for s in about] == [Remove]
+
+
+@pytest.mark.parametrize(
+    ("of", "is_job", "has_image", "told"),
+    [
+        ("worker", False, True, "makes room for seed, which has its volume in release 2"),
+        ("seed", False, True, "makes room for seed, which has its volume in release 2"),
+        ("seed", False, False, "waits for its image"),
+        ("worker", True, True, "has the volume of seed and has not ended yet; bayplan stop worker ends it"),
+    ],
+)
+def test_what_has_the_volume_of_a_job_is_gone_before_that_is_run(
+    of: str, is_job: bool, has_image: bool, told: str
+) -> None:
+    """It was run beside it, and two wrote to one volume. of: whose it was, which has it no more, or is that job now."""
+    data = (Mount(kind="volume", source="data", target="/d"),)
+    seed = given.service("seed", ports=(), mounts=data, mode="replicated-job")
+    worker = given.service("worker", ports=(), mode="replicated-job" if is_job else "replicated")
+    app = App(name="shop", services={"seed": seed, "worker": worker}, volumes={"data": Volume(name="shop_data")})
+    old = given.service(of, ports=(), mounts=data)
+    stands = given.replica(old, 1, "h1", volumes=("shop_data",), job=is_job)
+    images = frozenset({seed.image}) if has_image else frozenset[str]()
+    found = plan(Goal(given.fleet("h1"), app, 2), given.facts(given.up("h1", stands, images=images)), 0.0)
+    assert not [s for s in found.steps if isinstance(s, Run) and s.service == "seed"]
+    assert [s.why for s in found.steps if isinstance(s, Remove)] == ([told] if told.startswith("makes") else [])
+    assert told.startswith("makes") or told in {w.why for w in found.waiting}
