@@ -13,7 +13,7 @@ from bayplan.plan.goal import Goal, Memory
 from bayplan.plan.names import network_name
 from bayplan.plan.replica import definition, host_ports, is_cut_off
 from bayplan.plan.standing import endpoints, is_serving, is_unheard, why_failed
-from bayplan.spec.model import Fleet, Service
+from bayplan.spec.model import App, Fleet, Service
 from bayplan.spec.pinned import pinned, written_volumes
 
 STOPPED = ("exited", "created", "dead")
