@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -192,6 +193,21 @@ async def test_a_server_that_is_gone_costs_a_retry_and_not_an_error(site: Site) 
     replies = [await site.get() for _ in range(12)]
     assert {r.status for r in replies} == {200}
     assert {r.port for r in replies} == {webs[1].port, webs[2].port}
+
+
+async def test_who_is_with_a_server_that_is_lost_is_cut_and_can_ask_again(site: Site) -> None:
+    await site.configure()
+    lost, other = await site.serve(2)
+    await site.up([lost])
+    lost.hold.clear()
+    asked = asyncio.create_task(site.get())
+    await lost.holding.wait()
+    await site.up([other])
+    lost.close()  # it accepts nobody any more, and goes on keeping who is there waiting
+    with pytest.raises(asyncio.IncompleteReadError):
+        await asyncio.wait_for(asked, 10)
+    assert json.loads((await site.get()).body)["port"] == other.port
+    lost.hold.set()
 
 
 async def test_a_draining_server_finishes_what_it_has(site: Site) -> None:

@@ -12,6 +12,8 @@ from typing import Final
 
 from bayplan.facts import ServerFacts
 from bayplan.haproxy.fronts import UNMATCHED, frontend
+from bayplan.haproxy.lost import CONNECT
+from bayplan.haproxy.lost import FILE as LOST
 from bayplan.haproxy.state import DRAINED, MAP, SAVED, Pools, pack, state_digest
 from bayplan.haproxy.words import AWAY, check_name, check_words, paths, paths_path, quote, server_words, tls_words
 from bayplan.routing import Pool, Table
@@ -26,9 +28,9 @@ _BY_NAME = "resolvers bayplan init-addr last,libc,none"
 # An old process that still has TCP connections after a reload ends with them, or after this.
 _HARD_STOP = "4h"
 
-_DEFAULTS = """\
+_DEFAULTS = f"""\
 defaults
-  timeout connect 1s          # a host that is gone costs a retry after this
+  timeout connect {CONNECT:g}s          # a host that is gone costs a retry after this
   timeout queue 5s
   timeout check 2s
   timeout client 7d           # a quiet TCP connection is not a dead one: keep-alive tells
@@ -80,6 +82,7 @@ def _global(fleet: str, run: str, table: Table, pools: Pools, generation: int) -
     yield f"  hard-stop-after {_HARD_STOP}"
     yield "  fd-hard-limit 200000  # engines that allow a thousand million would have HAProxy reserve memory for them"
     yield "  log stdout format raw local0 notice"
+    yield f"  lua-load {LOST.path}"
     for name, value in pack(table).items():
         yield f'  setenv {name} "{value}"'
     yield f'  setenv {SAVED} "{generation}:{state_digest(table, pools)}"'

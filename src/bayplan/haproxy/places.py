@@ -6,6 +6,7 @@ from typing import Final
 
 from bayplan.container import File
 from bayplan.haproxy.config import ADMIN, COMPLETE, MASTER
+from bayplan.haproxy.lost import FILE as LOST
 from bayplan.haproxy.words import DIRECTORY, ca_path, paths, paths_path
 from bayplan.routing import INNER, Table
 
@@ -31,10 +32,13 @@ LET_CLOSE: Final = "closing.wait"  # removed by the guard once nobody is on the 
 
 
 def named_files(table: Table) -> tuple[File, ...]:
-    """The files that a configuration of the table names: certificates, and the paths that servers are asked for."""
+    """The files that a configuration of the table names: certificates, the paths that servers are asked for, and what
+    cuts those who are with a server that is lost.
+    """
     certificates = sorted({pool.ca for pool in table.pools} - {""})
     asked = sorted({paths(pool) for pool in table.pools} - {""})
-    return (*(File(ca_path(c), c.encode()) for c in certificates), *(File(paths_path(p), p.encode()) for p in asked))
+    named = (*((ca_path(c), c) for c in certificates), *((paths_path(p), p) for p in asked))
+    return (LOST, *(File(path, text.encode()) for path, text in named))
 
 
 def start_script(run: str) -> str:

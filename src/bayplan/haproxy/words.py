@@ -94,13 +94,11 @@ def ca_path(ca: str) -> str:
 
 
 def check_words(pool: Pool) -> str:
-    """How a server is asked whether it is well, and what becomes of it when it is not."""
+    """How a server is asked whether it is well; what becomes of those who are with one that is not: haproxy/lost.py."""
     words = [
         f"check inter {_ms(pool.interval)}",
         f"fastinter {_ms(min(pool.interval, _CONFIRM))} downinter {_ms(min(pool.interval, _ASK_AGAIN))}",
         f"rise 1 fall {_FALL}",
-        # Requests to a host that is lost would wait for ever over their open connections: cut, they can be tried again.
-        "on-marked-down shutdown-sessions",
     ]
     return " ".join(words)
 

@@ -10,6 +10,7 @@ from bayplan import labels
 from bayplan.container import Container, File, digest
 from bayplan.facts import ASIDE, Facts, GatewayFacts, HostFacts, Role
 from bayplan.haproxy.config import render
+from bayplan.haproxy.lost import FILE as LOST
 from bayplan.haproxy.places import INITIAL, SPEC, START, named_files, start_script
 from bayplan.plan.guard import Watch, script
 from bayplan.plan.names import bridge_prefix, names_directory, run_directory, system_name
@@ -74,7 +75,8 @@ def gateway_container(fleet: Fleet, now: GatewayFacts | None = None) -> Containe
     """The gateway of a host. now: what the one that it replaces runs with, so that it goes on with that."""
     now, container = now or GatewayFacts(), _gateway(fleet.name, fleet.gateway_image)
     initial = File(INITIAL, render(fleet.name, run_directory(fleet.name), now.table, now.pools, 0).encode())
-    return replace(container, files=(*container.files, initial, *named_files(now.table)))
+    files = dict.fromkeys((*container.files, initial, *named_files(now.table)))
+    return replace(container, files=tuple(files))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -92,7 +94,7 @@ def _gateway(fleet: str, image: str) -> Container:
         stop_grace=GRACE,
         network="host",
         binds={path: path for path in (run, names_directory(fleet))},
-        files=(File(START, start_script(run).encode(), 0o755),),
+        files=(File(START, start_script(run).encode(), 0o755), LOST),
         cap_drop=("ALL",),
         cap_add=_GATEWAY_MAY,
     )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bayplan.errors import GatewayError
 from bayplan.facts import ServerFacts
 from bayplan.haproxy.config import COMPLETE, render
+from bayplan.haproxy.lost import FILE as LOST
 from bayplan.haproxy.places import named_files
 from bayplan.haproxy.state import TABLE, pack, state_digest, unpack
 from bayplan.routing import Listener, Pool, Route, Server, Spoken, Table
@@ -96,14 +97,14 @@ def test_servers_of_before_are_asked_and_spoken_to_as_they_were() -> None:
     former = (("a.h1", Spoken("http /old")), ("b.h1", Spoken("http /new")), ("c.h1", Spoken("tcp")))
     pool = replace(HTTP, check="http /new", proxy_protocol=True, former=former)
     table = Table((), (pool,))
-    [file] = named_files(table)
+    _, file = named_files(table)
     assert file.content == b"^a\\.h1$ /old\n^b\\.h1$ /new\n^ /new\n"
     said = lines(table, *(served(f"{name}.h1") for name in "abcd"))
     assert any(f"uri-lf %[srv_name,map_reg({file.path})]" in line for line in said)
     written = {name: next(line for line in said if line.startswith(f"server {name}.h1 ")) for name in "abcd"}
     assert [name for name, line in written.items() if " check " not in line] == ["c"]
     assert [name for name, line in written.items() if "send-proxy-v2" in line] == ["d"]
-    assert named_files(Table((), (replace(pool, former=former[1:]),))) == ()
+    assert named_files(Table((), (replace(pool, former=former[1:]),))) == (LOST,)
     with pytest.raises(GatewayError):
         named_files(Table((), (replace(pool, former=(("a.h1", Spoken("http /\n^ /x")),)),)))
 
@@ -203,7 +204,7 @@ def test_over_tls_the_name_is_asked_for_and_checked_also_by_the_probe() -> None:
     ):
         assert words in server
     own = replace(pool, ca="-----BEGIN …")
-    [file] = named_files(Table((), (own, replace(own, name="site.other.6380"), pool)))
+    _, file = named_files(Table((), (own, replace(own, name="site.other.6380"), pool)))
     assert file.content == b"-----BEGIN \xe2\x80\xa6"
     assert f"ca-file {file.path} " in next(line for line in lines(Table((), (own,))) if line.startswith("server "))
 
