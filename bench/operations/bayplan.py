@@ -40,9 +40,8 @@ class Bayplan:
     @staticmethod
     def loading() -> float:
         """Seconds that a process takes which starts, loads what `scale` runs, and ends."""
-        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         begun = time.perf_counter()
-        subprocess.run([sys.executable, "-c", _LOADING], check=True, env=env, timeout=DEADLINE)
+        subprocess.run([sys.executable, "-c", _LOADING], check=True, env=_as_installed(os.environ), timeout=DEADLINE)
         return time.perf_counter() - begun
 
     def beside(self, name: str, source: Path | None = None) -> Bayplan:
@@ -64,8 +63,7 @@ class Bayplan:
 
     def _run(self, words: tuple[str, ...], environment: Mapping[str, str]) -> tuple[float, str]:
         argv = [str(Path(sys.executable).parent / "bayplan"), *words]
-        env = {**os.environ, "BAYPLAN_FLEET": str(self.fleet_file), **environment}
-        env.pop("PYTHONDONTWRITEBYTECODE", None)  # as it is where it is installed: compiled once, not at every start
+        env = _as_installed({**os.environ, "BAYPLAN_FLEET": str(self.fleet_file), **environment})
         begun = time.perf_counter()
         done = subprocess.run(
             argv,
@@ -81,3 +79,8 @@ class Bayplan:
         if done.returncode:
             raise CommandError(f"bayplan {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return took, done.stdout
+
+
+def _as_installed(environment: Mapping[str, str]) -> dict[str, str]:
+    """What Python runs is compiled once, not at every start."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -86,6 +86,13 @@ class Site:
     async def sessions(self) -> int:
         return sum(s.sessions for s in (await self.gateway.observe()).pools[WEB])
 
+    async def kept_waiting(self, web: Web) -> asyncio.Task[Reply]:
+        """A request that it has, and answers once `hold` is set."""
+        web.hold.clear()
+        asked = asyncio.create_task(self.get())
+        await web.holding.wait()
+        return asked
+
     async def get(self, path: str = "/", **headers: str) -> Reply:
         return await get(self.address, PORT, path, **headers)
 
@@ -199,9 +206,7 @@ async def test_who_is_with_a_server_that_is_lost_is_cut_and_can_ask_again(site: 
     await site.configure()
     lost, other = await site.serve(2)
     await site.up([lost])
-    lost.hold.clear()
-    asked = asyncio.create_task(site.get())
-    await lost.holding.wait()
+    asked = await site.kept_waiting(lost)
     await site.up([other])
     lost.close()  # it accepts nobody any more, and goes on keeping who is there waiting
     with pytest.raises(asyncio.IncompleteReadError):
@@ -214,9 +219,7 @@ async def test_a_draining_server_finishes_what_it_has(site: Site) -> None:
     await site.configure()
     one, two = await site.serve(2)
     await site.up([one])
-    one.hold.clear()
-    asking = asyncio.create_task(site.get())
-    await one.holding.wait()
+    asking = await site.kept_waiting(one)
     await site.up([two])
     await site.change("drain", [one])
     assert {(await site.get()).port for _ in range(4)} == {two.port}

@@ -6,8 +6,7 @@ from collections.abc import Collection
 
 from bayplan.facts import Facts
 from bayplan.images import described
-from bayplan.plan.addresses import addressed, taken_by_others
-from bayplan.plan.other_apps import networks_of_others
+from bayplan.plan.addresses import addressed_among
 from bayplan.ports import Engine, FleetPorts
 from bayplan.spec.model import App
 
@@ -28,8 +27,7 @@ async def completed(
     made = pinned.model_copy(update={"services": {n: s for n, s in pinned.services.items() if n not in unmade}})
     known = await described(made, before, builder, ports.registry)
     listens = pinned.model_copy(update={"services": {**pinned.services, **known.services}})
-    joined = networks_of_others(facts, pinned.name)
-    return addressed(ports.fleet.name, listens, before, taken_by_others(facts, pinned.name), joined)
+    return addressed_among(ports.fleet.name, listens, before, facts)
 
 
 def builder_of(ports: FleetPorts, facts: Facts) -> Engine:

@@ -16,7 +16,7 @@ from bayplan.operate.ask import check_hosts
 from bayplan.operate.release import Chosen, check_known, current, required, unreleased
 from bayplan.plan.constraints import foreign, unmet
 from bayplan.plan.goal import Goal
-from bayplan.plan.names import bridge_name, half_name, network_name
+from bayplan.plan.names import bridges, half_name, network_name
 from bayplan.plan.replica import HOSTNAME, replica_container
 from bayplan.ports import FleetPorts, OnTransfer
 from bayplan.spec.model import App, Service
@@ -127,12 +127,7 @@ def _container(ports: FleetPorts, chosen: Chosen, wish: Wish, service: Service |
         healthcheck=None,
         aliases=(),
     )
-    return _with_names(asked, app, wish.service, host) if base.network in _bridges(fleet.name, app.name) else asked
-
-
-def _bridges(fleet: str, app: str) -> Mapping[str, str]:
-    """The interfaces of the app's networks, by their names."""
-    return {network_name(fleet, app, cut_off=c): bridge_name(fleet, app, cut_off=c) for c in (False, True)}
+    return _with_names(asked, app, wish.service, host) if base.network in bridges(fleet.name, app.name) else asked
 
 
 def _with_names(container: Container, app: App, service: str, host: HostFacts) -> Container:
@@ -147,7 +142,7 @@ def _with_names(container: Container, app: App, service: str, host: HostFacts) -
 
 async def _ready(ports: FleetPorts, app: str, host: HostFacts, container: Container, on: OnTransfer) -> None:
     engine, fleet = ports.engines[host.name], ports.fleet.name
-    bridge = _bridges(fleet, app).get(container.network)
+    bridge = bridges(fleet, app).get(container.network)
     if bridge and container.network not in host.engine.networks:
         told = {labels.FLEET: fleet, labels.APP: app}
         await engine.ensure_network(container.network, bridge, told)

@@ -18,7 +18,7 @@ from bayplan.operate.secrets import forget
 from bayplan.operate.sweep import Sweep, foreseen, sweep
 from bayplan.operate.together import raise_failed, together
 from bayplan.plan.goal import Goal
-from bayplan.plan.names import network_name, system_name
+from bayplan.plan.names import bridges, system_name
 from bayplan.plan.steps import Plan
 from bayplan.ports import FleetPorts
 from bayplan.spec.model import App
@@ -71,8 +71,7 @@ async def _down(
         result = replace(result, volumes=goes.gone)
         on(Stage("networks", "removes networks, gateways, guards and the registry" if everything else "networks"))
         await forget(ports, App(name=app))
-        networks = [network_name(ports.fleet.name, app, cut_off=cut_off) for cut_off in (False, True)]
-        await _each(ports, networks, ROLES if everything else ())
+        await _each(ports, bridges(ports.fleet.name, app), ROLES if everything else ())
     raise_failed(left, LEFT)
     return result
 
@@ -98,5 +97,5 @@ async def _each(ports: FleetPorts, networks: Iterable[str], roles: Sequence[Role
     names += [name + ASIDE for name in names]
     every = ports.engines.values()
     containers = (engine.remove(name, 10) for engine in every for name in names)
-    bridges = (engine.remove_network(network) for engine in every for network in networks)
-    raise_failed(await together(chain(containers, bridges)), LEFT)
+    gone = (engine.remove_network(network) for engine in every for network in networks)
+    raise_failed(await together(chain(containers, gone)), LEFT)

@@ -15,8 +15,7 @@ from bayplan.operate.left_behind import check_registry_stays
 from bayplan.operate.release import Chosen, current, if_readable, last_readable, record, spec_of
 from bayplan.operate.restart_policy import wake
 from bayplan.operate.secrets import versioned
-from bayplan.plan.addresses import addressed, taken_by_others
-from bayplan.plan.other_apps import networks_of_others
+from bayplan.plan.addresses import addressed_among
 from bayplan.ports import FleetPorts, Release
 from bayplan.spec.model import App
 
@@ -68,8 +67,7 @@ async def _wanted(ports: FleetPorts, old: App, now: Chosen | None, facts: Facts,
     latest = now.app if now and now.app.services else old
     known = old.model_copy(update={"secrets": {**old.secrets, **latest.secrets}})
     old = await versioned(old, known, wishes.secrets)
-    joined = networks_of_others(facts, old.name)
-    return addressed(ports.fleet.name, old, latest, taken_by_others(facts, old.name), joined)
+    return addressed_among(ports.fleet.name, old, latest, facts)
 
 
 def _check_differs(to: Release, wanted: App, now: Chosen | None) -> None:

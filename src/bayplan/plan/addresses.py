@@ -8,12 +8,17 @@ from typing import Final
 
 from bayplan.container import digest
 from bayplan.facts import Facts
-from bayplan.plan.other_apps import shares
+from bayplan.plan.other_apps import networks_of_others, shares
 from bayplan.routing import INNER
 from bayplan.spec.model import App, Service
 
 BLOCK: Final = IPv4Network(f"{INNER}0.0/16")
 _FIRST: Final = 256  # the first addresses of the block are for the fleet itself
+
+
+def addressed_among(fleet: str, app: App, before: App | None, facts: Facts) -> App:
+    """`addressed`, with what the fleet's other apps have."""
+    return addressed(fleet, app, before, taken_by_others(facts, app.name), networks_of_others(facts, app.name))
 
 
 def addressed(

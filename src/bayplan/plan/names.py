@@ -39,6 +39,11 @@ def network_name(fleet: str, app: str, *, cut_off: bool = False) -> str:
     return f"{fleet}-{app}{'.internal' if cut_off else ''}"
 
 
+def bridges(fleet: str, app: str) -> dict[str, str]:
+    """All of an app's on a host: interfaces by the networks' names."""
+    return {network_name(fleet, app, cut_off=c): bridge_name(fleet, app, cut_off=c) for c in (False, True)}
+
+
 def half_name(volume: str) -> str:
     """A volume beside one that is still being filled: what a copy that was killed left behind is not whole."""
     return f"{volume}.unfinished"

@@ -28,12 +28,13 @@ def networks_of(app: App, service: Service, claimed: Claimed) -> Iterator[tuple[
         yield network, tuple(name for name in dict.fromkeys((service.name, *aliases)) if name not in theirs)
 
 
-def claimed_by_others(facts: Facts, app: str) -> Claimed:
-    """What services of the fleet's other apps are called on each network."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for known in (n for table in facts.tables() for n in table.names if n.app != app and n.address):
+def claimed_by_others(facts: Facts, app: App) -> Claimed:
+    """What services of the fleet's other apps are called on the networks that the app is on."""
+    mine, found = frozenset(_networks(app).values()), defaultdict[str, dict[str, str]](dict)
+    for known in (n for table in facts.tables() for n in table.names if n.app != app.name and n.address):
         for network, called in known.networks:
-            found[network] |= dict.fromkeys(called, f"{known.service}.{known.app}")
+            if network in mine:
+                found[network] |= dict.fromkeys(called, f"{known.service}.{known.app}")
     return found
 
 
@@ -42,11 +43,14 @@ def own_name(app: App, key: str) -> str:
     return app.networks[key].name if key in app.networks else f"{app.name}_{key}"
 
 
+def _networks(app: App) -> dict[str, str]:
+    """The own names of those that its services are on, by their keys."""
+    return {key: own_name(app, key) for service in app.services.values() for key in service.networks}
+
+
 def shares(app: App, joined: Collection[str]) -> bool:
     """Whether services of other apps may know its services. joined: as `networks_of_others`."""
-    used = {key for service in app.services.values() for key in service.networks}
-    meant = {own_name(app, key) for key in used if own_name(app, key) != f"{app.name}_{key}"}
-    return bool(meant) or any(own_name(app, key) in joined for key in used)
+    return any(name != f"{app.name}_{key}" or name in joined for key, name in _networks(app).items())
 
 
 def networks_of_others(facts: Facts, app: str) -> frozenset[str]:
@@ -88,10 +92,9 @@ def _others(known: Names, there: Mapping[str, Iterable[tuple[Names, tuple[str, .
 
 def notes(app: App, facts: Facts) -> Iterator[str]:
     """Of networks that are shared: where nobody else is to be reached, and names there that others have already."""
-    claimed = claimed_by_others(facts, app.name)
+    claimed = claimed_by_others(facts, app)
     stand = {n.service for table in facts.tables() for n in table.names if n.app == app.name and n.address}
-    for key in dict.fromkeys((*app.networks, *(key for s in app.services.values() for key in s.networks))):
-        network = own_name(app, key)
+    for key, network in _networks(app).items():
         if key in app.networks and app.networks[key].external and network not in claimed:
             yield from _nobody(key, network, app, facts)
         new = [s for s in app.services.values() if key in s.networks and not s.is_job and s.name not in stand]

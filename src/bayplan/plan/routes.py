@@ -38,7 +38,7 @@ def configure(goal: Goal, facts: Facts, called: Collection[str] = ()) -> tuple[t
     steps: list[Step] = []
     failures: list[Failure] = []
     known, called = others(goal.app), kept_open(goal, facts, called)
-    claimed = claimed_by_others(facts, goal.app.name)
+    claimed = claimed_by_others(facts, goal.app)
     for host in facts.reachable():
         if host.gateway is None or host.name not in goal.fleet.hosts:
             continue
@@ -72,7 +72,7 @@ def desired(
     wanted = {p.name: _going_on(goal, facts, p, before.get(p.name), gateway) for p in pools(goal, host.name)}
     kept = {p.name: p for p in gateway.table.pools if _keep(goal, p, gateway, routed)}
     all_pools = kept | wanted
-    claimed = claimed_by_others(facts, goal.app.name) if claimed is None else claimed
+    claimed = claimed_by_others(facts, goal.app) if claimed is None else claimed
     return Table(
         listeners=listeners,
         pools=tuple(all_pools[name] for name in sorted(all_pools)),

@@ -10,9 +10,9 @@ from tests import given
 
 from bayplan.facts import Facts, GatewayFacts
 from bayplan.haproxy.state import pack, unpack
-from bayplan.plan.addresses import addressed, taken_by_others
+from bayplan.plan.addresses import addressed_among
 from bayplan.plan.goal import Goal
-from bayplan.plan.other_apps import hosts_files, networks_of_others, notes
+from bayplan.plan.other_apps import hosts_files, notes
 from bayplan.plan.routes import desired
 from bayplan.routing import Table
 from bayplan.spec.model import App, Network, Service
@@ -33,8 +33,7 @@ def app(name: str, *services: Service, **networks: Network) -> App:
 def brought(table: Table, of: App) -> tuple[Table, App]:
     """The gateway's table once the app is up, and the app as it was released."""
     facts = seen(table)
-    joined = networks_of_others(facts, of.name)
-    made = addressed(FLEET.name, of, None, taken_by_others(facts, of.name), joined)
+    made = addressed_among(FLEET.name, of, None, facts)
     host = facts.hosts["h1"]
     assert host.gateway
     return desired(Goal(FLEET, made, 1), facts, host, host.gateway), made
